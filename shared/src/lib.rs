@@ -1,0 +1,17 @@
+//! Everything that both ends of a Tickwire connection must agree on.
+//!
+//! The crate is *sans-IO*: bytes and time go in; bytes, events and deadlines come out. There is
+//! no socket, clock, thread or global randomness here, so a match and its clients can run in
+//! simulated time from a seed. `PROTOCOL.md` beside this crate describes the bytes.
+//!
+//! Reading order: [`game`] is what a game developer writes; [`schema`] and [`rows`] are what it is
+//! turned into; [`codec`] makes snapshots of them; [`link`] carries those between two ends;
+//! [`arena`] is a complete game.
+
+#![forbid(unsafe_code)]
+
+pub mod game;
+pub mod ids;
+pub mod rows;
+pub mod schema;
+pub mod time;

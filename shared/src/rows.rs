@@ -1,0 +1,156 @@
+//! The state of a match at one tick, as integers: one row for each entity.
+//!
+//! Invariants
+//! - Rows are sorted by entity id, without repeats.
+//! - A row's values are those of its kind's fields, in the schema's order.
+//!
+//! Rows know no schema, so that they can be compared, copied and digested as plain integers.
+
+use crate::ids::EntityId;
+
+/// Rows of all entities of a match at one tick. Cleared and refilled without giving memory back.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Rows {
+    heads: Vec<Head>,
+    values: Vec<i32>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Head {
+    id: EntityId,
+    kind: u8,
+    values_end: u32,
+}
+
+/// One entity.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Row<'a> {
+    /// Which entity.
+    pub id: EntityId,
+    /// Index of its kind in the schema.
+    pub kind: u8,
+    /// One integer for each field of the kind.
+    pub values: &'a [i32],
+}
+
+impl Rows {
+    /// Forgets all rows, keeping their memory.
+    pub fn clear(&mut self) {
+        self.heads.clear();
+        self.values.clear();
+    }
+
+    /// Makes these rows equal to `other`, keeping memory.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.heads.clone_from(&other.heads);
+        self.values.clone_from(&other.values);
+    }
+
+    /// Adds the row of an entity whose id is larger than all before it.
+    ///
+    /// # Panics
+    /// When the id is not larger: a game that writes rows out of order is wrong.
+    pub fn push(&mut self, id: EntityId, kind: u8, values: &[i32]) {
+        let last = self.heads.last();
+        assert!(last.is_none_or(|head| head.id < id), "rows must be written in order of id");
+        self.values.extend_from_slice(values);
+        self.heads.push(Head { id, kind, values_end: self.values.len() as u32 });
+    }
+
+    /// Number of entities.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// Whether there is no entity.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    /// Integers of all rows together.
+    #[must_use]
+    pub fn values_len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The row at `index`, counted in order of id.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    pub fn row(&self, index: usize) -> Row<'_> {
+        let start = index.checked_sub(1).map_or(0, |before| self.heads[before].values_end);
+        let Head { id, kind, values_end } = self.heads[index];
+        Row { id, kind, values: &self.values[start as usize..values_end as usize] }
+    }
+
+    /// The row of an entity, if it exists.
+    #[must_use]
+    pub fn find(&self, id: EntityId) -> Option<Row<'_>> {
+        self.position(id).map(|index| self.row(index))
+    }
+
+    /// Where in the order of ids an entity is.
+    #[must_use]
+    pub fn position(&self, id: EntityId) -> Option<usize> {
+        self.heads.binary_search_by_key(&id, |head| head.id).ok()
+    }
+
+    /// All rows, in order of id.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
+        (0..self.len()).map(|index| self.row(index))
+    }
+
+    /// A checksum over ids, kinds and values, the same in every language (see `PROTOCOL.md`).
+    #[must_use]
+    pub fn digest(&self) -> u32 {
+        let mut digest = self.heads.len() as u32;
+        for row in self.iter() {
+            digest = mix(digest, row.id.0);
+            digest = mix(digest, u32::from(row.kind));
+            for &value in row.values {
+                digest = mix(digest, value.cast_unsigned());
+            }
+        }
+        digest
+    }
+}
+
+/// One round of a multiply-xorshift hash on 32-bit words, which JavaScript can do with `Math.imul`.
+const fn mix(digest: u32, word: u32) -> u32 {
+    let digest = (digest ^ word).wrapping_mul(0x9E37_79B1);
+    digest ^ (digest >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_as_they_were_pushed() {
+        let mut rows = Rows::default();
+        rows.push(EntityId(3), 0, &[1, 2, 3]);
+        rows.push(EntityId(9), 1, &[]);
+        rows.push(EntityId(10), 2, &[-7]);
+        assert_eq!(rows.row(0), Row { id: EntityId(3), kind: 0, values: &[1, 2, 3] });
+        assert_eq!(rows.find(EntityId(9)), Some(Row { id: EntityId(9), kind: 1, values: &[] }));
+        assert_eq!(rows.find(EntityId(10)).map(|row| row.values), Some(&[-7][..]));
+        assert_eq!(rows.find(EntityId(4)), None);
+    }
+
+    #[test]
+    fn the_digest_sees_every_part() {
+        let digest = |id, kind, value| {
+            let mut rows = Rows::default();
+            rows.push(EntityId(id), kind, &[value]);
+            rows.digest()
+        };
+        let all = [digest(1, 0, 0), digest(2, 0, 0), digest(1, 1, 0), digest(1, 0, 1)];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a != b), "{all:?}");
+        }
+        assert_ne!(Rows::default().digest(), all[0]);
+    }
+}
