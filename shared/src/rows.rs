@@ -106,7 +106,8 @@ impl Rows {
     /// A checksum over ids, kinds and values, the same in every language (see `PROTOCOL.md`).
     #[must_use]
     pub fn digest(&self) -> u32 {
-        let mut digest = self.heads.len() as u32;
+        // Not from 0, from which small ids would lead back to 0.
+        let mut digest = mix(0x811C_9DC5, self.heads.len() as u32);
         for row in self.iter() {
             digest = mix(digest, row.id.0);
             digest = mix(digest, u32::from(row.kind));
