@@ -57,12 +57,14 @@ pub struct Field {
 
 /// How a field's next value is guessed from earlier ones. A wrong choice costs bandwidth, never
 /// correctness.
+///
+/// A field that another one names as its rate is sent before it, whatever their order in the row.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Predict {
     /// It stays as it was.
     #[default]
     Held,
-    /// It goes on changing at the pace of the last two snapshots.
+    /// It goes on changing at the pace of the last snapshots.
     Linear,
     /// It is moved by a velocity, which is field `rate` of the same row, in this field's unit per
     /// second.
@@ -72,10 +74,43 @@ pub enum Predict {
     },
     /// It turns: `max` is followed by `min`.
     Angle,
+    /// An [`Predict::Angle`] that is turned by an angular velocity, which is field `rate` of the
+    /// same row, in this field's unit per second.
+    Turned {
+        /// Index of the angular velocity among the kind's fields.
+        rate: u8,
+    },
     /// It counts up now and then.
     Counter,
     /// Each bit is a switch of its own.
     Flags,
+    /// The first of four fields that are a unit quaternion: which component, of x, y, z, w, is the
+    /// largest. It is left out and positive. See [`Field::quaternion`].
+    Quaternion {
+        /// Index of the first of three fields, x, y and z, which are the angular velocity in
+        /// radians per second about the world's axes. `None` when rows have no such thing.
+        spin: Option<u8>,
+    },
+    /// One of the three fields after a [`Predict::Quaternion`]: the other components, in order.
+    Component,
+}
+
+impl Predict {
+    /// The fields that this one is moved by: the first of them, and how many.
+    #[must_use]
+    pub const fn rates(self) -> Option<(usize, usize)> {
+        match self {
+            Self::Carried { rate } | Self::Turned { rate } => Some((rate as usize, 1)),
+            Self::Quaternion { spin: Some(spin) } => Some((spin as usize, 3)),
+            Self::Held
+            | Self::Linear
+            | Self::Angle
+            | Self::Counter
+            | Self::Flags
+            | Self::Quaternion { spin: None }
+            | Self::Component => None,
+        }
+    }
 }
 
 /// A plain integer within a range: a part of an input, or of what a seat's owner is told.
@@ -175,13 +210,61 @@ impl KindSchema {
             if !(field.step.is_finite() && field.step > 0.0) {
                 return Err(SchemaError::BadStep(field.name.clone()));
             }
-            if let Predict::Carried { rate } = field.predict
-                && usize::from(rate) >= self.fields.len()
+            if let Some((rate, count)) = field.predict.rates()
+                && rate + count > self.fields.len()
             {
                 return Err(SchemaError::NoSuchRate(field.name.clone()));
             }
         }
+        self.validate_quaternions()?;
+        match self.coding_order() {
+            Some(_) => Ok(()),
+            None => Err(SchemaError::RatesInACircle(self.name.clone())),
+        }
+    }
+
+    fn validate_quaternions(&self) -> Result<(), SchemaError> {
+        let mut components_due = 0;
+        for (i, field) in self.fields.iter().enumerate() {
+            let is_component = field.predict == Predict::Component;
+            if is_component != (components_due > 0) {
+                return Err(SchemaError::BadQuaternion(field.name.clone()));
+            }
+            if is_component {
+                let first = &self.fields[i + components_due - 3];
+                let same = (field.min, field.max) == (first.min, first.max);
+                if !same || i32::checked_neg(field.min) != Some(field.max) || field.max == 0 {
+                    return Err(SchemaError::BadQuaternion(field.name.clone()));
+                }
+                components_due -= 1;
+            }
+            if let Predict::Quaternion { .. } = field.predict {
+                if (field.min, field.max) != (0, 3) || i + 3 >= self.fields.len() {
+                    return Err(SchemaError::BadQuaternion(field.name.clone()));
+                }
+                components_due = 3;
+            }
+        }
         Ok(())
+    }
+
+    /// The order in which a row's fields travel: the row's own, except that a field's rates come
+    /// before it, and that a quaternion's four fields stay together. `None` when rates form a
+    /// circle.
+    #[must_use]
+    pub fn coding_order(&self) -> Option<Vec<u8>> {
+        let mut order = Vec::with_capacity(self.fields.len());
+        let mut sent = [false; FIELDS_MAX];
+        while order.len() < self.fields.len() {
+            let ready = (0..self.fields.len()).find(|&i| {
+                let rates = self.fields[i].predict.rates().unwrap_or((0, 0));
+                let follows = self.fields[i].predict != Predict::Component || sent[i - 1];
+                !sent[i] && follows && (rates.0..rates.0 + rates.1).all(|rate| sent[rate])
+            })?;
+            sent[ready] = true;
+            order.push(ready as u8);
+        }
+        Some(order)
     }
 }
 
@@ -191,6 +274,21 @@ impl Field {
     #[must_use]
     pub fn new(name: &str, step: f32, min: i32, max: i32) -> Self {
         Self { name: name.into(), step, min, max, predict: Predict::Held }
+    }
+
+    /// The four fields of a unit quaternion in its smallest form: the largest component is left
+    /// out, since it follows from the others, each of which has `bits` bits. Write them with
+    /// [`pack_quaternion`]; `spin` as in [`Predict::Quaternion`].
+    #[must_use]
+    pub fn quaternion(name: &str, bits: u8, spin: Option<u8>) -> [Self; 4] {
+        let max = (1 << (bits.clamp(2, 24) - 1)) - 1;
+        let step = std::f32::consts::FRAC_1_SQRT_2 / max as f32;
+        let component = |part: &str| {
+            Self::new(&format!("{name}.{part}"), step, -max, max).predict(Predict::Component)
+        };
+        let largest = Self::new(&format!("{name}.largest"), 1.0, 0, 3);
+        let largest = largest.predict(Predict::Quaternion { spin });
+        [largest, component("a"), component("b"), component("c")]
     }
 
     /// Says how the value tends to go on.
@@ -214,6 +312,27 @@ impl Field {
     }
 }
 
+/// The four integers of a unit quaternion (x, y, z, w) whose components have `bits` bits; see
+/// [`Field::quaternion`].
+#[must_use]
+pub fn pack_quaternion(quaternion: [f32; 4], bits: u8) -> [i32; 4] {
+    let max = (1 << (bits.clamp(2, 24) - 1)) - 1;
+    let mut largest = 0;
+    for i in 1..4 {
+        if quaternion[i].abs() > quaternion[largest].abs() {
+            largest = i;
+        }
+    }
+    let sign = if quaternion[largest] < 0.0 { -1.0 } else { 1.0 };
+    let scale = sign * f64::from(max) * std::f64::consts::SQRT_2;
+    let mut packed = [largest as i32, 0, 0, 0];
+    let rest = (0..4).filter(|&i| i != largest);
+    for (part, i) in packed[1..].iter_mut().zip(rest) {
+        *part = ((f64::from(quaternion[i]) * scale).round() as i32).clamp(-max, max);
+    }
+    packed
+}
+
 /// Why no match can run on a schema.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SchemaError {
@@ -232,4 +351,10 @@ pub enum SchemaError {
     /// This field says that it is carried by a field that its kind does not have.
     #[error("field {0:?} is carried by a field that its kind does not have")]
     NoSuchRate(String),
+    /// Fields of this kind are carried by one another in a circle.
+    #[error("fields of kind {0:?} are carried by one another in a circle")]
+    RatesInACircle(String),
+    /// This field is not part of four that [`Field::quaternion`] could have made.
+    #[error("field {0:?} is not one of four that make a quaternion")]
+    BadQuaternion(String),
 }

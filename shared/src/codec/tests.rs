@@ -1,0 +1,91 @@
+use std::collections::BTreeMap;
+
+use proptest::{collection, prelude::*};
+
+use super::*;
+use crate::{
+    ids::EntityId,
+    schema::{Field, Predict},
+};
+
+/// Values of one entity; as many are used as its kind has fields.
+type Entity = (u8, [i32; 10]);
+
+proptest! {
+    /// The codec's whole contract: a body rebuilds the rows from its basis.
+    #[test]
+    fn a_body_rebuilds_the_rows(history in collection::vec((entities(), 1u32..9), 1..6)) {
+        let schema = schema();
+        schema.validate().unwrap();
+        let rate = TickRate::new(30).unwrap();
+        let (mut encoder, mut decoder) = (Encoder::new(&schema, rate), Decoder::new(&schema, rate));
+        let mut sent: Vec<(Tick, Rows)> = Vec::new();
+        let (mut tick, mut decoded, mut body) = (Tick(0), Rows::default(), Vec::new());
+        for (entities, gap) in history {
+            let rows = rows(&schema, &entities);
+            tick = tick.plus(gap);
+            let basis: Vec<_> = sent.iter().rev().map(|(tick, rows)| (*tick, rows)).collect();
+            for basis in (0..=basis.len()).map(|length| &basis[..length]) {
+                body.clear();
+                encoder.encode(basis, tick, &rows, &mut body);
+                prop_assert_eq!(decoder.decode(basis, tick, &body, &mut decoded), Ok(()));
+                prop_assert_eq!(&decoded, &rows);
+            }
+            sent.push((tick, rows));
+        }
+    }
+
+    #[test]
+    fn a_hostile_body_never_panics(before in entities(), gap: u32, body: Vec<u8>) {
+        let schema = schema();
+        let mut decoder = Decoder::new(&schema, TickRate::new(30).unwrap());
+        let before = rows(&schema, &before);
+        let _ = decoder.decode(&[(Tick(0), &before)], Tick(gap), &body, &mut Rows::default());
+    }
+}
+
+/// Few ids and mostly small values, so that rows collide, vanish and reappear often.
+fn entities() -> impl Strategy<Value = BTreeMap<u32, Entity>> {
+    let value = prop_oneof![4 => -3i32..4, 2 => -1000i32..1000, 1 => any::<i32>()];
+    let id = prop_oneof![8 => 0u32..6, 1 => any::<u32>()];
+    collection::btree_map(id, (0u8..3, prop::array::uniform10(value)), 0..6)
+}
+
+fn rows(schema: &Schema, entities: &BTreeMap<u32, Entity>) -> Rows {
+    let mut rows = Rows::default();
+    for (&id, (kind, values)) in entities {
+        let fields = &schema.kinds[usize::from(*kind)].fields;
+        let fit = |(field, &value): (&Field, &i32)| value.clamp(field.min, field.max);
+        let values: Vec<i32> = fields.iter().zip(values).map(fit).collect();
+        rows.push(EntityId(id), *kind, &values);
+    }
+    rows
+}
+
+/// Every way to predict, ranges from one value to all of them, and a kind without fields.
+fn schema() -> Schema {
+    let all = (i32::MIN, i32::MAX);
+    let field = |name: &str, (min, max), predict| Field::new(name, 0.01, min, max).predict(predict);
+    let body = [
+        field("x", (-1000, 1000), Predict::Carried { rate: 8 }),
+        field("y", all, Predict::Carried { rate: 9 }),
+    ];
+    let body = body.into_iter().chain(Field::quaternion("turn", 9, Some(6)));
+    let body = body.chain([
+        field("wx", (-500, 500), Predict::Held),
+        field("wy", (-500, 500), Predict::Held),
+        field("wz", (-500, 500), Predict::Held),
+        field("vy", all, Predict::Linear),
+    ]);
+    let dial = [
+        field("heading", (-180, 179), Predict::Turned { rate: 2 }),
+        field("dial", (0, 9), Predict::Angle),
+        field("turn rate", (-500, 500), Predict::Held),
+        field("score", (0, i32::MAX), Predict::Counter),
+        field("switches", (0, 255), Predict::Flags),
+        field("constant", (7, 7), Predict::Held),
+        field("position", all, Predict::Linear),
+        field("full circle", all, Predict::Angle),
+    ];
+    Schema::new("test").kind("body", body).kind("dial", dial).kind("marker", [])
+}
