@@ -1,0 +1,76 @@
+//! The rows of the last [`HISTORY_LEN`] ticks of one match, addressed by [`Tick`].
+//!
+//! Rows may serve as a *baseline* only while they are still here, so the length bounds how long a
+//! session may be skipped: 64 ticks at 30 Hz are 2.1 s. After that it gets a full snapshot; that
+//! is never an error.
+//!
+//! Invariant: `slots[t % HISTORY_LEN]` holds tick `t` or another; a look-up compares the tick.
+
+use crate::{ids::Tick, rows::Rows};
+
+/// Ticks that are kept.
+pub const HISTORY_LEN: usize = 64;
+const _: () = assert!(HISTORY_LEN.is_power_of_two(), "slots must stay in step across the wrap");
+
+/// See the module.
+#[derive(Debug)]
+pub struct History {
+    slots: Box<[Slot]>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    tick: Option<Tick>,
+    rows: Rows,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { slots: vec![Slot::default(); HISTORY_LEN].into() }
+    }
+}
+
+impl History {
+    /// Rows for `tick`, empty, to be filled. They replace the oldest, whose memory they reuse.
+    pub fn push(&mut self, tick: Tick) -> &mut Rows {
+        let slot = &mut self.slots[index(tick)];
+        slot.tick = Some(tick);
+        slot.rows.clear();
+        &mut slot.rows
+    }
+
+    /// The rows of `tick`, if they are still here.
+    #[must_use]
+    pub fn rows(&self, tick: Tick) -> Option<&Rows> {
+        let slot = &self.slots[index(tick)];
+        (slot.tick == Some(tick)).then_some(&slot.rows)
+    }
+}
+
+const fn index(tick: Tick) -> usize {
+    tick.0 as usize % HISTORY_LEN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::EntityId;
+
+    #[test]
+    fn old_ticks_make_room() {
+        let mut history = History::default();
+        for tick in [u32::MAX, 0, 1] {
+            history.push(Tick(tick)).push(EntityId(tick), 0, &[]);
+        }
+        check(&history, u32::MAX, true);
+        check(&history, 1, true);
+        check(&history, 2, false);
+        let _ = history.push(Tick(63));
+        check(&history, u32::MAX, false);
+    }
+
+    #[track_caller]
+    fn check(history: &History, tick: u32, expected: bool) {
+        assert_eq!(history.rows(Tick(tick)).is_some(), expected, "tick {tick}");
+    }
+}

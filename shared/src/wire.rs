@@ -1,0 +1,217 @@
+//! The low-rate messages, as serde types in bincode's standard configuration.
+//!
+//! This is the only file that names bincode. It sets the two limits that bincode does not keep by
+//! itself: nothing longer than the type's bound is reserved for, and bytes after the last field
+//! are refused, so each message has exactly one spelling.
+
+use std::borrow::Cow;
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
+    schema::Schema,
+    time::{Micros, TickRate},
+};
+
+/// The version that a hello must name.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// The WebSocket subprotocol that both ends must agree on.
+pub const SUBPROTOCOL: &str = "tickwire.v1";
+/// Longest frame that a client may send, in bytes, over all its fragments.
+pub const CLIENT_FRAME_BYTES_MAX: usize = 1024;
+/// Longest frame that a server may send, in bytes.
+pub const SERVER_FRAME_BYTES_MAX: usize = 256 * 1024;
+
+/// What a client says, inputs and acknowledgements aside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ClientMessage {
+    /// The first frame on every connection.
+    Hello(Hello),
+    /// Asks for a [`ServerMessage::Pong`].
+    Ping {
+        /// When it was sent, on the client's clock; comes back unchanged.
+        client_time: Micros,
+    },
+    /// Asks for a full snapshot, because a digest did not agree.
+    Resync,
+}
+
+/// How a client introduces itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`].
+    pub version: u16,
+    /// [`schema_hash`] of the schema that the client was built for or still has; the server
+    /// refuses another one. `None` asks for the schema.
+    pub schema_hash: Option<u32>,
+    /// Set when the connection takes up an earlier session.
+    pub resume: Option<ResumeToken>,
+}
+
+/// A secret that takes up a session whose connection was lost.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub struct ResumeToken(pub [u8; 16]);
+
+/// What a server says, snapshots aside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ServerMessage<'a> {
+    /// The answer to a hello.
+    Welcome(Box<Welcome>),
+    /// The answer to a ping.
+    Pong(Pong),
+    /// Something happened in the match.
+    Event {
+        /// The tick that it happened in.
+        tick: Tick,
+        /// Index in the schema's `events`.
+        kind: u8,
+        /// One integer for each value that the schema names.
+        values: Cow<'a, [i32]>,
+    },
+    /// Statistics that the codec uses for every snapshot that follows.
+    Model(Cow<'a, [u8]>),
+}
+
+/// What a client must know to take part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// This session.
+    pub session: SessionId,
+    /// Takes the session up again on a new connection.
+    pub resume: ResumeToken,
+    /// The match.
+    pub match_id: MatchId,
+    /// The client's seat; `None` for a spectator.
+    pub seat: Option<Seat>,
+    /// The newest input that the session's earlier connections brought; the next one follows it.
+    pub seq: InputSeq,
+    /// Ticks, and at best snapshots, per second.
+    pub tick_rate: TickRate,
+    /// [`schema_hash`] of the match's schema.
+    pub schema_hash: u32,
+    /// The schema, unless the hello named the same hash.
+    pub schema: Option<Schema>,
+    /// The codec's current statistics; empty when they are the built-in ones.
+    pub model: Vec<u8>,
+}
+
+/// The server's clock, seen from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pong {
+    /// The ping's `client_time`.
+    pub client_time: Micros,
+    /// When the server read the ping, on its clock.
+    pub server_time: Micros,
+    /// The match's newest tick.
+    pub tick: Tick,
+    /// When that tick was due, on the server's clock.
+    pub tick_time: Micros,
+}
+
+/// Why bytes are not the message that they should be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a valid message of this kind")]
+pub struct Malformed;
+
+/// A hash of everything in a schema: 32-bit FNV-1a over its bincode bytes.
+#[must_use]
+pub fn schema_hash(schema: &Schema) -> u32 {
+    let mut bytes = Vec::new();
+    write(schema, &mut bytes);
+    let step = |hash: u32, &byte: &u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    bytes.iter().fold(0x811C_9DC5, step)
+}
+
+/// Appends a client's message.
+pub fn write_client(message: &ClientMessage, out: &mut Vec<u8>) {
+    write(message, out);
+}
+
+/// Reads a client's message from exactly these bytes.
+pub fn read_client(bytes: &[u8]) -> Result<ClientMessage, Malformed> {
+    read(bytes, STANDARD.with_limit::<CLIENT_FRAME_BYTES_MAX>())
+}
+
+/// Appends a server's message.
+pub fn write_server(message: &ServerMessage<'_>, out: &mut Vec<u8>) {
+    write(message, out);
+}
+
+/// Reads a server's message from exactly these bytes.
+pub fn read_server(bytes: &[u8]) -> Result<ServerMessage<'static>, Malformed> {
+    read(bytes, STANDARD.with_limit::<SERVER_FRAME_BYTES_MAX>())
+}
+
+/// Writes a game's whole state.
+pub fn write_state(state: &impl Serialize, out: &mut Vec<u8>) {
+    write(state, out);
+}
+
+/// Reads a game's whole state from exactly these bytes, which must come from a trusted place.
+pub fn read_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+    read(bytes, STANDARD.with_limit::<STATE_BYTES_MAX>())
+}
+
+/// Longest written state of a game, in bytes.
+const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const STANDARD: Configuration<LittleEndian, Varint> = bincode::config::standard();
+
+fn write(value: &impl Serialize, out: &mut Vec<u8>) {
+    bincode::serde::encode_into_std_write(value, out, STANDARD)
+        .expect("writing to a Vec can't fail, and our types have no unserialisable values");
+}
+
+fn read<T: DeserializeOwned, const N: usize>(
+    bytes: &[u8],
+    config: Configuration<LittleEndian, Varint, Limit<N>>,
+) -> Result<T, Malformed> {
+    match bincode::serde::decode_from_slice(bytes, config) {
+        Ok((value, consumed)) if consumed == bytes.len() => Ok(value),
+        Ok(_) | Err(_) => Err(Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn messages_come_back() {
+        for message in [
+            ClientMessage::Hello(Hello { version: 1, schema_hash: Some(7), resume: None }),
+            ClientMessage::Ping { client_time: Micros(123_456_789) },
+            ClientMessage::Resync,
+        ] {
+            let mut bytes = Vec::new();
+            write_client(&message, &mut bytes);
+            assert_eq!(read_client(&bytes), Ok(message));
+        }
+    }
+
+    #[test]
+    fn trailing_bytes_are_refused() {
+        let mut bytes = Vec::new();
+        write_client(&ClientMessage::Resync, &mut bytes);
+        bytes.push(0);
+        assert_eq!(read_client(&bytes), Err(Malformed));
+    }
+
+    #[test]
+    fn hostile_lengths_reserve_nothing() {
+        // An event whose number of values claims to be 2^63.
+        let bytes = [2, 0, 0, 253, 0, 0, 0, 0, 0, 0, 0, 128];
+        assert_eq!(read_server(&bytes), Err(Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let _ = read_client(&bytes);
+            let _ = read_server(&bytes);
+        }
+    }
+}
