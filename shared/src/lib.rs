@@ -10,9 +10,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod close;
 pub mod codec;
 pub mod game;
+pub mod history;
 pub mod ids;
+pub mod link;
 pub mod rows;
 pub mod schema;
 pub mod time;
+pub mod wire;
+pub mod ws;

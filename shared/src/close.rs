@@ -1,0 +1,138 @@
+//! Why a connection ends, told as a WebSocket close code and a reason in words.
+//!
+//! A refusal is nothing but a close frame: one mechanism for both. Faults in WebSocket framing
+//! have the codes of RFC 6455 (see [`FrameError`]); what is above it has those below.
+
+use crate::ws::FrameError;
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum CloseReason {
+    /// Either end is done. From a client: it gives up its seat at once.
+    #[error("bye")]
+    Done,
+    /// The frame is not one that RFC 6455 allows.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// A text frame; the protocol is binary.
+    #[error("text frames are not part of the protocol")]
+    Text,
+    /// The handshake did not offer the subprotocol.
+    #[error("the subprotocol must be tickwire.v1")]
+    WrongSubprotocol,
+    /// The hello names another protocol version.
+    #[error("the server speaks another protocol version")]
+    WrongVersion,
+    /// The hello names another schema.
+    #[error("the match has another schema")]
+    WrongSchema,
+    /// The first byte of a frame is none of the known ones.
+    #[error("unknown kind of frame")]
+    UnknownFrame,
+    /// The frame is not a valid one of its kind.
+    #[error("malformed frame")]
+    Malformed,
+    /// Something else came before the hello, a hello came twice, or an input came before the
+    /// first snapshot was applied.
+    #[error("frame out of order")]
+    OutOfOrder,
+    /// An input's number does not follow the one before it.
+    #[error("the input sequence jumps")]
+    SequenceJump,
+    /// A frame claims to have applied a snapshot that was never sent, or goes back.
+    #[error("the applied tick was never sent")]
+    NeverSent,
+    /// An input from a session without a seat.
+    #[error("spectators have no inputs")]
+    NotSeated,
+    /// No seat is free.
+    #[error("the match is full")]
+    MatchFull,
+    /// There is no such match (any more).
+    #[error("no such match")]
+    NoMatch,
+    /// The resume token is unknown, or its grace period is over.
+    #[error("nothing to resume")]
+    NothingToResume,
+    /// The session was taken up by a newer connection.
+    #[error("replaced by a newer connection")]
+    Replaced,
+    /// The client did not say hello, or anything else, for too long.
+    #[error("idle for too long")]
+    Idle,
+    /// The client did not read what the server must not drop.
+    #[error("too slow to read")]
+    TooSlow,
+    /// The game failed; its match is over.
+    #[error("the match has failed")]
+    MatchFailed,
+    /// The server is going away: connect again, elsewhere or later.
+    #[error("the server is going away; connect again")]
+    Drain,
+}
+
+impl CloseReason {
+    /// The WebSocket close code. Those from 4000 are ours and never change their meaning.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Done => 1000,
+            Self::Drain => 1012,
+            Self::Frame(error) => error.close_code(),
+            Self::Text => 1003,
+            Self::WrongSubprotocol => 4000,
+            Self::WrongVersion => 4001,
+            Self::WrongSchema => 4002,
+            Self::UnknownFrame => 4003,
+            Self::Malformed => 4004,
+            Self::OutOfOrder => 4005,
+            Self::SequenceJump => 4006,
+            Self::NeverSent => 4007,
+            Self::NotSeated => 4008,
+            Self::MatchFull => 4010,
+            Self::NoMatch => 4011,
+            Self::NothingToResume => 4012,
+            Self::Replaced => 4013,
+            Self::Idle => 4014,
+            Self::TooSlow => 4015,
+            Self::MatchFailed => 4016,
+        }
+    }
+
+    /// A short name for counters and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Frame(FrameError::Unmasked) => "unmasked",
+            Self::Frame(FrameError::TooLong) => "too_long",
+            Self::Frame(FrameError::NotUtf8) => "not_utf8",
+            Self::Frame(
+                FrameError::ReservedBits
+                | FrameError::UnknownOpcode
+                | FrameError::BadControl
+                | FrameError::BadFragment
+                | FrameError::LongLength
+                | FrameError::BadCloseCode,
+            ) => "bad_framing",
+            Self::Text => "text",
+            Self::WrongSubprotocol => "wrong_subprotocol",
+            Self::WrongVersion => "wrong_version",
+            Self::WrongSchema => "wrong_schema",
+            Self::UnknownFrame => "unknown_frame",
+            Self::Malformed => "malformed",
+            Self::OutOfOrder => "out_of_order",
+            Self::SequenceJump => "sequence_jump",
+            Self::NeverSent => "never_sent",
+            Self::NotSeated => "not_seated",
+            Self::MatchFull => "match_full",
+            Self::NoMatch => "no_match",
+            Self::NothingToResume => "nothing_to_resume",
+            Self::Replaced => "replaced",
+            Self::Idle => "idle",
+            Self::TooSlow => "too_slow",
+            Self::MatchFailed => "match_failed",
+            Self::Drain => "drain",
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The frames that every tick brings: snapshot heads, inputs and acknowledgements.
+//!
+//! The first byte of a frame says what it is. [`MESSAGE`] is followed by a bincode message (see
+//! [`crate::wire`]); everything here is little endian and as `PROTOCOL.md` draws it.
+
+use crate::ids::{InputSeq, Tick};
+
+/// First byte of a bincode message, both ways.
+pub const MESSAGE: u8 = 0x00;
+/// First byte of a client's input.
+pub const INPUT: u8 = 0x01;
+/// First byte of a client's acknowledgement without an input.
+pub const ACK: u8 = 0x02;
+/// Set in the first byte of a snapshot; the other bits say which parts it has.
+pub const SNAPSHOT: u8 = 0x80;
+
+const FULL: u8 = 0x01;
+const GAP: u8 = 0x02;
+const DIGEST: u8 = 0x04;
+const OWNER: u8 = 0x08;
+const PROCESSED_NEXT: u8 = 0x10;
+const PROCESSED: u8 = 0x20;
+const KNOWN: u8 = SNAPSHOT | FULL | GAP | DIGEST | OWNER | PROCESSED_NEXT | PROCESSED;
+
+/// The part of a snapshot before the owner's values and the body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SnapshotHead {
+    /// Which tick this is the state of.
+    pub tick: Tick,
+    /// Whether the body is a full one; else it refers to the snapshots sent before it.
+    pub full: bool,
+    /// [`crate::rows::Rows::digest`] of the rows, now and then.
+    pub digest: Option<u32>,
+    /// The newest input of this client that the rows include.
+    pub processed: InputSeq,
+    /// Whether the owner's values follow the head.
+    pub owner: bool,
+}
+
+/// What a client sends for each tick.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InputHead {
+    /// The input's number.
+    pub seq: InputSeq,
+    /// The tick that it is meant for.
+    pub tick: Tick,
+    /// The newest snapshot that the client has applied.
+    pub applied: Tick,
+}
+
+/// What went before, which both ends know: heads say only what is new.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before {
+    /// Tick of the last snapshot.
+    pub tick: Option<Tick>,
+    /// `processed` of the last snapshot.
+    pub processed: InputSeq,
+}
+
+impl SnapshotHead {
+    /// Appends the head. One that is not full needs a snapshot before it, at most 255 ticks old.
+    pub fn write(&self, before: Before, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.push(SNAPSHOT);
+        let mut flags = SNAPSHOT;
+        if self.full {
+            flags |= FULL;
+            out.extend(self.tick.0.to_le_bytes());
+        } else {
+            let earlier = before.tick.expect("only a full snapshot can be the first");
+            let gap = u8::try_from(self.tick.since(earlier)).expect("a delta spans 1 to 255 ticks");
+            if gap != 1 {
+                flags |= GAP;
+                out.push(gap);
+            }
+        }
+        if let Some(digest) = self.digest {
+            flags |= DIGEST;
+            out.extend(digest.to_le_bytes());
+        }
+        if self.processed == before.processed.next() {
+            flags |= PROCESSED_NEXT;
+        } else if self.processed != before.processed {
+            flags |= PROCESSED;
+            out.extend(self.processed.0.to_le_bytes());
+        }
+        if self.owner {
+            flags |= OWNER;
+        }
+        out[start] = flags;
+    }
+
+    /// Reads a head, and gives the bytes after it.
+    pub fn read(bytes: &[u8], before: Before) -> Option<(Self, &[u8])> {
+        let (&flags, mut rest) = bytes.split_first()?;
+        let both = |two: u8| flags & two == two;
+        if flags & !KNOWN != 0 || both(FULL | GAP) || both(PROCESSED_NEXT | PROCESSED) {
+            return None;
+        }
+        let tick = if flags & FULL != 0 {
+            Tick(take_u32(&mut rest)?)
+        } else if flags & GAP != 0 {
+            let (&gap, after) = rest.split_first()?;
+            rest = after;
+            if gap < 2 {
+                return None;
+            }
+            before.tick?.plus(u32::from(gap))
+        } else {
+            before.tick?.plus(1)
+        };
+        let digest = if flags & DIGEST != 0 { Some(take_u32(&mut rest)?) } else { None };
+        let processed = if flags & PROCESSED != 0 {
+            InputSeq(take_u32(&mut rest)?)
+        } else if flags & PROCESSED_NEXT != 0 {
+            before.processed.next()
+        } else {
+            before.processed
+        };
+        let owner = flags & OWNER != 0;
+        Some((Self { tick, full: flags & FULL != 0, digest, processed, owner }, rest))
+    }
+}
+
+impl InputHead {
+    /// Appends the frame's first bytes; the packed values follow.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.push(INPUT);
+        for word in [self.seq.0, self.tick.0, self.applied.0] {
+            out.extend(word.to_le_bytes());
+        }
+    }
+
+    /// Reads what follows the first byte, and gives the bytes after it.
+    pub fn read(mut rest: &[u8]) -> Option<(Self, &[u8])> {
+        let seq = InputSeq(take_u32(&mut rest)?);
+        let tick = Tick(take_u32(&mut rest)?);
+        let applied = Tick(take_u32(&mut rest)?);
+        Some((Self { seq, tick, applied }, rest))
+    }
+}
+
+/// Appends an acknowledgement.
+pub fn write_ack(applied: Tick, out: &mut Vec<u8>) {
+    out.push(ACK);
+    out.extend(applied.0.to_le_bytes());
+}
+
+/// Reads exactly what follows the first byte of an acknowledgement.
+#[must_use]
+pub fn read_ack(rest: &[u8]) -> Option<Tick> {
+    Some(Tick(u32::from_le_bytes(rest.try_into().ok()?)))
+}
+
+fn take_u32(rest: &mut &[u8]) -> Option<u32> {
+    let (word, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(u32::from_le_bytes(*word))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_usual_head_is_one_byte() {
+        let before = Before { tick: Some(Tick(8)), processed: InputSeq(4) };
+        let mut bytes = Vec::new();
+        let head = SnapshotHead {
+            tick: Tick(9),
+            full: false,
+            digest: None,
+            processed: InputSeq(5),
+            owner: false,
+        };
+        head.write(before, &mut bytes);
+        assert_eq!(bytes, [SNAPSHOT | PROCESSED_NEXT]);
+    }
+
+    proptest! {
+        #[test]
+        fn heads_come_back(
+            earlier: u32, gap in 1_u32..=255, full: bool, owner: bool,
+            digest: Option<u32>, seq: u32, advance in prop_oneof![0_u32..3, any::<u32>()],
+        ) {
+            let before = Before { tick: Some(Tick(earlier)), processed: InputSeq(seq) };
+            let tick = Tick(earlier).plus(gap);
+            let processed = InputSeq(seq.wrapping_add(advance));
+            let head = SnapshotHead { tick, full, digest, processed, owner };
+            let mut bytes = Vec::new();
+            head.write(before, &mut bytes);
+            bytes.push(77);
+            prop_assert_eq!(SnapshotHead::read(&bytes, before), Some((head, &[77][..])));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>, tick: Option<u32>) {
+            let before = Before { tick: tick.map(Tick), processed: InputSeq(0) };
+            let _ = SnapshotHead::read(&bytes, before);
+            let _ = InputHead::read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The protocol of one session as a state machine, one side each: bytes and time in; events and
+//! bytes out. Both are to be fed the payloads of whole WebSocket messages, in order.
+
+pub mod client;
+mod clock;
+pub mod frames;
+pub mod inputs;
+pub mod integers;
+pub mod server;
+
+use crate::{codec::BASIS_MAX, history::HISTORY_LEN, ids::Tick};
+
+pub use client::{ClientEvent, ClientLink, Digest, ServerFault};
+pub use inputs::InputQueue;
+pub use server::{Received, ServerLink, Snapshot};
+
+/// The snapshots that a session was sent last and has therefore applied before the next one: what
+/// the codec may refer to. Newest first, and none as old as [`HISTORY_LEN`] ticks.
+///
+/// Nothing about it travels. TCP delivers everything in order or not at all, so both ends know it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Basis {
+    ticks: [Tick; BASIS_MAX],
+    len: usize,
+}
+
+impl Basis {
+    /// The ticks, newest first. Empty: the next snapshot is a full one.
+    #[must_use]
+    pub fn ticks(&self) -> &[Tick] {
+        &self.ticks[..self.len]
+    }
+
+    /// The part of it that may serve a snapshot of `tick`.
+    #[must_use]
+    fn serving(mut self, tick: Tick) -> Self {
+        while let Some(&oldest) = self.ticks().last()
+            && tick.since(oldest) >= HISTORY_LEN as i32
+        {
+            self.len -= 1;
+            self.ticks[self.len] = Tick::default();
+        }
+        self
+    }
+
+    /// The basis after a snapshot of `tick` that was made from this one.
+    #[must_use]
+    fn followed_by(mut self, tick: Tick) -> Self {
+        self.len = (self.len + 1).min(BASIS_MAX);
+        self.ticks.rotate_right(1);
+        self.ticks[0] = tick;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_basis_is_the_newest_that_history_still_has() {
+        let mut basis = Basis::default();
+        for tick in [10, 60, 61, 62] {
+            basis = basis.followed_by(Tick(tick));
+        }
+        assert_eq!(basis.ticks(), [Tick(62), Tick(61), Tick(60)]);
+        assert_eq!(basis.serving(Tick(124)).ticks(), [Tick(62), Tick(61)]);
+        assert_eq!(basis.serving(Tick(126)).ticks(), []);
+        assert_eq!(basis.serving(Tick(126)), Basis::default());
+    }
+}
