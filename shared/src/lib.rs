@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod arena;
 pub mod close;
 pub mod codec;
 pub mod game;

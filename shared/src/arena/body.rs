@@ -1,0 +1,49 @@
+//! How a player moves: the one rule that a client must know to show its own player at once.
+
+use glam::IVec2;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    input::{ArenaInput, MOVE_MAX},
+    map::Map,
+    units::{STEPS_PER_M, VELOCITY_STEPS_PER_MPS, carried, cm},
+};
+use crate::time::TickRate;
+
+/// A player's radius.
+pub const RADIUS: i32 = cm(40);
+/// How fast one runs: 6.5 m/s.
+pub const SPEED: i32 = 65 * VELOCITY_STEPS_PER_MPS / 10;
+/// No axis of a velocity is ever greater, whatever explodes: 25 m/s.
+pub const VELOCITY_MAX: i32 = 25 * VELOCITY_STEPS_PER_MPS;
+/// How fast a velocity changes, per axis: 40 m/s each second.
+const ACCELERATION: i32 = 40 * VELOCITY_STEPS_PER_MPS;
+
+const _: () = assert!(RADIUS > STEPS_PER_M / 4, "strides of half a radius must get somewhere");
+
+/// Where something is and how it moves, exactly as its row says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Body {
+    /// The centre.
+    pub position: IVec2,
+    /// In velocity steps.
+    pub velocity: IVec2,
+}
+
+/// Moves a living player by one tick.
+///
+/// Each axis of the velocity goes towards what the input wants at a fixed pace, so that held keys
+/// soon give a velocity that no longer changes, and costs nothing to tell.
+pub fn advance(body: &mut Body, input: &ArenaInput, rate: TickRate, map: &Map) {
+    let before = body.velocity;
+    let wanted = wanted_velocity(input.movement);
+    let change = IVec2::splat((ACCELERATION / i32::from(rate.hz())).max(1));
+    body.velocity = before + (wanted - before).clamp(-change, change);
+    let travel = carried(before, body.velocity, rate);
+    map.slide(body, travel);
+}
+
+fn wanted_velocity(movement: IVec2) -> IVec2 {
+    let length = movement.length_squared().isqrt().max(MOVE_MAX);
+    movement * SPEED / length
+}

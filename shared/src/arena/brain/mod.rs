@@ -1,0 +1,297 @@
+//! A computer player: from what a client sees to what it commands.
+//!
+//! It plays as hands on a keyboard and a mouse do. Its eight directions are chosen a few times a
+//! second and kept; its aim turns at a bounded pace towards where it thinks the target is, with an
+//! error that wanders. It knows nothing that a person in its seat could not see, except that it
+//! sees the whole arena: a target must be in line of sight.
+//!
+//! A decision costs a microsecond or two and allocates nothing.
+
+mod paths;
+
+use glam::{IVec2, Vec2};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    body::{RADIUS, SPEED},
+    dice::Dice,
+    input::{ArenaInput, MOVE_MAX},
+    map::{ARENA, Stock},
+    rows::{HEALTH_MAX, PICKUP, PLAYER, PickupRow, PlayerRow, ROUND_ID, RoundRow, player_id},
+    units::{ANGLES, STEPS_PER_M, VELOCITY_STEPS_PER_MPS, angle_of, cm, turn},
+    weapons::ROCKET_SPEED,
+};
+use crate::{
+    ids::{EntityId, Seat},
+    rows::Rows,
+    time::TickRate,
+};
+use paths::PATHS;
+
+/// How fast the aim turns at most: five quarters of a turn per second.
+const TURN_PER_SECOND: i32 = ANGLES * 5 / 4;
+/// The aim covers this part of its way in each hundredth of a second.
+const AIM_EAGERNESS: f32 = 0.12;
+/// The aim is off by up to this: 5 degrees.
+const AIM_ERROR: i32 = ANGLES / 72;
+/// A target is shot at when the aim is this near to where it seems to be: 4 degrees.
+const AIM_TOLERANCE: i32 = ANGLES / 90;
+/// A choice of direction is kept for so long.
+const THOUGHT_MS: (i32, i32) = (200, 500);
+/// A destination that is not reached by then is given up.
+const JOURNEY_MS: i32 = 8_000;
+/// At such a distance one has arrived.
+const ARRIVED: f32 = cm(60) as f32;
+/// The distance that it likes to have from a target.
+const FIGHT_NEAR: f32 = cm(450) as f32;
+const FIGHT_FAR: f32 = cm(1_000) as f32;
+/// Rockets are used between these distances: nearer, they hurt both.
+const ROCKET_NEAR: f32 = cm(350) as f32;
+const ROCKET_FAR: f32 = cm(1_600) as f32;
+
+/// A computer player's mind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Brain {
+    dice: Dice,
+    rate: TickRate,
+    aim: i32,
+    aim_error: i32,
+    keys: IVec2,
+    /// Ticks until the next thought.
+    think_in: i32,
+    destination: IVec2,
+    /// Ticks until the destination is given up.
+    journey_left: i32,
+    target: Option<EntityId>,
+    weapon: Choice,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+enum Choice {
+    Gun,
+    Rocket,
+}
+
+/// What the owner of a seat sees of itself.
+struct Own {
+    id: EntityId,
+    row: PlayerRow,
+    place: Vec2,
+    bullets: i32,
+    rockets: i32,
+}
+
+impl Brain {
+    /// A mind whose decisions, `rate` times a second, follow from the seed and what it sees.
+    #[must_use]
+    pub fn new(seed: u64, rate: TickRate) -> Self {
+        let mut dice = Dice::new(seed);
+        let aim = dice.within(0, ANGLES - 1);
+        Self {
+            dice,
+            rate,
+            aim,
+            aim_error: 0,
+            keys: IVec2::ZERO,
+            think_in: 0,
+            destination: IVec2::ZERO,
+            journey_left: 0,
+            target: None,
+            weapon: Choice::Gun,
+        }
+    }
+
+    /// Decides on the next tick's input of the player in `seat`, who sees `rows` and, of its own,
+    /// `owner`. To be called once for each tick.
+    pub fn decide(&mut self, seat: Seat, rows: &Rows, owner: &[i32]) -> ArenaInput {
+        let Some(own) = Own::find(seat, rows, owner) else {
+            self.think_in = 0;
+            self.journey_left = 0;
+            return ArenaInput { aim: self.aim, ..ArenaInput::default() };
+        };
+        self.think_in -= 1;
+        self.journey_left -= 1;
+        if self.think_in <= 0 {
+            self.think(&own, rows);
+        }
+        let target = self.target.and_then(|id| visible_player(rows, id, own.place));
+        let mut input = ArenaInput { movement: self.keys * MOVE_MAX, ..ArenaInput::default() };
+        match target {
+            Some(target) => {
+                let off = self.aim_at(&own, &target);
+                let ready = off.abs() <= AIM_TOLERANCE && !is_break(rows);
+                input.fire = ready && self.weapon == Choice::Gun;
+                input.alt_fire = ready && self.weapon == Choice::Rocket;
+            }
+            None if self.keys != IVec2::ZERO => {
+                self.turn_to(angle_of(self.keys.as_vec2()));
+            }
+            None => {}
+        }
+        input.aim = self.aim;
+        input
+    }
+
+    /// Chooses target, weapon, destination and direction, to be kept for a while.
+    fn think(&mut self, own: &Own, rows: &Rows) {
+        let millis = self.dice.within(THOUGHT_MS.0, THOUGHT_MS.1);
+        self.think_in = self.ticks(millis);
+        self.aim_error = self.dice.within(-AIM_ERROR, AIM_ERROR);
+        let target = nearest_target(own, rows);
+        self.target = target.map(|(id, _)| id);
+        let fight = target.filter(|_| own.bullets + own.rockets > 0 && own.row.health > 25);
+        if let Some((_, away)) = fight {
+            self.weapon = self.choose_weapon(own, away.length());
+            self.keys = self.dance(own, away);
+        } else {
+            self.keys = self.travel(own, rows);
+        }
+    }
+
+    fn choose_weapon(&mut self, own: &Own, distance: f32) -> Choice {
+        let in_range = (ROCKET_NEAR..ROCKET_FAR).contains(&distance);
+        let rocket = own.rockets > 0 && in_range && self.dice.within(0, 2) == 0;
+        if rocket || own.bullets == 0 { Choice::Rocket } else { Choice::Gun }
+    }
+
+    /// Around the target, at a distance that is neither too near nor too far.
+    fn dance(&mut self, own: &Own, away: Vec2) -> IVec2 {
+        let ahead = away.normalize_or(Vec2::X);
+        let side = if self.dice.within(0, 1) == 0 { ahead.perp() } else { -ahead.perp() };
+        let approach = match away.length() {
+            distance if distance < FIGHT_NEAR => -0.8,
+            distance if distance > FIGHT_FAR => 0.8,
+            _ => 0.0,
+        };
+        let wish = side + ahead * approach;
+        [wish, wish - 2.0 * side, -wish]
+            .map(keys_towards)
+            .into_iter()
+            .find(|&keys| has_way(own.place, keys))
+            .unwrap_or(IVec2::ZERO)
+    }
+
+    /// Towards the destination, or a new one.
+    fn travel(&mut self, own: &Own, rows: &Rows) -> IVec2 {
+        let there = self.destination.as_vec2().distance(own.place) < ARRIVED;
+        if there || self.journey_left <= 0 {
+            self.destination = self.choose_destination(own, rows);
+            self.journey_left = self.ticks(JOURNEY_MS);
+        }
+        let next = PATHS.next(own.place, self.destination.as_vec2());
+        let way = next - own.place;
+        // Not beyond the next corner.
+        let seconds = way.length() / (SPEED * STEPS_PER_M / VELOCITY_STEPS_PER_MPS) as f32;
+        let until_there = (seconds * f32::from(self.rate.hz())) as i32;
+        self.think_in = self.think_in.min(until_there.max(1));
+        keys_towards(way)
+    }
+
+    /// The nearest pickup of the kind that it is most in need of; without a need, any.
+    fn choose_destination(&mut self, own: &Own, rows: &Rows) -> IVec2 {
+        let need = if own.row.health <= HEALTH_MAX / 2 {
+            Some(Stock::Health)
+        } else if own.bullets < 20 {
+            Some(Stock::Bullets)
+        } else if own.rockets < 3 {
+            Some(Stock::Rockets)
+        } else {
+            None
+        };
+        let wanted = rows.iter().filter(|row| row.kind == PICKUP).filter_map(|row| {
+            let pickup = PickupRow::read(row.values)?;
+            (pickup.present && Some(pickup.stock) == need).then_some(pickup.position)
+        });
+        let here = own.row.body.position;
+        let nearest = wanted.min_by_key(|&place| (place - here).length_squared());
+        nearest.unwrap_or_else(|| {
+            let any = self.dice.within(0, ARENA.pickups.len() as i32 - 1);
+            ARENA.pickups[any as usize].1
+        })
+    }
+
+    /// Turns towards where a shot would meet the target; how far it is still off.
+    fn aim_at(&mut self, own: &Own, target: &PlayerRow) -> i32 {
+        let position = target.body.position.as_vec2();
+        let flight_seconds = match self.weapon {
+            Choice::Gun => 0.0,
+            Choice::Rocket => position.distance(own.place) / to_steps(ROCKET_SPEED as f32),
+        };
+        let lead = target.body.velocity.as_vec2() * to_steps(flight_seconds);
+        self.turn_to(angle_of(position + lead - own.place) + self.aim_error)
+    }
+
+    fn turn_to(&mut self, wanted: i32) -> i32 {
+        let hz = i32::from(self.rate.hz());
+        let limit = TURN_PER_SECOND / hz;
+        let eagerness = (AIM_EAGERNESS * 100.0 / hz as f32).min(1.0);
+        let off = turn(self.aim, wanted);
+        let step = (off as f32 * eagerness).round() as i32;
+        self.aim = (self.aim + step.clamp(-limit, limit)).rem_euclid(ANGLES);
+        turn(self.aim, wanted)
+    }
+
+    fn ticks(&self, millis: i32) -> i32 {
+        (millis * i32::from(self.rate.hz()) / 1_000).max(1)
+    }
+}
+
+impl Own {
+    fn find(seat: Seat, rows: &Rows, owner: &[i32]) -> Option<Self> {
+        let id = player_id(seat);
+        let row = living_player(rows, id)?;
+        let &[bullets, rockets] = owner else { return None };
+        Some(Self { id, row, place: row.body.position.as_vec2(), bullets, rockets })
+    }
+}
+
+/// Velocity steps to position steps per second.
+fn to_steps(velocity: f32) -> f32 {
+    velocity * (STEPS_PER_M / VELOCITY_STEPS_PER_MPS) as f32
+}
+
+fn living_player(rows: &Rows, id: EntityId) -> Option<PlayerRow> {
+    let row = rows.find(id).filter(|row| row.kind == PLAYER)?;
+    PlayerRow::read(row.values).filter(|player| player.health > 0)
+}
+
+fn visible_player(rows: &Rows, id: EntityId, from: Vec2) -> Option<PlayerRow> {
+    living_player(rows, id).filter(|player| ARENA.sees(from, player.body.position.as_vec2()))
+}
+
+/// The nearest living player in sight, and the way there.
+fn nearest_target(own: &Own, rows: &Rows) -> Option<(EntityId, Vec2)> {
+    let mut nearest: Option<(EntityId, Vec2)> = None;
+    for row in rows.iter().filter(|row| row.kind == PLAYER && row.id != own.id) {
+        let Some(player) = PlayerRow::read(row.values).filter(|player| player.health > 0) else {
+            continue;
+        };
+        let place = player.body.position.as_vec2();
+        let away = place - own.place;
+        let nearer = nearest.is_none_or(|(_, old)| away.length_squared() < old.length_squared());
+        if nearer && ARENA.sees(own.place, place) {
+            nearest = Some((row.id, away));
+        }
+    }
+    nearest
+}
+
+fn is_break(rows: &Rows) -> bool {
+    let round = rows.find(ROUND_ID).and_then(|row| RoundRow::read(row.values));
+    round.is_some_and(|round| round.over)
+}
+
+/// The pressed keys whose direction is nearest to that of `way`.
+fn keys_towards(way: Vec2) -> IVec2 {
+    // The sine of an eighth of a turn's half: a key that adds less than that is not pressed.
+    const LEAST: f32 = 0.382_683_43;
+    let way = way.normalize_or_zero();
+    let key = |part: f32| if part.abs() < LEAST { 0 } else { part.signum() as i32 };
+    IVec2::new(key(way.x), key(way.y))
+}
+
+/// Whether there is room for a stride in that direction.
+fn has_way(place: Vec2, keys: IVec2) -> bool {
+    let stride = keys.as_vec2().normalize_or_zero() * cm(200) as f32;
+    ARENA.reach(place, place + stride, RADIUS as f32) >= 1.0
+}

@@ -1,0 +1,74 @@
+//! What players are told besides rows. Shots, explosions and respawns are seen in the rows.
+
+use super::{
+    map::Stock,
+    rows::{HEALTH_MAX, ROUNDS_MAX},
+};
+use crate::{game::Events, ids::Seat, schema::Schema};
+
+/// Everyone: `victim` was killed by `killer` (themselves, perhaps) with `weapon`.
+pub const KILL: u8 = 0;
+/// The shooter: their shot or blast took `damage` from `victim`.
+pub const HIT: u8 = 1;
+/// The player: they took a pickup that held `stock`.
+pub const PICKED_UP: u8 = 2;
+/// Everyone: round `number` is over, and `winner` won it; -1 for nobody.
+pub const ROUND_OVER: u8 = 3;
+/// Everyone: round `number` begins.
+pub const ROUND_START: u8 = 4;
+
+/// What someone was killed with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weapon {
+    /// The first weapon: hits at once.
+    Gun,
+    /// The second weapon: slow, and hurts around it.
+    Rocket,
+}
+
+impl Weapon {
+    /// As events tell it.
+    #[must_use]
+    pub const fn value(self) -> i32 {
+        match self {
+            Self::Gun => 0,
+            Self::Rocket => 1,
+        }
+    }
+}
+
+/// Adds the events to the schema, in the order of the constants above.
+pub(super) fn describe(schema: Schema) -> Schema {
+    schema
+        .event("kill", ["victim", "killer", "weapon"])
+        .event("hit", ["victim", "damage"])
+        .event("picked_up", ["stock"])
+        .event("round_over", ["number", "winner"])
+        .event("round_start", ["number"])
+}
+
+pub(super) fn kill(events: &mut Events, victim: Seat, killer: Seat, weapon: Weapon) {
+    events.all(KILL, &[victim.0.into(), killer.0.into(), weapon.value()]);
+}
+
+pub(super) fn hit(events: &mut Events, shooter: Seat, victim: Seat, damage: i32) {
+    events.seat(shooter, HIT, &[victim.0.into(), damage.min(HEALTH_MAX)]);
+}
+
+pub(super) fn picked_up(events: &mut Events, seat: Seat, stock: Stock) {
+    events.seat(seat, PICKED_UP, &[stock.value()]);
+}
+
+pub(super) fn round_over(events: &mut Events, number: u32, winner: Option<Seat>) {
+    let winner = winner.map_or(-1, |seat| i32::from(seat.0));
+    events.all(ROUND_OVER, &[round_number(number), winner]);
+}
+
+pub(super) fn round_start(events: &mut Events, number: u32) {
+    events.all(ROUND_START, &[round_number(number)]);
+}
+
+/// A round's number as rows and events tell it.
+pub(super) fn round_number(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(ROUNDS_MAX).min(ROUNDS_MAX)
+}

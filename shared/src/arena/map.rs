@@ -1,0 +1,257 @@
+//! The arena's floor plan, which both ends know: 40 by 30 metres, walls, and places.
+//!
+//! Two ways to ask about walls. [`Map::slide`] moves a body, in integers, because clients predict
+//! it. [`Map::reach`] says how far a straight line gets, in floats, for shots and for brains.
+
+use glam::{IVec2, Vec2};
+
+use super::{
+    body::{Body, RADIUS},
+    units::cm,
+};
+
+/// A floor plan. All lengths in position steps.
+#[derive(Debug)]
+pub struct Map {
+    /// From (0, 0) to here.
+    pub size: IVec2,
+    /// Boxes that stop bodies and shots.
+    pub walls: &'static [Wall],
+    /// Where players appear.
+    pub spawns: &'static [IVec2],
+    /// What lies where.
+    pub pickups: &'static [(Stock, IVec2)],
+}
+
+/// A box, its sides along the axes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wall {
+    /// The corner with the least coordinates.
+    pub min: IVec2,
+    /// The corner opposite to it.
+    pub max: IVec2,
+}
+
+/// What a pickup holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stock {
+    /// For the first weapon.
+    Bullets,
+    /// For the rocket launcher.
+    Rockets,
+    /// For the player.
+    Health,
+}
+
+impl Stock {
+    /// As rows and events tell it.
+    #[must_use]
+    pub const fn value(self) -> i32 {
+        match self {
+            Self::Bullets => 0,
+            Self::Rockets => 1,
+            Self::Health => 2,
+        }
+    }
+
+    /// The reverse of [`Stock::value`].
+    #[must_use]
+    pub const fn from_value(value: i32) -> Option<Self> {
+        match value {
+            0 => Some(Self::Bullets),
+            1 => Some(Self::Rockets),
+            2 => Some(Self::Health),
+            _ => None,
+        }
+    }
+}
+
+/// The longest stretch, per axis, that a body is moved without a look at the walls: short enough
+/// that its centre cannot get into one.
+const STRIDE: i32 = RADIUS / 2;
+
+impl Map {
+    /// Moves a body by `travel`; along walls that are in the way, never into one. Velocity into
+    /// a wall is lost.
+    pub fn slide(&self, body: &mut Body, travel: IVec2) {
+        let pieces = travel.abs().max_element() / STRIDE + 1;
+        for piece in 0..pieces {
+            let before = body.position;
+            body.position += travel * (piece + 1) / pieces - travel * piece / pieces;
+            self.stay_inside(body);
+            // Twice, because the way out of one wall may lead into its neighbour.
+            for wall in self.walls.iter().chain(self.walls) {
+                wall.push_out(body);
+            }
+            if !self.has_room(body.position) {
+                *body = Body { position: before, velocity: IVec2::ZERO };
+                return;
+            }
+        }
+    }
+
+    /// Whether a body can be here without touching a wall's inside.
+    #[must_use]
+    pub fn has_room(&self, position: IVec2) -> bool {
+        let inside =
+            position.cmpge(IVec2::splat(RADIUS)).all() && position.cmple(self.size - RADIUS).all();
+        inside
+            && self.walls.iter().all(|wall| wall.gap(position).length_squared() >= RADIUS * RADIUS)
+    }
+
+    /// The part of the way from `from` to `to`, 0 to 1, that something with this radius can go
+    /// before it meets a wall. (Corners count as square.)
+    #[must_use]
+    pub fn reach(&self, from: Vec2, to: Vec2, radius: f32) -> f32 {
+        let way = to - from;
+        let mut reach = leave(from, way, Vec2::splat(radius), self.size.as_vec2() - radius);
+        for wall in self.walls {
+            reach = reach.min(enter(
+                from,
+                way,
+                wall.min.as_vec2() - radius,
+                wall.max.as_vec2() + radius,
+            ));
+        }
+        reach
+    }
+
+    /// Whether the straight line from `from` to `to` meets no wall.
+    #[must_use]
+    pub fn sees(&self, from: Vec2, to: Vec2) -> bool {
+        self.reach(from, to, 0.0) >= 1.0
+    }
+
+    fn stay_inside(&self, body: &mut Body) {
+        let inside = body.position.clamp(IVec2::splat(RADIUS), self.size - RADIUS);
+        if inside.x != body.position.x {
+            body.velocity.x = 0;
+        }
+        if inside.y != body.position.y {
+            body.velocity.y = 0;
+        }
+        body.position = inside;
+    }
+}
+
+impl Wall {
+    /// From the wall's nearest point to `position`; null inside.
+    fn gap(&self, position: IVec2) -> IVec2 {
+        position - position.clamp(self.min, self.max)
+    }
+
+    /// Moves a body that overlaps the wall out of it, by the shortest way. A body whose centre is
+    /// in the wall stays where it is.
+    fn push_out(&self, body: &mut Body) {
+        let gap = self.gap(body.position);
+        let square = gap.length_squared();
+        if square == 0 || square >= RADIUS * RADIUS {
+            return;
+        }
+        let length = square.isqrt();
+        // Rounded away from the wall, or the body would still overlap.
+        let away =
+            |part: i32| part.signum() * (part.abs() * RADIUS + length - 1).div_euclid(length);
+        body.position += IVec2::new(away(gap.x), away(gap.y)) - gap;
+        let outward = body.velocity.dot(gap);
+        if outward < 0 {
+            body.velocity -= gap * outward / square;
+        }
+    }
+}
+
+/// The part of `way` before a point that starts at `from` enters the box; 1 if it doesn't.
+fn enter(from: Vec2, way: Vec2, min: Vec2, max: Vec2) -> f32 {
+    let (mut first, mut last) = (0.0_f32, 1.0_f32);
+    for axis in 0..2 {
+        let (from, way, min, max) = (from[axis], way[axis], min[axis], max[axis]);
+        if way == 0.0 {
+            if from <= min || from >= max {
+                return 1.0;
+            }
+            continue;
+        }
+        let (a, b) = ((min - from) / way, (max - from) / way);
+        first = first.max(a.min(b));
+        last = last.min(a.max(b));
+    }
+    if first < last { first } else { 1.0 }
+}
+
+/// The part of `way` before a point that starts at `from` leaves the box; 1 if it doesn't.
+fn leave(from: Vec2, way: Vec2, min: Vec2, max: Vec2) -> f32 {
+    let mut reach = 1.0_f32;
+    for axis in 0..2 {
+        let (from, way, min, max) = (from[axis], way[axis], min[axis], max[axis]);
+        if from + way > max {
+            reach = reach.min((max - from) / way);
+        } else if from + way < min {
+            reach = reach.min((min - from) / way);
+        }
+    }
+    reach.max(0.0)
+}
+
+/// A box given by its corners in centimetres.
+const fn wall(left: i32, top: i32, right: i32, bottom: i32) -> Wall {
+    Wall { min: at(left, top), max: at(right, bottom) }
+}
+
+/// A place given in centimetres.
+const fn at(x: i32, y: i32) -> IVec2 {
+    IVec2::new(cm(x), cm(y))
+}
+
+/// The map that is played. It looks the same when turned by half a turn.
+pub static ARENA: Map = Map {
+    size: at(4000, 3000),
+    walls: &[
+        wall(1850, 1350, 2150, 1650),
+        wall(1900, 300, 2100, 700),
+        wall(1900, 2300, 2100, 2700),
+        wall(800, 700, 1400, 800),
+        wall(2600, 700, 3200, 800),
+        wall(800, 2200, 1400, 2300),
+        wall(2600, 2200, 3200, 2300),
+        wall(800, 1200, 900, 1800),
+        wall(3100, 1200, 3200, 1800),
+        wall(1300, 1400, 1450, 1600),
+        wall(2550, 1400, 2700, 1600),
+        wall(350, 350, 500, 500),
+        wall(3500, 350, 3650, 500),
+        wall(350, 2500, 500, 2650),
+        wall(3500, 2500, 3650, 2650),
+    ],
+    spawns: &[
+        at(150, 150),
+        at(3850, 2850),
+        at(3850, 150),
+        at(150, 2850),
+        at(2000, 150),
+        at(2000, 2850),
+        at(150, 1500),
+        at(3850, 1500),
+        at(1100, 550),
+        at(2900, 2450),
+        at(2900, 550),
+        at(1100, 2450),
+        at(1100, 1000),
+        at(2900, 2000),
+        at(2900, 1000),
+        at(1100, 2000),
+    ],
+    pickups: &[
+        (Stock::Rockets, at(2000, 1200)),
+        (Stock::Rockets, at(2000, 1800)),
+        (Stock::Health, at(1650, 1500)),
+        (Stock::Health, at(2350, 1500)),
+        (Stock::Health, at(425, 200)),
+        (Stock::Health, at(3575, 2800)),
+        (Stock::Bullets, at(1100, 1500)),
+        (Stock::Bullets, at(2900, 1500)),
+        (Stock::Bullets, at(1650, 500)),
+        (Stock::Bullets, at(2350, 2500)),
+        (Stock::Bullets, at(3575, 200)),
+        (Stock::Bullets, at(425, 2800)),
+    ],
+};
