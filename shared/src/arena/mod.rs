@@ -13,7 +13,6 @@
 
 pub mod body;
 pub mod brain;
-mod dice;
 pub mod events;
 pub mod input;
 pub mod map;
@@ -29,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use input::ArenaInput;
 
 use crate::{
+    dice::Dice,
     game::{Events, Game, MatchOptions, Step},
     ids::{Seat, Tick},
     rows::Rows,
@@ -36,7 +36,6 @@ use crate::{
     time::TickRate,
 };
 use brain::Brain;
-use dice::Dice;
 use map::ARENA;
 use pickups::Pickups;
 use player::{Occupant, Player, respawn};

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     body::Body,
     brain::Brain,
-    dice::Dice,
     input::ArenaInput,
     map::{ARENA, Stock},
     rows::{BULLETS_MAX, HEALTH_MAX, PlayerRow, ROCKETS_MAX},
 };
+use crate::dice::Dice;
 
 /// What a fresh player has.
 const BULLETS_AT_START: i32 = 40;

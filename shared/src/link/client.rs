@@ -151,6 +151,12 @@ impl ClientLink {
         self.game.as_ref().map(|game| &game.welcome)
     }
 
+    /// What the integers in rows, inputs and events mean, once the server has said it.
+    #[must_use]
+    pub fn schema(&self) -> Option<&Schema> {
+        self.game.as_ref().map(|game| &game.schema)
+    }
+
     /// The newest snapshot that was applied.
     #[must_use]
     pub fn applied(&self) -> Option<Tick> {

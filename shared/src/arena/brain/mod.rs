@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     body::{RADIUS, SPEED},
-    dice::Dice,
     input::{ArenaInput, MOVE_MAX},
     map::{ARENA, Stock},
     rows::{HEALTH_MAX, PICKUP, PLAYER, PickupRow, PlayerRow, ROUND_ID, RoundRow, player_id},
@@ -22,6 +21,7 @@ use super::{
     weapons::ROCKET_SPEED,
 };
 use crate::{
+    dice::Dice,
     ids::{EntityId, Seat},
     rows::Rows,
     time::TickRate,

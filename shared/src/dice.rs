@@ -1,17 +1,20 @@
-//! The arena's randomness: a small generator whose state is part of the match.
+//! Randomness whose state is part of what it drives: a match, a bot, a test world.
 
 use serde::{Deserialize, Serialize};
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    /// Dice whose throws follow from the seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) const fn next(&mut self) -> u64 {
+    /// 64 random bits.
+    pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -19,7 +22,7 @@ impl Dice {
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn within(&mut self, low: i32, high: i32) -> i32 {
+    pub fn within(&mut self, low: i32, high: i32) -> i32 {
         let span = (i64::from(high) - i64::from(low) + 1).max(1) as u64;
         (i64::from(low) + (self.next() % span) as i64) as i32
     }
