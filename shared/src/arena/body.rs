@@ -16,8 +16,8 @@ pub const RADIUS: i32 = cm(40);
 pub const SPEED: i32 = 65 * VELOCITY_STEPS_PER_MPS / 10;
 /// No axis of a velocity is ever greater, whatever explodes: 25 m/s.
 pub const VELOCITY_MAX: i32 = 25 * VELOCITY_STEPS_PER_MPS;
-/// How fast a velocity changes, per axis: 40 m/s each second.
-const ACCELERATION: i32 = 40 * VELOCITY_STEPS_PER_MPS;
+/// How fast a velocity changes, per axis: 50 m/s each second.
+const ACCELERATION: i32 = 50 * VELOCITY_STEPS_PER_MPS;
 
 const _: () = assert!(RADIUS > STEPS_PER_M / 4, "strides of half a radius must get somewhere");
 

@@ -19,12 +19,12 @@ use crate::{
 };
 
 const GUN_COOLDOWN_MS: u64 = 200;
-const GUN_DAMAGE: i32 = 17;
+const GUN_DAMAGE: i32 = 12;
 /// Further than the arena is long.
 const GUN_REACH: f32 = cm(6_000) as f32;
 
 const ROCKET_COOLDOWN_MS: u64 = 900;
-const ROCKET_DAMAGE: f32 = 90.0;
+const ROCKET_DAMAGE: f32 = 80.0;
 /// How fast a rocket flies: 15 m/s.
 pub(super) const ROCKET_SPEED: i32 = 15 * VELOCITY_STEPS_PER_MPS;
 const ROCKET_RADIUS: f32 = cm(12) as f32;
@@ -39,7 +39,7 @@ const BLAST_PUSH: f32 = (12 * VELOCITY_STEPS_PER_MPS) as f32;
 /// A blast starts this far from the wall that set it off.
 const BLAST_GAP: f32 = 4.0;
 
-const RESPAWN_MS: u64 = 2_500;
+const RESPAWN_MS: u64 = 2_000;
 
 /// A rocket in flight.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -32,12 +32,12 @@ use paths::PATHS;
 const TURN_PER_SECOND: i32 = ANGLES * 5 / 4;
 /// The aim covers this part of its way in each hundredth of a second.
 const AIM_EAGERNESS: f32 = 0.12;
-/// The aim is off by up to this: 5 degrees.
-const AIM_ERROR: i32 = ANGLES / 72;
+/// The aim is off by up to this: 8 degrees.
+const AIM_ERROR: i32 = ANGLES / 45;
 /// A target is shot at when the aim is this near to where it seems to be: 4 degrees.
 const AIM_TOLERANCE: i32 = ANGLES / 90;
 /// A choice of direction is kept for so long.
-const THOUGHT_MS: (i32, i32) = (200, 500);
+const THOUGHT_MS: (i32, i32) = (250, 650);
 /// A destination that is not reached by then is given up.
 const JOURNEY_MS: i32 = 8_000;
 /// At such a distance one has arrived.
@@ -45,6 +45,8 @@ const ARRIVED: f32 = cm(60) as f32;
 /// The distance that it likes to have from a target.
 const FIGHT_NEAR: f32 = cm(450) as f32;
 const FIGHT_FAR: f32 = cm(1_000) as f32;
+/// It looks so far ahead for walls.
+const STRIDE: f32 = cm(200) as f32;
 /// Rockets are used between these distances: nearer, they hurt both.
 const ROCKET_NEAR: f32 = cm(350) as f32;
 const ROCKET_FAR: f32 = cm(1_600) as f32;
@@ -163,12 +165,7 @@ impl Brain {
             distance if distance > FIGHT_FAR => 0.8,
             _ => 0.0,
         };
-        let wish = side + ahead * approach;
-        [wish, wish - 2.0 * side, -wish]
-            .map(keys_towards)
-            .into_iter()
-            .find(|&keys| has_way(own.place, keys))
-            .unwrap_or(IVec2::ZERO)
+        best_keys(own.place, (side + ahead * approach).normalize_or_zero())
     }
 
     /// Towards the destination, or a new one.
@@ -290,8 +287,18 @@ fn keys_towards(way: Vec2) -> IVec2 {
     IVec2::new(key(way.x), key(way.y))
 }
 
-/// Whether there is room for a stride in that direction.
-fn has_way(place: Vec2, keys: IVec2) -> bool {
-    let stride = keys.as_vec2().normalize_or_zero() * cm(200) as f32;
-    ARENA.reach(place, place + stride, RADIUS as f32) >= 1.0
+/// The keys that go best with `wish` where walls leave room for a stride.
+fn best_keys(place: Vec2, wish: Vec2) -> IVec2 {
+    const EIGHT: [(i32, i32); 8] =
+        [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)];
+    let mut best = (IVec2::ZERO, f32::NEG_INFINITY);
+    for keys in EIGHT.map(IVec2::from) {
+        let way = keys.as_vec2().normalize_or_zero();
+        let room = ARENA.reach(place, place + way * STRIDE, RADIUS as f32 / 2.0);
+        let merit = way.dot(wish) + 2.0 * room;
+        if merit > best.1 {
+            best = (keys, merit);
+        }
+    }
+    best.0
 }
