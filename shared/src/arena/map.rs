@@ -79,6 +79,9 @@ impl Map {
             let before = body.position;
             body.position += travel * (piece + 1) / pieces - travel * piece / pieces;
             self.stay_inside(body);
+            if self.has_room(body.position) {
+                continue;
+            }
             // Twice, because the way out of one wall may lead into its neighbour.
             for wall in self.walls.iter().chain(self.walls) {
                 wall.push_out(body);
