@@ -1,0 +1,72 @@
+//! A steady match allocates nothing.
+
+// Counting allocations takes an allocator, and an allocator is unsafe.
+#![allow(unsafe_code)]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use tickwire_shared::{
+    arena::{Arena, ArenaInput},
+    game::{Events, Game, MatchOptions, Step},
+    ids::{Seat, Tick},
+    rows::Rows,
+    time::TickRate,
+};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn an_arena_tick_allocates_nothing_once_its_buffers_have_grown() {
+    let tick_rate = TickRate::new(30).expect("within the range of tick rates");
+    let mut arena = Arena::new(&MatchOptions { seed: 1, seats: 16, npcs: 15, tick_rate });
+    arena.join(Seat(3));
+    let inputs = vec![ArenaInput { fire: true, ..ArenaInput::default() }; 16];
+    let (mut events, mut rows) = (Events::default(), Rows::default());
+    let mut owner = [0; 2];
+    let mut tick = |number| {
+        events.clear();
+        arena.step(&mut Step { tick: Tick(number), inputs: &inputs, events: &mut events });
+        arena.write_rows(&mut rows);
+        arena.write_owner(Seat(3), &mut owner);
+    };
+    // Long enough to see the most rockets and events that one tick has.
+    (1..50_000).for_each(&mut tick);
+    let before = allocations();
+    (50_000..56_000).for_each(&mut tick);
+    assert_eq!(allocations() - before, 0);
+}
+
+/// The system's allocator, and how often this thread has called it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+// SAFETY: every call goes to the system's allocator as it came; the counter does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the memory came from the system's allocator.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the memory came from the system's allocator.
+        unsafe { System.realloc(memory, layout, bytes) }
+    }
+}
