@@ -1,6 +1,7 @@
 //! Facts about whole matches. Rules are in `rules`.
 
 mod rules;
+mod vectors;
 
 use super::*;
 use crate::game::{Event, Input};
