@@ -1,1 +1,184 @@
-//! Placeholder.
+//! The Tickwire server: the shell of sockets, threads and HTTP around matches of one game.
+//!
+//! A game is a type that implements [`tickwire_shared::game::Game`]; its server is one line:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     tickwire_server::main::<tickwire_shared::arena::Arena>()
+//! }
+//! ```
+//!
+//! How a connection travels: [`listener`] accepts it and reads its request; [`http`] routes it;
+//! for a WebSocket, `admission` reserves a seat and `play` hands the socket to the
+//! shard that runs its match; from then on the shard's thread does everything.
+
+pub mod admission;
+mod clock;
+pub mod config;
+pub mod directory;
+pub mod http;
+mod lingering;
+pub mod listener;
+mod matches;
+mod shard;
+mod socket;
+pub mod telemetry;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tickwire_shared::{
+    game::Game,
+    schema::SchemaError,
+    wire::{SERVER_FRAME_BYTES_MAX, schema_hash},
+};
+use tokio::net::TcpListener;
+
+use admission::Admission;
+use clock::Clock;
+use config::{Config, ConfigError, LogFormat};
+use directory::Directory;
+use matches::Manners;
+
+/// Why the server did not start, or ended before it was told to. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is not valid.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The log filter is not valid.
+    #[error("log: {0}")]
+    Log(String),
+    /// The address can't be listened on.
+    #[error("can't listen on {0}: {1}; choose another with --listen")]
+    Listen(SocketAddr, io::Error),
+    /// The game's schema is not one that a match can run on.
+    #[error("the game's schema is not valid: {0}")]
+    Schema(#[from] SchemaError),
+    /// The system refused a thread, a timer or the like.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// The whole program: settings from the process, log, server, until SIGTERM or Ctrl-C.
+#[must_use]
+pub fn main<G: Game>() -> ExitCode {
+    match start::<G>() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "tickwire-server: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn start<G: Game>() -> Result<(), StartError> {
+    let config = Config::from_process()?;
+    start_log(&config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = Server::bind::<G>(config).await?;
+        writeln!(io::stdout(), "listening on http://{}", server.addr())?;
+        server.run(shutdown_signal()?).await;
+        Ok(())
+    })
+}
+
+/// A server that listens, with its shards running.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+    admission: Arc<Admission>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Takes the port and starts the shards. Must be called within a tokio runtime.
+    pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
+        let schema = G::schema();
+        schema.validate()?;
+        tracing::info!(game = schema.game, hash = schema_hash(&schema), "game");
+        let listener = TcpListener::bind(config.listen).await;
+        let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
+        let addr = listener.local_addr()?;
+        let clock = Clock::start();
+        let directory = Arc::new(Directory::new(config.shards, config.matches_max));
+        let manners = Manners {
+            resume_grace: config.resume_grace.into(),
+            empty_timeout: config.match_idle.into(),
+        };
+        let (mut shards, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..config.shards {
+            let directory = Arc::clone(&directory);
+            let (handle, thread) =
+                shard::start::<G>(index, clock, config.tick_rate, manners, directory)?;
+            shards.push(handle);
+            threads.push(thread);
+        }
+        let admission = Arc::new(Admission::new(config, directory, shards));
+        Ok(Self { listener, addr, admission, threads })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until `shutdown` is done; then tells all clients to go elsewhere and ends.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let serve = listener::serve(self.listener, Arc::clone(&self.admission));
+        tokio::select! {
+            () = serve => {}
+            () = shutdown => {}
+        }
+        tracing::info!("draining");
+        self.admission.drain();
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().filter_map(|thread| thread.join().err()).count()
+        });
+        match tokio::time::timeout(DRAIN_TIMEOUT, joined).await {
+            Ok(Ok(0)) => tracing::info!("drained"),
+            Ok(Ok(_) | Err(_)) => tracing::error!("a shard has failed"),
+            Err(_) => tracing::error!("a shard did not end in time"),
+        }
+    }
+}
+
+/// Longest that draining may take: clients have two seconds to answer their close frame.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const _: () = assert!(socket::OUTBOX_BYTES_MAX < SERVER_FRAME_BYTES_MAX);
+
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn start_log(config: &Config) -> Result<(), StartError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
+        .map_err(|error| StartError::Log(error.to_string()))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -11,6 +11,9 @@ pub enum CloseReason {
     /// Either end is done. From a client: it gives up its seat at once.
     #[error("bye")]
     Done,
+    /// The client's end went away but may come back: its seat is kept for the grace period.
+    #[error("gone")]
+    Left,
     /// The frame is not one that RFC 6455 allows.
     #[error("{0}")]
     Frame(#[from] FrameError),
@@ -77,6 +80,7 @@ impl CloseReason {
     pub const fn code(self) -> u16 {
         match self {
             Self::Done => 1000,
+            Self::Left => 1001,
             Self::Drain => 1012,
             Self::Frame(error) => error.close_code(),
             Self::Text => 1003,
@@ -104,6 +108,7 @@ impl CloseReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Left => "left",
             Self::Frame(FrameError::Unmasked) => "unmasked",
             Self::Frame(FrameError::TooLong) => "too_long",
             Self::Frame(FrameError::NotUtf8) => "not_utf8",

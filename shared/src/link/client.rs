@@ -370,7 +370,11 @@ pub(super) mod tests {
             let mut server = ServerLink::new(Micros(0));
             let mut client = ClientLink::default();
             let mut frame = Vec::new();
-            server.welcome(welcome(), &mut frame);
+            server.welcome(&welcome());
+            crate::link::server::write_message(
+                &ServerMessage::Welcome(Box::new(welcome())),
+                &mut frame,
+            );
             client.handle_frame(&frame, Micros(0)).unwrap();
             let encoder = Encoder::new(&schema(), welcome().tick_rate);
             Self { server, client, encoder, sent: Vec::new() }

@@ -53,7 +53,7 @@ enum Stage {
 /// What a client's frame says, once it has been judged.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
-    /// It wants to take part; answer with [`ServerLink::welcome`] or a close.
+    /// It wants to take part; answer with a welcome or a close.
     Hello(Hello),
     /// An input for `tick`; its values are in the buffer that was given.
     Input {
@@ -178,13 +178,12 @@ impl ServerLink {
         if self.sent.apply(applied) { Ok(()) } else { Err(CloseReason::NeverSent) }
     }
 
-    /// Answers the hello: from now on inputs are accepted (if there is a seat) and snapshots go
-    /// out.
-    pub fn welcome(&mut self, welcome: Welcome, out: &mut Vec<u8>) {
+    /// The hello was answered by this welcome: from now on inputs are accepted (if there is a
+    /// seat) and snapshots go out.
+    pub fn welcome(&mut self, welcome: &Welcome) {
         self.stage = if welcome.seat.is_some() { Stage::Playing } else { Stage::Watching };
         self.seq = welcome.seq;
         self.before.processed = welcome.seq;
-        write_message(&ServerMessage::Welcome(Box::new(welcome)), out);
     }
 
     /// Whether the client has said a hello that was welcomed.
@@ -381,7 +380,7 @@ mod tests {
     fn playing() -> ServerLink {
         let mut link = ServerLink::new(Micros(0));
         let welcome = crate::link::client::tests::welcome();
-        link.welcome(welcome, &mut Vec::new());
+        link.welcome(&welcome);
         link
     }
 

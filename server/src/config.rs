@@ -1,0 +1,231 @@
+//! Settings, from flags, environment, file and defaults, in this order; checked once.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Parser;
+use serde::Deserialize;
+use tickwire_shared::time::TickRate;
+
+use crate::directory::SEATS_MAX;
+
+/// Most shards that one process runs.
+const SHARDS_MAX: usize = 256;
+/// Environment variables with this beginning are settings.
+const ENV_PREFIX: &str = "TICKWIRE_";
+
+/// Valid settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where HTTP and WebSocket are served. Port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Steps per second of every match.
+    pub tick_rate: TickRate,
+    /// Seats per match.
+    pub seats: u16,
+    /// Open seats of a running match that computer players fill, at most.
+    pub npcs: u16,
+    /// Threads that run matches.
+    pub shards: usize,
+    /// Connections at once, those that have not been upgraded included.
+    pub connections_max: usize,
+    /// Matches at once.
+    pub matches_max: usize,
+    /// How long the seat of a lost connection is kept.
+    pub resume_grace: Duration,
+    /// How long a match without anybody goes on.
+    pub match_idle: Duration,
+    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Why the settings are not valid: one line that says what to change.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// Runs matches at a fixed tick and keeps their clients in step over WebSocket.
+#[derive(Debug, Parser)]
+#[command(name = "tickwire-server", version)]
+struct Flags {
+    /// TOML file with the settings below, by the same names with underscores
+    #[arg(long, value_name = "FILE", env = "TICKWIRE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// Where HTTP and WebSocket are served; port 0 picks one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", env = "TICKWIRE_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Ticks per second, 1 to 128 [default: 30]
+    #[arg(long, value_name = "HZ", env = "TICKWIRE_TICK_RATE")]
+    tick_rate: Option<u16>,
+    /// Seats per match [default: 16]
+    #[arg(long, value_name = "N", env = "TICKWIRE_SEATS")]
+    seats: Option<u16>,
+    /// Open seats that computer players fill; they yield to people [default: 6]
+    #[arg(long, value_name = "N", env = "TICKWIRE_NPCS")]
+    npcs: Option<u16>,
+    /// Threads that run matches [default: number of cores]
+    #[arg(long, value_name = "N", env = "TICKWIRE_SHARDS")]
+    shards: Option<usize>,
+    /// Connections at once; more are answered 503 [default: 10000]
+    #[arg(long, value_name = "N", env = "TICKWIRE_CONNECTIONS_MAX")]
+    connections_max: Option<usize>,
+    /// Matches at once; more are refused [default: 1000]
+    #[arg(long, value_name = "N", env = "TICKWIRE_MATCHES_MAX")]
+    matches_max: Option<usize>,
+    /// Seconds for which the seat of a lost connection is kept [default: 20]
+    #[arg(long, value_name = "S", env = "TICKWIRE_RESUME_GRACE_S")]
+    resume_grace_s: Option<u32>,
+    /// Seconds for which a match without anybody goes on [default: 30]
+    #[arg(long, value_name = "S", env = "TICKWIRE_MATCH_IDLE_S")]
+    match_idle_s: Option<u32>,
+    /// What is logged to stderr, such as `info` or `tickwire_server=debug` [default: info]
+    #[arg(long, value_name = "FILTER", env = "TICKWIRE_LOG")]
+    log: Option<String>,
+    /// How it is logged [default: text]
+    #[arg(long, value_name = "FORMAT", env = "TICKWIRE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            tick_rate: TickRate::new(30).expect("30 is a valid rate"),
+            seats: 16,
+            npcs: 6,
+            shards: cores.min(SHARDS_MAX),
+            connections_max: 10_000,
+            matches_max: 1_000,
+            resume_grace: Duration::from_secs(20),
+            match_idle: Duration::from_secs(30),
+            log: String::from("info"),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Config {
+    /// The settings of this process.
+    ///
+    /// `--help` and `--version` are answered here, and end the process.
+    pub fn from_process() -> Result<Self, ConfigError> {
+        let flags = match Flags::try_parse() {
+            Ok(flags) => flags,
+            Err(error) if !error.use_stderr() => error.exit(),
+            Err(error) => return Err(ConfigError(first_line(&error.to_string()))),
+        };
+        check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+        let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        Self::default().with(file)?.with(flags.settings)
+    }
+
+    fn with(mut self, settings: Settings) -> Result<Self, ConfigError> {
+        if let Some(hz) = settings.tick_rate {
+            self.tick_rate = TickRate::try_from(hz).map_err(ConfigError)?;
+        }
+        let seconds = |s: Option<u32>, before| s.map_or(before, |s| Duration::from_secs(s.into()));
+        self.listen = settings.listen.unwrap_or(self.listen);
+        self.seats = settings.seats.unwrap_or(self.seats);
+        self.npcs = settings.npcs.unwrap_or(self.npcs);
+        self.shards = settings.shards.unwrap_or(self.shards);
+        self.connections_max = settings.connections_max.unwrap_or(self.connections_max);
+        self.matches_max = settings.matches_max.unwrap_or(self.matches_max);
+        self.resume_grace = seconds(settings.resume_grace_s, self.resume_grace);
+        self.match_idle = seconds(settings.match_idle_s, self.match_idle);
+        self.log = settings.log.unwrap_or(self.log);
+        self.log_format = settings.log_format.unwrap_or(self.log_format);
+        let within = |name: &str, value: usize, max: usize| match value {
+            0 => Err(ConfigError(format!("{name} must be at least 1"))),
+            _ if value > max => Err(ConfigError(format!("{name} must be at most {max}"))),
+            _ => Ok(()),
+        };
+        within("seats", self.seats.into(), SEATS_MAX.into())?;
+        within("shards", self.shards, SHARDS_MAX)?;
+        within("connections_max", self.connections_max, 1_000_000)?;
+        within("matches_max", self.matches_max, 1_000_000)?;
+        Ok(self)
+    }
+}
+
+fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let fail = |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| fail(&error))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map(|span| text[..span.start].lines().count().max(1));
+        let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+        fail(&format!("{place}{}", first_line(error.message())))
+    })
+}
+
+fn check_environment(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
+    let command = <Flags as clap::CommandFactory>::command();
+    let known: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_env).collect();
+    for name in names {
+        if name.starts_with(ENV_PREFIX) && !known.contains(&std::ffi::OsStr::new(&name)) {
+            return Err(ConfigError(format!("{name} is not a setting; see --help")));
+        }
+    }
+    Ok(())
+}
+
+/// clap and toml explain over several lines; the first says what is wrong.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_sets_what_flags_do_not() {
+        let file = toml::from_str("seats = 4\nnpcs = 0\nlog_format = \"json\"").unwrap();
+        let flags = Settings { npcs: Some(2), ..Settings::default() };
+        let config = Config::default().with(file).unwrap().with(flags).unwrap();
+        assert_eq!((config.seats, config.npcs), (4, 2));
+        assert_eq!(config.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        check("seats = 0", "seats must be at least 1");
+        check("shards = 1000", "shards must be at most 256");
+        check("tick_rate = 129", "a tick rate is 1 to 128 Hz, not 129");
+        assert!(toml::from_str::<Settings>("seets = 3").is_err());
+        let unknown = ["PATH", "TICKWIRE_SEATS", "TICKWIRE_SEETS"].map(String::from);
+        let error = check_environment(unknown.into_iter()).unwrap_err();
+        assert_eq!(error.to_string(), "TICKWIRE_SEETS is not a setting; see --help");
+    }
+
+    #[track_caller]
+    fn check(file: &str, expected: &str) {
+        let error = Config::default().with(toml::from_str(file).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -1,0 +1,182 @@
+//! Which matches there are, which shard runs each, and how many of its seats are taken.
+//!
+//! This is control plane: joins and lists look here, ticks never do. A seat is taken by holding a
+//! [`Reservation`] and free again when that is dropped, wherever that happens.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU16, AtomicU32, Ordering},
+};
+
+use dashmap::DashMap;
+use tickwire_shared::ids::MatchId;
+
+/// Seats that a match may have.
+pub const SEATS_MAX: u16 = 1024;
+/// Stands in a match's count of taken seats once it is closed: no reservation succeeds any more.
+const CLOSED: u16 = u16::MAX;
+const _: () = assert!(SEATS_MAX < CLOSED);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Directory {
+    matches: DashMap<MatchId, Arc<Entry>>,
+    next_id: AtomicU32,
+    shards: usize,
+    matches_max: usize,
+}
+
+/// One match, as the control plane sees it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The match.
+    pub id: MatchId,
+    /// Index of the shard that runs it.
+    pub shard: usize,
+    /// Seats in all.
+    pub seats: u16,
+    taken: AtomicU16,
+}
+
+/// A seat in a match, held until this is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    entry: Arc<Entry>,
+}
+
+/// Why there is no seat.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum JoinRefused {
+    /// There is no match of that id.
+    #[error("there is no such match")]
+    NoMatch,
+    /// All its seats are taken.
+    #[error("all seats of the match are taken")]
+    MatchFull,
+    /// The server runs as many matches as it may.
+    #[error("the server runs as many matches as it may")]
+    TooManyMatches,
+}
+
+impl Directory {
+    /// An empty directory for so many shards, which lets `matches_max` matches run at once.
+    #[must_use]
+    pub fn new(shards: usize, matches_max: usize) -> Self {
+        Self { matches: DashMap::new(), next_id: AtomicU32::new(1), shards, matches_max }
+    }
+
+    /// Adds a match on the shard that has the fewest. The caller has the shard open it.
+    pub fn add(&self, seats: u16) -> Result<Arc<Entry>, JoinRefused> {
+        if self.matches.len() >= self.matches_max {
+            return Err(JoinRefused::TooManyMatches);
+        }
+        let mut load = vec![0; self.shards];
+        self.matches.iter().for_each(|entry| load[entry.shard] += 1);
+        let shard = (0..self.shards).min_by_key(|&shard| load[shard]).unwrap_or(0);
+        let id = MatchId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let entry = Arc::new(Entry { id, shard, seats, taken: AtomicU16::new(0) });
+        self.matches.insert(id, Arc::clone(&entry));
+        Ok(entry)
+    }
+
+    /// The match of this id.
+    #[must_use]
+    pub fn find(&self, id: MatchId) -> Option<Arc<Entry>> {
+        self.matches.get(&id).map(|entry| Arc::clone(&entry))
+    }
+
+    /// Takes a seat in the oldest match that has one free.
+    #[must_use]
+    pub fn reserve_any(&self) -> Option<Reservation> {
+        self.list().iter().find_map(|entry| Reservation::new(entry).ok())
+    }
+
+    /// All matches, oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Entry>> {
+        let mut entries: Vec<_> = self.matches.iter().map(|entry| Arc::clone(&entry)).collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        entries
+    }
+
+    /// Removes a match if no seat of it is taken. From then on nobody can reserve one.
+    pub fn remove_if_empty(&self, id: MatchId) -> bool {
+        let is_empty = |_: &MatchId, entry: &Arc<Entry>| {
+            entry.taken.compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        };
+        self.matches.remove_if(&id, is_empty).is_some()
+    }
+
+    /// Removes a match, whoever is in it.
+    pub fn remove(&self, id: MatchId) {
+        self.matches.remove(&id);
+    }
+}
+
+impl Entry {
+    /// Seats that are taken now.
+    #[must_use]
+    pub fn taken(&self) -> u16 {
+        match self.taken.load(Ordering::Acquire) {
+            CLOSED => 0,
+            taken => taken,
+        }
+    }
+}
+
+impl Reservation {
+    /// Takes a seat, if one is free.
+    pub fn new(entry: &Arc<Entry>) -> Result<Self, JoinRefused> {
+        let one_more = |taken: u16| (taken < entry.seats).then(|| taken + 1);
+        match entry.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more) {
+            Ok(_) => Ok(Self { entry: Arc::clone(entry) }),
+            Err(CLOSED) => Err(JoinRefused::NoMatch),
+            Err(_) => Err(JoinRefused::MatchFull),
+        }
+    }
+
+    /// The match that the seat is in.
+    #[must_use]
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.entry.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_fill_in_order() {
+        let directory = Directory::new(2, 10);
+        let first = directory.add(2).unwrap();
+        let second = directory.add(2).unwrap();
+        assert_ne!(first.shard, second.shard);
+        let held: Vec<_> = (0..4).map(|_| directory.reserve_any().unwrap()).collect();
+        let ids: Vec<_> = held.iter().map(|held| held.entry().id).collect();
+        assert_eq!(ids, [first.id, first.id, second.id, second.id]);
+        assert!(directory.reserve_any().is_none());
+        assert!(matches!(Reservation::new(&first), Err(JoinRefused::MatchFull)));
+        drop(held);
+        assert_eq!(first.taken(), 0);
+    }
+
+    #[test]
+    fn only_an_empty_match_is_removed() {
+        let directory = Directory::new(1, 1);
+        let entry = directory.add(2).unwrap();
+        let held = Reservation::new(&entry).unwrap();
+        assert!(!directory.remove_if_empty(entry.id));
+        assert!(matches!(directory.add(2), Err(JoinRefused::TooManyMatches)));
+        drop(held);
+        assert!(directory.remove_if_empty(entry.id));
+        assert!(matches!(Reservation::new(&entry), Err(JoinRefused::NoMatch)));
+        assert!(directory.find(entry.id).is_none());
+    }
+}

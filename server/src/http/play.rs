@@ -1,0 +1,136 @@
+//! The way into a match: the WebSocket handshake, after which the raw socket goes to its shard.
+//!
+//! Who may not play is told by a close code rather than by an HTTP status, since a browser shows
+//! its page the one but not the other.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Query, Request, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+};
+use fastwebsockets::upgrade::{UpgradeFut, is_upgrade_request, upgrade};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tickwire_shared::{close::CloseReason, ids::MatchId, wire::SUBPROTOCOL};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+};
+
+use super::{Permit, Problem};
+use crate::{
+    admission::{Admission, Admitted, Wish},
+    matches::Role,
+    socket::close_frame,
+};
+
+/// How long a client that was refused may take to answer the close.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Params {
+    /// `auto` (the default) or a match id.
+    #[serde(rename = "match")]
+    match_id: Option<String>,
+    #[serde(default)]
+    role: PlayRole,
+    /// Set (to anything) by a client whose hello will carry a resume token.
+    resume: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PlayRole {
+    #[default]
+    Player,
+    Spectator,
+}
+
+pub(super) async fn play(
+    State(admission): State<Arc<Admission>>,
+    params: Result<Query<Params>, QueryRejection>,
+    mut request: Request,
+) -> Result<Response<Body>, Problem> {
+    let bad = |message: String| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
+    let Query(params) = params.map_err(|rejection| bad(rejection.body_text()))?;
+    let wish = params.wish().ok_or_else(|| bad("match must be `auto` or a match id".into()))?;
+    if !is_upgrade_request(&request) {
+        let status = StatusCode::UPGRADE_REQUIRED;
+        return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
+    }
+    let permit = request.extensions().get().and_then(Permit::take);
+    let permit = permit.ok_or_else(|| bad("the connection was upgraded before".into()))?;
+    let offers_subprotocol = offers_subprotocol(request.headers());
+    let (response, upgraded) = upgrade(&mut request).map_err(|error| bad(error.to_string()))?;
+    let mut response = response.map(Body::new);
+    let admitted = if offers_subprotocol {
+        let chosen = HeaderValue::from_static(SUBPROTOCOL);
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
+        admission.admit(wish, params.role())
+    } else {
+        Err(CloseReason::WrongSubprotocol)
+    };
+    tokio::spawn(hand_over(admission, admitted, upgraded, permit));
+    Ok(response)
+}
+
+impl Params {
+    fn wish(&self) -> Option<Wish> {
+        match self.match_id.as_deref() {
+            None | Some("auto") => Some(Wish::Any),
+            Some(id) => id.parse().ok().map(|id| Wish::Match(MatchId(id))),
+        }
+    }
+
+    const fn role(&self) -> Role {
+        match (self.role, &self.resume) {
+            (PlayRole::Spectator, _) => Role::Spectator,
+            (PlayRole::Player, Some(_)) => Role::Resumer,
+            (PlayRole::Player, None) => Role::Player,
+        }
+    }
+}
+
+fn offers_subprotocol(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offers = offers.filter_map(|offer| offer.to_str().ok()).flat_map(|o| o.split(','));
+    offers.any(|offer| offer.trim() == SUBPROTOCOL)
+}
+
+/// When the client has the answer to its handshake, its socket goes to the shard.
+async fn hand_over(
+    admission: Arc<Admission>,
+    admitted: Result<Admitted, CloseReason>,
+    upgraded: UpgradeFut,
+    permit: OwnedSemaphorePermit,
+) {
+    let Ok(websocket) = upgraded.await else { return };
+    let upgraded = websocket.into_inner().into_inner();
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>();
+    let parts = parts.expect("the listener serves plain TCP streams");
+    let stream = parts.io.into_inner();
+    match admitted {
+        Ok(admitted) => match stream.into_std() {
+            Ok(stream) => admission.hand_over(admitted, stream, parts.read_buf.to_vec(), permit),
+            Err(error) => tracing::warn!(%error, "a socket can't be handed over"),
+        },
+        Err(reason) => refuse(stream, reason).await,
+    }
+}
+
+/// Says why, and waits for the client to end, as the shards do with those whom they close.
+async fn refuse(mut stream: TcpStream, reason: CloseReason) {
+    tracing::debug!(%reason, "refused");
+    let said = async {
+        stream.write_all(&close_frame(reason)).await?;
+        stream.shutdown().await?;
+        let mut ignored = [0; 256];
+        while stream.read(&mut ignored).await? > 0 {}
+        Ok::<_, std::io::Error>(())
+    };
+    // Whether it was heard makes no difference.
+    let _ = tokio::time::timeout(REFUSED_TIMEOUT, said).await;
+}

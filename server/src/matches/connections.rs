@@ -1,0 +1,304 @@
+//! How connections come to a match, speak, and go.
+
+use tickwire_shared::{
+    close::CloseReason,
+    game::{Game, Input},
+    ids::{InputSeq, Seat, SessionId},
+    link::{Received, ServerLink},
+    time::Micros,
+    wire::{CLIENT_FRAME_BYTES_MAX, Hello, ResumeToken, ServerMessage, Welcome},
+    ws::{Decoder, Message},
+};
+
+use super::{Connection, Context, Match, Role, Session};
+use crate::{
+    directory::Reservation,
+    socket::{Arrived, SendError, Socket, push_pong},
+};
+
+/// A connection that the front door has let in.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) id: SessionId,
+    pub(crate) role: Role,
+    pub(crate) reservation: Option<Reservation>,
+}
+
+impl<G: Game> Match<G> {
+    /// Takes in a connection, which has yet to say hello, and gives its key.
+    pub(crate) fn accept(&mut self, socket: Socket, newcomer: Newcomer, now: Micros) -> usize {
+        let Newcomer { id, role, reservation } = newcomer;
+        let decoder = Decoder::new(CLIENT_FRAME_BYTES_MAX);
+        let link = ServerLink::new(now);
+        let connection = Connection { id, socket, decoder, link, session: None, reservation, role };
+        self.connections.insert(connection)
+    }
+
+    /// The socket of a connection, to be registered with a poll.
+    pub(crate) fn socket(&mut self, key: usize) -> Option<&mut Socket> {
+        self.connections.get_mut(key).map(|connection| &mut connection.socket)
+    }
+
+    /// The socket can be read: takes in all that is there, by way of `buffer`.
+    pub(crate) fn handle_readable(
+        &mut self,
+        key: usize,
+        buffer: &mut [u8],
+        context: &mut Context<'_>,
+    ) {
+        loop {
+            let Some(connection) = self.connections.get_mut(key) else { return };
+            match connection.socket.read(buffer) {
+                Arrived::Bytes(count) => {
+                    self.handle_bytes(key, &mut buffer[..count], context);
+                    // A short read has drained the socket; the next bytes wake us again.
+                    if count < buffer.len() {
+                        return;
+                    }
+                }
+                Arrived::Nothing => return,
+                Arrived::End => return self.lose(key, context.now),
+            }
+        }
+    }
+
+    /// The socket can be written: goes on with what waits.
+    pub(crate) fn handle_writable(&mut self, key: usize, context: &mut Context<'_>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let Err(error) = connection.socket.flush() {
+            self.fail(key, error, context);
+        }
+    }
+
+    /// Takes in bytes that came off a connection.
+    pub(crate) fn handle_bytes(&mut self, key: usize, bytes: &mut [u8], context: &mut Context<'_>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        // The decoder is lent to the loop, since a message is handled with the whole match.
+        let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(0));
+        let mut feed = decoder.feed(bytes);
+        let ended = loop {
+            match feed.next() {
+                Ok(None) => break None,
+                Ok(Some(Message::Close(code))) => break Some(leaving(code)),
+                Ok(Some(message)) => {
+                    if let Err(reason) = self.handle_message(key, &message, context) {
+                        break Some(reason);
+                    }
+                }
+                Err(error) => break Some(CloseReason::Frame(error)),
+            }
+        };
+        match ended {
+            Some(reason) => self.close(key, reason, context),
+            None => self.connections[key].decoder = decoder,
+        }
+    }
+
+    fn handle_message(
+        &mut self,
+        key: usize,
+        message: &Message<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let connection = &mut self.connections[key];
+        let frame = match *message {
+            Message::Binary(frame) => frame,
+            Message::Text(_) => return Err(CloseReason::Text),
+            Message::Ping(payload) => {
+                let mut frame = Vec::new();
+                push_pong(payload, &mut frame);
+                return connection.socket.send(&frame).map_err(|_| CloseReason::TooSlow);
+            }
+            Message::Pong(_) | Message::Close(_) => return Ok(()),
+        };
+        let values = &mut self.input_values;
+        match connection.link.handle_frame(frame, &self.schema.input, values, context.now)? {
+            Received::Input { seq, tick } => {
+                context.stats.inputs += 1;
+                let seat = connection.session.and_then(|session| self.sessions[session].seat);
+                let seat = seat.ok_or(CloseReason::NotSeated)?;
+                self.queues[seat.index()].push(tick, seq, G::Input::from_values(values));
+                Ok(())
+            }
+            Received::Ack => Ok(()),
+            Received::Ping { client_time } => self.answer_ping(key, client_time, context),
+            Received::Resync => {
+                context.stats.resyncs += 1;
+                Ok(())
+            }
+            Received::Hello(hello) => self.handle_hello(key, &hello, context),
+        }
+    }
+
+    fn handle_hello(
+        &mut self,
+        key: usize,
+        hello: &Hello,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        if hello.schema_hash.is_some_and(|hash| hash != self.schema_hash) {
+            return Err(CloseReason::WrongSchema);
+        }
+        let session = match hello.resume {
+            Some(token) => self.resume(token, context)?,
+            None => self.join(key)?,
+        };
+        self.sessions[session].connection = Some(key);
+        self.connections[key].session = Some(session);
+        self.empty_since = None;
+        let Session { id, resume, seat, seq, .. } = self.sessions[session];
+        let welcome = Welcome {
+            session: id,
+            resume,
+            match_id: self.id,
+            seat,
+            seq,
+            tick_rate: self.options.tick_rate,
+            schema_hash: self.schema_hash,
+            schema: hello.schema_hash.is_none().then(|| (*self.schema).clone()),
+            model: self.encoder.model().to_vec(),
+        };
+        self.connections[key].link.welcome(&welcome);
+        tracing::debug!(match_id = self.id.0, session = id.0, ?seat, "welcome");
+        self.say(key, &ServerMessage::Welcome(Box::new(welcome)))
+    }
+
+    /// A new session, with the lowest free seat unless it only watches.
+    fn join(&mut self, key: usize) -> Result<usize, CloseReason> {
+        let connection = &mut self.connections[key];
+        let seat = match connection.role {
+            Role::Spectator => None,
+            // Who said that it would resume has no seat held for it.
+            Role::Resumer => return Err(CloseReason::NothingToResume),
+            Role::Player => {
+                let taken = |seat| self.sessions.iter().any(|(_, s)| s.seat == Some(seat));
+                let free = (0..self.options.seats).map(Seat).find(|&seat| !taken(seat));
+                Some(free.ok_or(CloseReason::MatchFull)?)
+            }
+        };
+        let session = Session {
+            id: connection.id,
+            resume: new_token(),
+            seat,
+            _reservation: connection.reservation.take(),
+            connection: None,
+            seq: InputSeq(0),
+            lost_at: Micros(0),
+        };
+        if let Some(seat) = seat {
+            self.game.join(seat);
+        }
+        Ok(self.sessions.insert(session))
+    }
+
+    /// The session that a token takes up. If it still has a connection, the newer one wins.
+    fn resume(
+        &mut self,
+        token: ResumeToken,
+        context: &mut Context<'_>,
+    ) -> Result<usize, CloseReason> {
+        let found = self.sessions.iter().find(|(_, session)| session.resume == token);
+        let (key, session) = found.ok_or(CloseReason::NothingToResume)?;
+        if let Some(older) = session.connection {
+            self.close(older, CloseReason::Replaced, context);
+        }
+        Ok(key)
+    }
+
+    /// Ends a connection and says why.
+    pub(crate) fn close(&mut self, key: usize, reason: CloseReason, context: &mut Context<'_>) {
+        let mut connection = self.connections.remove(key);
+        connection.socket.close(reason);
+        context.stats.count_closed(reason);
+        tracing::debug!(match_id = self.id.0, id = connection.id.0, %reason, "closed");
+        self.part(&connection, keeps_seat(reason), context.now);
+        context.closed.push(connection.socket);
+    }
+
+    /// Ends all connections.
+    pub(crate) fn close_all(&mut self, reason: CloseReason, context: &mut Context<'_>) {
+        for mut connection in self.connections.drain() {
+            connection.socket.close(reason);
+            context.stats.count_closed(reason);
+            context.closed.push(connection.socket);
+        }
+    }
+
+    /// A connection is gone without a word.
+    fn lose(&mut self, key: usize, now: Micros) {
+        let connection = self.connections.remove(key);
+        self.part(&connection, KeepsSeat::ForAWhile, now);
+    }
+
+    /// A connection can't be written to.
+    pub(super) fn fail(&mut self, key: usize, error: SendError, context: &mut Context<'_>) {
+        match error {
+            SendError::Lost => self.lose(key, context.now),
+            SendError::Full => self.close(key, CloseReason::TooSlow, context),
+        }
+    }
+
+    /// What the end of a connection means for its session.
+    fn part(&mut self, connection: &Connection, keeps: KeepsSeat, now: Micros) {
+        let Some(key) = connection.session else { return };
+        let session = &mut self.sessions[key];
+        session.connection = None;
+        session.seq = connection.link.seq();
+        session.lost_at = now;
+        if let Some(seat) = session.seat {
+            self.queues[seat.index()].release();
+        }
+        if keeps == KeepsSeat::No || session.seat.is_none() {
+            self.forget(key);
+        }
+    }
+}
+
+/// Whether a session outlives its connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum KeepsSeat {
+    No,
+    ForAWhile,
+}
+
+/// Who is done, or breaks the rules, has no claim to come back.
+const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
+    match reason {
+        CloseReason::Idle
+        | CloseReason::TooSlow
+        | CloseReason::Replaced
+        | CloseReason::Drain
+        | CloseReason::MatchFailed
+        | CloseReason::Left => KeepsSeat::ForAWhile,
+        CloseReason::Done
+        | CloseReason::Frame(_)
+        | CloseReason::Text
+        | CloseReason::WrongSubprotocol
+        | CloseReason::WrongVersion
+        | CloseReason::WrongSchema
+        | CloseReason::UnknownFrame
+        | CloseReason::Malformed
+        | CloseReason::OutOfOrder
+        | CloseReason::SequenceJump
+        | CloseReason::NeverSent
+        | CloseReason::NotSeated
+        | CloseReason::MatchFull
+        | CloseReason::NoMatch
+        | CloseReason::NothingToResume => KeepsSeat::No,
+    }
+}
+
+/// What a client's close frame means: 1000 gives up the seat, all else (a page that is reloaded,
+/// a browser that shuts down) may come back.
+const fn leaving(code: Option<u16>) -> CloseReason {
+    match code {
+        Some(1000) => CloseReason::Done,
+        Some(_) | None => CloseReason::Left,
+    }
+}
+
+fn new_token() -> ResumeToken {
+    let mut token = [0; 16];
+    getrandom::fill(&mut token).expect("the system has randomness");
+    ResumeToken(token)
+}

@@ -1,0 +1,263 @@
+//! A match: its game, its seats, its connections, and the tick that ties them together.
+//!
+//! A match lives on one shard's thread with its sockets, so nothing here is locked or sent. What
+//! comes off the wire is judged by the links; what a game does wrong is a panic, which the shard
+//! turns into the end of this match alone.
+
+mod connections;
+mod fanout;
+mod schedule;
+
+use std::rc::Rc;
+
+use slab::Slab;
+use tickwire_shared::{
+    close::CloseReason,
+    codec::Encoder,
+    game::{Events, Game, MatchOptions, Step},
+    history::History,
+    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
+    link::{InputQueue, ServerLink, server::write_message},
+    schema::Schema,
+    time::Micros,
+    wire::{Pong, ResumeToken, ServerMessage, schema_hash},
+    ws,
+};
+
+use crate::{
+    clock::Clock,
+    directory::Reservation,
+    socket::{Socket, push_frame},
+    telemetry::Stats,
+};
+pub(crate) use connections::Newcomer;
+use fanout::Fanout;
+use schedule::Schedule;
+
+/// What a shard lends a match for one call.
+pub(crate) struct Context<'a> {
+    /// When the call was made.
+    pub(crate) now: Micros,
+    pub(crate) clock: Clock,
+    pub(crate) stats: &'a mut Stats,
+    /// Sockets that the match is done with, close frame sent; the shard sees them off.
+    pub(crate) closed: &'a mut Vec<Socket>,
+}
+
+/// What a match is told of its players' comings and goings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// How long the seat of a lost connection is kept.
+    pub(crate) resume_grace: Micros,
+    /// How long a match without anybody goes on.
+    pub(crate) empty_timeout: Micros,
+}
+
+/// See the module.
+pub(crate) struct Match<G: Game> {
+    id: MatchId,
+    options: MatchOptions,
+    manners: Manners,
+    game: G,
+    schema: Rc<Schema>,
+    schema_hash: u32,
+    schedule: Schedule,
+    tick: Tick,
+    /// When the newest tick was due.
+    tick_due: Micros,
+    queues: Vec<InputQueue<G::Input>>,
+    inputs: Vec<G::Input>,
+    input_values: Vec<i32>,
+    events: Events,
+    history: History,
+    encoder: Encoder,
+    fanout: Fanout,
+    connections: Slab<Connection>,
+    sessions: Slab<Session>,
+    empty_since: Option<Micros>,
+}
+
+/// One socket and what is said on it.
+struct Connection {
+    id: SessionId,
+    socket: Socket,
+    decoder: ws::Decoder,
+    link: ServerLink,
+    /// Set by the hello.
+    session: Option<usize>,
+    /// A seat that is held for the hello; none for spectators and for those who resume.
+    reservation: Option<Reservation>,
+    role: Role,
+}
+
+/// A participant, connected or within the grace period.
+struct Session {
+    id: SessionId,
+    resume: ResumeToken,
+    seat: Option<Seat>,
+    /// Keeps the seat taken in the directory.
+    _reservation: Option<Reservation>,
+    connection: Option<usize>,
+    seq: InputSeq,
+    lost_at: Micros,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// Takes a seat.
+    Player,
+    /// Watches.
+    Spectator,
+    /// Takes up a session whose connection was lost.
+    Resumer,
+}
+
+impl<G: Game> Match<G> {
+    /// A match whose first tick is due at `start`.
+    pub(crate) fn new(
+        id: MatchId,
+        options: MatchOptions,
+        manners: Manners,
+        schema: &Rc<Schema>,
+        start: Micros,
+    ) -> Self {
+        let seats = usize::from(options.seats);
+        Self {
+            id,
+            game: G::new(&options),
+            schema: Rc::clone(schema),
+            schema_hash: schema_hash(schema),
+            schedule: Schedule::new(options.tick_rate, start),
+            tick: Tick(0),
+            tick_due: start,
+            queues: (0..seats).map(|_| InputQueue::default()).collect(),
+            inputs: vec![G::Input::default(); seats],
+            input_values: vec![0; schema.input.len()],
+            events: Events::default(),
+            history: History::default(),
+            encoder: Encoder::new(schema, options.tick_rate),
+            fanout: Fanout::new(schema),
+            connections: Slab::new(),
+            sessions: Slab::new(),
+            empty_since: Some(start),
+            options,
+            manners,
+        }
+    }
+
+    pub(crate) const fn id(&self) -> MatchId {
+        self.id
+    }
+
+    /// When the next tick is due.
+    pub(crate) const fn due(&self) -> Micros {
+        self.schedule.due()
+    }
+
+    /// Number of open connections.
+    pub(crate) fn connections_len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether nobody has been here for so long that the match may end.
+    pub(crate) fn is_abandoned(&self, now: Micros) -> bool {
+        self.empty_since.is_some_and(|since| now.since(since) > self.manners.empty_timeout)
+    }
+
+    /// Runs one tick: inputs, step, rows, snapshots.
+    pub(crate) fn tick(&mut self, context: &mut Context<'_>) {
+        let begun = self.schedule.begin(context.now);
+        self.tick = self.tick.plus(1);
+        self.tick_due = begun.due;
+        for (queue, input) in self.queues.iter_mut().zip(&mut self.inputs) {
+            input.clone_from(queue.take(self.tick));
+        }
+        self.events.clear();
+        self.game.step(&mut Step {
+            tick: self.tick,
+            inputs: &self.inputs,
+            events: &mut self.events,
+        });
+        self.game.write_rows(self.history.push(self.tick));
+        self.fan_out(context);
+
+        let done = context.clock.now();
+        let stats = &mut *context.stats;
+        stats.ticks += 1;
+        stats.overruns += u64::from(begun.lateness >= self.options.tick_rate.interval());
+        stats.slipped = stats.slipped.plus(begun.slipped);
+        stats.tick_lateness.record(begun.lateness);
+        stats.tick_time.record(done.since(context.now));
+        stats.tick_to_wire.record(done.since(begun.due));
+        if self.tick.0.is_multiple_of(u32::from(self.options.tick_rate.hz())) {
+            self.sweep(context);
+        }
+    }
+
+    /// Once a second: closes who is silent, frees seats whose grace is over.
+    fn sweep(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        let idle =
+            |(key, connection): (usize, &Connection)| connection.link.is_idle(now).then_some(key);
+        let idle: Vec<_> = self.connections.iter().filter_map(idle).collect();
+        for key in idle {
+            self.close(key, CloseReason::Idle, context);
+        }
+        let grace = self.manners.resume_grace;
+        let is_over =
+            |session: &Session| session.connection.is_none() && now.since(session.lost_at) > grace;
+        let over: Vec<_> =
+            self.sessions.iter().filter(|(_, s)| is_over(s)).map(|(key, _)| key).collect();
+        for key in over {
+            self.forget(key);
+        }
+        if !self.sessions.is_empty() || !self.connections.is_empty() {
+            self.empty_since = None;
+        } else if self.empty_since.is_none() {
+            self.empty_since = Some(now);
+        }
+    }
+
+    /// A session is over for good: its seat is free.
+    fn forget(&mut self, session: usize) {
+        let session = self.sessions.remove(session);
+        if let Some(seat) = session.seat {
+            self.queues[seat.index()] = InputQueue::default();
+            self.game.leave(seat);
+        }
+        tracing::debug!(match_id = self.id.0, session = session.id.0, "session over");
+    }
+
+    fn answer_ping(
+        &mut self,
+        key: usize,
+        client_time: Micros,
+        context: &Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let pong = Pong {
+            client_time,
+            server_time: context.now,
+            tick: self.tick,
+            tick_time: self.tick_due,
+        };
+        self.say(key, &ServerMessage::Pong(pong))
+    }
+
+    /// Sends one message now.
+    fn say(&mut self, key: usize, message: &ServerMessage<'_>) -> Result<(), CloseReason> {
+        let (mut payload, mut frame) = (Vec::new(), Vec::new());
+        write_message(message, &mut payload);
+        push_frame(&payload, &mut frame);
+        self.connections[key].socket.send(&frame).map_err(|_| CloseReason::TooSlow)
+    }
+}
+
+impl<G: Game> std::fmt::Debug for Match<G> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Match")
+            .field("id", &self.id)
+            .field("tick", &self.tick)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! When a match's ticks are due.
+//!
+//! Deadlines are computed from the start, so they don't drift. A match that falls behind may catch
+//! up by one tick; beyond that its time slips: the next tick is due one interval from now.
+
+use tickwire_shared::time::{Micros, TickRate};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schedule {
+    rate: TickRate,
+    start: Micros,
+    ticks: u64,
+}
+
+/// How a tick began.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Begun {
+    /// When it was due.
+    pub(super) due: Micros,
+    /// How late it is.
+    pub(super) lateness: Micros,
+    /// By how much the match's time was put off.
+    pub(super) slipped: Micros,
+}
+
+impl Schedule {
+    /// The first tick is due at `start`.
+    pub(super) const fn new(rate: TickRate, start: Micros) -> Self {
+        Self { rate, start, ticks: 0 }
+    }
+
+    /// When the next tick is due.
+    pub(super) const fn due(&self) -> Micros {
+        self.start.plus(Micros(self.rate.nanos_to(self.ticks) / 1_000))
+    }
+
+    /// Begins the tick that is due.
+    pub(super) fn begin(&mut self, now: Micros) -> Begun {
+        let due = self.due();
+        let lateness = now.since(due);
+        self.ticks += 1;
+        // One tick may follow at once; a later deadline than that is put off.
+        let slipped = now.since(self.due().plus(self.rate.interval()));
+        self.start = self.start.plus(slipped);
+        Begun { due, lateness, slipped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    #[test]
+    fn an_hour_of_ticks_does_not_drift() {
+        let mut schedule = schedule();
+        for _ in 0..3600 * 30 {
+            let due = schedule.due();
+            assert_eq!(schedule.begin(due).slipped, Micros(0));
+        }
+        assert_eq!(schedule.due(), Micros(3601 * SECOND));
+    }
+
+    #[test]
+    fn a_small_overrun_is_caught_up() {
+        let mut schedule = schedule();
+        let late = schedule.begin(Micros(SECOND + 40_000));
+        assert_eq!((late.lateness, late.slipped), (Micros(40_000), Micros(0)));
+        assert_eq!(schedule.due(), Micros(SECOND + 33_333));
+    }
+
+    #[test]
+    fn a_large_overrun_slips() {
+        let mut schedule = schedule();
+        let late = schedule.begin(Micros(2 * SECOND));
+        assert_eq!(late.slipped, Micros(SECOND - 66_666));
+        // One tick is caught up, then the pace is as before.
+        assert_eq!(schedule.due(), Micros(2 * SECOND - 33_333));
+        let _ = schedule.begin(Micros(2 * SECOND));
+        assert_eq!(schedule.due(), Micros(2 * SECOND));
+    }
+
+    fn schedule() -> Schedule {
+        Schedule::new(TickRate::new(30).unwrap(), Micros(SECOND))
+    }
+}

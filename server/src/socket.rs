@@ -1,0 +1,201 @@
+//! One client's socket: bytes in as they come, frames out without waiting.
+//!
+//! What the kernel does not take at once waits in the outbox, which is bounded by
+//! [`OUTBOX_BYTES_MAX`]; a client that lets it overflow is closed. An idle socket holds no buffer.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::Shutdown,
+};
+
+use fastwebsockets::{Frame, Payload};
+use mio::net::TcpStream;
+use tickwire_shared::close::CloseReason;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Bytes that may wait for a slow client: all of a second's events and a full snapshot or two.
+pub(crate) const OUTBOX_BYTES_MAX: usize = 64 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: TcpStream,
+    outbox: Outbox,
+    /// The place among the server's connections, given back when the socket is dropped.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why nothing more can be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SendError {
+    /// The connection is lost.
+    Lost,
+    /// The client has not read for so long that the outbox is full.
+    Full,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Arrived {
+    /// So many bytes; more may be there when they fill the buffer.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// The connection is over.
+    End,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
+        Self { stream, outbox: Outbox::default(), _permit: permit }
+    }
+
+    /// To register with a poll.
+    pub(crate) fn source(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Whether everything sent so far was taken by the kernel.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.outbox.rest().is_empty()
+    }
+
+    /// Sends whole frames: now, as far as the kernel takes them, the rest when it can.
+    pub(crate) fn send(&mut self, frames: &[u8]) -> Result<(), SendError> {
+        let taken = if self.is_flushed() { write(&mut self.stream, frames)? } else { 0 };
+        if taken == frames.len() { Ok(()) } else { self.outbox.push(&frames[taken..]) }
+    }
+
+    /// Goes on with what waits, now that the kernel may take more.
+    pub(crate) fn flush(&mut self) -> Result<(), SendError> {
+        while !self.is_flushed() {
+            let taken = write(&mut self.stream, self.outbox.rest())?;
+            if taken == 0 {
+                break;
+            }
+            self.outbox.take(taken);
+        }
+        Ok(())
+    }
+
+    /// Reads what is there.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Arrived {
+        match retry(|| self.stream.read(buffer)) {
+            Ok(0) => Arrived::End,
+            Ok(count) => Arrived::Bytes(count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::Nothing,
+            Err(_) => Arrived::End,
+        }
+    }
+
+    /// Says why it ends and sends nothing more. The socket should be read until the client has
+    /// ended too: closing it with bytes unread would take the reason away from the client.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        // A client that is lost or too slow for this has nothing to be told.
+        let _ = self.send(&close_frame(reason)).and_then(|()| self.finish());
+    }
+
+    /// After [`Socket::close`]: sends what waits and then the end of the stream.
+    pub(crate) fn finish(&mut self) -> Result<(), SendError> {
+        self.flush()?;
+        if self.is_flushed() {
+            self.stream.shutdown(Shutdown::Write).map_err(|_| SendError::Lost)?;
+        }
+        Ok(())
+    }
+}
+
+/// Appends a binary frame.
+pub(crate) fn push_frame(payload: &[u8], out: &mut Vec<u8>) {
+    push(Frame::binary(Payload::Borrowed(payload)), out);
+}
+
+/// Appends the answer to a ping.
+pub(crate) fn push_pong(payload: &[u8], out: &mut Vec<u8>) {
+    push(Frame::pong(Payload::Borrowed(payload)), out);
+}
+
+/// The frame that ends a connection.
+pub(crate) fn close_frame(reason: CloseReason) -> Vec<u8> {
+    let mut frame = Vec::new();
+    push(Frame::close(reason.code(), reason.to_string().as_bytes()), &mut frame);
+    frame
+}
+
+fn push(mut frame: Frame<'_>, out: &mut Vec<u8>) {
+    let mut head = [0; 16];
+    let head_bytes = frame.fmt_head(&mut head);
+    out.extend_from_slice(&head[..head_bytes]);
+    out.extend_from_slice(&frame.payload);
+}
+
+fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, SendError> {
+    match retry(|| stream.write(bytes)) {
+        Ok(count) => Ok(count),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        Err(_) => Err(SendError::Lost),
+    }
+}
+
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Bytes that the kernel has not taken yet. Holds no memory when there are none.
+#[derive(Debug, Default)]
+struct Outbox {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Outbox {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        if self.rest().len() + bytes.len() > OUTBOX_BYTES_MAX {
+            return Err(SendError::Full);
+        }
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn take(&mut self, count: usize) {
+        self.taken += count;
+        if self.rest().is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outbox_is_bounded_and_gives_its_memory_back() {
+        let mut outbox = Outbox::default();
+        outbox.push(&vec![1; OUTBOX_BYTES_MAX]).unwrap();
+        assert_eq!(outbox.push(&[2]), Err(SendError::Full));
+        outbox.take(10);
+        outbox.push(&[2; 10]).unwrap();
+        assert_eq!(outbox.rest().len(), OUTBOX_BYTES_MAX);
+        outbox.take(OUTBOX_BYTES_MAX);
+        assert_eq!(outbox.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn close_frames_carry_code_and_reason() {
+        let frame = close_frame(CloseReason::MatchFull);
+        assert_eq!(frame[..4], [0x88, 2 + 17, 0x0F, 0xAA]);
+        assert_eq!(&frame[4..], b"the match is full");
+    }
+}

@@ -1,0 +1,169 @@
+//! What a shard counts, and how it is written down.
+//!
+//! Each shard owns its counters and histograms, so that counting costs no lock and no shared cache
+//! line; they are copied when somebody asks.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use hdrhistogram::Histogram;
+use tickwire_shared::{close::CloseReason, time::Micros};
+
+/// Counters and histograms of one shard since its start.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// Start of a tick − its deadline.
+    pub tick_lateness: Spans,
+    /// Start of a tick to its last write.
+    pub tick_time: Spans,
+    /// Deadline of a tick to its last write.
+    pub tick_to_wire: Spans,
+    /// Ticks that ran.
+    pub ticks: u64,
+    /// Ticks that began a whole interval late or later.
+    pub overruns: u64,
+    /// Time by which games were put off because catching up would have been too much.
+    pub slipped: Micros,
+    /// Snapshots that were written.
+    pub snapshots: u64,
+    /// Bytes of those, frame heads included.
+    pub snapshot_bytes: u64,
+    /// Encodings that were made for them.
+    pub encodings: u64,
+    /// Snapshots left out because earlier bytes still wait.
+    pub skipped_unflushed: u64,
+    /// Snapshots left out because too many are on their way.
+    pub skipped_credit: u64,
+    /// Inputs that were accepted.
+    pub inputs: u64,
+    /// Full snapshots that clients asked for because a digest differed.
+    pub resyncs: u64,
+    /// Connections that were closed, by the reason's name.
+    pub closed: BTreeMap<&'static str, u64>,
+    /// Matches that run now.
+    pub matches: u64,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Matches that ended because their game failed.
+    pub matches_failed: u64,
+}
+
+/// A histogram of time spans in microseconds, up to ten seconds.
+#[derive(Clone, Debug)]
+pub struct Spans(Histogram<u32>);
+
+impl Spans {
+    /// Counts one span.
+    pub fn record(&mut self, span: Micros) {
+        self.0.saturating_record(span.0);
+    }
+}
+
+impl Default for Spans {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1, 10_000_000, 2);
+        Self(histogram.expect("the bounds are valid"))
+    }
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            tick_lateness: Spans::default(),
+            tick_time: Spans::default(),
+            tick_to_wire: Spans::default(),
+            ticks: 0,
+            overruns: 0,
+            slipped: Micros(0),
+            snapshots: 0,
+            snapshot_bytes: 0,
+            encodings: 0,
+            skipped_unflushed: 0,
+            skipped_credit: 0,
+            inputs: 0,
+            resyncs: 0,
+            closed: BTreeMap::new(),
+            matches: 0,
+            connections: 0,
+            matches_failed: 0,
+        }
+    }
+}
+
+impl Stats {
+    /// Counts a connection's end.
+    pub fn count_closed(&mut self, reason: CloseReason) {
+        *self.closed.entry(reason.name()).or_default() += 1;
+    }
+}
+
+/// All shards' stats in Prometheus' text format.
+#[must_use]
+pub fn prometheus(shards: &[Stats]) -> String {
+    let mut page = Page(String::new());
+    let sum = |of: fn(&Stats) -> u64| shards.iter().map(of).sum::<u64>() as f64;
+    page.spans("tick_lateness", "start of a tick after its deadline", shards, |s| &s.tick_lateness);
+    page.spans("tick_time", "start of a tick to its last write", shards, |s| &s.tick_time);
+    page.spans("tick_to_wire", "deadline of a tick to its last write", shards, |s| &s.tick_to_wire);
+    page.counter("ticks_total", "ticks that ran", sum(|s| s.ticks));
+    page.counter("tick_overruns_total", "ticks an interval late or later", sum(|s| s.overruns));
+    let slipped = sum(|s| s.slipped.0) / 1e6;
+    page.counter("tick_slipped_seconds_total", "time by which games were put off", slipped);
+    page.counter("snapshots_written_total", "snapshots written", sum(|s| s.snapshots));
+    page.counter("snapshot_bytes_total", "their bytes with heads", sum(|s| s.snapshot_bytes));
+    page.counter("snapshot_encodings_total", "encodings made", sum(|s| s.encodings));
+    page.head("snapshots_skipped_total", "counter", "snapshots left out");
+    page.line("snapshots_skipped_total{reason=\"unflushed\"}", sum(|s| s.skipped_unflushed));
+    page.line("snapshots_skipped_total{reason=\"credit\"}", sum(|s| s.skipped_credit));
+    page.counter("inputs_total", "inputs accepted", sum(|s| s.inputs));
+    page.counter("resyncs_total", "full snapshots asked for", sum(|s| s.resyncs));
+    page.head("connections_closed_total", "counter", "connections closed, by reason");
+    let mut closed = BTreeMap::<_, u64>::new();
+    for (reason, count) in shards.iter().flat_map(|shard| &shard.closed) {
+        *closed.entry(reason).or_default() += count;
+    }
+    for (reason, count) in closed {
+        page.line(&format!("connections_closed_total{{reason=\"{reason}\"}}"), count as f64);
+    }
+    page.gauge("matches", "matches that run", sum(|s| s.matches));
+    page.gauge("connections", "open connections in matches", sum(|s| s.connections));
+    page.counter("matches_failed_total", "matches whose game failed", sum(|s| s.matches_failed));
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.0, "# HELP tickwire_{name} {help}\n# TYPE tickwire_{name} {kind}\n");
+    }
+
+    fn line(&mut self, name: &str, value: f64) {
+        let _ = writeln!(self.0, "tickwire_{name} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: f64) {
+        self.head(name, "counter", help);
+        self.line(name, value);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.head(name, "gauge", help);
+        self.line(name, value);
+    }
+
+    /// A summary in seconds, with its quantiles over all shards since the start.
+    fn spans(&mut self, name: &str, help: &str, shards: &[Stats], of: fn(&Stats) -> &Spans) {
+        let mut all = Spans::default();
+        for shard in shards {
+            all.0.add(&of(shard).0).expect("all have the same bounds");
+        }
+        let name = format!("{name}_seconds");
+        self.head(&name, "summary", help);
+        for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
+            let seconds = all.0.value_at_quantile(quantile) as f64 / 1e6;
+            self.line(&format!("{name}{{quantile=\"{quantile}\"}}"), seconds);
+        }
+        self.line(&format!("{name}_count"), all.0.len() as f64);
+        self.line(&format!("{name}_sum"), all.0.mean() * all.0.len() as f64 / 1e6);
+    }
+}
