@@ -144,7 +144,7 @@ impl Decoder {
         let baseline = basis.first().map_or(&none, |&(_, rows)| rows);
         let mut bits = BitReader::new(body);
         rows.clear();
-        self.structure.read(&mut bits, baseline.len())?;
+        self.structure.read(&mut bits, baseline)?;
         let Self { schema, structure, values } = self;
         for entry in structure.entries(baseline) {
             let kind = schema.kinds.get(usize::from(entry.kind));

@@ -98,10 +98,11 @@ impl Structure {
         }
     }
 
+    /// Reads what [`Structure::write`] wrote. An id that spawns must not be there already.
     pub(super) fn read(
         &mut self,
         bits: &mut BitReader<'_>,
-        baseline_len: usize,
+        baseline: &Rows,
     ) -> Result<(), CodecError> {
         self.despawned.clear();
         self.spawned.clear();
@@ -111,7 +112,7 @@ impl Structure {
         let mut next = 0;
         for _ in 0..bits.take_number()? {
             let position = bits.take_number()?.checked_add(next).ok_or(CodecError::BadStructure)?;
-            if position as usize >= baseline_len {
+            if position as usize >= baseline.len() {
                 return Err(CodecError::BadStructure);
             }
             self.despawned.push(position);
@@ -125,8 +126,13 @@ impl Structure {
         for _ in 0..spawned {
             let gap = bits.take_number()?;
             let id = next.and_then(|next| next.checked_add(gap)).ok_or(CodecError::BadStructure)?;
-            self.spawned.push((EntityId(id), bits.take(5)? as u8));
-            next = id.checked_add(1);
+            let id = EntityId(id);
+            let kept = baseline.position(id).map(|position| position as u32);
+            if kept.is_some_and(|kept| self.despawned.binary_search(&kept).is_err()) {
+                return Err(CodecError::BadStructure);
+            }
+            self.spawned.push((id, bits.take(5)? as u8));
+            next = id.0.checked_add(1);
         }
         Ok(())
     }
