@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
@@ -187,7 +188,9 @@ impl<G: Game> Shard<G> {
                 Command::Drain => {
                     self.draining = true;
                     for slot in self.slots() {
-                        self.end(slot, CloseReason::Drain, now);
+                        if self.matches.contains(slot) {
+                            self.end(slot, CloseReason::Drain, now);
+                        }
                     }
                 }
             }
@@ -259,7 +262,7 @@ impl<G: Game> Shard<G> {
         }
         for slot in self.slots() {
             let now = self.clock.now();
-            if self.matches[slot].due() > now {
+            if self.matches.get(slot).is_none_or(|found| found.due() > now) {
                 continue;
             }
             self.guard(slot, now, |found, context, _| found.tick(context));
@@ -318,11 +321,9 @@ impl<G: Game> Shard<G> {
         Stats { matches, connections: connections.sum(), ..self.stats.clone() }
     }
 
-    /// The matches' places, to be walked while matches come and go.
-    fn slots(&self) -> impl Iterator<Item = usize> + use<G> {
-        // Matches are few; a slab has no holes larger than it once was.
-        let live: Vec<_> = self.matches.iter().map(|(slot, _)| slot).collect();
-        live.into_iter()
+    /// All places that may hold a match, to be walked while matches come and go.
+    fn slots(&self) -> Range<usize> {
+        0..self.matches.capacity()
     }
 }
 

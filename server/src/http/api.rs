@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::JsonRejection},
+    body::Bytes,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
@@ -80,11 +81,14 @@ pub(super) async fn create(
 pub(super) async fn join(
     State(admission): State<Arc<Admission>>,
     headers: HeaderMap,
-    request: Result<Option<Json<JoinRequest>>, JsonRejection>,
+    body: Bytes,
 ) -> Result<Json<JoinAnswer>, Problem> {
     refuse_when_draining(&admission)?;
     let bad = |message| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
-    let request = request.map_err(|rejection| bad(rejection.body_text()))?.unwrap_or_default().0;
+    let request = match &*body {
+        [] => JoinRequest::default(),
+        body => serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?,
+    };
     let wish = request.match_id.map_or(Wish::Any, |id| Wish::Match(MatchId(id)));
     let match_id = admission.reserve(wish).map_err(problem)?.entry().id.0;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     Json, Router,
+    extract::DefaultBodyLimit,
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -15,6 +16,9 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::OwnedSemaphorePermit};
 
 use crate::admission::Admission;
+
+/// Longest body that a request may have.
+const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// All routes.
 pub(crate) fn routes(admission: Arc<Admission>) -> Router {
@@ -32,6 +36,7 @@ pub(crate) fn routes(admission: Arc<Admission>) -> Router {
             let status = StatusCode::METHOD_NOT_ALLOWED;
             Problem::new(status, "method_not_allowed", "the route has no such method")
         })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admission)
 }
 

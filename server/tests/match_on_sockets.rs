@@ -1,0 +1,393 @@
+//! A server, real sockets, and clients that play, vanish, come back and misbehave.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
+mod support;
+
+use std::{io::Write, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use support::{Client, End, TestServer, frame, request};
+use tickwire_shared::{
+    arena::Arena,
+    game::{Game, Input, MatchOptions, Step},
+    ids::{EntityId, InputSeq, Seat},
+    link::frames::{INPUT, MESSAGE},
+    rows::Rows,
+    schema::{Field, Schema},
+    wire::{CLIENT_FRAME_BYTES_MAX, ClientMessage, Hello, PROTOCOL_VERSION, write_client},
+};
+
+#[test]
+fn players_see_the_match_and_their_inputs_processed() {
+    let server = TestServer::start::<Tally>(|_| {});
+    let mut players: Vec<_> = (0..3).map(|_| server.join()).collect();
+    for player in &mut players {
+        player.wait_snapshots(2);
+        player.input(&[3]);
+    }
+    for (seat, player) in players.iter_mut().enumerate() {
+        player.wait("its input", |player| player.link.processed() == InputSeq(1));
+        assert_eq!(player.link.welcome().unwrap().seat, Some(Seat(seat as u16)));
+        player.wait("the tally", |player| {
+            let rows = player.link.rows().unwrap();
+            rows.len() == 3 && rows.iter().all(|row| row.values[0] >= 3)
+        });
+        assert_eq!(player.link.owner(), [seat as i32], "only its own secret");
+        player.wait("a digest", |player| player.digests > 1);
+    }
+    assert_eq!(server.metric("tickwire_connections"), 3.0);
+}
+
+#[test]
+fn matches_fill_in_order_and_spectators_take_no_seat() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 2);
+    let ids: Vec<_> = (0..4)
+        .map(|_| {
+            let mut watching = Client::open(server.addr, "role=spectator", "tickwire.v1");
+            watching.say_hello(None);
+            watching.wait_snapshots(1);
+            assert_eq!(watching.link.welcome().unwrap().seat, None);
+            server.join()
+        })
+        .collect::<Vec<_>>()
+        .iter()
+        .map(|client| client.link.welcome().unwrap().match_id.0)
+        .collect();
+    assert_eq!(ids, [1, 1, 2, 2]);
+    let mut late = Client::open(server.addr, "match=3", "tickwire.v1");
+    assert_eq!(late.wait_end(), End::Close(4011));
+}
+
+#[test]
+fn a_full_match_refuses() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 1);
+    let _first = server.join();
+    let mut second = Client::open(server.addr, "match=1", "tickwire.v1");
+    assert_eq!(second.wait_end(), End::Close(4010));
+}
+
+#[test]
+fn each_fault_has_its_code_and_harms_nobody_else() {
+    let server = TestServer::start::<Tally>(|_| {});
+    let mut honest = server.join();
+    honest.wait_snapshots(1);
+    let input = |seq: u32, applied: u32, values: &[u8]| {
+        let words = [seq, 0, applied].map(u32::to_le_bytes).concat();
+        [&[INPUT], &words[..], values].concat()
+    };
+    check(&server, &mut honest, 1002, "bad_framing", |c| c.send_raw(&frame(0xC2, b"")));
+    check(&server, &mut honest, 1002, "unmasked", |c| c.send_raw(&[0x82, 1, 0]));
+    check(&server, &mut honest, 1003, "text", |c| c.send_raw(&frame(0x81, b"hello")));
+    check(&server, &mut honest, 1009, "too_long", |c| {
+        c.send(&[0; CLIENT_FRAME_BYTES_MAX + 1]);
+    });
+    check(&server, &mut honest, 1009, "too_long", |c| {
+        c.send_raw(&[0x82, 0xFF, 0x7F, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]);
+    });
+    check(&server, &mut honest, 1009, "too_long", |c| {
+        c.send_raw(&frame(0x02, &[0; CLIENT_FRAME_BYTES_MAX]));
+        c.send_raw(&frame(0x80, &[0]));
+    });
+    check(&server, &mut honest, 4003, "unknown_frame", |c| c.send(&[77]));
+    check(&server, &mut honest, 4004, "malformed", |c| c.send(&[]));
+    check(&server, &mut honest, 4004, "malformed", |c| c.send(&[MESSAGE, 99]));
+    check(&server, &mut honest, 4004, "malformed", |c| {
+        let applied = c.link.applied().unwrap();
+        c.send(&input(1, applied.0, &[0xFF]));
+    });
+    check(&server, &mut honest, 4005, "out_of_order", |c| c.say_hello(None));
+    check(&server, &mut honest, 4006, "sequence_jump", |c| {
+        let applied = c.link.applied().unwrap();
+        c.send(&input(2, applied.0, &[0]));
+    });
+    check(&server, &mut honest, 4007, "never_sent", |c| {
+        let applied = c.link.applied().unwrap();
+        c.send(&input(1, applied.0 + 1000, &[0]));
+    });
+}
+
+/// A client joins, misbehaves and is closed with `code`; meanwhile `honest` misses nothing.
+#[track_caller]
+fn check(
+    server: &TestServer,
+    honest: &mut Client,
+    code: u16,
+    name: &str,
+    misbehave: impl FnOnce(&mut Client),
+) {
+    let counter = format!("tickwire_connections_closed_total{{reason=\"{name}\"}}");
+    let before = server.metric(&counter);
+    let mut client = server.join();
+    client.wait_snapshots(1);
+    misbehave(&mut client);
+    assert_eq!(client.wait_end(), End::Close(code), "{name}");
+    assert_eq!(server.metric(&counter), before + 1.0, "{name}");
+    let (seen, at) = (honest.snapshots, honest.link.applied().unwrap());
+    honest.wait_snapshots(2);
+    let ticks = honest.link.applied().unwrap().since(at);
+    assert_eq!(honest.snapshots - seen, ticks.cast_unsigned(), "the honest one missed a tick");
+}
+
+#[test]
+fn a_wrong_hello_is_refused() {
+    let server = TestServer::start::<Tally>(|_| {});
+    let mut wrong = Client::open(server.addr, "match=auto", "chat.v2");
+    assert_eq!((wrong.status, wrong.wait_end()), (101, End::Close(4000)));
+    let hello = |version, schema_hash| Hello { version, schema_hash, resume: None };
+    check_hello(&server, hello(PROTOCOL_VERSION + 1, None), 4001);
+    check_hello(&server, hello(PROTOCOL_VERSION, Some(1)), 4002);
+    let mut early = server.connect();
+    early.send(&[INPUT; 14]);
+    assert_eq!(early.wait_end(), End::Close(4005));
+}
+
+#[track_caller]
+fn check_hello(server: &TestServer, hello: Hello, code: u16) {
+    let mut client = server.connect();
+    let mut payload = vec![MESSAGE];
+    write_client(&ClientMessage::Hello(hello), &mut payload);
+    client.send(&payload);
+    assert_eq!(client.wait_end(), End::Close(code));
+}
+
+#[test]
+fn frames_behind_the_handshake_are_not_lost() {
+    let server = TestServer::start::<Tally>(|_| {});
+    let mut hello = Vec::new();
+    tickwire_shared::link::ClientLink::write_hello(None, &mut hello);
+    let head = "GET /v1/play HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                sec-websocket-protocol: tickwire.v1\r\n\r\n";
+    let mut client = Client::open(server.addr, "match=auto", "tickwire.v1");
+    client.stream = std::net::TcpStream::connect(server.addr).unwrap();
+    let bytes = [head.as_bytes(), &frame(0x82, &hello)].concat();
+    client.stream.write_all(&bytes).unwrap();
+    let mut byte = [0];
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        std::io::Read::read_exact(&mut client.stream, &mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    client.wait_snapshots(1);
+}
+
+#[test]
+fn a_lost_connection_resumes_in_its_seat() {
+    let server = TestServer::start::<Tally>(|_| {});
+    let mut first = server.join();
+    first.wait_snapshots(1);
+    first.input(&[2]);
+    first.wait("its input", |client| client.link.processed() == InputSeq(1));
+    let token = first.link.welcome().unwrap().resume;
+    drop(first);
+
+    let mut second = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
+    second.say_hello(Some(token));
+    second.wait_snapshots(1);
+    let welcome = second.link.welcome().unwrap();
+    assert_eq!((welcome.seat, welcome.seq), (Some(Seat(0)), InputSeq(1)));
+    assert!(second.link.rows().unwrap().row(0).values[0] >= 2, "the tally goes on");
+    second.input(&[1]);
+    second.wait("its input", |client| client.link.processed() == InputSeq(2));
+
+    let mut third = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
+    third.say_hello(Some(token));
+    third.wait_snapshots(1);
+    assert_eq!(second.wait_end(), End::Close(4013), "the newer connection wins");
+    assert_eq!(third.link.welcome().unwrap().seat, Some(Seat(0)));
+}
+
+#[test]
+fn a_seat_is_free_after_the_grace_period_or_a_goodbye() {
+    let server = TestServer::start::<Tally>(|config| {
+        config.seats = 1;
+        config.resume_grace = Duration::from_secs(1);
+    });
+    let mut polite = server.join();
+    polite.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
+    assert_eq!(polite.wait_end(), End::Close(1000));
+    let vanishing = server.join();
+    assert_eq!(vanishing.link.welcome().unwrap().match_id.0, 1, "the goodbye freed the seat");
+    let token = vanishing.link.welcome().unwrap().resume;
+    drop(vanishing);
+    let mut waiting = Client::open(server.addr, "match=1", "tickwire.v1");
+    assert_eq!(waiting.wait_end(), End::Close(4010), "kept for the grace period");
+    while server.get("/v1/matches/1").1.contains("\"players\":1") {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut late = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
+    late.say_hello(Some(token));
+    assert_eq!(late.wait_end(), End::Close(4012));
+}
+
+#[test]
+fn a_match_without_anybody_ends() {
+    let server = TestServer::start::<Tally>(|config| {
+        config.match_idle = Duration::from_secs(1);
+        config.resume_grace = Duration::ZERO;
+    });
+    drop(server.join());
+    while server.get("/v1/matches/1").0 == 200 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(server.get("/v1/matches").1, r#"{"matches":[]}"#);
+}
+
+#[test]
+fn a_game_that_panics_ends_alone() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 1);
+    let mut doomed = server.join();
+    let mut neighbour = server.join();
+    doomed.wait_snapshots(1);
+    doomed.input(&[PANIC]);
+    assert_eq!(doomed.wait_end(), End::Close(4016));
+    neighbour.wait_snapshots(5);
+    assert_eq!(server.get("/v1/matches/1").0, 404);
+    assert_eq!(server.metric("tickwire_matches_failed_total"), 1.0);
+}
+
+#[test]
+fn draining_tells_everyone_and_ends() {
+    let mut server = TestServer::start::<Tally>(|_| {});
+    let mut players: Vec<_> = (0..3).map(|_| server.join()).collect();
+    server.begin_drain();
+    for player in &mut players {
+        assert_eq!(player.wait_end(), End::Close(1012));
+    }
+    drop(players);
+    server.drain();
+}
+
+#[test]
+fn a_client_that_does_not_read_is_skipped_and_catches_up() {
+    let server = TestServer::start::<Arena>(|config| config.npcs = 16);
+    let mut player = server.join();
+    player.wait_snapshots(1);
+    let before = player.link.applied().unwrap();
+    // Nothing is acknowledged, so credit runs out.
+    while server.metric("tickwire_snapshots_skipped_total{reason=\"credit\"}") < 20.0 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    player.wait_snapshots(20);
+    let mut ack = Vec::new();
+    while player.link.applied().unwrap().since(before) < 150 {
+        ack.clear();
+        player.link.write_ack(&mut ack);
+        player.send(&ack);
+        player.pump();
+    }
+    player.wait("a digest", |player| player.digests > 2);
+}
+
+#[test]
+fn the_api_answers() {
+    let server = TestServer::start::<Tally>(|config| config.matches_max = 2);
+    assert_eq!(server.post("/v1/matches", "").0, 201);
+    assert_eq!(server.get("/v1/matches/1").0, 200);
+    let (status, joined) = server.post("/v1/join", r#"{"match":1}"#);
+    let url = r#"{"match":1,"url":"ws://h/v1/play?match=1","ticket":null,"expires_at":null}"#;
+    assert_eq!((status, joined.as_str()), (200, url));
+    assert_eq!(server.post("/v1/join", "").0, 200);
+    assert_eq!(server.post("/v1/join", r#"{"match":9}"#).0, 404);
+    assert_eq!(server.post("/v1/join", r#"{"room":9}"#).0, 400);
+    assert_eq!(server.post("/v1/matches", "").0, 201);
+    let (status, refused) = server.post("/v1/matches", "");
+    assert_eq!(status, 503);
+    assert!(refused.contains(r#""code":"too_many_matches""#), "{refused}");
+    assert_eq!(server.get("/v1/matches/77").0, 404);
+    assert_eq!(server.get("/v1/play").0, 426);
+    assert_eq!(server.get("/v1/play?match=x").0, 400);
+    assert_eq!(server.get("/elsewhere").0, 404);
+    assert_eq!(server.post("/livez", "").0, 405);
+    for path in ["/", "/livez", "/readyz", "/metrics"] {
+        assert_eq!(server.get(path).0, 200, "{path}");
+    }
+}
+
+#[test]
+fn heads_that_are_too_long_or_too_slow_are_refused() {
+    let server = TestServer::start::<Tally>(|_| {});
+    let long = format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "a".repeat(10_000));
+    assert_eq!(request(server.addr, &long).0, 431);
+    let mut slow = std::net::TcpStream::connect(server.addr).unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nhost:").unwrap();
+    let mut answer = Vec::new();
+    slow.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    std::io::Read::read_to_end(&mut slow, &mut answer).expect("the server gives up first");
+}
+
+#[test]
+fn no_more_connections_than_allowed() {
+    let server = TestServer::start::<Tally>(|config| config.connections_max = 2);
+    let (_a, b) = (server.join(), server.join());
+    let third = Client::open(server.addr, "match=auto", "tickwire.v1");
+    assert_eq!(third.status, 503);
+    drop(b);
+    while Client::open(server.addr, "match=auto", "tickwire.v1").status != 101 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A game in which everybody has a number that inputs add to. One input makes it panic.
+#[derive(Debug, Serialize, Deserialize)]
+struct Tally {
+    seats: Vec<Option<i32>>,
+}
+
+const PANIC: i32 = 100;
+
+#[derive(Clone, Debug, Default)]
+struct Add(i32);
+
+impl Input for Add {
+    fn from_values(values: &[i32]) -> Self {
+        Self(values[0])
+    }
+
+    fn write_values(&self, values: &mut [i32]) {
+        values[0] = self.0;
+    }
+}
+
+impl Game for Tally {
+    type Input = Add;
+
+    fn schema() -> Schema {
+        let tally = Field::new("tally", 1.0, 0, 1_000_000);
+        Schema::new("tally").kind("player", [tally]).owner("secret", 0, 31).input("add", 0, PANIC)
+    }
+
+    fn new(options: &MatchOptions) -> Self {
+        Self { seats: vec![None; options.seats.into()] }
+    }
+
+    fn join(&mut self, seat: Seat) {
+        self.seats[seat.index()] = Some(0);
+    }
+
+    fn leave(&mut self, seat: Seat) {
+        self.seats[seat.index()] = None;
+    }
+
+    fn step(&mut self, step: &mut Step<'_, Add>) {
+        for (seat, input) in self.seats.iter_mut().zip(step.inputs) {
+            assert!(input.0 != PANIC, "this game can't take it");
+            if let Some(tally) = seat {
+                *tally = (*tally + input.0).min(1_000_000);
+            }
+        }
+    }
+
+    fn write_rows(&self, rows: &mut Rows) {
+        for (seat, tally) in self.seats.iter().enumerate() {
+            if let Some(tally) = tally {
+                rows.push(EntityId(seat as u32), 0, &[*tally]);
+            }
+        }
+    }
+
+    fn write_owner(&self, seat: Seat, values: &mut [i32]) {
+        values[0] = i32::from(seat.0);
+    }
+}

@@ -1,0 +1,114 @@
+//! A steady match allocates nothing on its shard's thread, however many clients it has: inputs,
+//! step, rows, encoding and frames all live in buffers that are kept.
+
+mod support;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+use support::TestServer;
+use tickwire_shared::{
+    arena::Arena,
+    game::{Game, MatchOptions, Step},
+    ids::Seat,
+    rows::Rows,
+    schema::Schema,
+};
+
+/// Counts the allocations of threads that asked for it.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static TICKS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static COUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(unsafe_code, reason = "an allocator is; this one only counts and passes on")]
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if COUNTED.get() {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[test]
+fn a_steady_match_does_not_allocate() {
+    const PLAYERS: u64 = 8;
+    let server = TestServer::start::<Counted>(|config| config.npcs = 8);
+    let mut players: Vec<_> = (0..PLAYERS).map(|_| server.join()).collect();
+    let play = |players: &mut [support::Client], ticks: u64| {
+        let until = TICKS.load(Ordering::Relaxed) + ticks;
+        while TICKS.load(Ordering::Relaxed) < until {
+            for player in players.iter_mut() {
+                player.wait_snapshots(1);
+                let values: Vec<_> = Arena::schema().input.iter().map(|i| i.max).collect();
+                player.input(&values);
+            }
+        }
+    };
+    // Buffers grow to their size, and both weapons have been fired.
+    play(&mut players, 300);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let ticks = 300;
+    play(&mut players, ticks);
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    // A buffer may still find a new record; one allocation for each client or tick would be far more.
+    assert!(allocations <= 16, "{allocations} allocations in {ticks} ticks of {PLAYERS} clients");
+}
+
+/// The arena, marking the thread that it runs on.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Counted(Arena);
+
+impl Game for Counted {
+    type Input = <Arena as Game>::Input;
+
+    fn schema() -> Schema {
+        Arena::schema()
+    }
+
+    fn new(options: &MatchOptions) -> Self {
+        Self(Arena::new(options))
+    }
+
+    fn join(&mut self, seat: Seat) {
+        self.0.join(seat);
+    }
+
+    fn leave(&mut self, seat: Seat) {
+        self.0.leave(seat);
+    }
+
+    fn step(&mut self, step: &mut Step<'_, Self::Input>) {
+        COUNTED.set(true);
+        TICKS.fetch_add(1, Ordering::Relaxed);
+        self.0.step(step);
+    }
+
+    fn write_rows(&self, rows: &mut Rows) {
+        self.0.write_rows(rows);
+    }
+
+    fn write_owner(&self, seat: Seat, values: &mut [i32]) {
+        self.0.write_owner(seat, values);
+    }
+}

@@ -1,0 +1,280 @@
+//! A server in this process, and clients that say exactly what a test wants, byte for byte.
+#![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its part")]
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tickwire_server::{Server, config::Config};
+use tickwire_shared::{
+    game::Game,
+    ids::Tick,
+    link::{ClientEvent, ClientLink, Digest},
+    time::Micros,
+    wire::ResumeToken,
+};
+use tokio::sync::oneshot;
+
+/// Long enough for anything that should happen, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct TestServer {
+    pub(crate) addr: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// A server with `change` made to the defaults, on a free port.
+    pub(crate) fn start<G: Game>(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config =
+            Config { listen: ([127, 0, 0, 1], 0).into(), shards: 1, npcs: 0, ..Config::default() };
+        change(&mut config);
+        let (ready, addr) = std::sync::mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let server = Server::bind::<G>(config).await.unwrap();
+                ready.send(server.addr()).unwrap();
+                server.run(async { drop(stopped.await) }).await;
+            });
+        });
+        Self { addr: addr.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::open(self.addr, "match=auto", "tickwire.v1")
+    }
+
+    /// A client that was welcomed.
+    pub(crate) fn join(&self) -> Client {
+        let mut client = self.connect();
+        client.say_hello(None);
+        client.wait_welcome();
+        client
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        request(self.addr, &format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        request(self.addr, &(head + body))
+    }
+
+    /// The value of one line of `/metrics`.
+    pub(crate) fn metric(&self, line: &str) -> f64 {
+        let (_, page) = self.get("/metrics");
+        let value = page.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Has the server drain, and waits for its end.
+    pub(crate) fn drain(mut self) {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+
+    pub(crate) fn begin_drain(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    Close(u16),
+    Lost,
+}
+
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) link: ClientLink,
+    pub(crate) status: u16,
+    pub(crate) snapshots: u32,
+    pub(crate) digests: u32,
+    pub(crate) events: u32,
+    pub(crate) end: Option<End>,
+    start: Instant,
+    read: Vec<u8>,
+}
+
+impl Client {
+    /// A WebSocket, or a refusal whose status is kept.
+    pub(crate) fn open(addr: SocketAddr, query: &str, subprotocol: &str) -> Self {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let offer = match subprotocol {
+            "" => String::new(),
+            offer => format!("sec-websocket-protocol: {offer}\r\n"),
+        };
+        let head = format!(
+            "GET /v1/play?{query} HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offer}\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let (mut read, mut byte) = (Vec::new(), [0]);
+        while !read.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+            read.push(byte[0]);
+        }
+        let status = String::from_utf8_lossy(&read)[9..12].parse().unwrap();
+        Self {
+            stream,
+            link: ClientLink::default(),
+            status,
+            snapshots: 0,
+            digests: 0,
+            events: 0,
+            end: None,
+            start: Instant::now(),
+            read: Vec::new(),
+        }
+    }
+
+    pub(crate) fn send(&mut self, payload: &[u8]) {
+        self.send_raw(&frame(0x82, payload));
+    }
+
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        // A server that has closed already is noticed when it is read from.
+        let _ = self.stream.write_all(bytes);
+    }
+
+    pub(crate) fn say_hello(&mut self, resume: Option<ResumeToken>) {
+        let mut hello = Vec::new();
+        ClientLink::write_hello(resume, &mut hello);
+        self.send(&hello);
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_welcome(&mut self) {
+        self.wait("a welcome", |client| client.link.welcome().is_some());
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_snapshots(&mut self, count: u32) {
+        let until = self.snapshots + count;
+        self.wait("snapshots", |client| client.snapshots >= until);
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_end(&mut self) -> End {
+        let start = Instant::now();
+        while self.end.is_none() {
+            assert!(start.elapsed() < PATIENCE, "the connection stays open");
+            self.pump();
+        }
+        self.end.clone().unwrap()
+    }
+
+    /// Reads until something is so.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !is_so(self) {
+            assert_eq!(self.end, None, "the connection ended before {what}");
+            assert!(start.elapsed() < PATIENCE, "no {what}");
+            self.pump();
+        }
+    }
+
+    /// An input of all minimum values, for as soon as possible.
+    pub(crate) fn input(&mut self, values: &[i32]) {
+        let mut payload = Vec::new();
+        let tick = self.link.applied().unwrap_or(Tick(0));
+        self.link.write_input(tick, values, &mut payload).expect("a snapshot was applied");
+        self.send(&payload);
+    }
+
+    /// Takes in what has come, waiting up to 50 ms for the first byte.
+    pub(crate) fn pump(&mut self) {
+        self.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => self.end = self.end.take().or(Some(End::Lost)),
+            Ok(count) => self.read.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => self.end = self.end.take().or(Some(End::Lost)),
+        }
+        while let Some((opcode, payload)) = self.take_frame() {
+            match opcode {
+                0x82 => self.handle(&payload),
+                0x88 => {
+                    let code = u16::from_be_bytes([payload[0], payload[1]]);
+                    self.end = Some(End::Close(code));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn handle(&mut self, payload: &[u8]) {
+        let now = Micros::from(self.start.elapsed());
+        match self.link.handle_frame(payload, now).unwrap() {
+            ClientEvent::Snapshot { digest, .. } => {
+                self.snapshots += 1;
+                assert_ne!(digest, Digest::Differs);
+                self.digests += u32::from(digest == Digest::Agrees);
+            }
+            ClientEvent::Event { .. } => self.events += 1,
+            ClientEvent::Welcome(_) | ClientEvent::Pong { .. } | ClientEvent::Model => {}
+        }
+    }
+
+    fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (&first, rest) = self.read.split_first()?;
+        let (&short, rest) = rest.split_first()?;
+        let (length, head) = match short {
+            126 => (u16::from_be_bytes([*rest.first()?, *rest.get(1)?]).into(), 4),
+            127 => panic!("the server sends no frames of that length in these tests"),
+            _ => (usize::from(short), 2),
+        };
+        let payload = self.read.get(head..head + length)?.to_vec();
+        self.read.drain(..head + length);
+        Some((first, payload))
+    }
+}
+
+/// A masked frame.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [1, 2, 3, 4];
+    let mut bytes = vec![first];
+    match u16::try_from(payload.len()).unwrap() {
+        short @ 0..126 => bytes.push(0x80 | short as u8),
+        length => {
+            bytes.push(0x80 | 126);
+            bytes.extend(length.to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+pub(crate) fn request(addr: SocketAddr, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+    (head[9..12].parse().unwrap(), body.to_owned())
+}
