@@ -29,7 +29,10 @@ fn arena(criterion: &mut Criterion) {
 
     let mut rows = Rows::default();
     group.bench_function("write_rows", |bencher| {
-        bencher.iter(|| people.arena.write_rows(black_box(&mut rows)));
+        bencher.iter(|| {
+            rows.clear();
+            people.arena.write_rows(black_box(&mut rows));
+        });
     });
 
     let mut computers = Match::new(SEATS);
@@ -47,6 +50,7 @@ fn record() -> Vec<[ArenaInput; SEATS as usize]> {
     let mut rows = Rows::default();
     let mut owner = [0; 2];
     let mut record = || {
+        rows.clear();
         played.arena.write_rows(&mut rows);
         let mut inputs = [ArenaInput::default(); SEATS as usize];
         for ((seat, brain), input) in (0..).map(Seat).zip(&mut brains).zip(&mut inputs) {

@@ -30,6 +30,7 @@ fn an_arena_tick_allocates_nothing_once_its_buffers_have_grown() {
     let mut tick = |number| {
         events.clear();
         arena.step(&mut Step { tick: Tick(number), inputs: &inputs, events: &mut events });
+        rows.clear();
         arena.write_rows(&mut rows);
         arena.write_owner(Seat(3), &mut owner);
     };

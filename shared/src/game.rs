@@ -49,7 +49,7 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Advances the match by one tick.
     fn step(&mut self, step: &mut Step<'_, Self::Input>);
 
-    /// Writes the state that everybody may see, in order of entity id.
+    /// Writes the state that everybody may see into `rows`, which are empty, in order of entity id.
     fn write_rows(&self, rows: &mut Rows);
 
     /// Writes what only the owner of `seat` is told: `values` has a place for each of the schema's

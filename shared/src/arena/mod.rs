@@ -108,7 +108,6 @@ impl Game for Arena {
     }
 
     fn write_rows(&self, rows: &mut Rows) {
-        rows.clear();
         self.round.row(self.tick).push(rows);
         self.pickups.write_rows(rows);
         for (seat, player) in (0..).map(Seat).zip(&self.players) {
@@ -141,6 +140,7 @@ impl Arena {
     fn command(&mut self, inputs: &[ArenaInput]) {
         let mut seen = std::mem::take(&mut self.seen);
         if self.players.iter().any(Player::is_computer) {
+            seen.clear();
             self.write_rows(&mut seen);
         }
         for (index, player) in self.players.iter_mut().enumerate() {

@@ -206,6 +206,7 @@ impl World {
         self.events.clear();
         let (inputs, events) = (&self.inputs, &mut self.events);
         self.arena.step(&mut Step { tick: self.tick, inputs, events });
+        self.rows.clear();
         self.arena.write_rows(&mut self.rows);
     }
 

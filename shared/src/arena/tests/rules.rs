@@ -186,6 +186,7 @@ fn what_only_the_owner_knows_is_not_in_the_rows() {
     let before = world.rows.clone();
     world.arena.players[0].bullets -= 7;
     world.arena.players[0].rockets -= 1;
+    world.rows.clear();
     world.arena.write_rows(&mut world.rows);
     assert_eq!(before, world.rows);
 }
@@ -240,6 +241,7 @@ fn duel(places: &[(i32, i32)]) -> World {
         world.step();
         world.arena.players[seat.index()].body.position = at(x, y);
     }
+    world.rows.clear();
     world.arena.write_rows(&mut world.rows);
     world
 }
