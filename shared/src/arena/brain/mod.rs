@@ -5,7 +5,7 @@
 //! error that wanders. It knows nothing that a person in its seat could not see, except that it
 //! sees the whole arena: a target must be in line of sight.
 //!
-//! A decision costs a microsecond or two and allocates nothing.
+//! A decision costs about half a microsecond (bench `arena`) and allocates nothing.
 
 mod paths;
 
@@ -50,6 +50,9 @@ const STRIDE: f32 = cm(200) as f32;
 /// Rockets are used between these distances: nearer, they hurt both.
 const ROCKET_NEAR: f32 = cm(350) as f32;
 const ROCKET_FAR: f32 = cm(1_600) as f32;
+
+/// How many position steps one goes in a second with a velocity of one step.
+const PER_SECOND: f32 = (STEPS_PER_M / VELOCITY_STEPS_PER_MPS) as f32;
 
 /// A computer player's mind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -178,7 +181,7 @@ impl Brain {
         let next = PATHS.next(own.place, self.destination.as_vec2());
         let way = next - own.place;
         // Not beyond the next corner.
-        let seconds = way.length() / (SPEED * STEPS_PER_M / VELOCITY_STEPS_PER_MPS) as f32;
+        let seconds = way.length() / (SPEED as f32 * PER_SECOND);
         let until_there = (seconds * f32::from(self.rate.hz())) as i32;
         self.think_in = self.think_in.min(until_there.max(1));
         keys_towards(way)
@@ -212,9 +215,9 @@ impl Brain {
         let position = target.body.position.as_vec2();
         let flight_seconds = match self.weapon {
             Choice::Gun => 0.0,
-            Choice::Rocket => position.distance(own.place) / to_steps(ROCKET_SPEED as f32),
+            Choice::Rocket => position.distance(own.place) / (ROCKET_SPEED as f32 * PER_SECOND),
         };
-        let lead = target.body.velocity.as_vec2() * to_steps(flight_seconds);
+        let lead = target.body.velocity.as_vec2() * (PER_SECOND * flight_seconds);
         self.turn_to(angle_of(position + lead - own.place) + self.aim_error)
     }
 
@@ -240,11 +243,6 @@ impl Own {
         let &[bullets, rockets] = owner else { return None };
         Some(Self { id, row, place: row.body.position.as_vec2(), bullets, rockets })
     }
-}
-
-/// Velocity steps to position steps per second.
-fn to_steps(velocity: f32) -> f32 {
-    velocity * (STEPS_PER_M / VELOCITY_STEPS_PER_MPS) as f32
 }
 
 fn living_player(rows: &Rows, id: EntityId) -> Option<PlayerRow> {
