@@ -20,8 +20,9 @@ pub const STEPS_PER_M: i32 = 128;
 pub const VELOCITY_STEPS_PER_MPS: i32 = 8;
 /// Angles of an input: steps in a full turn.
 pub const ANGLES: i32 = 1 << 16;
-/// Angles that others are shown: steps in a full turn.
-pub const ROW_ANGLES: i32 = 1 << 8;
+/// Angles that others are shown: steps in a full turn. A third of a degree: whoever draws a shot
+/// across the arena from its shooter's row sees it meet whom it hit.
+pub const ROW_ANGLES: i32 = 1 << 10;
 
 /// A length in position steps.
 #[must_use]
