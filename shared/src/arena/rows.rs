@@ -73,8 +73,11 @@ pub(super) fn schema() -> Schema {
     let metre = 1.0 / STEPS_PER_M as f32;
     let position =
         |name, rate, max| Field::new(name, metre, 0, max).predict(Predict::Carried { rate });
-    let velocity =
-        |name| Field::new(name, 1.0 / VELOCITY_STEPS_PER_MPS as f32, -VELOCITY_MAX, VELOCITY_MAX);
+    // Keys held or let go make a velocity change at a fixed pace, or not at all.
+    let velocity = |name| {
+        Field::new(name, 1.0 / VELOCITY_STEPS_PER_MPS as f32, -VELOCITY_MAX, VELOCITY_MAX)
+            .predict(Predict::Linear)
+    };
     let plain = |name, min, max| Field::new(name, 1.0, min, max);
     let counter = |name, max| plain(name, 0, max).predict(Predict::Counter);
     let turn = std::f32::consts::TAU / ROW_ANGLES as f32;
