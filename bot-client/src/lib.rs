@@ -1,1 +1,33 @@
-//! Placeholder.
+//! A swarm of bots that plays on a Tickwire server, checks everything that it is sent, and
+//! measures it.
+//!
+//! One bot is one [`ClientLink`](tickwire_shared::link::ClientLink), one socket and one
+//! [`Brain`]. All of them live on one thread and send on a fixed schedule, whatever comes back.
+//!
+//! ```no_run
+//! use tickwire_bot_client::{Options, brain, run};
+//!
+//! let report = run(&Options::default(), brain::for_game)?;
+//! println!("p99 {:?} µs", report.input_to_snapshot_us.map(|latency| latency.p99));
+//! # Ok::<(), tickwire_bot_client::RunError>(())
+//! ```
+
+mod bot;
+pub mod brain;
+mod clock;
+mod connection;
+mod measure;
+mod outgoing;
+pub mod process;
+mod progress;
+pub mod report;
+mod scenario;
+mod schedule;
+mod swarm;
+mod target;
+
+pub use brain::Brain;
+pub use report::Report;
+pub use scenario::Scenario;
+pub use swarm::{Options, Progress, RunError, run};
+pub use target::Target;

@@ -1,0 +1,138 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Parser;
+use tickwire_bot_client::{Options, Progress, Scenario, Target};
+
+/// A swarm of bots that plays on a Tickwire server, checks what it is sent, and measures it.
+///
+/// Exit code 0: every bot joined and stayed, every snapshot was decoded and every digest agreed.
+/// 1: not so, and the reason on stderr. 2: the command line is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "tickwire-bot-client", version)]
+pub(crate) struct Args {
+    /// The server; with a path, one of its matches
+    #[arg(long, default_value_t, value_name = "URL")]
+    url: Target,
+    /// How many bots; they fill matches in order
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = bots)]
+    bots: usize,
+    /// Length of the measured window, such as 500ms, 10s or 2m
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    duration: Duration,
+    /// Time from the last join to the window
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration)]
+    warm_up: Duration,
+    /// Time over which bots join
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
+    ramp: Duration,
+    /// All that bots decide follows from it
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// What the run is about; `list` lists all
+    #[arg(long, default_value = "steady", value_name = "NAME", value_parser = scenario)]
+    scenario: Wanted,
+    /// Also report what this process costs: the server's
+    #[arg(long, value_name = "PID")]
+    server_pid: Option<u32>,
+    /// Write the report as JSON; `-` for stdout, which then has nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the report with plots, as one HTML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// What `--scenario` asks for.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    List,
+    Run(Scenario),
+}
+
+impl Args {
+    /// What to run, or `None` if the scenarios are to be listed.
+    pub(crate) fn options(&self) -> Option<Options> {
+        let Wanted::Run(scenario) = self.scenario else { return None };
+        Some(Options {
+            target: self.url.clone(),
+            bots: self.bots,
+            duration: self.duration,
+            warm_up: self.warm_up,
+            ramp: self.ramp,
+            seed: self.seed,
+            scenario,
+            server_pid: self.server_pid,
+            progress: Progress::Line,
+        })
+    }
+}
+
+fn scenario(name: &str) -> Result<Wanted, String> {
+    if name == "list" {
+        return Ok(Wanted::List);
+    }
+    Scenario::named(name).map(Wanted::Run).ok_or_else(|| {
+        let names = Scenario::ALL.map(Scenario::name).join(", ");
+        format!("there is no such scenario; there are: {names}")
+    })
+}
+
+fn bots(number: &str) -> Result<usize, String> {
+    match number.parse() {
+        Ok(0) => Err(String::from("a swarm has at least one bot")),
+        Ok(bots) => Ok(bots),
+        Err(_) => Err(String::from("not a number of bots")),
+    }
+}
+
+/// A number with a unit: `ms`, `s` or `m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit_s = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        _ => return Err(String::from("expected a number and ms, s or m")),
+    };
+    let number: f64 = number.parse().map_err(|_| String::from("not a number"))?;
+    Duration::try_from_secs_f64(number * unit_s).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        check("10s", Some(10_000));
+        check("500ms", Some(500));
+        check("1.5m", Some(90_000));
+        for bad in ["", "10", "s", "10 s", "-1s", "1..5s", "10h"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn flags_have_the_agreed_defaults() {
+        let options = Args::try_parse_from(["bots"]).unwrap().options().unwrap();
+        let expected = Options { progress: Progress::Line, ..Options::default() };
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn scenarios_can_be_listed() {
+        assert!(Args::try_parse_from(["bots", "--scenario", "list"]).unwrap().options().is_none());
+        assert!(
+            Args::try_parse_from(["bots", "--scenario", "steady"]).unwrap().options().is_some()
+        );
+        assert!(Args::try_parse_from(["bots", "--scenario", "picnic"]).is_err());
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected_millis: Option<u64>) {
+        assert_eq!(duration(text).ok(), expected_millis.map(Duration::from_millis), "{text:?}");
+    }
+}

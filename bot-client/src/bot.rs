@@ -1,0 +1,212 @@
+//! One bot: what it does with frames from the server, and what it sends. It knows no socket.
+
+use std::collections::VecDeque;
+
+use tickwire_shared::{
+    dice::Dice,
+    ids::{InputSeq, Seat, Tick},
+    link::{ClientEvent, ClientLink, Digest, ServerFault},
+    time::{Micros, TickRate},
+};
+
+use crate::{
+    brain::{Brain, Newcomer, View},
+    measure::{Applied, Measures},
+    outgoing::Outgoing,
+};
+
+/// Gives each bot its brain.
+pub(crate) type BrainMaker = dyn Fn(&Newcomer<'_>) -> Box<dyn Brain>;
+
+/// Time between a bot's pings.
+const PING_INTERVAL: Micros = Micros::from_millis(500);
+
+/// See the module.
+pub(crate) struct Bot {
+    number: usize,
+    seed: u64,
+    link: ClientLink,
+    outgoing: Outgoing,
+    player: Option<Player>,
+    /// Inputs that no snapshot has included yet, and when they were written.
+    unanswered: VecDeque<(InputSeq, Micros)>,
+    /// The newest snapshot, and when it was applied.
+    newest: Option<(Tick, Micros)>,
+}
+
+/// What a bot is once it is welcome.
+struct Player {
+    seat: Seat,
+    rate: TickRate,
+    brain: Box<dyn Brain>,
+    values: Vec<i32>,
+    sends_until_ping: u32,
+}
+
+/// What a frame meant to the bot, as far as the swarm must know.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Heard {
+    /// The server takes it in, at this rate.
+    Welcome(TickRate),
+    /// The digest differs, and a request for a full snapshot waits to be sent.
+    Mismatch,
+    /// It goes on playing.
+    Other,
+}
+
+/// Why a bot can't go on with what the server sent.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum Unplayable {
+    #[error(transparent)]
+    Fault(#[from] ServerFault),
+    #[error("the server gave the bot no seat")]
+    NoSeat,
+}
+
+impl Bot {
+    /// A bot that has its hello to send.
+    pub(crate) fn new(number: usize, swarm_seed: u64) -> Self {
+        let mut dice = Dice::new(swarm_seed ^ (number as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        let seed = dice.next();
+        let mut outgoing = Outgoing::new(dice);
+        outgoing.binary(|payload| ClientLink::write_hello(None, payload));
+        Self {
+            number,
+            seed,
+            link: ClientLink::default(),
+            outgoing,
+            player: None,
+            unanswered: VecDeque::new(),
+            newest: None,
+        }
+    }
+
+    /// What waits to be sent.
+    pub(crate) fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
+    }
+
+    /// Takes in a binary message; `now` tells the time whenever asked.
+    pub(crate) fn handle_frame(
+        &mut self,
+        frame: &[u8],
+        now: impl Fn() -> Micros,
+        make_brain: &BrainMaker,
+        measures: &mut Measures,
+    ) -> Result<Heard, Unplayable> {
+        let read_at = now();
+        match self.link.handle_frame(frame, read_at) {
+            Ok(ClientEvent::Snapshot { tick, digest }) => {
+                self.applied(tick, digest, frame.len(), now(), measures);
+                if digest != Digest::Differs {
+                    return Ok(Heard::Other);
+                }
+                self.outgoing.binary(|payload| self.link.write_resync(payload));
+                Ok(Heard::Mismatch)
+            }
+            Ok(ClientEvent::Pong { rtt }) => {
+                measures.pong(read_at, rtt);
+                Ok(Heard::Other)
+            }
+            Ok(ClientEvent::Event { .. } | ClientEvent::Model) => Ok(Heard::Other),
+            Ok(ClientEvent::Welcome(_)) => self.welcomed(make_brain),
+            Err(fault) => {
+                measures.decode_errors += 1;
+                Err(fault.into())
+            }
+        }
+    }
+
+    fn welcomed(&mut self, make_brain: &BrainMaker) -> Result<Heard, Unplayable> {
+        let (Some(welcome), Some(schema)) = (self.link.welcome(), self.link.schema()) else {
+            return Ok(Heard::Other);
+        };
+        let seat = welcome.seat.ok_or(Unplayable::NoSeat)?;
+        let rate = welcome.tick_rate;
+        let newcomer = Newcomer { number: self.number, seed: self.seed, welcome, schema };
+        self.player = Some(Player {
+            seat,
+            rate,
+            brain: make_brain(&newcomer),
+            // What is nearest to doing nothing.
+            values: schema.input.iter().map(|part| 0.clamp(part.min, part.max)).collect(),
+            sends_until_ping: 0,
+        });
+        Ok(Heard::Welcome(rate))
+    }
+
+    fn applied(
+        &mut self,
+        tick: Tick,
+        digest: Digest,
+        payload_bytes: usize,
+        at: Micros,
+        measures: &mut Measures,
+    ) {
+        let rate = self.player.as_ref().map(|player| player.rate);
+        let interval_error = self.newest.zip(rate).map(|((earlier, earlier_at), rate)| {
+            let ticks = u64::from(tick.since(earlier).unsigned_abs());
+            Micros(at.since(earlier_at).0.abs_diff(rate.nanos_to(ticks) / 1_000))
+        });
+        self.newest = Some((tick, at));
+        measures.applied(&Applied {
+            at,
+            bytes: payload_bytes + head_bytes(payload_bytes),
+            entities: self.link.rows().map_or(0, |rows| rows.len()),
+            digest,
+            age: self.link.due(tick).map(|due| at.since(due)),
+            interval_error,
+        });
+        let processed = self.link.processed();
+        while let Some(&(seq, sent_at)) = self.unanswered.front()
+            && processed.0.wrapping_sub(seq.0).cast_signed() >= 0
+        {
+            self.unanswered.pop_front();
+            measures.answered(sent_at, at);
+        }
+    }
+
+    /// Writes what is to be sent for this tick interval: an input, and now and then a ping.
+    pub(crate) fn play(&mut self, due: Micros, now: impl Fn() -> Micros, measures: &mut Measures) {
+        let Some(player) = &mut self.player else { return };
+        let (link, outgoing) = (&mut self.link, &mut self.outgoing);
+        if let (Some(applied), Some(rows)) = (link.applied(), link.rows()) {
+            let view = View { seat: player.seat, rows, owner: link.owner() };
+            player.brain.decide(&view, &mut player.values);
+            // Bots don't predict: to name a tick that is past is to say "as soon as possible".
+            let write = |payload: &mut Vec<u8>| link.write_input(applied, &player.values, payload);
+            if let Some(seq) = outgoing.binary(write) {
+                let sent_at = now();
+                self.unanswered.push_back((seq, sent_at));
+                measures.sent(sent_at, sent_at.since(due));
+            }
+        }
+        if player.sends_until_ping == 0 {
+            player.sends_until_ping = player.rate.ticks_in(PING_INTERVAL);
+            outgoing.binary(|payload| link.write_ping(now(), payload));
+        }
+        player.sends_until_ping -= 1;
+    }
+
+    /// Whether an input that counts still waits for its snapshot.
+    pub(crate) fn awaits_answer(&self, measures: &Measures) -> bool {
+        self.unanswered.front().is_some_and(|&(_, sent_at)| measures.counts(sent_at))
+    }
+
+    /// Counts the inputs that were never answered with the time that they have waited: to leave
+    /// them out would hide the worst.
+    pub(crate) fn give_up(&mut self, now: Micros, measures: &mut Measures) {
+        for (_, sent_at) in self.unanswered.drain(..) {
+            measures.answered(sent_at, now);
+        }
+    }
+}
+
+/// Bytes of a server's WebSocket frame before its payload.
+const fn head_bytes(payload_bytes: usize) -> usize {
+    match payload_bytes {
+        0..=125 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    }
+}

@@ -1,0 +1,142 @@
+//! One bot's way to the server: TCP, the upgrade to WebSocket, and reading.
+
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    io::{self, Cursor},
+    net::SocketAddr,
+};
+
+use fastwebsockets::{
+    OpCode, Payload, Role, WebSocketError, WebSocketRead, after_handshake_split,
+    handshake::{self, generate_key},
+};
+use http_body_util::Empty;
+use hyper::{Request, StatusCode, body::Bytes, header, rt::Executor};
+use hyper_util::rt::TokioIo;
+use tickwire_shared::wire::{SERVER_FRAME_BYTES_MAX, SUBPROTOCOL};
+use tokio::{
+    io::{AsyncReadExt, Chain, sink},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+use crate::target::Target;
+
+/// Why there is no WebSocket to the server.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("cannot connect: {0}")]
+    Tcp(#[from] io::Error),
+    #[error("the server answered {0}")]
+    Refused(StatusCode),
+    #[error("the WebSocket handshake failed: {0}")]
+    Handshake(WebSocketError),
+    #[error("the server does not speak {SUBPROTOCOL}")]
+    WrongSubprotocol,
+}
+
+/// How a connection ends when it is not the bot that ends it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("closed by the server with code {code} ({reason})")]
+    Closed { code: u16, reason: String },
+    #[error("the connection broke: {0}")]
+    Broken(#[from] WebSocketError),
+    #[error("the server sent a text or fragmented message")]
+    NotBinary,
+}
+
+/// One message from the server.
+pub(crate) enum Message<'a> {
+    Binary(Payload<'a>),
+    /// To be answered by a pong with the same payload.
+    Ping(Payload<'a>),
+    Pong,
+}
+
+/// The reading end. Dropping a half-done [`Reader::next`] loses the stream's place, so it belongs
+/// to one task that does nothing else.
+pub(crate) struct Reader(WebSocketRead<Chain<Cursor<Bytes>, OwnedReadHalf>>);
+
+impl Reader {
+    pub(crate) async fn next(&mut self) -> Result<Message<'_>, ReadError> {
+        let frame = self.0.read_frame(&mut |_| ready(Ok::<_, Infallible>(()))).await?;
+        match frame.opcode {
+            OpCode::Binary if frame.fin => Ok(Message::Binary(frame.payload)),
+            OpCode::Ping => Ok(Message::Ping(frame.payload)),
+            OpCode::Pong => Ok(Message::Pong),
+            OpCode::Close => Err(closed(&frame.payload)),
+            OpCode::Binary | OpCode::Text | OpCode::Continuation => Err(ReadError::NotBinary),
+        }
+    }
+}
+
+fn closed(payload: &[u8]) -> ReadError {
+    // RFC 6455: what a close frame without a code counts as.
+    const NO_CODE: u16 = 1005;
+    let (code, reason) = match payload.split_first_chunk() {
+        Some((code, reason)) => (u16::from_be_bytes(*code), reason),
+        None => (NO_CODE, payload),
+    };
+    ReadError::Closed { code, reason: String::from_utf8_lossy(reason).into_owned() }
+}
+
+/// Connects and upgrades. The writing end is the bare socket: frames are formatted by
+/// [`crate::outgoing`].
+pub(crate) async fn connect(
+    target: &Target,
+    address: SocketAddr,
+) -> Result<(Reader, OwnedWriteHalf), ConnectError> {
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    let request = Request::get(target.path())
+        .header(header::HOST, target.authority())
+        .header(header::UPGRADE, "websocket")
+        .header(header::CONNECTION, "upgrade")
+        .header(header::SEC_WEBSOCKET_KEY, generate_key())
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
+        .body(Empty::<Bytes>::new())
+        .expect("a parsed target has a valid authority and path");
+    let (websocket, response) =
+        handshake::client(&Spawn, request, socket).await.map_err(refused)?;
+    let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+    if chosen.is_none_or(|chosen| chosen != SUBPROTOCOL) {
+        return Err(ConnectError::WrongSubprotocol);
+    }
+    let upgraded = websocket.into_inner().into_inner();
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("hyper was given a TcpStream");
+    let (read, write) = parts.io.into_inner().into_split();
+    // What the server sent right behind its answer was already read.
+    let read = Cursor::new(parts.read_buf).chain(read);
+    let (mut reader, _) = after_handshake_split(read, sink(), Role::Client);
+    reader.set_auto_close(false);
+    reader.set_auto_pong(false);
+    // The limit itself is refused as well.
+    reader.set_max_message_size(SERVER_FRAME_BYTES_MAX + 1);
+    Ok((Reader(reader), write))
+}
+
+fn refused(error: WebSocketError) -> ConnectError {
+    if let WebSocketError::InvalidStatusCode(code) = error
+        && let Ok(status) = StatusCode::from_u16(code)
+    {
+        return ConnectError::Refused(status);
+    }
+    ConnectError::Handshake(error)
+}
+
+/// Runs hyper's side of the handshake.
+struct Spawn;
+
+impl<F> Executor<F> for Spawn
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::spawn(future);
+    }
+}

@@ -1,0 +1,189 @@
+//! What a run found: numbers for programs, a table and plots for people.
+
+mod distribution;
+mod html;
+mod plot;
+mod table;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tickwire_shared::time::TickRate;
+
+use crate::{
+    measure::{Measures, Second},
+    swarm::Options,
+};
+pub use distribution::Distribution;
+
+/// What a run found. Names of fields are the keys of the JSON report and end with the unit; what
+/// was not measured is `None`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`crate::Scenario::name`].
+    pub scenario: &'static str,
+    /// What the bots' behaviour followed from.
+    pub seed: u64,
+    /// Bots that were to join.
+    pub bots_requested: usize,
+    /// Bots that the server took in.
+    pub bots_joined: usize,
+    /// Bots whose connection ended before the run did.
+    pub bots_lost: usize,
+    /// Length of the measured window.
+    pub window_s: f64,
+    /// The server's.
+    pub tick_rate_hz: u16,
+    /// Applied in the window.
+    pub snapshots_received: u64,
+    /// One for each tick of the window and bot, as long as it was there.
+    pub snapshots_expected: u64,
+    /// Payload and frame header.
+    pub snapshot_bytes_mean: Option<f64>,
+    /// Entities in a snapshot.
+    pub entities_mean: Option<f64>,
+    /// All bytes of snapshots by all their entities.
+    pub bytes_per_entity_mean: Option<f64>,
+    /// Frames that could not be decoded, over the whole run.
+    pub decode_errors: u64,
+    /// Digests that came, over the whole run.
+    pub digests_checked: u64,
+    /// Those that did not agree with the bot's rows.
+    pub digest_mismatches: u64,
+    /// Full snapshots that bots asked for.
+    pub resyncs: u64,
+    /// From writing an input to having applied the first snapshot that includes it; of every
+    /// input of the window.
+    pub input_to_snapshot_us: Option<Distribution>,
+    /// The mean of that beyond half a tick interval, the wait for a tick that no server avoids.
+    pub input_to_snapshot_excess_us: Option<f64>,
+    /// How far the time between a bot's snapshots is from what the ticks between them say.
+    pub snapshot_interval_error_us: Option<Distribution>,
+    /// From when a tick was due to having applied its snapshot, on the synchronised clock.
+    pub snapshot_age_us: Option<Distribution>,
+    /// From writing a ping to reading its pong.
+    pub rtt_us: Option<Distribution>,
+    /// How late the bots themselves were.
+    pub send_lateness_us: Option<Distribution>,
+    /// CPU time of the swarm in the window.
+    pub bot_cpu_s: f64,
+    /// CPU time of the server in the window.
+    pub server_cpu_s: Option<f64>,
+    /// The same by snapshots received.
+    pub server_cpu_us_per_snapshot: Option<f64>,
+    /// The server's memory at the end of the window.
+    pub server_rss_bytes: Option<u64>,
+    /// Why the run is not a success.
+    pub failure: Option<String>,
+    /// For the plots.
+    #[serde(skip)]
+    timeline: Vec<Second>,
+}
+
+/// Who was there.
+#[derive(Clone, Debug)]
+pub(crate) struct Attendance {
+    pub(crate) joined: usize,
+    pub(crate) lost: usize,
+    /// Time in the window, all bots added up.
+    pub(crate) played: Duration,
+    /// The first thing that went wrong for a bot.
+    pub(crate) first_trouble: Option<String>,
+}
+
+/// What it cost, over the window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Costs {
+    pub(crate) window: Duration,
+    pub(crate) bot_cpu: Duration,
+    pub(crate) server_cpu: Option<Duration>,
+    pub(crate) server_rss_bytes: Option<u64>,
+}
+
+impl Report {
+    pub(crate) fn new(
+        options: &Options,
+        rate: TickRate,
+        measures: &Measures,
+        attendance: &Attendance,
+        costs: &Costs,
+    ) -> Self {
+        let snapshots = measures.snapshots;
+        let per = |sum: u64, count: u64| (count > 0).then(|| sum as f64 / count as f64);
+        let latency = Distribution::of(&measures.input_to_snapshot);
+        let half_a_tick_us = 500_000.0 / f64::from(rate.hz());
+        let mut report = Self {
+            scenario: options.scenario.name(),
+            seed: options.seed,
+            bots_requested: options.bots,
+            bots_joined: attendance.joined,
+            bots_lost: attendance.lost,
+            window_s: costs.window.as_secs_f64(),
+            tick_rate_hz: rate.hz(),
+            snapshots_received: snapshots,
+            snapshots_expected: (attendance.played.as_secs_f64() * f64::from(rate.hz())) as u64,
+            snapshot_bytes_mean: per(measures.snapshot_bytes, snapshots),
+            entities_mean: per(measures.entities, snapshots),
+            bytes_per_entity_mean: per(measures.snapshot_bytes, measures.entities),
+            decode_errors: measures.decode_errors,
+            digests_checked: measures.digests_checked,
+            digest_mismatches: measures.digest_mismatches,
+            resyncs: measures.resyncs,
+            input_to_snapshot_excess_us: latency.as_ref().map(|all| all.mean - half_a_tick_us),
+            input_to_snapshot_us: latency,
+            snapshot_interval_error_us: Distribution::of(&measures.interval_error),
+            snapshot_age_us: Distribution::of(&measures.snapshot_age),
+            rtt_us: Distribution::of(&measures.rtt),
+            send_lateness_us: Distribution::of(&measures.send_lateness),
+            bot_cpu_s: costs.bot_cpu.as_secs_f64(),
+            server_cpu_s: costs.server_cpu.map(|cpu| cpu.as_secs_f64()),
+            server_cpu_us_per_snapshot: (costs.server_cpu.filter(|_| snapshots > 0))
+                .map(|cpu| cpu.as_secs_f64() * 1e6 / snapshots as f64),
+            server_rss_bytes: costs.server_rss_bytes,
+            failure: None,
+            timeline: measures.timeline.seconds().to_vec(),
+        };
+        report.failure = report.judge(attendance.first_trouble.as_deref());
+        report
+    }
+
+    /// One line on what must not be, if anything.
+    fn judge(&self, first_trouble: Option<&str>) -> Option<String> {
+        let because = first_trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        if self.bots_joined < self.bots_requested {
+            let missing = self.bots_requested - self.bots_joined;
+            return Some(format!(
+                "{missing} of {} bots did not join{because}",
+                self.bots_requested
+            ));
+        }
+        if self.digest_mismatches > 0 {
+            let (wrong, all) = (self.digest_mismatches, self.digests_checked);
+            return Some(format!("{wrong} of {all} digests did not agree"));
+        }
+        if self.decode_errors > 0 {
+            return Some(format!("{} frames could not be decoded{because}", self.decode_errors));
+        }
+        if self.bots_lost > 0 {
+            return Some(format!("{} bots were lost{because}", self.bots_lost));
+        }
+        (self.snapshots_received == 0).then(|| String::from("no snapshot came in the window"))
+    }
+
+    /// The report as one JSON object.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// The report as a table for a terminal.
+    #[must_use]
+    pub fn to_table(&self) -> String {
+        table::write(self)
+    }
+
+    /// The report with plots, as one file that needs no other.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        html::write(self)
+    }
+}

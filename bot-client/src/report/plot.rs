@@ -1,0 +1,204 @@
+//! Plots as SVG elements, styled by the page that they stand in.
+//!
+//! A plot is given in its own units; [`Scale`] knows how they lie on paper. Classes `s0`, `s1`, …
+//! are the colours of its series.
+
+use std::fmt::{Result, Write};
+
+/// Width and height of a plot, and the room around its area, in SVG units.
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 280.0;
+const LEFT: f64 = 58.0;
+const RIGHT: f64 = 18.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 44.0;
+
+/// One plot.
+#[derive(Debug)]
+pub(super) struct Plot {
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+    pub(super) series: Vec<Series>,
+}
+
+/// One axis: what it is of, and where its ticks are.
+#[derive(Debug)]
+pub(super) struct Axis {
+    pub(super) title: &'static str,
+    pub(super) scale: Scale,
+    pub(super) ticks: Vec<(f64, String)>,
+}
+
+/// How values lie along an axis, from `min` to `max`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scale {
+    Linear {
+        min: f64,
+        max: f64,
+    },
+    /// `min` is above 0, and smaller values lie with it.
+    Log {
+        min: f64,
+        max: f64,
+    },
+}
+
+/// One set of values and its name.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+}
+
+/// How a series is drawn.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// A line through points.
+    Line(Vec<(f64, f64)>),
+    /// A level that others are to be compared with.
+    Level(f64),
+    /// A bar from `x.0` to `x.1` for each height.
+    Bars(Vec<((f64, f64), f64)>),
+}
+
+impl Axis {
+    /// From 0 to a little beyond `max`, with round ticks.
+    pub(super) fn linear(title: &'static str, max: f64) -> Self {
+        let max = if max > 0.0 { max * 1.05 } else { 1.0 };
+        let step = round_step(max / 6.0);
+        let ticks = (0..).map(|n| f64::from(n) * step).take_while(|&tick| tick <= max);
+        let ticks = ticks.map(|tick| (tick, number(tick))).collect();
+        Self { title, scale: Scale::Linear { min: 0.0, max }, ticks }
+    }
+
+    /// From `min` to `max`, both moved outwards to powers of ten, which are the ticks.
+    pub(super) fn log(title: &'static str, min: f64, max: f64) -> Self {
+        let low = min.log10().floor() as i32;
+        let high = (max.log10().ceil() as i32).max(low + 1);
+        let power = |exponent| 10_f64.powi(exponent);
+        let ticks = (low..=high).map(|exponent| (power(exponent), number(power(exponent))));
+        Self {
+            title,
+            scale: Scale::Log { min: power(low), max: power(high) },
+            ticks: ticks.collect(),
+        }
+    }
+}
+
+impl Scale {
+    /// Where a value lies: 0 at `min`, 1 at `max`, never outside.
+    fn part(self, value: f64) -> f64 {
+        let part = match self {
+            Self::Linear { min, max } => (value - min) / (max - min),
+            Self::Log { min, max } => (value.max(min) / min).ln() / (max / min).ln(),
+        };
+        part.clamp(0.0, 1.0)
+    }
+}
+
+impl Plot {
+    /// Appends the plot and its legend.
+    pub(super) fn write(&self, out: &mut String) -> Result {
+        self.write_legend(out)?;
+        write!(out, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">")?;
+        let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
+        for (value, label) in &self.y.ticks {
+            let y = self.y_of(*value);
+            write!(out, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>")?;
+            let (x, y) = (LEFT - 8.0, y + 4.0);
+            write!(out, "<text class=\"end\" x=\"{x}\" y=\"{y:.1}\">{label}</text>")?;
+        }
+        for (value, label) in &self.x.ticks {
+            let x = self.x_of(*value);
+            write!(out, "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>")?;
+            let y = bottom + 17.0;
+            write!(out, "<text class=\"mid\" x=\"{x:.1}\" y=\"{y}\">{label}</text>")?;
+        }
+        for (class, series) in self.series.iter().enumerate() {
+            self.write_shape(&series.shape, class, out)?;
+        }
+        let (x, y) = ((LEFT + right) / 2.0, HEIGHT - 8.0);
+        write!(out, "<text class=\"mid title\" x=\"{x}\" y=\"{y}\">{}</text>", self.x.title)?;
+        let (x, y) = (14.0, (TOP + bottom) / 2.0);
+        let turn = format!("transform=\"rotate(-90 {x} {y})\"");
+        let title = self.y.title;
+        write!(out, "<text class=\"mid title\" x=\"{x}\" y=\"{y}\" {turn}>{title}</text></svg>")
+    }
+
+    fn write_legend(&self, out: &mut String) -> Result {
+        out.push_str("<p class=\"legend\">");
+        for (class, series) in self.series.iter().enumerate() {
+            write!(out, "<span><i class=\"s{class}\"></i>{}</span>", series.name)?;
+        }
+        out.push_str("</p>");
+        Ok(())
+    }
+
+    fn write_shape(&self, shape: &Shape, class: usize, out: &mut String) -> Result {
+        match shape {
+            Shape::Line(points) => {
+                write!(out, "<path class=\"line s{class}\" d=\"")?;
+                for (index, &(x, y)) in points.iter().enumerate() {
+                    let command = if index == 0 { 'M' } else { 'L' };
+                    write!(out, "{command}{:.1} {:.1}", self.x_of(x), self.y_of(y))?;
+                }
+                out.push_str("\"/>");
+            }
+            Shape::Level(level) => {
+                let (y, right) = (self.y_of(*level), WIDTH - RIGHT);
+                write!(out, "<path class=\"level s{class}\" d=\"M{LEFT} {y:.1}H{right}\"/>")?;
+            }
+            Shape::Bars(bars) => {
+                for &((low, high), height) in bars.iter().filter(|bar| bar.1 > 0.0) {
+                    let (x, end) = (self.x_of(low), self.x_of(high));
+                    let (y, bottom) = (self.y_of(height), HEIGHT - BOTTOM);
+                    let width = (end - x - 1.0).max(0.5);
+                    let tall = bottom - y;
+                    write!(out, "<rect class=\"s{class}\" x=\"{x:.1}\" y=\"{y:.1}\" ")?;
+                    write!(out, "width=\"{width:.1}\" height=\"{tall:.1}\"/>")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn x_of(&self, value: f64) -> f64 {
+        LEFT + self.x.scale.part(value) * (WIDTH - LEFT - RIGHT)
+    }
+
+    fn y_of(&self, value: f64) -> f64 {
+        HEIGHT - BOTTOM - self.y.scale.part(value) * (HEIGHT - TOP - BOTTOM)
+    }
+}
+
+/// The smallest of 1, 2 or 5 times a power of ten that is at least `step`.
+fn round_step(step: f64) -> f64 {
+    let power = 10_f64.powf(step.log10().floor());
+    let round = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= step);
+    round.unwrap_or(10.0) * power
+}
+
+/// As few digits as tell it.
+fn number(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_have_round_ticks() {
+        check(&Axis::linear("ms", 31.0), &["0", "10", "20", "30"]);
+        check(&Axis::linear("ms", 0.0), &["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        check(&Axis::log("ms", 0.03, 7.0), &["0.01", "0.1", "1", "10"]);
+        check(&Axis::log("ms", 1.0, 1.0), &["1", "10"]);
+    }
+
+    #[track_caller]
+    fn check(axis: &Axis, expected: &[&str]) {
+        let labels: Vec<_> = axis.ticks.iter().map(|tick| tick.1.as_str()).collect();
+        assert_eq!(labels, expected);
+    }
+}

@@ -1,0 +1,341 @@
+//! All bots on one thread: they join during the ramp, warm up, are measured over the window, and
+//! leave.
+//!
+//! One task per bot owns its reading end; one task writes for all, on the [`Schedule`].
+
+mod life;
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tickwire_shared::time::TickRate;
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::Notify,
+    task::{JoinHandle, spawn_local},
+    time::{Instant, interval, sleep, timeout_at},
+};
+
+use crate::{
+    bot::BrainMaker,
+    brain::{Brain, Newcomer},
+    clock::{Alarm, Clock},
+    connection::ConnectError,
+    measure::Measures,
+    process::Process,
+    progress::{Line, ProgressLine, erase},
+    report::{Attendance, Costs, Report},
+    scenario::Scenario,
+    schedule::Schedule,
+    target::Target,
+};
+use life::{Place, Trouble};
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where.
+    pub target: Target,
+    /// How many bots; at least one.
+    pub bots: usize,
+    /// The measured window.
+    pub duration: Duration,
+    /// From the last join to the window.
+    pub warm_up: Duration,
+    /// The time over which bots join.
+    pub ramp: Duration,
+    /// Everything that bots decide follows from it.
+    pub seed: u64,
+    /// How bots behave.
+    pub scenario: Scenario,
+    /// A process whose cost over the window is to be reported: the server's.
+    pub server_pid: Option<u32>,
+    /// What is shown while it runs.
+    pub progress: Progress,
+}
+
+/// What is shown while a swarm runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// Nothing.
+    Silent,
+    /// A line on stderr.
+    Line,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            target: Target::default(),
+            bots: 16,
+            duration: Duration::from_secs(10),
+            warm_up: Duration::from_secs(2),
+            ramp: Duration::from_secs(1),
+            seed: 1,
+            scenario: Scenario::Steady,
+            server_pid: None,
+            progress: Progress::Silent,
+        }
+    }
+}
+
+/// Why a run gave no report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Nothing answers at the address.
+    #[error(
+        "no server at {target} ({source}); start one with `cargo run --release`, \
+         or say with --url where it is"
+    )]
+    NoServer {
+        /// Where it was looked for.
+        target: Target,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The first bot could not join, so there is nothing to measure.
+    #[error("the first bot could not join: {0}")]
+    FirstBot(String),
+    /// The process to be measured is not there.
+    #[error("cannot read what process {pid} costs: {source}")]
+    Process {
+        /// Its id.
+        pid: u32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// This process can't run a swarm.
+    #[error("cannot run a swarm: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs a swarm from the first join to the last leave. It takes the calling thread; each bot
+/// gets its brain from `make_brain` when the server has welcomed it.
+pub fn run(
+    options: &Options,
+    make_brain: impl Fn(&Newcomer<'_>) -> Box<dyn Brain> + 'static,
+) -> Result<Report, RunError> {
+    let no_server = |source| RunError::NoServer { target: options.target.clone(), source };
+    let address = options.target.resolve().map_err(no_server)?;
+    allow_sockets(options.bots)?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    let swarm = Rc::new(Swarm::new(options.clone(), address, Box::new(make_brain)));
+    runtime.block_on(swarm.run())
+}
+
+/// How long a bot may take to be welcomed.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the last inputs of the window may wait for their snapshots.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the server may take to answer a close.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Files that are open beside the bots' sockets, generously.
+const OTHER_FILES: u64 = 64;
+
+struct Swarm {
+    options: Options,
+    address: SocketAddr,
+    make_brain: Box<BrainMaker>,
+    clock: Clock,
+    places: Vec<RefCell<Place>>,
+    measures: RefCell<Measures>,
+    phase: Cell<Phase>,
+    /// The server's, from the first welcome.
+    rate: Cell<Option<TickRate>>,
+    /// Bots that were welcomed, those that were lost since included.
+    joined: Cell<usize>,
+    /// Bots that never will be.
+    turned_away: Cell<usize>,
+    lost: Cell<usize>,
+    first_trouble: RefCell<Option<Trouble>>,
+    /// One of the numbers above has changed.
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Joining,
+    WarmUp,
+    Window,
+    Leaving,
+}
+
+impl Swarm {
+    fn new(options: Options, address: SocketAddr, make_brain: Box<BrainMaker>) -> Self {
+        Self {
+            places: (0..options.bots).map(|_| RefCell::new(Place::Coming)).collect(),
+            options,
+            address,
+            make_brain,
+            clock: Clock::start(),
+            measures: RefCell::new(Measures::new()),
+            phase: Cell::new(Phase::Joining),
+            rate: Cell::new(None),
+            joined: Cell::new(0),
+            turned_away: Cell::new(0),
+            lost: Cell::new(0),
+            first_trouble: RefCell::new(None),
+            changed: Notify::new(),
+        }
+    }
+
+    async fn run(self: Rc<Self>) -> Result<Report, RunError> {
+        self.server_cost()?;
+        if self.options.progress == Progress::Line {
+            spawn_local(Rc::clone(&self).show_progress());
+        }
+        let mut tasks = vec![spawn_local(Rc::clone(&self).live(0))];
+        let rate = self.first_welcome().await?;
+        let schedule = Schedule::new(self.clock.now(), rate, self.options.bots);
+        let writer = spawn_local(Rc::clone(&self).write_on(schedule, Alarm::new(self.clock)?));
+        tasks.extend((1..self.options.bots).map(|bot| spawn_local(Rc::clone(&self).live(bot))));
+        self.everyone_joins().await;
+        self.phase.set(Phase::WarmUp);
+        sleep(self.options.warm_up).await;
+        let costs = self.measure().await?;
+        self.last_answers().await;
+        writer.abort();
+        self.leave(tasks).await;
+        if self.options.progress == Progress::Line {
+            erase();
+        }
+        Ok(self.report(rate, &costs))
+    }
+
+    /// The tick rate, once the first bot is welcome. Nothing can be scheduled without it.
+    async fn first_welcome(&self) -> Result<TickRate, RunError> {
+        self.wait_until(JOIN_TIMEOUT, || self.joined.get() + self.turned_away.get() > 0).await;
+        if let Some(rate) = self.rate.get() {
+            return Ok(rate);
+        }
+        Err(match self.first_trouble.take() {
+            Some(Trouble::Connect(ConnectError::Tcp(source))) => {
+                RunError::NoServer { target: self.options.target.clone(), source }
+            }
+            Some(trouble) => RunError::FirstBot(trouble.to_string()),
+            None => RunError::FirstBot(Trouble::NoWelcome.to_string()),
+        })
+    }
+
+    async fn everyone_joins(&self) {
+        let all = || self.joined.get() + self.turned_away.get() == self.options.bots;
+        self.wait_until(self.options.ramp + JOIN_TIMEOUT, all).await;
+        for bot in 0..self.options.bots {
+            if !self.places[bot].borrow().has_joined() {
+                self.gone(bot, Trouble::NoWelcome);
+            }
+        }
+    }
+
+    async fn wait_until(&self, timeout: Duration, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + timeout;
+        while !is_so() && timeout_at(deadline, self.changed.notified()).await.is_ok() {}
+    }
+
+    /// Opens the window, and closes it when it is over.
+    async fn measure(&self) -> Result<Costs, RunError> {
+        let own = Process::this();
+        let (own_before, server_before) = (own.cpu_time()?, self.server_cost()?);
+        let start = self.clock.now();
+        self.measures.borrow_mut().open(start);
+        self.phase.set(Phase::Window);
+        sleep(self.options.duration).await;
+        let end = self.clock.now();
+        self.measures.borrow_mut().close(end);
+        let server = self.server_cost()?;
+        Ok(Costs {
+            window: end.since(start).into(),
+            bot_cpu: own.cpu_time()? - own_before,
+            server_cpu: server.zip(server_before).map(|(after, before)| after.0 - before.0),
+            server_rss_bytes: server.map(|(_, rss_bytes)| rss_bytes),
+        })
+    }
+
+    /// CPU time and memory of the server's process, if it is to be measured.
+    fn server_cost(&self) -> Result<Option<(Duration, u64)>, RunError> {
+        let Some(pid) = self.options.server_pid else { return Ok(None) };
+        let process = Process::with_id(pid);
+        let cost = || Ok((process.cpu_time()?, process.rss_bytes()?));
+        cost().map(Some).map_err(|source| RunError::Process { pid, source })
+    }
+
+    /// Plays on until the window's inputs are answered, or for as long as that may take.
+    async fn last_answers(&self) {
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        while Instant::now() < deadline && self.awaits_answers() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        for place in &self.places {
+            if let Place::Here { bot, .. } = &mut *place.borrow_mut() {
+                bot.give_up(self.clock.now(), &mut self.measures.borrow_mut());
+            }
+        }
+    }
+
+    fn awaits_answers(&self) -> bool {
+        let measures = self.measures.borrow();
+        self.places.iter().any(|place| place.borrow().awaits_answer(&measures))
+    }
+
+    async fn leave(&self, tasks: Vec<JoinHandle<()>>) {
+        self.phase.set(Phase::Leaving);
+        for place in &self.places {
+            place.borrow_mut().say_bye();
+        }
+        let deadline = Instant::now() + LEAVE_TIMEOUT;
+        for task in tasks {
+            // However it ends, and if it does not: the bot has left.
+            let _ = timeout_at(deadline, task).await;
+        }
+    }
+
+    fn report(&self, rate: TickRate, costs: &Costs) -> Report {
+        let now = self.clock.now();
+        let measures = self.measures.borrow();
+        let played = self.places.iter().map(|place| {
+            let (from, to) = place.borrow().attendance(now);
+            measures.overlap(from, to).0
+        });
+        let attendance = Attendance {
+            joined: self.joined.get(),
+            lost: self.lost.get(),
+            played: Duration::from_micros(played.sum()),
+            first_trouble: self.first_trouble.borrow().as_ref().map(ToString::to_string),
+        };
+        Report::new(&self.options, rate, &measures, &attendance, costs)
+    }
+
+    async fn show_progress(self: Rc<Self>) {
+        let mut line = ProgressLine::new();
+        let mut second = interval(Duration::from_secs(1));
+        second.tick().await;
+        while self.phase.get() != Phase::Leaving {
+            second.tick().await;
+            let phase = match self.phase.get() {
+                Phase::Joining => "joining",
+                Phase::WarmUp => "warming up",
+                Phase::Window => "measuring",
+                Phase::Leaving => "leaving",
+            };
+            let (joined, lost) = (self.joined.get(), self.lost.get());
+            let seen = Line { phase, joined, bots: self.options.bots, lost };
+            line.show(&seen, &self.measures.borrow());
+        }
+    }
+}
+
+/// Sees to it that this process may open a socket for each bot.
+fn allow_sockets(bots: usize) -> io::Result<()> {
+    let needed = bots as u64 + OTHER_FILES;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < needed) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?;
+    }
+    Ok(())
+}

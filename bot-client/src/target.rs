@@ -1,0 +1,118 @@
+//! Where the swarm plays.
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, ToSocketAddrs},
+    str::FromStr,
+};
+
+use hyper::Uri;
+
+/// A server's address, or one of its matches: `ws://HOST:PORT`, with a path and query if the bots
+/// are not to fill matches in order.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    authority: String,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+/// Why a URL is not one that bots can play on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadTarget {
+    /// It is no URL at all.
+    #[error("not a URL; expected something like ws://127.0.0.1:8080")]
+    NoUrl,
+    /// Bots speak plain WebSocket only.
+    #[error("the URL must start with ws://")]
+    NotWs,
+}
+
+/// What is asked for when the URL names no path.
+const AUTO: &str = "/v1/play?match=auto";
+
+impl Target {
+    /// The address to connect to; the first, if the host has several.
+    pub(crate) fn resolve(&self) -> io::Result<SocketAddr> {
+        let mut addresses = (self.host.as_str(), self.port).to_socket_addrs()?;
+        addresses.next().ok_or_else(|| io::Error::other("the host has no address"))
+    }
+
+    /// Value of the `Host` header.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Path and query of the WebSocket.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl FromStr for Target {
+    type Err = BadTarget;
+
+    fn from_str(url: &str) -> Result<Self, BadTarget> {
+        let uri: Uri = url.parse().map_err(|_| BadTarget::NoUrl)?;
+        let authority = uri.authority().ok_or(BadTarget::NoUrl)?;
+        if uri.scheme_str() != Some("ws") {
+            return Err(BadTarget::NotWs);
+        }
+        let path = match uri.path_and_query().map(|path| path.as_str()) {
+            None | Some("" | "/") => AUTO,
+            Some(path) => path,
+        };
+        Ok(Self {
+            authority: authority.to_string(),
+            host: authority.host().trim_matches(['[', ']']).into(),
+            port: authority.port_u16().unwrap_or(80),
+            path: path.into(),
+        })
+    }
+}
+
+impl Default for Target {
+    /// Where a server listens unless told otherwise.
+    fn default() -> Self {
+        Self {
+            authority: String::from("127.0.0.1:8080"),
+            host: String::from("127.0.0.1"),
+            port: 8080,
+            path: AUTO.into(),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ws://{}", self.authority)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_alone_means_any_match() {
+        check("ws://127.0.0.1:8080", Ok(("127.0.0.1:8080", AUTO)));
+        check("ws://[::1]:9/", Ok(("[::1]:9", AUTO)));
+        check("ws://a.example/v1/play?match=3", Ok(("a.example", "/v1/play?match=3")));
+        check("http://127.0.0.1:8080", Err(BadTarget::NotWs));
+        check("wss://127.0.0.1:8080", Err(BadTarget::NotWs));
+        check("nonsense nonsense", Err(BadTarget::NoUrl));
+    }
+
+    #[test]
+    fn the_default_is_what_its_url_says() {
+        assert_eq!("ws://127.0.0.1:8080".parse(), Ok(Target::default()));
+    }
+
+    #[track_caller]
+    fn check(url: &str, expected: Result<(&str, &str), BadTarget>) {
+        let target = url.parse::<Target>();
+        let parts = target.as_ref().map(|target| (target.authority(), target.path()));
+        assert_eq!(parts.map_err(|&error| error), expected, "{url}");
+    }
+}
