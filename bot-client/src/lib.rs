@@ -16,6 +16,7 @@ mod bot;
 pub mod brain;
 mod clock;
 mod connection;
+pub mod duration;
 mod measure;
 mod outgoing;
 pub mod process;

@@ -1,8 +1,11 @@
-//! What a process costs, from `/proc`.
+//! What a process costs, from `/proc`, and what it may have.
 
 use std::{fs, io, time::Duration};
 
-use rustix::param::clock_ticks_per_second;
+use rustix::{
+    param::clock_ticks_per_second,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 /// One process, by its id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +43,19 @@ impl Process {
         Ok(kib.ok_or(io::ErrorKind::InvalidData)? * 1024)
     }
 }
+
+/// Sees to it that this process, and those that it starts, may have so many sockets open.
+pub fn allow_sockets(count: usize) -> io::Result<()> {
+    let needed = count as u64 + OTHER_FILES;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < needed) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?;
+    }
+    Ok(())
+}
+
+/// Files that are open beside sockets, generously.
+const OTHER_FILES: u64 = 64;
 
 /// `utime` and `stime`, fields 14 and 15, added up.
 fn cpu_ticks(stat: &str) -> Option<u64> {

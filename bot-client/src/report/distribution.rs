@@ -80,11 +80,10 @@ fn curve(histogram: &Histogram<u64>) -> Vec<Quantile> {
         .collect()
 }
 
-/// Each range starts where the one before ends and is about a fifth wider; the first has all that
-/// is below 10.
+/// Each range starts where the one before ends and is about a fifth wider.
 fn bars(histogram: &Histogram<u64>) -> Vec<Bar> {
     let mut bars = Vec::new();
-    let (mut low, mut high) = (0, 10);
+    let (mut low, mut high) = (0, 2);
     while low <= histogram.max() {
         let count = histogram.count_between(low, high - 1);
         bars.push(Bar { low, high, part: count as f64 / histogram.len() as f64 });

@@ -139,7 +139,7 @@ fn steadiness_plot(error: &Distribution) -> Plot {
     let last = bars.last().map_or(1.0, |bar| bar.0.1);
     let tallest = bars.iter().fold(0.0_f64, |tallest, bar| tallest.max(bar.1));
     Plot {
-        x: Axis::log("milliseconds", 0.01, last),
+        x: Axis::log("milliseconds", 0.001, last),
         y: Axis::linear("% of intervals", tallest),
         series: vec![Series { name: "off the tick interval by", shape: Shape::Bars(bars) }],
     }
@@ -233,11 +233,11 @@ const STYLE: &str = "\
 --soft:#98a2ad;--grid:#2c333b;--s0:#6aa5f5;--s1:#f0935f;--s2:#4fc3a1;--s3:#b68cf0;--s4:#ef7c94}}\
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--text);\
 font:15px/1.5 system-ui,sans-serif}main{max-width:860px;margin:0 auto;padding:32px 20px 64px}\
-h1{margin:0;font-size:30px;letter-spacing:-.02em}h2{margin:0 0 4px;font-size:18px}\
+h1{margin:0;font-size:30px;letter-spacing:-.02em}h2{margin:0 0 4px;font-size:18px;color:var(--text)}\
 p{margin:4px 0;color:var(--soft)}p b{color:var(--text)}\
 .verdict{display:inline-block;margin:10px 0 0;padding:3px 12px;border-radius:99px;color:#fff}\
 .good{background:#16734f}.bad{background:#a8233c}\
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:12px;\
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:12px;\
 margin:22px 0}.tiles div,section{background:var(--card);border:1px solid var(--grid);\
 border-radius:10px;padding:14px 16px;color:var(--soft)}.tiles b{display:block;font-size:24px;\
 color:var(--text);font-variant-numeric:tabular-nums}section{margin:14px 0;padding:18px 20px}\

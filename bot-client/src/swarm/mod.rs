@@ -13,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tickwire_shared::time::TickRate;
 use tokio::{
     runtime::{Builder, LocalOptions},
@@ -28,7 +27,7 @@ use crate::{
     clock::{Alarm, Clock},
     connection::ConnectError,
     measure::Measures,
-    process::Process,
+    process::{Process, allow_sockets},
     progress::{Line, ProgressLine, erase},
     report::{Attendance, Costs, Report},
     scenario::Scenario,
@@ -135,8 +134,6 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the server may take to answer a close.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Files that are open beside the bots' sockets, generously.
-const OTHER_FILES: u64 = 64;
 
 struct Swarm {
     options: Options,
@@ -328,14 +325,4 @@ impl Swarm {
             line.show(&seen, &self.measures.borrow());
         }
     }
-}
-
-/// Sees to it that this process may open a socket for each bot.
-fn allow_sockets(bots: usize) -> io::Result<()> {
-    let needed = bots as u64 + OTHER_FILES;
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_some_and(|current| current < needed) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?;
-    }
-    Ok(())
 }
