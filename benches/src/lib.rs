@@ -1,1 +1,4 @@
-//! Placeholder.
+//! What the benchmark programs share.
+
+pub mod cores;
+pub mod output;

@@ -236,11 +236,7 @@ impl Client {
                 self.digests += u32::from(digest == Digest::Agrees);
             }
             ClientEvent::Event { .. } => self.events += 1,
-            ClientEvent::Welcome(_)
-            | ClientEvent::Pong { .. }
-            | ClientEvent::Model
-            | ClientEvent::Pace { .. }
-            | ClientEvent::Leaving { .. } => {}
+            ClientEvent::Welcome(_) | ClientEvent::Pong { .. } | ClientEvent::Model => {}
         }
     }
 

@@ -1,0 +1,233 @@
+//! What the sends of a server cost by themselves: one thread writes as many bytes, as often, to
+//! as many loopback sockets, with nothing to compute and nobody to listen to. No server that
+//! writes to each client by itself can cost less.
+//!
+//! Each tick, all sockets are written in a burst at an absolute deadline, one `write` each. The
+//! readers are another process, on another core where there is one, and do nothing but read.
+
+use std::{
+    env,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
+    path::PathBuf,
+    process::{Child, Command},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Parser, Subcommand};
+use rustix::{
+    buffer::spare_capacity,
+    event::epoll,
+    time::{
+        ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec,
+        clock_gettime, timerfd_create, timerfd_settime,
+    },
+};
+use serde::Serialize;
+use tickwire_benches::{
+    cores::{Cores, Side},
+    output::write_json,
+};
+use tickwire_bot_client::{
+    duration,
+    process::{Process, allow_sockets},
+};
+
+/// The raw cost of a server's sends
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Floor {
+    #[command(subcommand)]
+    reader: Option<Reader>,
+    #[command(flatten)]
+    load: Load,
+}
+
+/// What is written.
+#[derive(Clone, Debug, Args)]
+struct Load {
+    /// Sockets
+    #[arg(long, default_value_t = 160, value_name = "N")]
+    clients: usize,
+    /// Length of each write
+    #[arg(long, default_value_t = 90, value_name = "B")]
+    bytes: usize,
+    /// Writes to each socket per second
+    #[arg(long, default_value_t = 30, value_name = "HZ")]
+    rate: u32,
+    /// The measured time
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration::parse)]
+    duration: Duration,
+    /// Write the results as JSON; `-` for stdout
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The other process.
+#[derive(Debug, Subcommand)]
+enum Reader {
+    /// Connects and reads until the writer is done
+    #[command(hide = true)]
+    Read { address: SocketAddr, clients: usize },
+}
+
+/// What the writer found.
+#[derive(Debug, Serialize)]
+struct Results {
+    clients: usize,
+    bytes: usize,
+    rate_hz: u32,
+    window_s: f64,
+    frames: u64,
+    /// Writes that the kernel did not take, or not whole: the readers fell behind.
+    blocked: u64,
+    cpu_s: f64,
+    cpu_us_per_frame: f64,
+}
+
+/// Written before the measured time.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+fn main() -> Result<()> {
+    let floor = Floor::parse();
+    if let Some(Reader::Read { address, clients }) = floor.reader {
+        return read(address, clients).context("the readers failed");
+    }
+    let load = floor.load;
+    ensure!(load.clients > 0 && load.bytes > 0 && load.rate > 0, "there is nothing to write");
+    allow_sockets(load.clients).context("so many sockets are not allowed")?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let cores = Cores::of_this_process()?;
+    cores.move_to(Side::Loading)?;
+    let mut reader = start_reader(listener.local_addr()?, load.clients)?;
+    cores.move_to(Side::Measured)?;
+    let sockets = accept(&listener, load.clients)?;
+    let results = write(sockets, &load)?;
+    reader.wait()?;
+    let Results { frames, cpu_us_per_frame, blocked, .. } = results;
+    match &load.json {
+        Some(file) => write_json(file, &results)?,
+        None => writeln!(
+            io::stdout(),
+            "{cpu_us_per_frame:.2} µs of CPU per frame ({frames} frames, {blocked} blocked)"
+        )?,
+    }
+    Ok(())
+}
+
+fn start_reader(address: SocketAddr, clients: usize) -> Result<Child> {
+    let (address, clients) = (address.to_string(), clients.to_string());
+    let this = env::current_exe()?;
+    Ok(Command::new(this).args(["read", &address, &clients]).spawn()?)
+}
+
+fn accept(listener: &TcpListener, clients: usize) -> io::Result<Vec<TcpStream>> {
+    (0..clients)
+        .map(|_| {
+            let (socket, _) = listener.accept()?;
+            socket.set_nodelay(true)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        })
+        .collect()
+}
+
+fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
+    let bytes = vec![0x5A; load.bytes];
+    let ticks = |time: Duration| (time.as_secs_f64() * f64::from(load.rate)).round() as u64;
+    let (warm_up, measured) = (ticks(WARM_UP), ticks(load.duration).max(1));
+    let mut ticker = Ticker::start(load.rate)?;
+    let mut blocked = 0;
+    let mut start = (Duration::ZERO, 0);
+    for tick in 0..warm_up + measured {
+        ticker.wait()?;
+        if tick == warm_up {
+            start = (Process::this().cpu_time()?, monotonic_nanos());
+            blocked = 0;
+        }
+        for socket in &mut sockets {
+            match socket.write(&bytes) {
+                Ok(written) => blocked += u64::from(written < bytes.len()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => blocked += 1,
+                Err(error) => return Err(error).context("a reader is gone"),
+            }
+        }
+    }
+    // The last tick is over when the next one would start.
+    ticker.wait()?;
+    let cpu = Process::this().cpu_time()? - start.0;
+    let frames = measured * sockets.len() as u64;
+    Ok(Results {
+        clients: load.clients,
+        bytes: load.bytes,
+        rate_hz: load.rate,
+        window_s: (monotonic_nanos() - start.1) as f64 / 1e9,
+        frames,
+        blocked,
+        cpu_s: cpu.as_secs_f64(),
+        cpu_us_per_frame: cpu.as_secs_f64() * 1e6 / frames as f64,
+    })
+}
+
+/// Wakes at absolute deadlines, so that ticks don't drift.
+struct Ticker {
+    timer: OwnedFd,
+    start_nanos: u64,
+    rate: u32,
+    ticks: u64,
+}
+
+impl Ticker {
+    fn start(rate: u32) -> io::Result<Self> {
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
+        Ok(Self { timer, start_nanos: monotonic_nanos(), rate, ticks: 0 })
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        self.ticks += 1;
+        let at = self.start_nanos + self.ticks * NANOS_PER_SEC / u64::from(self.rate);
+        let once_at = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec {
+                tv_sec: (at / NANOS_PER_SEC).cast_signed(),
+                tv_nsec: (at % NANOS_PER_SEC).cast_signed(),
+            },
+        };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once_at)?;
+        rustix::io::read(&self.timer, &mut [0; 8])?;
+        Ok(())
+    }
+}
+
+const NANOS_PER_SEC: u64 = 1_000_000_000;
+
+fn monotonic_nanos() -> u64 {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
+    tv_sec.cast_unsigned() * NANOS_PER_SEC + tv_nsec.cast_unsigned()
+}
+
+fn read(address: SocketAddr, clients: usize) -> Result<()> {
+    let connect = |_| TcpStream::connect(address);
+    let mut sockets = (0..clients).map(connect).collect::<io::Result<Vec<_>>>()?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    for (index, socket) in sockets.iter().enumerate() {
+        let index = epoll::EventData::new_u64(index as u64);
+        epoll::add(&epoll, socket, index, epoll::EventFlags::IN)?;
+    }
+    let mut open = clients;
+    let mut events = Vec::with_capacity(256);
+    let mut bytes = vec![0; 64 * 1024];
+    while open > 0 {
+        epoll::wait(&epoll, spare_capacity(&mut events), None)?;
+        for event in events.drain(..) {
+            let socket = &mut sockets[event.data.u64() as usize];
+            if matches!(socket.read(&mut bytes), Ok(0) | Err(_)) {
+                epoll::delete(&epoll, &*socket)?;
+                open -= 1;
+            }
+        }
+    }
+    Ok(())
+}
