@@ -108,7 +108,12 @@ impl Bot {
                 measures.pong(read_at, rtt);
                 Ok(Heard::Other)
             }
-            Ok(ClientEvent::Event { .. } | ClientEvent::Model) => Ok(Heard::Other),
+            Ok(
+                ClientEvent::Event { .. }
+                | ClientEvent::Model
+                | ClientEvent::Pace { .. }
+                | ClientEvent::Leaving { .. },
+            ) => Ok(Heard::Other),
             Ok(ClientEvent::Welcome(_)) => self.welcomed(make_brain),
             Err(fault) => {
                 measures.decode_errors += 1;

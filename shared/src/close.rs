@@ -66,6 +66,27 @@ pub enum CloseReason {
     /// The client did not read what the server must not drop.
     #[error("too slow to read")]
     TooSlow,
+    /// The server wants a ticket.
+    #[error("a ticket is required")]
+    NoTicket,
+    /// The ticket is not one that the server accepts for this.
+    #[error("the ticket is not valid")]
+    BadTicket,
+    /// The ticket's time is over.
+    #[error("the ticket has expired")]
+    TicketExpired,
+    /// The ticket has let somebody in before.
+    #[error("the ticket was used before")]
+    TicketUsed,
+    /// The ticket's subject has as many sessions as it may.
+    #[error("too many sessions of one subject")]
+    TooManySessions,
+    /// The client sends more than it may.
+    #[error("sending too fast")]
+    TooFast,
+    /// The server has no capacity left: try again later.
+    #[error("the server is overloaded; try again later")]
+    Overloaded,
     /// The game failed; its match is over.
     #[error("the match has failed")]
     MatchFailed,
@@ -83,6 +104,7 @@ impl CloseReason {
             Self::Left => 1001,
             Self::Drain => 1012,
             Self::Frame(error) => error.close_code(),
+            Self::Overloaded => 1013,
             Self::Text => 1003,
             Self::WrongSubprotocol => 4000,
             Self::WrongVersion => 4001,
@@ -100,6 +122,12 @@ impl CloseReason {
             Self::Idle => 4014,
             Self::TooSlow => 4015,
             Self::MatchFailed => 4016,
+            Self::NoTicket => 4020,
+            Self::BadTicket => 4021,
+            Self::TicketExpired => 4022,
+            Self::TicketUsed => 4023,
+            Self::TooManySessions => 4024,
+            Self::TooFast => 4025,
         }
     }
 
@@ -137,6 +165,13 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::TooSlow => "too_slow",
             Self::MatchFailed => "match_failed",
+            Self::NoTicket => "no_ticket",
+            Self::BadTicket => "bad_ticket",
+            Self::TicketExpired => "ticket_expired",
+            Self::TicketUsed => "ticket_used",
+            Self::TooManySessions => "too_many_sessions",
+            Self::TooFast => "too_fast",
+            Self::Overloaded => "overloaded",
             Self::Drain => "drain",
         }
     }

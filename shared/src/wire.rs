@@ -72,6 +72,26 @@ pub enum ServerMessage<'a> {
     },
     /// Statistics that the codec uses for every snapshot that follows.
     Model(Cow<'a, [u8]>),
+    /// How far apart ticks are from now on.
+    Pace(Pace),
+    /// The server is going away, and closes the connection after this time at the latest.
+    Leaving {
+        /// From the sending of this message.
+        within: Micros,
+    },
+}
+
+/// A server that is overloaded stretches its matches' ticks rather than leave some out: the match
+/// runs in slow motion, and clients follow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
+    /// By how much the ticks after `tick` are farther apart than the welcome's rate says. 1 at
+    /// first, and in all good times; never 0.
+    pub slowdown: u8,
+    /// The match's newest tick.
+    pub tick: Tick,
+    /// When that tick was due, on the server's clock.
+    pub tick_time: Micros,
 }
 
 /// What a client must know to take part.

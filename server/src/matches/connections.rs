@@ -284,7 +284,14 @@ const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
         | CloseReason::NotSeated
         | CloseReason::MatchFull
         | CloseReason::NoMatch
-        | CloseReason::NothingToResume => KeepsSeat::No,
+        | CloseReason::NothingToResume
+        | CloseReason::NoTicket
+        | CloseReason::BadTicket
+        | CloseReason::TicketExpired
+        | CloseReason::TicketUsed
+        | CloseReason::TooManySessions
+        | CloseReason::TooFast
+        | CloseReason::Overloaded => KeepsSeat::No,
     }
 }
 

@@ -236,7 +236,11 @@ impl Client {
                 self.digests += u32::from(digest == Digest::Agrees);
             }
             ClientEvent::Event { .. } => self.events += 1,
-            ClientEvent::Welcome(_) | ClientEvent::Pong { .. } | ClientEvent::Model => {}
+            ClientEvent::Welcome(_)
+            | ClientEvent::Pong { .. }
+            | ClientEvent::Model
+            | ClientEvent::Pace { .. }
+            | ClientEvent::Leaving { .. } => {}
         }
     }
 

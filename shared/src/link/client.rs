@@ -17,7 +17,7 @@ use crate::{
     schema::{Schema, SchemaError},
     time::Micros,
     wire::{
-        self, ClientMessage, Hello, PROTOCOL_VERSION, ResumeToken, ServerMessage, Welcome,
+        self, ClientMessage, Hello, PROTOCOL_VERSION, Pace, ResumeToken, ServerMessage, Welcome,
         schema_hash,
     },
 };
@@ -72,6 +72,17 @@ pub enum ClientEvent<'a> {
     },
     /// The codec has new statistics.
     Model,
+    /// Ticks are so much farther apart from now on than the welcome says; see
+    /// [`ClientLink::tick_interval`].
+    Pace {
+        /// 1 is normal.
+        slowdown: u8,
+    },
+    /// The server is going away.
+    Leaving {
+        /// Time left at most.
+        within: Micros,
+    },
 }
 
 /// What a snapshot's digest said.
@@ -142,6 +153,13 @@ impl ClientLink {
                 game.decoder.set_model(&model)?;
                 Ok(ClientEvent::Model)
             }
+            ServerMessage::Pace(Pace { slowdown: 0, .. }) => Err(ServerFault::Malformed),
+            ServerMessage::Pace(pace) => {
+                let game = self.game.as_mut().ok_or(ServerFault::OutOfOrder)?;
+                game.clock.set_pace(pace);
+                Ok(ClientEvent::Pace { slowdown: pace.slowdown })
+            }
+            ServerMessage::Leaving { within } => Ok(ClientEvent::Leaving { within }),
         }
     }
 
@@ -221,6 +239,13 @@ impl ClientLink {
     pub fn due(&self, tick: Tick) -> Option<Micros> {
         let game = self.game.as_ref()?;
         game.clock.due(tick, game.welcome.tick_rate)
+    }
+
+    /// Time between two ticks at the match's present pace, once the server has said it.
+    #[must_use]
+    pub fn tick_interval(&self) -> Option<Micros> {
+        let game = self.game.as_ref()?;
+        Some(game.clock.interval(game.welcome.tick_rate))
     }
 }
 

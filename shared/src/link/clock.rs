@@ -7,15 +7,23 @@
 use crate::{
     ids::Tick,
     time::{Micros, TickRate},
-    wire::Pong,
+    wire::{Pace, Pong},
 };
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Clock {
     /// Shortest round trip, faded, and what to add to the server's time to get the client's.
     best: Option<(Micros, i64)>,
-    newest: Option<Pong>,
+    /// The newest tick whose time was told, on the server's clock.
+    newest: Option<(Tick, Micros)>,
+    slowdown: u8,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { best: None, newest: None, slowdown: 1 }
+    }
 }
 
 impl Clock {
@@ -29,15 +37,27 @@ impl Clock {
             }
             Some(_) | None => (rtt, offset),
         });
-        self.newest = Some(pong);
+        self.newest = Some((pong.tick, pong.tick_time));
+    }
+
+    /// Takes in how far apart ticks are from now on.
+    pub(super) fn set_pace(&mut self, pace: Pace) {
+        self.slowdown = pace.slowdown;
+        self.newest = Some((pace.tick, pace.tick_time));
+    }
+
+    /// Time between two ticks.
+    pub(super) fn interval(&self, rate: TickRate) -> Micros {
+        Micros(rate.interval().0 * u64::from(self.slowdown))
     }
 
     /// When `tick` was or will be due, on the client's clock.
     pub(super) fn due(&self, tick: Tick, rate: TickRate) -> Option<Micros> {
-        let pong = self.newest?;
+        let (newest, newest_time) = self.newest?;
         let (_, offset) = self.best?;
-        let ahead = i64::from(tick.since(pong.tick)) * 1_000_000 / i64::from(rate.hz());
-        u64::try_from(pong.tick_time.0.cast_signed() + ahead + offset).ok().map(Micros)
+        let slowdown = i64::from(self.slowdown);
+        let ahead = i64::from(tick.since(newest)) * slowdown * 1_000_000 / i64::from(rate.hz());
+        u64::try_from(newest_time.0.cast_signed() + ahead + offset).ok().map(Micros)
     }
 }
 
@@ -54,6 +74,16 @@ mod tests {
         let rate = TickRate::new(100).unwrap();
         assert_eq!(clock.due(Tick(5), rate), Some(Micros(11_000)));
         assert_eq!(clock.due(Tick(7), rate), Some(Micros(31_000)));
+    }
+
+    #[test]
+    fn stretched_ticks_are_foreseen() {
+        let mut clock = Clock::default();
+        hear(&mut clock, 11_000, 10_010, 20);
+        clock.set_pace(Pace { slowdown: 2, tick: Tick(9), tick_time: Micros(50_000) });
+        let rate = TickRate::new(100).unwrap();
+        assert_eq!(clock.due(Tick(11), rate), Some(Micros(91_000)));
+        assert_eq!(clock.interval(rate), Micros(20_000));
     }
 
     fn hear(clock: &mut Clock, client_time: u64, server_time: u64, rtt: u64) {
