@@ -326,3 +326,6 @@ impl Swarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

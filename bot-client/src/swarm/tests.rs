@@ -1,0 +1,266 @@
+//! Swarms against a server of a few lines: a thread for each connection, a match for each bot.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tickwire_shared::{
+    codec::Encoder,
+    ids::{EntityId, MatchId, Seat, SessionId, Tick},
+    link::{Received, ServerLink, Snapshot, server::write_message},
+    rows::Rows,
+    schema::{Field, Schema},
+    time::{Micros, TickRate},
+    wire::{Pong, ResumeToken, SUBPROTOCOL, ServerMessage, Welcome, schema_hash},
+    ws::{Decoder, Message},
+};
+
+use super::{Options, RunError, run};
+use crate::{Report, brain};
+
+#[test]
+fn an_honest_server_passes() {
+    let report = play(Server::Honest).unwrap();
+    assert_eq!(report.failure, None);
+    assert_eq!((report.bots_joined, report.bots_lost, report.tick_rate_hz), (BOTS, 0, HZ));
+    let expected = report.snapshots_expected as f64;
+    let received = report.snapshots_received as f64;
+    assert!((received / expected - 1.0).abs() < 0.2, "{received} of {expected} snapshots");
+    assert!(report.digests_checked > 0);
+    assert!(report.input_to_snapshot_us.is_some() && report.rtt_us.is_some());
+    assert_eq!(report.entities_mean, Some(1.0));
+}
+
+#[test]
+fn a_wrong_digest_fails_the_run() {
+    let report = play(Server::Lies).unwrap();
+    assert!(report.digest_mismatches > 0);
+    assert!(report.resyncs > 0);
+    assert!(report.failure.is_some_and(|why| why.contains("digests did not agree")));
+}
+
+#[test]
+fn lost_bots_fail_the_run() {
+    let report = play(Server::Hangs { up_after: Tick(20) }).unwrap();
+    assert_eq!((report.bots_joined, report.bots_lost), (BOTS, BOTS));
+    assert!(report.failure.is_some_and(|why| why.contains("closed by the server with code 4016")));
+}
+
+#[test]
+fn garbage_is_a_decode_error() {
+    let report = play(Server::Babbles { after: Tick(20) }).unwrap();
+    assert_eq!((report.decode_errors, report.bots_lost), (BOTS as u64, BOTS));
+    assert!(report.failure.is_some_and(|why| why.contains("could not be decoded")));
+}
+
+#[test]
+fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
+    let refused = play(Server::Refuses).unwrap_err();
+    assert!(refused.to_string().contains("503"), "{refused}");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let missing = run(&options(nobody), brain::for_game).unwrap_err();
+    assert!(matches!(missing, RunError::NoServer { .. }), "{missing}");
+}
+
+const BOTS: usize = 3;
+const HZ: u16 = 100;
+
+/// What the server is like.
+#[derive(Clone, Copy, Debug)]
+enum Server {
+    Honest,
+    /// All its digests are wrong.
+    Lies,
+    /// It closes each connection at this tick.
+    Hangs {
+        up_after: Tick,
+    },
+    /// It sends something meaningless at this tick.
+    Babbles {
+        after: Tick,
+    },
+    /// It does not upgrade.
+    Refuses,
+}
+
+#[track_caller]
+fn play(server: Server) -> Result<Report, RunError> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            // A bot that leaves, or is made to, ends its connection's thread.
+            thread::spawn(move || serve(socket?, server));
+        }
+    });
+    run(&options(address), brain::for_game)
+}
+
+fn options(address: SocketAddr) -> Options {
+    Options {
+        target: format!("ws://{address}").parse().unwrap(),
+        bots: BOTS,
+        duration: Duration::from_millis(500),
+        warm_up: Duration::from_millis(100),
+        ramp: Duration::from_millis(30),
+        ..Options::default()
+    }
+}
+
+fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
+    upgrade(&mut socket, server)?;
+    socket.set_nonblocking(true)?;
+    let mut connection = Connection::new(socket);
+    let start = Instant::now();
+    for tick in 1.. {
+        let due = start + Duration::from_secs(tick.into()) / HZ.into();
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        connection.read(Tick(tick), start)?;
+        match server {
+            Server::Hangs { up_after: Tick(last) } if tick == last => {
+                return connection.write(CLOSE, &4016_u16.to_be_bytes());
+            }
+            Server::Babbles { after: Tick(last) } if tick == last => {
+                connection.write(BINARY, &[0x55; 9])?;
+            }
+            Server::Honest
+            | Server::Lies
+            | Server::Hangs { .. }
+            | Server::Babbles { .. }
+            | Server::Refuses => connection.write_snapshot(Tick(tick), server)?,
+        }
+    }
+    Ok(())
+}
+
+fn upgrade(socket: &mut TcpStream, server: Server) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    if matches!(server, Server::Refuses) {
+        return socket.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    }
+    write!(
+        socket,
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+         sec-websocket-protocol: {SUBPROTOCOL}\r\n\r\n"
+    )
+}
+
+const BINARY: u8 = 0x82;
+const CLOSE: u8 = 0x88;
+
+struct Connection {
+    socket: TcpStream,
+    decoder: Decoder,
+    link: ServerLink,
+    encoder: Encoder,
+    sent: Vec<(Tick, Rows)>,
+}
+
+impl Connection {
+    fn new(socket: TcpStream) -> Self {
+        Self {
+            socket,
+            decoder: Decoder::new(1024),
+            link: ServerLink::new(Micros(0)),
+            encoder: Encoder::new(&schema(), rate()),
+            sent: Vec::new(),
+        }
+    }
+
+    /// Takes in what has come, and answers it.
+    fn read(&mut self, tick: Tick, start: Instant) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        let count = match self.socket.read(&mut bytes) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut answers = Vec::new();
+        let mut feed = self.decoder.feed(&mut bytes[..count]);
+        while let Some(message) = feed.next().unwrap() {
+            let Message::Binary(frame) = message else { continue };
+            let mut values = [0; 2];
+            let now = Micros::from(start.elapsed());
+            let mut answer = Vec::new();
+            match self.link.handle_frame(frame, &schema().input, &mut values, now).unwrap() {
+                Received::Hello(_) => {
+                    self.link.welcome(&welcome());
+                    write_message(&ServerMessage::Welcome(Box::new(welcome())), &mut answer);
+                }
+                Received::Ping { client_time } => {
+                    let tick_time = Micros(rate().nanos_to(tick.0.into()) / 1_000);
+                    let pong = Pong { client_time, server_time: now, tick, tick_time };
+                    write_message(&ServerMessage::Pong(pong), &mut answer);
+                }
+                Received::Input { .. } | Received::Ack | Received::Resync => continue,
+            }
+            answers.push(answer);
+        }
+        answers.iter().try_for_each(|answer| self.write(BINARY, answer))
+    }
+
+    fn write_snapshot(&mut self, tick: Tick, server: Server) -> io::Result<()> {
+        if !self.link.is_welcomed() {
+            return Ok(());
+        }
+        let mut rows = Rows::default();
+        rows.push(EntityId(1), 0, &[(tick.0 % 100).cast_signed()]);
+        let ticks = self.link.basis(tick);
+        let of_tick = |tick: &Tick| self.sent.iter().rev().find(|sent| sent.0 == *tick).unwrap();
+        let basis: Vec<_> = ticks.ticks().iter().map(of_tick).map(|(t, r)| (*t, r)).collect();
+        let mut body = Vec::new();
+        self.encoder.encode(&basis, tick, &rows, &mut body);
+        let lie = u32::from(matches!(server, Server::Lies));
+        let digest = tick.0.is_multiple_of(8).then_some(rows.digest() ^ lie);
+        let processed = self.link.seq();
+        let mut frame = Vec::new();
+        let snapshot = Snapshot { tick, digest, processed, owner: &[], body: &body };
+        self.link.write_snapshot(&snapshot, &mut frame);
+        self.sent.push((tick, rows));
+        self.write(BINARY, &frame)
+    }
+
+    fn write(&mut self, opcode: u8, payload: &[u8]) -> io::Result<()> {
+        let length = u16::try_from(payload.len()).unwrap();
+        let mut frame = match u8::try_from(length) {
+            Ok(short @ 0..=125) => vec![opcode, short],
+            _ => [&[opcode, 126][..], &length.to_be_bytes()].concat(),
+        };
+        frame.extend(payload);
+        self.socket.write_all(&frame)
+    }
+}
+
+fn rate() -> TickRate {
+    TickRate::new(HZ).unwrap()
+}
+
+fn schema() -> Schema {
+    Schema::new("stub")
+        .kind("thing", [Field::new("x", 1.0, 0, 100)])
+        .input("a", -5, 5)
+        .input("b", 0, 1)
+}
+
+fn welcome() -> Welcome {
+    Welcome {
+        session: SessionId(1),
+        resume: ResumeToken([7; 16]),
+        match_id: MatchId(1),
+        seat: Some(Seat(0)),
+        seq: Default::default(),
+        tick_rate: rate(),
+        schema_hash: schema_hash(&schema()),
+        schema: Some(schema()),
+        model: Vec::new(),
+    }
+}
