@@ -80,10 +80,17 @@ impl Rows {
     /// # Panics
     /// When there is no such row.
     #[must_use]
+    #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {
         let start = index.checked_sub(1).map_or(0, |before| self.heads[before].values_end);
         let Head { id, kind, values_end } = self.heads[index];
         Row { id, kind, values: &self.values[start as usize..values_end as usize] }
+    }
+
+    /// Whether both have the same entities, of the same kinds.
+    #[must_use]
+    pub fn has_entities_of(&self, other: &Self) -> bool {
+        self.heads == other.heads
     }
 
     /// The row of an entity, if it exists.

@@ -23,6 +23,9 @@ pub struct Schema {
     pub game: String,
     /// Kinds of entity; a row names its kind by the index in this list.
     pub kinds: Vec<KindSchema>,
+    /// For a game whose physics has a clock of its own, so that a row can be of any of so many steps
+    /// in a tick, and of a moment that varies from row to row. 0: rows are of their tick.
+    pub substeps: u8,
     /// What only the owner of a seat is told about it, such as ammunition.
     pub owner: Vec<Integer>,
     /// The parts of an input.
@@ -148,6 +151,13 @@ impl Schema {
         self
     }
 
+    /// Says that rows can be of any of so many steps in a tick; see the field.
+    #[must_use]
+    pub fn substeps(mut self, substeps: u8) -> Self {
+        self.substeps = substeps;
+        self
+    }
+
     /// Adds a value that only a seat's owner is told.
     #[must_use]
     pub fn owner(mut self, name: &str, min: i32, max: i32) -> Self {
@@ -248,23 +258,46 @@ impl KindSchema {
         Ok(())
     }
 
-    /// The order in which a row's fields travel: the row's own, except that a field's rates come
-    /// before it, and that a quaternion's four fields stay together. `None` when rates form a
+    /// Whether a field is expected to change all the time, rather than now and then.
+    pub(crate) fn moves(&self, index: usize) -> bool {
+        match self.fields[index].predict {
+            Predict::Held | Predict::Counter | Predict::Flags => {
+                let rates = self.fields.iter().filter_map(|field| field.predict.rates());
+                rates.into_iter().any(|(rate, count)| (rate..rate + count).contains(&index))
+            }
+            Predict::Linear
+            | Predict::Carried { .. }
+            | Predict::Angle
+            | Predict::Turned { .. }
+            | Predict::Quaternion { .. }
+            | Predict::Component => true,
+        }
+    }
+
+    /// The order in which a row's fields travel: first those that no other moves, then those that
+    /// are moved by these, and so on; those that don't move at all come last. Otherwise as in the
+    /// row. A quaternion's components are not listed: they follow it. `None` when rates form a
     /// circle.
     #[must_use]
     pub fn coding_order(&self) -> Option<Vec<u8>> {
-        let mut order = Vec::with_capacity(self.fields.len());
-        let mut sent = [false; FIELDS_MAX];
-        while order.len() < self.fields.len() {
-            let ready = (0..self.fields.len()).find(|&i| {
-                let rates = self.fields[i].predict.rates().unwrap_or((0, 0));
-                let follows = self.fields[i].predict != Predict::Component || sent[i - 1];
-                !sent[i] && follows && (rates.0..rates.0 + rates.1).all(|rate| sent[rate])
-            })?;
-            sent[ready] = true;
-            order.push(ready as u8);
+        let mut rounds = vec![0; self.fields.len()];
+        for _ in 0..=self.fields.len() {
+            let before = rounds.clone();
+            for (i, field) in self.fields.iter().enumerate() {
+                if let Some((rate, count)) = field.predict.rates() {
+                    rounds[i] = 1 + rounds[rate..rate + count].iter().max().unwrap_or(&0);
+                } else if field.predict == Predict::Component {
+                    rounds[i] = rounds[i - 1];
+                }
+            }
+            if rounds == before {
+                let is_listed = |i: &u8| self.fields[usize::from(*i)].predict != Predict::Component;
+                let mut order: Vec<u8> = (0..self.fields.len() as u8).filter(is_listed).collect();
+                order.sort_by_key(|&i| (!self.moves(i.into()), rounds[usize::from(i)]));
+                return Some(order);
+            }
         }
-        Some(order)
+        None
     }
 }
 

@@ -5,17 +5,38 @@
 //! agree on them: the basis is made of the snapshots that a session has been sent, in order, and
 //! a new model travels as a message of its own before the first body that needs it.
 //!
+//! Each field is forecast from the basis, and only by how much the forecast was off travels, in a
+//! range coder whose tables the model picks. `PROTOCOL.md` has the details, in the order in which
+//! a reader may like to meet them here: `table`, `range`, `past`, `forecast`, `turn`, `walk`,
+//! `structure`, `model`, and `survey`, which is the encoder's own affair.
+//!
 //! Not here: which snapshots a session has, the header with the tick, and the digest.
 
-mod bits;
+mod forecast;
+mod model;
+mod past;
+mod plan;
+mod prior;
+mod range;
 mod structure;
+mod survey;
+mod table;
+mod turn;
+mod walk;
 
 use crate::{ids::Tick, rows::Rows, schema::Schema, time::TickRate};
-use bits::{BitReader, BitWriter};
-use structure::Structure;
+use forecast::Forecast;
+use model::{Model, Odds};
+use past::Basis;
+use plan::{FieldPlan, Plan};
+use range::{RangeDecoder, RangeEncoder};
+use structure::{Entry, Structure};
+use survey::Survey;
+use table::{Family, Symbol, Table};
+use walk::{Side, Site, Values, Walk};
 
 /// Snapshots that a basis may have; more are ignored.
-pub const BASIS_MAX: usize = 3;
+pub const BASIS_MAX: usize = 4;
 /// Entities that a snapshot may have: a bound on what a hostile body can make a client reserve.
 pub const ENTITIES_MAX: usize = 4096;
 /// Bytes that a model may have.
@@ -24,9 +45,6 @@ pub const MODEL_BYTES_MAX: usize = 4096;
 /// Why a body or a model was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CodecError {
-    /// The bytes end before the snapshot does.
-    #[error("the snapshot body ends too early")]
-    Truncated,
     /// More bytes follow the end of the snapshot.
     #[error("bytes follow the end of the snapshot body")]
     TrailingBytes,
@@ -50,15 +68,30 @@ pub enum CodecError {
 /// Makes the bodies of one match.
 #[derive(Debug)]
 pub struct Encoder {
-    schema: Schema,
+    plan: Plan,
+    odds: Odds,
+    model: Model,
+    model_bytes: Vec<u8>,
     structure: Structure,
+    books: Books,
+    /// The baseline of a full snapshot.
+    none: Rows,
 }
 
 impl Encoder {
-    /// An encoder for a match with this schema.
+    /// An encoder for a match with this schema, which must be valid.
     #[must_use]
-    pub fn new(schema: &Schema, _rate: TickRate) -> Self {
-        Self { schema: schema.clone(), structure: Structure::default() }
+    pub fn new(schema: &Schema, rate: TickRate) -> Self {
+        let plan = Plan::new(schema, rate);
+        Self {
+            model: Model::prior(&plan),
+            model_bytes: Vec::new(),
+            structure: Structure::default(),
+            books: Books { survey: Survey::new(&plan), costs: Costs::new(&plan) },
+            odds: Odds::new(),
+            none: Rows::default(),
+            plan,
+        }
     }
 
     /// Appends to `out` the body from which [`Decoder::decode`] makes `rows` of `tick`.
@@ -68,66 +101,189 @@ impl Encoder {
     ///
     /// # Panics
     /// When rows have more than [`ENTITIES_MAX`] entities, or do not fit the schema.
-    pub fn encode(&mut self, basis: &[(Tick, &Rows)], _tick: Tick, rows: &Rows, out: &mut Vec<u8>) {
+    pub fn encode(&mut self, basis: &[(Tick, &Rows)], tick: Tick, rows: &Rows, out: &mut Vec<u8>) {
         assert!(rows.len() <= ENTITIES_MAX, "at most {ENTITIES_MAX} entities");
-        let none = Rows::default();
-        let baseline = basis.first().map_or(&none, |&(_, rows)| rows);
-        let mut bits = BitWriter::new(out);
-        self.structure.compare(baseline, rows);
-        self.structure.write(&mut bits);
-        for (entry, row) in self.structure.entries(baseline).zip(rows.iter()) {
-            let fields = &self.schema.kinds[usize::from(row.kind)].fields;
-            assert_eq!(fields.len(), row.values.len(), "a row has a value for each field");
-            let before = entry.before.map(|index| baseline.row(index).values);
-            if let Some(before) = before {
-                bits.put(u32::from(before != row.values), 1);
-                if before == row.values {
-                    continue;
-                }
-            }
-            for (i, field) in fields.iter().enumerate() {
-                let value = row.values[i];
-                assert!((field.min..=field.max).contains(&value), "{} is {value}", field.name);
-                match before {
-                    Some(before) => bits.put_delta(before[i], value, field.min, field.max),
-                    None => bits.put_ranged(value, field.min, field.max),
-                }
-            }
-        }
-        bits.finish();
+        let basis = Basis::new(basis, tick, &self.none);
+        let mut range = RangeEncoder::new(out);
+        self.structure.compare(basis.baseline(), rows);
+        self.structure.write(&mut range, basis.baseline(), self.plan.kinds.len());
+        let mut sender = Sender { range, odds: &self.odds, rows, next: 0, books: &mut self.books };
+        sender.books.survey.begin();
+        let walk = Walk { plan: &self.plan, model: &self.model, family: Family::shared() };
+        walk.rows(&mut sender, &self.structure, basis);
+        sender.range.finish();
     }
 
     /// A new model, if the encoder has changed to one: every decoder must have it before the
     /// next body. To be called before the first encoding of each tick.
     pub fn poll_model(&mut self) -> Option<&[u8]> {
-        None
+        let (model, bytes) = self.books.survey.look(&self.plan, &self.odds, &self.model)?;
+        self.model.clone_from(model);
+        bytes.clone_into(&mut self.model_bytes);
+        Some(&self.model_bytes)
     }
 
     /// The model in use, for a decoder that comes later. Empty: the one that a decoder starts with.
     #[must_use]
     pub fn model(&self) -> &[u8] {
-        &[]
+        &self.model_bytes
+    }
+
+    /// What the match's fields have cost so far.
+    #[must_use]
+    pub fn costs(&self) -> &Costs {
+        &self.books.costs
+    }
+}
+
+/// Bits that bodies were made of, by what they told: the answer to "what eats my bandwidth?".
+///
+/// Counted while encoding. Each encoding counts once, however many clients it is sent to.
+#[derive(Clone, Debug)]
+pub struct Costs {
+    /// In 1/256 bit: by kind and field, each kind followed by its moment.
+    slots: Vec<u64>,
+    first_slots: Vec<usize>,
+    /// In bits, by kind: which entities, and whether still fields, changed.
+    changes: Vec<f64>,
+}
+
+impl Costs {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            slots: vec![0; plan.slots],
+            first_slots: plan.kinds.iter().map(|kind| kind.first_slot).collect(),
+            changes: vec![0.0; plan.kinds.len()],
+        }
+    }
+
+    /// Bits spent on one field of one kind. The index after the last field's is the bits spent on
+    /// telling which moment rows are of; see [`Schema::substeps`].
+    #[must_use]
+    pub fn field_bits(&self, kind: usize, field: usize) -> f64 {
+        self.slots[self.first_slots[kind] + field] as f64 / 256.0
+    }
+
+    /// Bits spent on saying which entities of a kind changed.
+    #[must_use]
+    pub fn change_bits(&self, kind: usize) -> f64 {
+        self.changes[kind]
+    }
+}
+
+#[derive(Debug)]
+struct Books {
+    survey: Survey,
+    costs: Costs,
+}
+
+/// The encoder's end of the walk.
+struct Sender<'a> {
+    range: RangeEncoder<'a>,
+    odds: &'a Odds,
+    rows: &'a Rows,
+    next: usize,
+    books: &'a mut Books,
+}
+
+impl Sender<'_> {
+    #[inline]
+    fn bit(&mut self, kind: u8, odds: u8, yes: bool) {
+        let odds = usize::from(odds);
+        self.range.bit(self.odds.of[odds], yes);
+        self.books.costs.changes[usize::from(kind)] += self.odds.costs[odds][usize::from(yes)];
+    }
+
+    #[inline]
+    fn cost(&mut self, site: Site, cost: u32) {
+        self.books.costs.slots[usize::from(site.slot)] += u64::from(cost);
+    }
+}
+
+impl Side for Sender<'_> {
+    const KNOWS: bool = true;
+
+    #[inline]
+    fn load(&mut self, values: &mut Values, fields: usize) {
+        let row = self.rows.row(self.next);
+        assert_eq!(row.values.len(), fields, "a row has a value for each field of its kind");
+        values[..fields].copy_from_slice(row.values);
+        self.next += 1;
+    }
+
+    #[inline]
+    fn change(&mut self, kind: u8, context: usize, odds: u8, changed: bool) -> bool {
+        self.bit(kind, odds, changed);
+        self.books.survey.change(kind, context, changed);
+        changed
+    }
+
+    #[inline]
+    fn stills(&mut self, kind: u8, odds: u8, changed: bool) -> bool {
+        self.bit(kind, odds, changed);
+        self.books.survey.stills(kind, changed);
+        changed
+    }
+
+    #[inline]
+    fn number(&mut self, site: Site, table: &Table, number: i32) -> i32 {
+        let symbol = Symbol::of(number);
+        self.range.number(table, symbol);
+        self.books.survey.number(site, symbol.index);
+        self.cost(site, table.costs[symbol.index].into());
+        number
+    }
+
+    fn plain(&mut self, site: Site, field: &FieldPlan, value: i32) -> i32 {
+        self.range.raw_long(value.wrapping_sub(field.min).cast_unsigned(), field.width());
+        self.books.survey.number(site, survey::spawned_symbol(field, value));
+        self.cost(site, field.width() << 8);
+        value
+    }
+
+    #[inline]
+    fn learn(&mut self, site: Site, forecast: &Forecast, change: f64, weights: [f64; 3]) {
+        self.books.survey.learn(site, forecast, change, weights);
+    }
+
+    fn refuse(&mut self) {
+        panic!("a value of entity {:?} is out of range", self.rows.row(self.next - 1).id);
+    }
+
+    #[inline]
+    fn store(&mut self, _: &Entry, _: &[i32]) -> bool {
+        true
     }
 }
 
 /// Reads the bodies that one [`Encoder`] makes.
 #[derive(Debug)]
 pub struct Decoder {
-    schema: Schema,
+    plan: Plan,
+    odds: Odds,
+    model: Model,
     structure: Structure,
-    values: Vec<i32>,
+    none: Rows,
 }
 
 impl Decoder {
     /// A decoder for a match with this schema, which must be valid.
     #[must_use]
-    pub fn new(schema: &Schema, _rate: TickRate) -> Self {
-        Self { schema: schema.clone(), structure: Structure::default(), values: Vec::new() }
+    pub fn new(schema: &Schema, rate: TickRate) -> Self {
+        let plan = Plan::new(schema, rate);
+        Self {
+            model: Model::prior(&plan),
+            structure: Structure::default(),
+            odds: Odds::new(),
+            none: Rows::default(),
+            plan,
+        }
     }
 
     /// Takes a model that an encoder has made; it is used for all bodies that follow.
     pub fn set_model(&mut self, model: &[u8]) -> Result<(), CodecError> {
-        if model.is_empty() { Ok(()) } else { Err(CodecError::BadModel) }
+        self.model = Model::from_bytes(model, &self.plan)?;
+        Ok(())
     }
 
     /// Replaces `rows` by those of `tick`. With an error, `rows` are of no use.
@@ -136,39 +292,70 @@ impl Decoder {
     pub fn decode(
         &mut self,
         basis: &[(Tick, &Rows)],
-        _tick: Tick,
+        tick: Tick,
         body: &[u8],
         rows: &mut Rows,
     ) -> Result<(), CodecError> {
-        let none = Rows::default();
-        let baseline = basis.first().map_or(&none, |&(_, rows)| rows);
-        let mut bits = BitReader::new(body);
         rows.clear();
-        self.structure.read(&mut bits, baseline)?;
-        let Self { schema, structure, values } = self;
-        for entry in structure.entries(baseline) {
-            let kind = schema.kinds.get(usize::from(entry.kind));
-            let kind = kind.ok_or(CodecError::UnknownKind(entry.kind))?;
-            if rows.len() == ENTITIES_MAX {
-                return Err(CodecError::TooManyEntities);
-            }
-            values.clear();
-            let before = entry.before.map(|index| baseline.row(index).values);
-            if let Some(before) = before
-                && bits.take(1)? == 0
-            {
-                rows.push(entry.id, entry.kind, before);
-                continue;
-            }
-            for (i, field) in kind.fields.iter().enumerate() {
-                values.push(match before {
-                    Some(before) => bits.take_delta(before[i], field.min, field.max)?,
-                    None => bits.take_ranged(field.min, field.max)?,
-                });
-            }
-            rows.push(entry.id, entry.kind, values);
+        let basis = Basis::new(basis, tick, &self.none);
+        let mut range = RangeDecoder::new(body);
+        self.structure.read(&mut range, basis.baseline(), self.plan.kinds.len())?;
+        let mut receiver = Receiver { range, odds: &self.odds, rows, is_out_of_range: false };
+        let walk = Walk { plan: &self.plan, model: &self.model, family: Family::shared() };
+        walk.rows(&mut receiver, &self.structure, basis);
+        match (receiver.is_out_of_range, receiver.range.is_finished()) {
+            (true, _) => Err(CodecError::OutOfRange),
+            (false, false) => Err(CodecError::TrailingBytes),
+            (false, true) => Ok(()),
         }
-        bits.finish()
+    }
+}
+
+/// The decoder's end of the walk.
+struct Receiver<'a> {
+    range: RangeDecoder<'a>,
+    odds: &'a Odds,
+    rows: &'a mut Rows,
+    is_out_of_range: bool,
+}
+
+impl Side for Receiver<'_> {
+    const KNOWS: bool = false;
+
+    #[inline]
+    fn load(&mut self, _: &mut Values, _: usize) {}
+
+    #[inline]
+    fn change(&mut self, _: u8, _: usize, odds: u8, _: bool) -> bool {
+        self.range.bit(self.odds.of[usize::from(odds)])
+    }
+
+    #[inline]
+    fn stills(&mut self, _: u8, odds: u8, _: bool) -> bool {
+        self.range.bit(self.odds.of[usize::from(odds)])
+    }
+
+    #[inline]
+    fn number(&mut self, _: Site, table: &Table, _: i32) -> i32 {
+        self.range.number(table)
+    }
+
+    fn plain(&mut self, _: Site, field: &FieldPlan, _: i32) -> i32 {
+        field.min.wrapping_add(self.range.raw_long(field.width()).cast_signed())
+    }
+
+    #[inline]
+    fn learn(&mut self, _: Site, _: &Forecast, _: f64, _: [f64; 3]) {}
+
+    #[inline]
+    fn refuse(&mut self) {
+        self.is_out_of_range = true;
+    }
+
+    #[inline]
+    fn store(&mut self, entry: &Entry, values: &[i32]) -> bool {
+        self.rows.push(entry.id, entry.kind, values);
+        !self.is_out_of_range
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::{
     CodecError, ENTITIES_MAX,
-    bits::{BitReader, BitWriter},
+    range::{RangeDecoder, RangeEncoder},
+    table::TOTAL_BITS,
 };
 use crate::{ids::EntityId, rows::Rows};
 
@@ -77,63 +78,115 @@ impl Structure {
         })
     }
 
-    pub(super) fn write(&self, bits: &mut BitWriter<'_>) {
+    /// Writes the difference; nothing happened is nearly free.
+    pub(super) fn write(&self, range: &mut RangeEncoder<'_>, baseline: &Rows, kinds: usize) {
         let quiet = self.despawned.is_empty() && self.spawned.is_empty();
-        bits.put(u32::from(!quiet), 1);
+        range.bit(CHANGED, !quiet);
         if quiet {
             return;
         }
-        bits.put_number(self.despawned.len() as u32);
+        put_count(range, self.despawned.len() as u32);
         let mut next = 0;
         for &position in &self.despawned {
-            bits.put_number(position - next);
+            put_count(range, position - next);
             next = position + 1;
         }
-        bits.put_number(self.spawned.len() as u32);
-        let mut next = 0;
+        put_count(range, self.spawned.len() as u32);
+        let beyond = id_beyond(baseline);
+        let mut next = match self.spawned.first() {
+            Some((id, _)) => {
+                range.raw(u32::from(id.0 >= beyond), 1);
+                if id.0 >= beyond { beyond } else { 0 }
+            }
+            None => return,
+        };
         for &(id, kind) in &self.spawned {
-            bits.put_number(id.0.wrapping_sub(next));
-            bits.put(kind.into(), 5);
-            next = id.0.wrapping_add(1);
+            put_count(range, id.0 - next);
+            range.raw(kind.into(), kind_bits(kinds));
+            next = id.0.saturating_add(1);
         }
     }
 
-    /// Reads what [`Structure::write`] wrote. An id that spawns must not be there already.
+    /// Reads what [`Self::write`] wrote. An id that spawns must not be there already.
     pub(super) fn read(
         &mut self,
-        bits: &mut BitReader<'_>,
+        range: &mut RangeDecoder<'_>,
         baseline: &Rows,
+        kinds: usize,
     ) -> Result<(), CodecError> {
         self.despawned.clear();
         self.spawned.clear();
-        if bits.take(1)? == 0 {
+        if !range.bit(CHANGED) {
             return Ok(());
         }
         let mut next = 0;
-        for _ in 0..bits.take_number()? {
-            let position = bits.take_number()?.checked_add(next).ok_or(CodecError::BadStructure)?;
+        for _ in 0..take_count(range)? {
+            let position = take_count(range)?.checked_add(next).ok_or(CodecError::BadStructure)?;
             if position as usize >= baseline.len() {
                 return Err(CodecError::BadStructure);
             }
             self.despawned.push(position);
             next = position + 1;
         }
-        let spawned = bits.take_number()?;
-        if spawned as usize > ENTITIES_MAX {
+        let spawned = take_count(range)? as usize;
+        if baseline.len() - self.despawned.len() + spawned > ENTITIES_MAX {
             return Err(CodecError::TooManyEntities);
         }
-        let mut next = Some(0u32);
-        for _ in 0..spawned {
-            let gap = bits.take_number()?;
-            let id = next.and_then(|next| next.checked_add(gap)).ok_or(CodecError::BadStructure)?;
-            let id = EntityId(id);
-            let kept = baseline.position(id).map(|position| position as u32);
+        let mut next = if spawned > 0 && range.raw(1) == 1 { id_beyond(baseline) } else { 0 };
+        for n in 0..spawned {
+            // Only the id before the first can be so large that none follows.
+            if n > 0 {
+                next = next.checked_add(1).ok_or(CodecError::BadStructure)?;
+            }
+            let id = next.checked_add(take_count(range)?).ok_or(CodecError::BadStructure)?;
+            let kind = range.raw(kind_bits(kinds)) as u8;
+            if usize::from(kind) >= kinds {
+                return Err(CodecError::UnknownKind(kind));
+            }
+            let kept = baseline.position(EntityId(id)).map(|position| position as u32);
             if kept.is_some_and(|kept| self.despawned.binary_search(&kept).is_err()) {
                 return Err(CodecError::BadStructure);
             }
-            self.spawned.push((id, bits.take(5)? as u8));
-            next = id.0.checked_add(1);
+            self.spawned.push((EntityId(id), kind));
+            next = id;
         }
         Ok(())
     }
+}
+
+/// Likelihood in 2^14 that an entity came or went.
+const CHANGED: u16 = 1 << (TOTAL_BITS - 6);
+
+/// The id after the baseline's last, where those of new entities are expected.
+fn id_beyond(baseline: &Rows) -> u32 {
+    let last = baseline.len().checked_sub(1).map(|last| baseline.row(last).id.0);
+    last.map_or(0, |last| last.saturating_add(1))
+}
+
+/// Bits that a kind's index needs.
+fn kind_bits(kinds: usize) -> u32 {
+    kinds.saturating_sub(1).checked_ilog2().map_or(0, |log| log + 1)
+}
+
+/// A number that is usually small: the length of the number plus one, in ones ended by a zero, and
+/// its bits below the first.
+fn put_count(range: &mut RangeEncoder<'_>, count: u32) {
+    let count = count + 1;
+    let length = count.ilog2();
+    for _ in 0..length {
+        range.raw(1, 1);
+    }
+    range.raw(0, 1);
+    range.raw_long(count - (1 << length), length);
+}
+
+fn take_count(range: &mut RangeDecoder<'_>) -> Result<u32, CodecError> {
+    let mut length = 0;
+    while range.raw(1) == 1 {
+        length += 1;
+        if length > 31 {
+            return Err(CodecError::BadStructure);
+        }
+    }
+    Ok((1u32 << length) - 1 + range.raw_long(length))
 }

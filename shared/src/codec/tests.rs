@@ -44,6 +44,82 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_hostile_model_never_panics(
+        model: Vec<u8>,
+        before in entities(),
+        body in collection::vec(any::<u8>(), 0..200),
+    ) {
+        let schema = schema();
+        let mut decoder = Decoder::new(&schema, TickRate::new(30).unwrap());
+        let _ = decoder.set_model(&model);
+        let before = rows(&schema, &before);
+        let _ = decoder.decode(&[(Tick(0), &before)], Tick(1), &body, &mut Rows::default());
+    }
+}
+
+#[test]
+fn a_match_finds_better_models_which_a_late_client_can_use() {
+    let schema = schema();
+    let rate = TickRate::new(30).unwrap();
+    let mut encoder = Encoder::new(&schema, rate);
+    let mut early = Decoder::new(&schema, rate);
+    let (mut sent, mut decoded, mut body) = (Vec::new(), Rows::default(), Vec::new());
+    let (mut models, mut first_bytes, mut last_bytes) = (0, 0, 0);
+    for tick in (0..2000).map(Tick) {
+        let rows = orbit(&schema, tick);
+        if let Some(model) = encoder.poll_model() {
+            early.set_model(model).unwrap();
+            models += 1;
+        }
+        let basis: Vec<_> = sent.iter().rev().map(|(tick, rows)| (*tick, rows)).collect();
+        body.clear();
+        encoder.encode(&basis, tick, &rows, &mut body);
+        early.decode(&basis, tick, &body, &mut decoded).unwrap();
+        assert_eq!(decoded, rows);
+        match tick.0 {
+            1..100 => first_bytes += body.len(),
+            1900.. => last_bytes += body.len(),
+            _ => {}
+        }
+        if tick == Tick(1999) {
+            let mut late = Decoder::new(&schema, rate);
+            late.set_model(encoder.model()).unwrap();
+            late.decode(&basis, tick, &body, &mut decoded).unwrap();
+            assert_eq!(decoded, rows);
+        }
+        sent.push((tick, rows));
+        if sent.len() > BASIS_MAX {
+            sent.remove(0);
+        }
+    }
+    assert!(models >= 2, "{models} models");
+    assert!(last_bytes * 5 < first_bytes * 4, "{first_bytes} bytes at first, then {last_bytes}");
+}
+
+/// Bodies that go round in circles while they tumble, and a dial that turns.
+fn orbit(schema: &Schema, tick: Tick) -> Rows {
+    let mut rows = Rows::default();
+    for id in 0..5 {
+        let angle = f64::from(tick.0) * 0.02 + f64::from(id);
+        let (sin, cos) = angle.sin_cos();
+        let quaternion = [sin * 0.5, cos * 0.5, 0.5, 0.5].map(|part| part as f32);
+        let mut values = vec![(900.0 * cos) as i32, (5000.0 * sin) as i32];
+        values.extend(crate::schema::pack_quaternion(quaternion, 9));
+        values.extend([30, -40, 0, (5000.0 * cos) as i32 * 6 / 10]);
+        let fields = &schema.kinds[0].fields;
+        for (value, field) in values.iter_mut().zip(fields) {
+            *value = (*value).clamp(field.min, field.max);
+        }
+        rows.push(EntityId(id), 0, &values);
+    }
+    let heading = (tick.0 * 3 % 360) as i32 - 180;
+    let dial = (tick.0 / 7 % 10) as i32;
+    rows.push(EntityId(9), 1, &[heading, dial, 90, 5, 3, 7, tick.0 as i32, i32::MIN]);
+    rows
+}
+
 /// Few ids and mostly small values, so that rows collide, vanish and reappear often.
 fn entities() -> impl Strategy<Value = BTreeMap<u32, Entity>> {
     let value = prop_oneof![4 => -3i32..4, 2 => -1000i32..1000, 1 => any::<i32>()];
@@ -66,10 +142,8 @@ fn rows(schema: &Schema, entities: &BTreeMap<u32, Entity>) -> Rows {
 fn schema() -> Schema {
     let all = (i32::MIN, i32::MAX);
     let field = |name: &str, (min, max), predict| Field::new(name, 0.01, min, max).predict(predict);
-    let body = [
-        field("x", (-1000, 1000), Predict::Carried { rate: 8 }),
-        field("y", all, Predict::Carried { rate: 9 }),
-    ];
+    let body =
+        [field("x", (-1000, 1000), Predict::Linear), field("y", all, Predict::Carried { rate: 9 })];
     let body = body.into_iter().chain(Field::quaternion("turn", 9, Some(6)));
     let body = body.chain([
         field("wx", (-500, 500), Predict::Held),
@@ -87,5 +161,5 @@ fn schema() -> Schema {
         field("position", all, Predict::Linear),
         field("full circle", all, Predict::Angle),
     ];
-    Schema::new("test").kind("body", body).kind("dial", dial).kind("marker", [])
+    Schema::new("test").kind("body", body).kind("dial", dial).kind("marker", []).substeps(4)
 }

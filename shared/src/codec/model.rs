@@ -1,0 +1,264 @@
+//! What both ends expect of a match: for each context of each field one of the [`Family`]'s
+//! tables, how a field's forecast weighs its features, and how likely each entity is to change.
+//!
+//! A model is fixed while it is in use, so decoding needs no bookkeeping. Every match starts with
+//! the same one, made from priors; the encoder then finds better ones (see [`super::survey`]).
+
+use super::{
+    CodecError, MODEL_BYTES_MAX,
+    forecast::{FEATURES, WEIGHT_ONE, nearest},
+    plan::{FieldPlan, Motion, Plan},
+    prior,
+    range::{RangeDecoder, RangeEncoder},
+    table::{Family, Symbol, TOTAL_BITS},
+};
+
+/// Classes of how much a field moved lately, and of how far off its neighbour's forecast was.
+pub(super) const CLASSES: usize = 8;
+/// Contexts of a field: the last is that of a spawned entity.
+pub(super) const CONTEXTS: usize = CLASSES * CLASSES + 1;
+/// See [`CONTEXTS`].
+pub(super) const SPAWNED: usize = CONTEXTS - 1;
+/// Instead of a table: the value as it is, in as many bits as its range needs.
+pub(super) const PLAIN: u8 = Family::LEN as u8;
+/// Contexts of whether an entity changed.
+pub(super) const CHANGE_CONTEXTS: usize = 5 * 4 * 3;
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Model {
+    pub(super) kinds: Vec<KindModel>,
+    /// By slot: each kind's fields by their place in the row, then its moment.
+    pub(super) fields: Vec<FieldModel>,
+}
+
+/// What is expected of entities of one kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct KindModel {
+    /// Index of the [`Odds`] of a change.
+    pub(super) changes: [u8; CHANGE_CONTEXTS],
+    /// Index of the [`Odds`] that also a field that is usually still changed.
+    pub(super) stills: u8,
+}
+
+/// What is expected of one field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct FieldModel {
+    /// In units of 1 / [`WEIGHT_ONE`].
+    pub(super) weights: [i8; FEATURES],
+    /// A member of the family for each context; [`PLAIN`] is possible for [`SPAWNED`] only.
+    pub(super) tables: [u8; CONTEXTS],
+}
+
+/// The class of a magnitude: a factor of four each, up to 2^14.
+#[inline]
+pub(super) const fn class(magnitude: u32) -> usize {
+    let magnitude = if magnitude < CLASSED_MAX { magnitude } else { CLASSED_MAX };
+    (33 - magnitude.leading_zeros()) as usize / 2
+}
+
+const CLASSED_MAX: u32 = (1 << (2 * CLASSES - 2)) - 1;
+
+/// The class of an amount in a field's steps, which is counted in eighths.
+#[inline]
+pub(super) fn class_of(steps: f64) -> usize {
+    class(nearest((steps * 8.0).min(f64::from(CLASSED_MAX))).0.cast_unsigned())
+}
+
+/// Likelihoods that a model chooses from, and what they cost.
+#[derive(Clone, Debug)]
+pub(super) struct Odds {
+    /// In 2^14, from about 1 in 4096 to about 4095 in 4096.
+    pub(super) of: [u16; Self::LEN],
+    /// Bits of a no and of a yes.
+    pub(super) costs: [[f64; 2]; Self::LEN],
+}
+
+impl Odds {
+    /// Number of likelihoods.
+    pub(super) const LEN: usize = 56;
+
+    pub(super) fn new() -> Self {
+        let total = f64::from(1u32 << TOTAL_BITS);
+        let mut odds = Self { of: [0; Self::LEN], costs: [[0.0; 2]; Self::LEN] };
+        let mut ratio = 1.0 / 4096.0;
+        for (of, costs) in odds.of.iter_mut().zip(&mut odds.costs) {
+            let share = (ratio / (1.0 + ratio) * total).floor();
+            ratio *= 1.35;
+            *of = share as u16;
+            *costs = [total - share, share].map(|share| f64::from(TOTAL_BITS) - share.log2());
+        }
+        odds
+    }
+}
+
+impl FieldModel {
+    /// The weights as factors.
+    #[inline]
+    pub(super) fn factors(&self) -> [f64; FEATURES] {
+        let [a, b, c] = self.weights;
+        [f64::from(a) / WEIGHT_ONE, f64::from(b) / WEIGHT_ONE, f64::from(c) / WEIGHT_ONE]
+    }
+}
+
+impl Model {
+    /// What is expected of a game that nothing is known about.
+    pub(super) fn prior(plan: &Plan) -> Self {
+        let moment = FieldModel { weights: [0; FEATURES], tables: prior::MOMENT };
+        let mut fields = Vec::with_capacity(plan.slots);
+        for kind in &plan.kinds {
+            fields.extend(kind.fields.iter().map(FieldModel::prior).chain([moment]));
+        }
+        Self {
+            kinds: vec![
+                KindModel { changes: prior::CHANGES, stills: prior::STILLS };
+                plan.kinds.len()
+            ],
+            fields,
+        }
+    }
+
+    /// Replaces `bytes` by the model as a message.
+    pub(super) fn write(&mut self, prior: &Self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        let mut writer = Writer(RangeEncoder::new(bytes));
+        self.carry(&mut writer, prior);
+        writer.0.finish();
+    }
+
+    /// The model that a message tells.
+    pub(super) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<Self, CodecError> {
+        if bytes.len() > MODEL_BYTES_MAX {
+            return Err(CodecError::BadModel);
+        }
+        let prior = Self::prior(plan);
+        let mut model = prior.clone();
+        let mut reader = Reader { range: RangeDecoder::new(bytes), is_bad: false };
+        model.carry(&mut reader, &prior);
+        if reader.is_bad || !reader.range.is_finished() {
+            return Err(CodecError::BadModel);
+        }
+        Ok(model)
+    }
+
+    /// Sends or receives all parts, as differences from the prior.
+    fn carry(&mut self, carrier: &mut impl Carrier, prior: &Self) {
+        for (kind, prior) in self.kinds.iter_mut().zip(&prior.kinds) {
+            if carrier.differs(kind != prior) {
+                let mut last = 0;
+                for (odds, prior) in kind.changes.iter_mut().zip(prior.changes) {
+                    *odds = carrier.index(*odds, prior, &mut last, Odds::LEN);
+                }
+                kind.stills = carrier.index(kind.stills, prior.stills, &mut 0, Odds::LEN);
+            }
+        }
+        for (field, prior) in self.fields.iter_mut().zip(&prior.fields) {
+            if carrier.differs(field != prior) {
+                field.carry(carrier, prior);
+            }
+        }
+    }
+}
+
+impl FieldModel {
+    fn prior(plan: &FieldPlan) -> Self {
+        let (weights, tables) = match plan.motion {
+            Motion::Held | Motion::Flags => ([0, 0, 0], prior::HELD),
+            Motion::Linear => ([32, 16, 0], prior::LINEAR),
+            Motion::Angle => ([16, 0, 0], prior::LINEAR),
+            Motion::Carried { .. } | Motion::Turned { .. } => ([40, -16, 0], prior::CARRIED),
+            Motion::Quaternion { spin: Some(_), .. } => ([32, 0, 0], prior::HELD),
+            Motion::Quaternion { spin: None, .. } => ([64, 0, 0], prior::HELD),
+            Motion::Component => ([0, 0, 0], prior::COMPONENT),
+        };
+        Self { weights, tables }
+    }
+
+    fn carry(&mut self, carrier: &mut impl Carrier, prior: &Self) {
+        for (weight, prior) in self.weights.iter_mut().zip(prior.weights) {
+            *weight = carrier.weight(*weight, prior);
+        }
+        let mut last = 0;
+        for (table, prior) in self.tables[..SPAWNED].iter_mut().zip(prior.tables) {
+            *table = carrier.index(*table, prior, &mut last, Family::LEN);
+        }
+        let (spawned, prior) = (&mut self.tables[SPAWNED], prior.tables[SPAWNED]);
+        *spawned = carrier.index(*spawned, prior, &mut 0, Family::LEN + 1);
+    }
+}
+
+/// Either direction of a model's way.
+trait Carrier {
+    fn differs(&mut self, differs: bool) -> bool;
+    fn number(&mut self, scale: u8, number: i32) -> i32;
+    fn refuse(&mut self);
+
+    /// An index below `end`, as its difference from the prior's, less the `last` such difference.
+    fn index(&mut self, index: u8, prior: u8, last: &mut i32, end: usize) -> u8 {
+        let difference = i32::from(index) - i32::from(prior);
+        if !self.differs(difference != *last) {
+            return self.checked(i32::from(prior) + *last, end);
+        }
+        let step = self.number(4, difference - *last);
+        *last = last.wrapping_add(step);
+        self.checked(i32::from(prior).wrapping_add(*last), end)
+    }
+
+    fn checked(&mut self, index: i32, end: usize) -> u8 {
+        match u8::try_from(index) {
+            Ok(index) if usize::from(index) < end => index,
+            _ => {
+                self.refuse();
+                0
+            }
+        }
+    }
+
+    fn weight(&mut self, weight: i8, prior: i8) -> i8 {
+        let difference = self.number(8, i32::from(weight) - i32::from(prior));
+        i8::try_from(i32::from(prior).wrapping_add(difference)).unwrap_or_else(|_| {
+            self.refuse();
+            0
+        })
+    }
+}
+
+/// Likelihood in 2^14 that a part of a model differs from what was expected.
+const DIFFERS: u16 = 1 << (TOTAL_BITS - 3);
+
+struct Writer<'a>(RangeEncoder<'a>);
+
+impl Carrier for Writer<'_> {
+    fn differs(&mut self, differs: bool) -> bool {
+        self.0.bit(DIFFERS, differs);
+        differs
+    }
+
+    fn number(&mut self, scale: u8, number: i32) -> i32 {
+        self.0.number(Family::shared().table(scale, 0), Symbol::of(number));
+        number
+    }
+
+    fn refuse(&mut self) {
+        unreachable!("a model's own indices are within their bounds");
+    }
+}
+
+struct Reader<'a> {
+    range: RangeDecoder<'a>,
+    is_bad: bool,
+}
+
+impl Carrier for Reader<'_> {
+    fn differs(&mut self, _: bool) -> bool {
+        self.range.bit(DIFFERS)
+    }
+
+    fn number(&mut self, scale: u8, _: i32) -> i32 {
+        self.range.number(Family::shared().table(scale, 0))
+    }
+
+    fn refuse(&mut self) {
+        self.is_bad = true;
+    }
+}

@@ -1,0 +1,175 @@
+//! A schema, prepared for coding: what each kind's fields are, in the order in which they travel.
+
+use crate::{
+    schema::{Field, KindSchema, Predict, Schema},
+    time::TickRate,
+};
+
+/// What a schema and a tick rate mean for the codec.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) kinds: Vec<KindPlan>,
+    /// Places in books and models: one for each field of each kind, and one for its moment.
+    pub(super) slots: usize,
+    /// See [`Schema::substeps`].
+    pub(super) substeps: f64,
+}
+
+/// One kind of entity.
+#[derive(Debug)]
+pub(super) struct KindPlan {
+    /// The slot of the first field.
+    pub(super) first_slot: usize,
+    /// By their place in the row.
+    pub(super) fields: Vec<FieldPlan>,
+    /// Fields that move, in coding order; a quaternion's components follow from its first field.
+    pub(super) movers: Vec<u8>,
+    /// Fields that are held and move no other, in coding order.
+    pub(super) stills: Vec<u8>,
+    /// The field before which the moment is told, when this kind has one.
+    pub(super) moment_before: Option<u8>,
+    /// The fields from which the moment can be told.
+    pub(super) paced: Vec<u8>,
+}
+
+/// One field.
+#[derive(Clone, Debug)]
+pub(super) struct FieldPlan {
+    pub(super) min: i32,
+    pub(super) max: i32,
+    /// The same as doubles.
+    pub(super) range: (f64, f64),
+    /// Whether `max` is followed by `min`.
+    pub(super) turns: bool,
+    /// Whether its forecast has weights to be learnt.
+    pub(super) learns: bool,
+    pub(super) motion: Motion,
+    /// Whether the field before it in coding order moves alike, so that it shows what to expect.
+    pub(super) has_neighbour: bool,
+}
+
+/// How a field moves, in its own steps and in ticks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Motion {
+    Held,
+    Linear,
+    /// `per_tick` is what one step of the rate moves this field by in a tick.
+    Carried {
+        rate: usize,
+        per_tick: f64,
+    },
+    Angle,
+    Turned {
+        rate: usize,
+        per_tick: f64,
+    },
+    Flags,
+    /// `scale` is the integer that a component of 1 would have.
+    Quaternion {
+        spin: Option<Spin>,
+        scale: f64,
+    },
+    Component,
+}
+
+/// The fields that turn a quaternion, and what one step of them is in radians per tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spin {
+    pub(super) first: usize,
+    pub(super) per_tick: f64,
+}
+
+impl Plan {
+    pub(super) fn new(schema: &Schema, rate: TickRate) -> Self {
+        let mut slots = 0;
+        let kinds = (schema.kinds.iter())
+            .map(|kind| {
+                let first_slot = slots;
+                slots += kind.fields.len() + 1;
+                KindPlan::new(kind, first_slot, schema, rate)
+            })
+            .collect();
+        Self { kinds, slots, substeps: f64::from(schema.substeps) }
+    }
+}
+
+impl Plan {
+    /// The field of a slot, unless that is a moment.
+    pub(super) fn field_of(&self, slot: usize) -> Option<&FieldPlan> {
+        let kind = self.kinds.iter().rfind(|kind| kind.first_slot <= slot)?;
+        kind.fields.get(slot - kind.first_slot)
+    }
+}
+
+impl KindPlan {
+    fn new(kind: &KindSchema, first_slot: usize, schema: &Schema, rate: TickRate) -> Self {
+        let hz = f64::from(rate.hz());
+        let motion = |field: &Field| motion(field, &kind.fields, hz);
+        let order = kind.coding_order().expect("the schema is valid");
+        let mut fields: Vec<_> = (kind.fields.iter())
+            .map(|field| FieldPlan {
+                min: field.min,
+                max: field.max,
+                range: (field.min.into(), field.max.into()),
+                turns: matches!(field.predict, Predict::Angle | Predict::Turned { .. }),
+                learns: !matches!(
+                    motion(field),
+                    Motion::Held | Motion::Flags | Motion::Quaternion { .. } | Motion::Component
+                ),
+                motion: motion(field),
+                has_neighbour: false,
+            })
+            .collect();
+        for pair in
+            order.windows(2).filter(|pair| kind.moves(pair[0].into()) == kind.moves(pair[1].into()))
+        {
+            let [before, this] = [pair[0], pair[1]].map(|index| &kind.fields[usize::from(index)]);
+            fields[usize::from(pair[1])].has_neighbour = before.step == this.step
+                && std::mem::discriminant(&before.predict) == std::mem::discriminant(&this.predict);
+        }
+        let of = |moves: fn(Motion) -> bool| {
+            let moves = |index: &&u8| moves(fields[usize::from(**index)].motion);
+            order.iter().filter(moves).copied().collect::<Vec<_>>()
+        };
+        let carried = of(|motion| matches!(motion, Motion::Carried { .. }));
+        let paced = match (schema.substeps, carried.is_empty()) {
+            (0, _) => vec![],
+            (1.., false) => carried,
+            (1.., true) => of(|motion| motion == Motion::Linear),
+        };
+        let moment_before = paced.first().copied();
+        let (movers, stills) = (order.iter()).partition(|&&index| kind.moves(index.into()));
+        Self { first_slot, fields, movers, stills, moment_before, paced }
+    }
+}
+
+impl FieldPlan {
+    /// Bits that a value needs as it is.
+    pub(super) fn width(&self) -> u32 {
+        32 - self.max.wrapping_sub(self.min).cast_unsigned().leading_zeros()
+    }
+}
+
+fn motion(field: &Field, fields: &[Field], hz: f64) -> Motion {
+    let per_tick =
+        |rate: u8| f64::from(fields[usize::from(rate)].step) / f64::from(field.step) / hz;
+    match field.predict {
+        Predict::Held | Predict::Counter => Motion::Held,
+        Predict::Linear => Motion::Linear,
+        Predict::Carried { rate } => {
+            Motion::Carried { rate: rate.into(), per_tick: per_tick(rate) }
+        }
+        Predict::Angle => Motion::Angle,
+        Predict::Turned { rate } => Motion::Turned { rate: rate.into(), per_tick: per_tick(rate) },
+        Predict::Flags => Motion::Flags,
+        Predict::Quaternion { spin } => {
+            let own = fields.iter().position(|other| std::ptr::eq(other, field));
+            let component = &fields[own.expect("a field of its kind") + 1];
+            let spin = spin
+                .map(usize::from)
+                .map(|first| Spin { first, per_tick: f64::from(fields[first].step) / hz });
+            Motion::Quaternion { spin, scale: f64::from(component.max) * std::f64::consts::SQRT_2 }
+        }
+        Predict::Component => Motion::Component,
+    }
+}

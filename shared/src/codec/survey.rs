@@ -1,0 +1,388 @@
+//! The books that an encoder keeps: what each field cost, and what a better model would be.
+
+use super::{
+    MODEL_BYTES_MAX,
+    forecast::{FEATURES, Forecast, WEIGHT_ONE},
+    model::{CHANGE_CONTEXTS, CONTEXTS, FieldModel, Model, Odds, PLAIN, SPAWNED},
+    plan::{FieldPlan, Plan},
+    table::{Family, SYMBOLS, Symbol},
+    walk::Site,
+};
+
+/// Numbers that are counted before a first better model is looked for; then twice as many, and so
+/// on.
+const FIRST_LOOK: u64 = 2048;
+
+/// What a message with a model takes beside the model.
+const MESSAGE_BYTES: usize = 8;
+
+/// Contexts that are counted: 280 bytes each.
+const COUNTS_MAX: usize = 2048;
+
+/// Numbers after which not every body is counted any more,
+const DENSE: u64 = 1 << 15;
+
+/// but so many are passed over between two.
+const RESTS: u8 = 7;
+
+/// How often each symbol came, by the centre of its table.
+type Counts = [[u16; SYMBOLS]; Family::CENTRES];
+
+/// What was counted of a match since it began.
+#[derive(Debug)]
+pub(super) struct Survey {
+    kinds: Vec<KindSurvey>,
+    /// By slot.
+    fields: Vec<FieldSurvey>,
+    /// Counts of contexts that were met.
+    counts: Vec<Counts>,
+    numbers: u64,
+    next_look: u64,
+    /// Bodies that are still passed over, to save time.
+    rests: u8,
+    prior: Model,
+    search: Search,
+}
+
+#[derive(Clone, Debug)]
+struct KindSurvey {
+    /// How often an entity stayed the same, and changed.
+    changes: [[u32; 2]; CHANGE_CONTEXTS],
+    /// How often its still fields did, when others had changed.
+    stills: [u32; 2],
+}
+
+#[derive(Clone, Debug)]
+struct FieldSurvey {
+    /// For each context, one more than its place in [`Survey::counts`]; 0 if it was not met.
+    places: [u16; CONTEXTS],
+    fit: Fit,
+}
+
+/// The search for a better model, a field at a time, so that no tick has much to do.
+#[derive(Debug)]
+struct Search {
+    better: Model,
+    bytes: Vec<u8>,
+    /// Bits that it would have saved.
+    saving: f64,
+    /// The next slot, while a search is going on.
+    next: Option<usize>,
+}
+
+impl Survey {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let kind = KindSurvey { changes: [[0; 2]; CHANGE_CONTEXTS], stills: [0; 2] };
+        let field = FieldSurvey { places: [0; CONTEXTS], fit: Fit::default() };
+        let prior = Model::prior(plan);
+        let better = prior.clone();
+        let search = Search { better, bytes: Vec::new(), saving: 0.0, next: None };
+        Self {
+            kinds: vec![kind; plan.kinds.len()],
+            fields: vec![field; plan.slots],
+            counts: Vec::new(),
+            numbers: 0,
+            next_look: FIRST_LOOK,
+            rests: 0,
+            prior,
+            search,
+        }
+    }
+
+    /// A new body begins.
+    pub(super) fn begin(&mut self) {
+        self.rests = match self.rests {
+            0 if self.numbers > DENSE => RESTS,
+            0 => 0,
+            rests => rests - 1,
+        };
+    }
+
+    #[inline]
+    pub(super) fn change(&mut self, kind: u8, context: usize, changed: bool) {
+        if self.rests > 0 {
+            return;
+        }
+        self.kinds[usize::from(kind)].changes[context][usize::from(changed)] += 1;
+    }
+
+    #[inline]
+    pub(super) fn stills(&mut self, kind: u8, changed: bool) {
+        if self.rests == 0 {
+            self.kinds[usize::from(kind)].stills[usize::from(changed)] += 1;
+        }
+    }
+
+    #[inline]
+    pub(super) fn number(&mut self, site: Site, symbol: usize) {
+        if self.rests > 0 {
+            return;
+        }
+        self.numbers += 1;
+        let field = &mut self.fields[usize::from(site.slot)];
+        let place = &mut field.places[usize::from(site.context)];
+        if *place == 0 {
+            if self.counts.len() == COUNTS_MAX {
+                return;
+            }
+            self.counts.push([[0; SYMBOLS]; Family::CENTRES]);
+            *place = self.counts.len() as u16;
+        }
+        let counts = &mut self.counts[usize::from(*place) - 1];
+        let count = &mut counts[usize::from(site.centre)][symbol];
+        *count += 1;
+        if *count == u16::MAX {
+            counts.iter_mut().flatten().for_each(|count| *count /= 2);
+        }
+    }
+
+    #[inline]
+    pub(super) fn learn(
+        &mut self,
+        site: Site,
+        forecast: &Forecast,
+        change: f64,
+        weights: [f64; FEATURES],
+    ) {
+        if self.rests > 0 {
+            return;
+        }
+        self.fields[usize::from(site.slot)].fit.add(forecast, change, weights);
+    }
+
+    /// Looks a little further for a model that would have cost less than `current`, by more than
+    /// it takes to tell. To be called once a tick.
+    pub(super) fn look(
+        &mut self,
+        plan: &Plan,
+        odds: &Odds,
+        current: &Model,
+    ) -> Option<(&Model, &[u8])> {
+        let Some(slot) = self.search.next else {
+            if self.numbers >= self.next_look {
+                self.next_look = self.numbers * 2;
+                self.search.better.clone_from(current);
+                self.search.saving = self.better_kinds(odds);
+                self.search.next = Some(0);
+            }
+            return None;
+        };
+        let search = &mut self.search;
+        let (model, prior) = (&mut search.better.fields[slot], &self.prior.fields[slot]);
+        let field = plan.field_of(slot);
+        search.saving += self.fields[slot].better(model, prior, field, &mut self.counts);
+        search.next = (slot + 1 < plan.slots).then_some(slot + 1);
+        if search.next.is_some() || search.better == *current {
+            return None;
+        }
+        search.better.write(&self.prior, &mut search.bytes);
+        let cost = 8.0 * (search.bytes.len() + MESSAGE_BYTES) as f64;
+        let pays = search.saving > cost && search.bytes.len() <= MODEL_BYTES_MAX;
+        pays.then_some((&search.better, &search.bytes))
+    }
+
+    fn better_kinds(&mut self, odds: &Odds) -> f64 {
+        let mut saving = 0.0;
+        for (k, counts) in self.kinds.iter().enumerate() {
+            let (model, prior) = (&mut self.search.better.kinds[k], &self.prior.kinds[k]);
+            saving += better_odds(odds, counts.stills, &mut model.stills, prior.stills);
+            for (context, counts) in counts.changes.iter().enumerate() {
+                let (model, prior) = (&mut model.changes[context], prior.changes[context]);
+                saving += better_odds(odds, *counts, model, prior);
+            }
+        }
+        saving
+    }
+}
+
+/// What it costs to tell something that is not as in the prior, in bits.
+const TOLD: f64 = 6.0;
+
+/// Improves the odds of something that was counted, and says how many bits that would have saved.
+fn better_odds(odds: &Odds, [no, yes]: [u32; 2], model: &mut u8, prior: u8) -> f64 {
+    if no + yes == 0 {
+        return 0.0;
+    }
+    let cost = |index: usize| {
+        let [no_bits, yes_bits] = odds.costs[index];
+        let told = if index == usize::from(prior) { 0.0 } else { TOLD };
+        told + f64::from(no) * no_bits + f64::from(yes) * yes_bits
+    };
+    let now = usize::from(*model);
+    let best = (0..Odds::LEN).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(now);
+    *model = best as u8;
+    cost(now) - cost(best)
+}
+
+impl FieldSurvey {
+    /// Improves a field's model, and estimates how many bits that would have saved.
+    fn better(
+        &mut self,
+        model: &mut FieldModel,
+        prior: &FieldModel,
+        plan: Option<&FieldPlan>,
+        counts: &mut [Counts],
+    ) -> f64 {
+        let mut saving = 0.0;
+        if plan.is_some_and(|plan| plan.learns)
+            && let Some((weights, saved)) = self.fit.better(model.weights)
+        {
+            // What was counted with other weights says nothing about these.
+            model.weights = weights;
+            saving += saved;
+            for &place in self.places.iter().filter(|place| **place > 0) {
+                counts[usize::from(place) - 1] = [[0; SYMBOLS]; Family::CENTRES];
+            }
+            self.fit = Fit::default();
+            return saving;
+        }
+        for (context, place) in self.places.iter().enumerate() {
+            let Some(counts) = usize::from(*place).checked_sub(1).map(|place| &counts[place])
+            else {
+                continue;
+            };
+            let plain = plan.filter(|_| context == SPAWNED);
+            let now = model.tables[context];
+            let (best, saved) = better_table(counts, now, prior.tables[context], plain);
+            model.tables[context] = best;
+            saving += saved;
+        }
+        saving
+    }
+}
+
+/// The member of the family that suits these counts best, and what it saves, in bits.
+fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) -> (u8, f64) {
+    let mut met = [(0, 0, 0); SYMBOLS * Family::CENTRES];
+    let mut len = 0;
+    for (centre, counts) in counts.iter().enumerate() {
+        for (symbol, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            met[len] = (centre as u8, symbol, u32::from(count));
+            len += 1;
+        }
+    }
+    let met = &met[..len];
+    let cost = |member: u8| {
+        let told = if member == prior { 0.0 } else { TOLD };
+        let bits = if member == PLAIN {
+            let numbers: u32 = met.iter().map(|(_, _, count)| count).sum();
+            f64::from(numbers * plain.map_or(0, FieldPlan::width))
+        } else {
+            let family = Family::shared();
+            let cost = |&(centre, symbol, count): &(u8, usize, u32)| {
+                u64::from(count * u32::from(family.table(member, centre).costs[symbol]))
+            };
+            met.iter().map(cost).sum::<u64>() as f64 / 256.0
+        };
+        told + bits
+    };
+    let (mut best, now_cost) = (now, cost(now));
+    let mut best_cost = now_cost;
+    let mut try_member = |member: u8| {
+        let cost = cost(member);
+        let better = cost < best_cost;
+        if better {
+            (best, best_cost) = (member, cost);
+        }
+        better
+    };
+    if plain.is_some() {
+        try_member(PLAIN);
+    }
+    // For each weight of tails, uphill from where the model is: there is one top.
+    let scales = Family::SCALES as u8;
+    let start = if now == PLAIN { scales / 2 } else { now % scales };
+    for base in (0..PLAIN).step_by(Family::SCALES) {
+        try_member(base + start);
+        for down in (0..start).rev() {
+            if !try_member(base + down) && start - down > 3 {
+                break;
+            }
+        }
+        for up in start + 1..scales {
+            if !try_member(base + up) && up - start > 3 {
+                break;
+            }
+        }
+    }
+    (best, now_cost - best_cost)
+}
+
+/// Finds the weights of a forecast by least squares, in which great misses count little.
+#[derive(Clone, Debug, Default)]
+struct Fit {
+    /// Sums of products of features, upper half.
+    products: [f64; 6],
+    /// Sums of products of features and changes.
+    answers: [f64; FEATURES],
+    /// Sum of squared changes.
+    square: f64,
+    numbers: f64,
+}
+
+impl Fit {
+    #[inline]
+    fn add(&mut self, forecast: &Forecast, change: f64, weights: [f64; FEATURES]) {
+        let [a, b, c] = forecast.features;
+        let miss = change - (weights[0] * a + weights[1] * b + weights[2] * c);
+        let usual = 1.0 + forecast.activity * 0.5;
+        let trust = 1.0 / (usual * usual + miss * miss);
+        let [ta, tb, tc] = [a * trust, b * trust, c * trust];
+        for (sum, product) in
+            self.products.iter_mut().zip([ta * a, ta * b, ta * c, tb * b, tb * c, tc * c])
+        {
+            *sum += product;
+        }
+        self.answers[0] += ta * change;
+        self.answers[1] += tb * change;
+        self.answers[2] += tc * change;
+        self.square += change * change * trust;
+        self.numbers += 1.0;
+    }
+
+    /// Weights that fit clearly better, and about how many bits they save.
+    fn better(&self, now: [i8; FEATURES]) -> Option<([i8; FEATURES], f64)> {
+        let best = self.solve().map(|weight| (weight * WEIGHT_ONE).round().clamp(-127.0, 127.0));
+        let now_error = self.error(now.map(f64::from));
+        let best_error = self.error(best);
+        let saved = 0.5 * self.numbers * (now_error / best_error.max(1e-9)).log2();
+        (saved > 0.02 * self.numbers && saved > 64.0)
+            .then(|| (best.map(|weight| weight as i8), saved))
+    }
+
+    fn error(&self, weights: [f64; FEATURES]) -> f64 {
+        let [x, y, z] = weights.map(|weight| weight / WEIGHT_ONE);
+        let [aa, ab, ac, bb, bc, cc] = self.products;
+        let quadratic =
+            x * x * aa + y * y * bb + z * z * cc + 2.0 * (x * y * ab + x * z * ac + y * z * bc);
+        let linear = x * self.answers[0] + y * self.answers[1] + z * self.answers[2];
+        (self.square + quadratic - 2.0 * linear).max(0.0) + 1e-3 * self.numbers
+    }
+
+    /// Cramer's rule, with a little pull towards zero.
+    fn solve(&self) -> [f64; FEATURES] {
+        let [aa, ab, ac, bb, bc, cc] = self.products;
+        let pull = 1e-6 + 1e-4 * (aa + bb + cc);
+        let (aa, bb, cc) = (aa + pull, bb + pull, cc + pull);
+        let rows = [[aa, ab, ac], [ab, bb, bc], [ac, bc, cc]];
+        let whole = determinant(&rows);
+        [0, 1, 2].map(|column| {
+            let mut replaced = rows;
+            for (row, answer) in replaced.iter_mut().zip(self.answers) {
+                row[column] = answer;
+            }
+            determinant(&replaced) / whole
+        })
+    }
+}
+
+fn determinant(m: &[[f64; 3]; 3]) -> f64 {
+    m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
+        - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+        + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+}
+
+/// The symbol of a spawned entity's value that is sent as it is, if it were not.
+pub(super) fn spawned_symbol(field: &FieldPlan, value: i32) -> usize {
+    Symbol::of(value.wrapping_sub(0.clamp(field.min, field.max))).index
+}
