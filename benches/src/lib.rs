@@ -1,4 +1,7 @@
 //! What the benchmark programs share.
 
+pub mod controls;
 pub mod cores;
 pub mod output;
+pub mod recording;
+pub mod replay;

@@ -1,0 +1,76 @@
+//! People who walk, each with a position per frame: text of `id frame x y z`, in centimetres.
+
+use std::collections::BTreeMap;
+
+use tickwire_shared::{
+    ids::{EntityId, Tick},
+    rows::Rows,
+    schema::{Field, Predict, Schema},
+    time::TickRate,
+};
+
+use super::{Recording, Sampling, Snapshot};
+
+/// Unless a comment in the file says otherwise.
+const FRAME_HZ: u16 = 25;
+/// People keep within this of the origin.
+const POSITION_MAX_CM: f64 = 100_000.0;
+
+pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is neither .rltr nor text")?;
+    let frame_hz = frame_hz(text);
+    let hz = sampling.rate.map_or(frame_hz, TickRate::hz);
+    let rate = TickRate::new(hz).ok_or("its frame rate is beyond what a match can have")?;
+    let max = (POSITION_MAX_CM / sampling.position_cm) as i32;
+    let step = sampling.position_cm as f32;
+    let fields = ["x", "y"].map(|name| Field::new(name, step, -max, max).predict(Predict::Linear));
+
+    let mut snapshots: Vec<Snapshot> = Vec::new();
+    for (frame, people) in frames(text)? {
+        let tick = Tick((u64::from(frame) * u64::from(hz) / u64::from(frame_hz)) as u32);
+        // At a lower rate, a tick shows the last of its frames.
+        if snapshots.last().is_some_and(|last| last.tick == tick) {
+            snapshots.pop();
+        }
+        let mut rows = Rows::default();
+        for (id, position) in people {
+            rows.push(EntityId(id), 0, &[0, 1].map(|i| fields[i].quantise(position[i])));
+        }
+        let updates = rows.len() as u32;
+        snapshots.push(Snapshot { tick, rows, updates });
+    }
+    if snapshots.is_empty() {
+        return Err("it has no row of `id frame x y z`".into());
+    }
+    Ok(Recording { schema: Schema::new("pedestrians").kind("person", fields), rate, snapshots })
+}
+
+fn frame_hz(text: &str) -> u16 {
+    let comment = text.lines().find_map(|line| line.strip_prefix("# framerate:"));
+    let number = comment.and_then(|rest| rest.split_whitespace().next());
+    number.and_then(|number| number.parse::<f32>().ok()).map_or(FRAME_HZ, |hz| hz.round() as u16)
+}
+
+type People = BTreeMap<u32, [f32; 2]>;
+
+fn frames(text: &str) -> Result<BTreeMap<u32, People>, String> {
+    let mut frames = BTreeMap::<u32, People>::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (id, frame, position) =
+            row(line).ok_or_else(|| format!("line {} is not `id frame x y z`", number + 1))?;
+        frames.entry(frame).or_default().insert(id, position);
+    }
+    Ok(frames)
+}
+
+fn row(line: &str) -> Option<(u32, u32, [f32; 2])> {
+    let mut words = line.split_whitespace();
+    let id = words.next()?.parse().ok()?;
+    let frame = words.next()?.parse().ok()?;
+    let position = [words.next()?.parse().ok()?, words.next()?.parse().ok()?];
+    Some((id, frame, position))
+}
