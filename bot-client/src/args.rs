@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = bots)]
     bots: usize,
     /// Length of the measured window, such as 500ms, 10s or 2m
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = window)]
     duration: Duration,
     /// Time from the last join to the window
     #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration::parse)]
@@ -79,6 +79,14 @@ fn scenario(name: &str) -> Result<Wanted, String> {
     })
 }
 
+fn window(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Ok(Duration::ZERO) => Err(String::from("the window must have a length")),
+        Ok(window) => Ok(window),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn bots(number: &str) -> Result<usize, String> {
     match number.parse() {
         Ok(0) => Err(String::from("a swarm has at least one bot")),
@@ -105,5 +113,12 @@ mod tests {
             Args::try_parse_from(["bots", "--scenario", "steady"]).unwrap().options().is_some()
         );
         assert!(Args::try_parse_from(["bots", "--scenario", "picnic"]).is_err());
+    }
+
+    #[test]
+    fn a_run_of_nothing_is_refused() {
+        for [flag, value] in [["--bots", "0"], ["--duration", "0s"], ["--url", "http://a"]] {
+            assert!(Args::try_parse_from(["bots", flag, value]).is_err(), "{flag} {value}");
+        }
     }
 }

@@ -245,7 +245,8 @@ impl Swarm {
         sleep(self.options.duration).await;
         let end = self.clock.now();
         self.measures.borrow_mut().close(end);
-        let server = self.server_cost()?;
+        // A server that is no more has lost all bots, which the report will tell.
+        let server = self.server_cost().unwrap_or(None);
         Ok(Costs {
             window: end.since(start).into(),
             bot_cpu: own.cpu_time()? - own_before,
