@@ -69,7 +69,7 @@ impl Bot {
         let mut dice = Dice::new(swarm_seed ^ (number as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
         let seed = dice.next();
         let mut outgoing = Outgoing::new(dice);
-        outgoing.binary(|payload| ClientLink::write_hello(None, payload));
+        outgoing.binary(|payload| ClientLink::write_hello("", None, payload));
         Self {
             number,
             seed,
@@ -112,7 +112,8 @@ impl Bot {
                 ClientEvent::Event { .. }
                 | ClientEvent::Model
                 | ClientEvent::Pace { .. }
-                | ClientEvent::Leaving { .. },
+                | ClientEvent::Leaving { .. }
+                | ClientEvent::Social(_),
             ) => Ok(Heard::Other),
             Ok(ClientEvent::Welcome(_)) => self.welcomed(make_brain),
             Err(fault) => {

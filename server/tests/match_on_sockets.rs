@@ -134,7 +134,8 @@ fn a_wrong_hello_is_refused() {
     let server = TestServer::start::<Tally>(|_| {});
     let mut wrong = Client::open(server.addr, "match=auto", "chat.v2");
     assert_eq!((wrong.status, wrong.wait_end()), (101, End::Close(4000)));
-    let hello = |version, schema_hash| Hello { version, schema_hash, resume: None };
+    let hello =
+        |version, schema_hash| Hello { version, schema_hash, resume: None, name: String::new() };
     check_hello(&server, hello(PROTOCOL_VERSION + 1, None), 4001);
     check_hello(&server, hello(PROTOCOL_VERSION, Some(1)), 4002);
     let mut early = server.connect();
@@ -155,7 +156,7 @@ fn check_hello(server: &TestServer, hello: Hello, code: u16) {
 fn frames_behind_the_handshake_are_not_lost() {
     let server = TestServer::start::<Tally>(|_| {});
     let mut hello = Vec::new();
-    tickwire_shared::link::ClientLink::write_hello(None, &mut hello);
+    tickwire_shared::link::ClientLink::write_hello("", None, &mut hello);
     let head = "GET /v1/play HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                 sec-websocket-protocol: tickwire.v1\r\n\r\n";

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod link;
 pub mod rows;
 pub mod schema;
+pub mod social;
 pub mod time;
 pub mod wire;
 pub mod ws;

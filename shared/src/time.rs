@@ -49,6 +49,12 @@ impl From<Micros> for Duration {
     }
 }
 
+/// A date: milliseconds since the Unix epoch.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+)]
+pub struct UnixMillis(pub u64);
+
 /// Simulation steps per second, 1 to 128.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     ids::{InputSeq, MatchId, Seat, SessionId, Tick},
     schema::Schema,
+    social::Social,
     time::{Micros, TickRate},
 };
 
@@ -36,6 +37,8 @@ pub enum ClientMessage {
     },
     /// Asks for a full snapshot, because a digest did not agree.
     Resync,
+    /// Says something to everyone in the match.
+    Chat(String),
 }
 
 /// How a client introduces itself.
@@ -48,6 +51,9 @@ pub struct Hello {
     pub schema_hash: Option<u32>,
     /// Set when the connection takes up an earlier session.
     pub resume: Option<ResumeToken>,
+    /// How others are to call a player; the server cleans it, and finds one when it is empty. A
+    /// session that is taken up keeps its own.
+    pub name: String,
 }
 
 /// A secret that takes up a session whose connection was lost.
@@ -79,6 +85,8 @@ pub enum ServerMessage<'a> {
         /// From the sending of this message.
         within: Micros,
     },
+    /// About those who take part, and what they say.
+    Social(Social),
 }
 
 /// A server that is overloaded stretches its matches' ticks rather than leave some out: the match
@@ -202,7 +210,13 @@ mod tests {
     #[test]
     fn messages_come_back() {
         for message in [
-            ClientMessage::Hello(Hello { version: 1, schema_hash: Some(7), resume: None }),
+            ClientMessage::Hello(Hello {
+                version: 1,
+                schema_hash: Some(7),
+                resume: None,
+                name: String::from("Ada"),
+            }),
+            ClientMessage::Chat(String::from("hello")),
             ClientMessage::Ping { client_time: Micros(123_456_789) },
             ClientMessage::Resync,
         ] {

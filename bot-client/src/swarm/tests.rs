@@ -201,7 +201,9 @@ impl Connection {
                     let pong = Pong { client_time, server_time: now, tick, tick_time };
                     write_message(&ServerMessage::Pong(pong), &mut answer);
                 }
-                Received::Input { .. } | Received::Ack | Received::Resync => continue,
+                Received::Input { .. } | Received::Ack | Received::Resync | Received::Chat(_) => {
+                    continue;
+                }
             }
             answers.push(answer);
         }

@@ -127,6 +127,7 @@ impl<G: Game> Match<G> {
                 Ok(())
             }
             Received::Hello(hello) => self.handle_hello(key, &hello, context),
+            Received::Chat(_) => Ok(()),
         }
     }
 

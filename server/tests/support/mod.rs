@@ -161,7 +161,7 @@ impl Client {
 
     pub(crate) fn say_hello(&mut self, resume: Option<ResumeToken>) {
         let mut hello = Vec::new();
-        ClientLink::write_hello(resume, &mut hello);
+        ClientLink::write_hello("", resume, &mut hello);
         self.send(&hello);
     }
 
@@ -240,7 +240,8 @@ impl Client {
             | ClientEvent::Pong { .. }
             | ClientEvent::Model
             | ClientEvent::Pace { .. }
-            | ClientEvent::Leaving { .. } => {}
+            | ClientEvent::Leaving { .. }
+            | ClientEvent::Social(_) => {}
         }
     }
 

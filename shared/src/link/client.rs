@@ -15,6 +15,7 @@ use crate::{
     ids::{InputSeq, Tick},
     rows::Rows,
     schema::{Schema, SchemaError},
+    social::Social,
     time::Micros,
     wire::{
         self, ClientMessage, Hello, PROTOCOL_VERSION, Pace, ResumeToken, ServerMessage, Welcome,
@@ -83,6 +84,8 @@ pub enum ClientEvent<'a> {
         /// Time left at most.
         within: Micros,
     },
+    /// About those who take part, and what they say.
+    Social(Social),
 }
 
 /// What a snapshot's digest said.
@@ -114,9 +117,11 @@ pub enum ServerFault {
 }
 
 impl ClientLink {
-    /// Appends the hello, which must be the first frame of every connection.
-    pub fn write_hello(resume: Option<ResumeToken>, out: &mut Vec<u8>) {
-        let hello = Hello { version: PROTOCOL_VERSION, schema_hash: None, resume };
+    /// Appends the hello, which must be the first frame of every connection. An empty `name`
+    /// leaves it to the server to find one.
+    pub fn write_hello(name: &str, resume: Option<ResumeToken>, out: &mut Vec<u8>) {
+        let name = name.to_owned();
+        let hello = Hello { version: PROTOCOL_VERSION, schema_hash: None, resume, name };
         write_message(&ClientMessage::Hello(hello), out);
     }
 
@@ -160,6 +165,7 @@ impl ClientLink {
                 Ok(ClientEvent::Pace { slowdown: pace.slowdown })
             }
             ServerMessage::Leaving { within } => Ok(ClientEvent::Leaving { within }),
+            ServerMessage::Social(social) => Ok(ClientEvent::Social(social)),
         }
     }
 
@@ -232,6 +238,12 @@ impl ClientLink {
     /// Appends a request for a full snapshot.
     pub fn write_resync(&self, out: &mut Vec<u8>) {
         write_message(&ClientMessage::Resync, out);
+    }
+
+    /// Appends something to say to everyone in the match. More than
+    /// [`CHAT_CHARS_MAX`](crate::social::CHAT_CHARS_MAX) characters would be refused.
+    pub fn write_chat(&self, text: &str, out: &mut Vec<u8>) {
+        write_message(&ClientMessage::Chat(text.to_owned()), out);
     }
 
     /// When `tick` was or will be due, on this client's clock, as far as pongs tell.

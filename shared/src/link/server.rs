@@ -71,6 +71,8 @@ pub enum Received {
     },
     /// It has lost track; the next snapshot will be a full one.
     Resync,
+    /// It says something, as it was typed.
+    Chat(String),
 }
 
 /// One snapshot, as far as it is not the same for everybody.
@@ -163,7 +165,9 @@ impl ServerLink {
                 Err(CloseReason::WrongVersion)
             }
             ClientMessage::Hello(hello) => Ok(Received::Hello(hello)),
-            ClientMessage::Ping { .. } | ClientMessage::Resync if !said_hello => {
+            ClientMessage::Ping { .. } | ClientMessage::Resync | ClientMessage::Chat(_)
+                if !said_hello =>
+            {
                 Err(CloseReason::OutOfOrder)
             }
             ClientMessage::Ping { client_time } => Ok(Received::Ping { client_time }),
@@ -171,6 +175,7 @@ impl ServerLink {
                 self.basis = Basis::default();
                 Ok(Received::Resync)
             }
+            ClientMessage::Chat(text) => Ok(Received::Chat(text)),
         }
     }
 
@@ -339,7 +344,7 @@ mod tests {
         let mut link = ServerLink::new(Micros(0));
         let ping = message(&ClientMessage::Ping { client_time: Micros(0) });
         assert_eq!(receive(&mut link, &ping), Err(CloseReason::OutOfOrder));
-        let hello = Hello { version: 9, schema_hash: None, resume: None };
+        let hello = Hello { version: 9, schema_hash: None, resume: None, name: String::new() };
         let wrong = message(&ClientMessage::Hello(hello.clone()));
         assert_eq!(receive(&mut link, &wrong), Err(CloseReason::WrongVersion));
         let mut link = playing();
