@@ -1,6 +1,6 @@
 //! One bot's life in the swarm, from connecting to being gone, and its writing.
 
-use std::{convert::Infallible, io, rc::Rc};
+use std::{convert::Infallible, rc::Rc};
 
 use tickwire_shared::time::Micros;
 use tokio::{net::tcp::OwnedWriteHalf, time::sleep};
@@ -36,8 +36,6 @@ pub(super) enum Trouble {
     Read(#[from] ReadError),
     #[error(transparent)]
     Unplayable(#[from] Unplayable),
-    #[error("the connection broke: {0}")]
-    Write(io::Error),
     #[error("the server does not read what the bot sends")]
     NotRead,
 }
@@ -175,10 +173,9 @@ impl Place {
     fn flush(&mut self) -> Result<(), Trouble> {
         let Self::Here { bot, socket, .. } = self else { return Ok(()) };
         let outgoing = bot.outgoing();
-        match socket.try_write(outgoing.unsent()) {
-            Ok(count) => outgoing.taken(count),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(Trouble::Write(error)),
+        // A connection that is over is for the reader to notice: it also learns why.
+        if let Ok(count) = socket.try_write(outgoing.unsent()) {
+            outgoing.taken(count);
         }
         let is_read = outgoing.unsent().len() <= UNSENT_BYTES_MAX;
         if is_read { Ok(()) } else { Err(Trouble::NotRead) }
