@@ -1,8 +1,10 @@
 //! Who is let in, and to which match: the control plane of all shards.
 
 use std::{
+    collections::BTreeMap,
+    net::IpAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -13,14 +15,20 @@ use tickwire_shared::{
     game::MatchOptions,
     ids::{MatchId, SessionId},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
-    config::Config,
+    bucket::Bucket,
+    clock::Clock,
+    config::{Config, ConfigError},
     directory::{Directory, Entry, JoinRefused, Reservation},
-    matches::{Newcomer, Role},
+    matches::{Claim, Newcomer, Role},
+    places::{ConnectionPlace, FrontDoor, Tally, TurnedAway},
     shard::{Arrival, Command, ShardHandle},
-    telemetry::Stats,
+    socket::Handed,
+    telemetry::{Refusals, Stats},
+    tickets::{Ticket, TicketRole, Tickets, unix_now},
+    tls::Tls,
 };
 
 /// See the module.
@@ -29,7 +37,15 @@ pub struct Admission {
     config: Config,
     directory: Arc<Directory>,
     shards: Vec<ShardHandle>,
-    connections: Arc<Semaphore>,
+    clock: Clock,
+    door: FrontDoor,
+    tls: Option<Tls>,
+    tickets: Option<Tickets>,
+    /// Sessions by ticket subject.
+    subjects: Arc<Tally<Arc<str>>>,
+    /// Paces new matches.
+    openings: Mutex<Bucket>,
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
     next_session: AtomicU32,
     draining: AtomicBool,
 }
@@ -51,15 +67,27 @@ pub(crate) struct Admitted {
 }
 
 impl Admission {
-    pub(crate) fn new(config: Config, directory: Arc<Directory>, shards: Vec<ShardHandle>) -> Self {
-        Self {
-            connections: Arc::new(Semaphore::new(config.connections_max)),
+    /// Reads keys and certificates.
+    pub(crate) fn new(
+        config: Config,
+        clock: Clock,
+        directory: Arc<Directory>,
+        shards: Vec<ShardHandle>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            door: FrontDoor::new(&config.limits),
+            tls: config.tls.as_ref().map(Tls::open).transpose()?,
+            tickets: Tickets::open(&config.tickets)?,
+            subjects: Tally::new(),
+            openings: Mutex::new(Bucket::full(clock.now())),
+            refusals: Mutex::default(),
+            next_session: AtomicU32::new(1),
+            draining: AtomicBool::new(false),
             config,
             directory,
             shards,
-            next_session: AtomicU32::new(1),
-            draining: AtomicBool::new(false),
-        }
+            clock,
+        })
     }
 
     /// The server's settings.
@@ -80,13 +108,47 @@ impl Admission {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// A place among the server's connections, if there is one.
-    pub(crate) fn connection(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.connections).try_acquire_owned().ok()
+    /// Certificates, if TLS is spoken.
+    pub(crate) const fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// What checks tickets, if they are wanted.
+    pub(crate) const fn tickets(&self) -> Option<&Tickets> {
+        self.tickets.as_ref()
+    }
+
+    /// A place for a connection that was just accepted, and one among those that are yet to send
+    /// their first request.
+    pub(crate) fn enter(
+        &self,
+        ip: IpAddr,
+    ) -> Result<(ConnectionPlace, OwnedSemaphorePermit), TurnedAway> {
+        self.door.enter(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
+    }
+
+    /// Counts somebody who was refused after the handshake, before a shard saw them.
+    pub(crate) fn count_refused(&self, reason: CloseReason) {
+        self.count(reason.name());
+    }
+
+    fn count(&self, reason: &'static str) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusals.entry(reason).or_default() += 1;
+    }
+
+    /// Whom the front door has refused, by reason.
+    pub(crate) fn refusals(&self) -> Refusals {
+        Refusals(self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Opens a match.
     pub fn open(&self) -> Result<Arc<Entry>, JoinRefused> {
+        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !openings.take(1, self.config.limits.matches(), self.clock.now()) {
+            return Err(JoinRefused::TooManyMatches);
+        }
+        drop(openings);
         let Config { seats, npcs, tick_rate, .. } = self.config;
         let entry = self.directory.add(seats)?;
         let seed = u64::from(entry.id.0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -110,23 +172,51 @@ impl Admission {
     }
 
     /// Lets somebody in, with a seat held for a player.
-    pub(crate) fn admit(&self, wish: Wish, role: Role) -> Result<Admitted, CloseReason> {
-        let admitted = |entry, reservation| {
-            let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
-            Admitted { entry, newcomer: Newcomer { id, role, reservation } }
-        };
+    pub(crate) fn admit(
+        &self,
+        wish: Wish,
+        role: Role,
+        token: Option<&str>,
+    ) -> Result<Admitted, CloseReason> {
         if self.is_draining() {
             return Err(CloseReason::Drain);
         }
-        match role {
+        let now = unix_now();
+        // Who resumes shows the session's own token in the hello.
+        let ticket = match &self.tickets {
+            Some(tickets) if role != Role::Resumer => {
+                let ticket = tickets.check(token.ok_or(CloseReason::NoTicket)?, now)?;
+                may_use(&ticket, wish, role)?;
+                Some((tickets, ticket))
+            }
+            Some(_) | None => None,
+        };
+        let wish = match ticket.as_ref().and_then(|(_, ticket)| ticket.match_id) {
+            Some(id) => Wish::Match(id),
+            None => wish,
+        };
+        let mut claim = Claim::default();
+        let entry = match role {
             Role::Player => {
                 let reservation = self.reserve(wish).map_err(close_reason)?;
-                Ok(admitted(Arc::clone(reservation.entry()), Some(reservation)))
+                let entry = Arc::clone(reservation.entry());
+                claim.seat = Some(reservation);
+                entry
             }
-            Role::Spectator | Role::Resumer => {
-                Ok(admitted(self.find(wish).map_err(close_reason)?, None))
+            Role::Spectator | Role::Resumer => self.find(wish).map_err(close_reason)?,
+        };
+        if let Some((tickets, ticket)) = ticket {
+            let max = self.config.limits.sessions_per_subject_max;
+            let place = self.subjects.take(&ticket.subject, max);
+            claim.subject = Some(place.ok_or(CloseReason::TooManySessions)?);
+            // Last, so that who finds no seat may try again with the same ticket.
+            if ticket.role != TicketRole::Operator {
+                tickets.redeem(&ticket, now)?;
             }
+            claim.name = ticket.name;
         }
+        let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
+        Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } })
     }
 
     /// The match that is wished for, without taking a seat.
@@ -142,15 +232,9 @@ impl Admission {
 
     /// Hands a connection to the shard that runs its match. When the shard does not keep up, the
     /// connection is dropped.
-    pub(crate) fn hand_over(
-        &self,
-        admitted: Admitted,
-        stream: std::net::TcpStream,
-        leftover: Vec<u8>,
-        permit: OwnedSemaphorePermit,
-    ) {
+    pub(crate) fn hand_over(&self, admitted: Admitted, handed: Handed, leftover: Vec<u8>) {
         let Admitted { entry, newcomer } = admitted;
-        let arrival = Arrival { match_id: entry.id, newcomer, stream, leftover, permit };
+        let arrival = Arrival { match_id: entry.id, newcomer, handed, leftover };
         if self.shards[entry.shard].send(Command::Connect(Box::new(arrival))).is_err() {
             tracing::warn!(shard = entry.shard, "a shard does not keep up; connection dropped");
         }
@@ -180,6 +264,19 @@ impl Admission {
 
 /// How long a shard may take to answer; a tick or two at most, unless it is stuck.
 const SHARD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Whether a ticket is one for this.
+fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
+    let is_for_role = match ticket.role {
+        TicketRole::Player => true,
+        TicketRole::Spectator | TicketRole::Operator => role == Role::Spectator,
+    };
+    let is_for_match = match (ticket.match_id, wish) {
+        (Some(only), Wish::Match(wished)) => only == wished,
+        (Some(_), Wish::Any) | (None, _) => true,
+    };
+    if is_for_role && is_for_match { Ok(()) } else { Err(CloseReason::BadTicket) }
+}
 
 const fn close_reason(refused: JoinRefused) -> CloseReason {
     match refused {

@@ -11,7 +11,13 @@ use clap::Parser;
 use serde::Deserialize;
 use tickwire_shared::time::TickRate;
 
-use crate::directory::SEATS_MAX;
+use crate::{
+    directory::SEATS_MAX,
+    http::Origins,
+    limits::{LimitSettings, Limits},
+    tickets::{TicketConfig, TicketSettings},
+    tls::{TlsConfig, TlsSettings},
+};
 
 /// Most shards that one process runs.
 const SHARDS_MAX: usize = 256;
@@ -31,14 +37,20 @@ pub struct Config {
     pub npcs: u16,
     /// Threads that run matches.
     pub shards: usize,
-    /// Connections at once, those that have not been upgraded included.
-    pub connections_max: usize,
-    /// Matches at once.
-    pub matches_max: usize,
     /// How long the seat of a lost connection is kept.
     pub resume_grace: Duration,
     /// How long a match without anybody goes on.
     pub match_idle: Duration,
+    /// How much of everything one client and all together may have.
+    pub limits: Limits,
+    /// The certificate, if TLS is spoken.
+    pub tls: Option<TlsConfig>,
+    /// Who may join.
+    pub tickets: TicketConfig,
+    /// Whether anybody may join from anywhere, for want of a key that checks tickets.
+    pub open: bool,
+    /// Pages of other origins that browsers let talk to the server.
+    pub origins: Origins,
     /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log: String,
     /// How it is logged.
@@ -60,6 +72,12 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
 
 /// Runs matches at a fixed tick and keeps their clients in step over WebSocket.
 #[derive(Debug, Parser)]
@@ -90,18 +108,28 @@ struct Settings {
     /// Threads that run matches [default: number of cores]
     #[arg(long, value_name = "N", env = "TICKWIRE_SHARDS")]
     shards: Option<usize>,
-    /// Connections at once; more are answered 503 [default: 10000]
-    #[arg(long, value_name = "N", env = "TICKWIRE_CONNECTIONS_MAX")]
-    connections_max: Option<usize>,
-    /// Matches at once; more are refused [default: 1000]
-    #[arg(long, value_name = "N", env = "TICKWIRE_MATCHES_MAX")]
-    matches_max: Option<usize>,
     /// Seconds for which the seat of a lost connection is kept [default: 20]
     #[arg(long, value_name = "S", env = "TICKWIRE_RESUME_GRACE_S")]
     resume_grace_s: Option<u32>,
     /// Seconds for which a match without anybody goes on [default: 30]
     #[arg(long, value_name = "S", env = "TICKWIRE_MATCH_IDLE_S")]
     match_idle_s: Option<u32>,
+    /// Let anybody join from anywhere, without tickets
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
+    open: Option<bool>,
+    /// Another origin whose pages may talk to the server, such as `https://play.example`; may be
+    /// given several times, `*` is any
+    #[arg(long = "origin", value_name = "ORIGIN", env = "TICKWIRE_ORIGINS", value_delimiter = ',')]
+    origins: Option<Vec<String>>,
+    #[command(flatten)]
+    #[serde(default)]
+    limits: LimitSettings,
+    #[command(flatten)]
+    #[serde(default)]
+    tls: TlsSettings,
+    #[command(flatten)]
+    #[serde(default)]
+    tickets: TicketSettings,
     /// What is logged to stderr, such as `info` or `tickwire_server=debug` [default: info]
     #[arg(long, value_name = "FILTER", env = "TICKWIRE_LOG")]
     log: Option<String>,
@@ -119,10 +147,13 @@ impl Default for Config {
             seats: 16,
             npcs: 6,
             shards: cores.min(SHARDS_MAX),
-            connections_max: 10_000,
-            matches_max: 1_000,
             resume_grace: Duration::from_secs(20),
             match_idle: Duration::from_secs(30),
+            limits: Limits::default(),
+            tls: None,
+            tickets: TicketConfig::default(),
+            open: false,
+            origins: Origins::default(),
             log: String::from("info"),
             log_format: LogFormat::Text,
         }
@@ -141,7 +172,20 @@ impl Config {
         };
         check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
-        Self::default().with(file)?.with(flags.settings)
+        Self::default().with(file)?.with(flags.settings)?.unless_open_to_all()
+    }
+
+    /// A server that anybody can reach needs a key, unless it is told that it does not.
+    fn unless_open_to_all(self) -> Result<Self, ConfigError> {
+        let is_public = !self.listen.ip().is_loopback();
+        if !is_public || self.open || self.tickets.has_key() {
+            return Ok(self);
+        }
+        let listen = self.listen;
+        Err(ConfigError(format!(
+            "anybody could join at {listen}: set --ticket-secret-file or --ticket-public-key-file, \
+             or allow it with --open"
+        )))
     }
 
     fn with(mut self, settings: Settings) -> Result<Self, ConfigError> {
@@ -153,10 +197,13 @@ impl Config {
         self.seats = settings.seats.unwrap_or(self.seats);
         self.npcs = settings.npcs.unwrap_or(self.npcs);
         self.shards = settings.shards.unwrap_or(self.shards);
-        self.connections_max = settings.connections_max.unwrap_or(self.connections_max);
-        self.matches_max = settings.matches_max.unwrap_or(self.matches_max);
         self.resume_grace = seconds(settings.resume_grace_s, self.resume_grace);
         self.match_idle = seconds(settings.match_idle_s, self.match_idle);
+        self.limits = self.limits.with(&settings.limits)?;
+        self.tls = settings.tls.over(self.tls)?;
+        self.tickets = self.tickets.with(settings.tickets)?;
+        self.open = settings.open.unwrap_or(self.open);
+        self.origins = settings.origins.map_or(self.origins, Origins);
         self.log = settings.log.unwrap_or(self.log);
         self.log_format = settings.log_format.unwrap_or(self.log_format);
         let within = |name: &str, value: usize, max: usize| match value {
@@ -166,8 +213,6 @@ impl Config {
         };
         within("seats", self.seats.into(), SEATS_MAX.into())?;
         within("shards", self.shards, SHARDS_MAX)?;
-        within("connections_max", self.connections_max, 1_000_000)?;
-        within("matches_max", self.matches_max, 1_000_000)?;
         Ok(self)
     }
 }
@@ -217,10 +262,26 @@ mod tests {
         check("seats = 0", "seats must be at least 1");
         check("shards = 1000", "shards must be at most 256");
         check("tick_rate = 129", "a tick rate is 1 to 128 Hz, not 129");
+        check("[limits]\nmatches_max = 0", "matches_max must be 1 to 1000000, not 0");
+        check("[tls]\ncert = 'a'", "tls_cert and tls_key go together");
         assert!(toml::from_str::<Settings>("seets = 3").is_err());
         let unknown = ["PATH", "TICKWIRE_SEATS", "TICKWIRE_SEETS"].map(String::from);
         let error = check_environment(unknown.into_iter()).unwrap_err();
         assert_eq!(error.to_string(), "TICKWIRE_SEETS is not a setting; see --help");
+    }
+
+    #[test]
+    fn a_server_that_anybody_can_reach_needs_a_key() {
+        let start = |file: &str| {
+            let config = Config::default().with(toml::from_str(file).unwrap()).unwrap();
+            config.unless_open_to_all()
+        };
+        assert!(start("listen = '127.0.0.1:80'").is_ok());
+        assert!(start("listen = '[::1]:80'").is_ok());
+        assert!(start("listen = '0.0.0.0:80'\nopen = true").is_ok());
+        assert!(start("listen = '0.0.0.0:80'\n[tickets]\nsecret_file = 'x'").is_ok());
+        let error = start("listen = '0.0.0.0:80'").unwrap_err();
+        assert!(error.to_string().starts_with("anybody could join at 0.0.0.0:80: set"));
     }
 
     #[track_caller]

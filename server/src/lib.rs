@@ -13,16 +13,21 @@
 //! shard that runs its match; from then on the shard's thread does everything.
 
 pub mod admission;
+mod bucket;
 mod clock;
 pub mod config;
 pub mod directory;
 pub mod http;
+pub mod limits;
 mod lingering;
 pub mod listener;
 mod matches;
+mod places;
 mod shard;
 mod socket;
 pub mod telemetry;
+pub mod tickets;
+pub mod tls;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -84,7 +89,8 @@ fn start<G: Game>() -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::bind::<G>(config).await?;
-        writeln!(io::stdout(), "listening on http://{}", server.addr())?;
+        let scheme = if server.admission.tls().is_some() { "https" } else { "http" };
+        writeln!(io::stdout(), "listening on {scheme}://{}", server.addr())?;
         server.run(shutdown_signal()?).await;
         Ok(())
     })
@@ -108,12 +114,13 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
         let addr = listener.local_addr()?;
+        if !config.tickets.has_key() {
+            let reach = if addr.ip().is_loopback() { "this machine" } else { "anywhere" };
+            tracing::warn!("runs open: anybody may join from {reach}, without a ticket");
+        }
         let clock = Clock::start();
-        let directory = Arc::new(Directory::new(config.shards, config.matches_max));
-        let manners = Manners {
-            resume_grace: config.resume_grace.into(),
-            empty_timeout: config.match_idle.into(),
-        };
+        let directory = Arc::new(Directory::new(config.shards, config.limits.matches_max));
+        let manners = Manners::new(&config);
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
         for index in 0..config.shards {
             let directory = Arc::clone(&directory);
@@ -122,7 +129,7 @@ impl Server {
             shards.push(handle);
             threads.push(thread);
         }
-        let admission = Arc::new(Admission::new(config, directory, shards));
+        let admission = Arc::new(Admission::new(config, clock, directory, shards)?);
         Ok(Self { listener, addr, admission, threads })
     }
 
@@ -134,9 +141,18 @@ impl Server {
 
     /// Serves until `shutdown` is done; then tells all clients to go elsewhere and ends.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let serve = listener::serve(self.listener, Arc::clone(&self.admission));
+        let admission = Arc::clone(&self.admission);
+        let routes = http::routes(Arc::clone(&admission));
+        let serve = listener::serve(self.listener, routes, Arc::clone(&admission));
+        let follow_files = async {
+            match admission.tls() {
+                Some(tls) => tls.follow_files().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = serve => {}
+            () = follow_files => {}
             () = shutdown => {}
         }
         tracing::info!("draining");

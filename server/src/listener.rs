@@ -3,21 +3,27 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
 
-use crate::{admission::Admission, http};
+use crate::{
+    admission::Admission,
+    http::{Door, turn_away},
+    limits::Limits,
+    tls::Tls,
+};
 
-/// How long a client may take to send a request's head, and how long a connection is kept between
-/// requests.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest head of a request, in bytes; hyper's least.
-const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// What the kernel may hold of frames that a client has not acknowledged: it doubles this, and a
 /// small frame occupies about 1 KiB of it. So about a second of snapshots; a client that is further
 /// behind is better skipped.
@@ -26,13 +32,16 @@ const SEND_BUFFER_BYTES: usize = 32 * 1024;
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 /// A peer that acknowledges nothing for this long is gone.
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections that are told at once why they are not served. The rest is only closed.
+const TURNING_AWAY_MAX: usize = 64;
 
 /// Accepts connections for ever.
-pub async fn serve(listener: TcpListener, admission: Arc<Admission>) {
-    let routes = http::routes(Arc::clone(&admission));
+pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
+    let turning_away = Arc::new(Semaphore::new(TURNING_AWAY_MAX));
+    let limits = Arc::new(admission.config().limits.clone());
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of files, most likely. Connections that end make room.
                 tracing::warn!(%error, "can't accept a connection");
@@ -44,23 +53,49 @@ pub async fn serve(listener: TcpListener, admission: Arc<Admission>) {
             tracing::debug!(%error, "a connection was gone before it began");
             continue;
         }
-        let Some(permit) = admission.connection() else {
-            tokio::spawn(http::refuse_at_capacity(stream));
-            continue;
+        let tls = admission.tls().map(Tls::acceptor);
+        let door = match admission.enter(address.ip()) {
+            Ok((place, handshake)) => Door::new(place, handshake),
+            Err(reason) => {
+                // Over TLS it would take a handshake to say no.
+                if tls.is_none()
+                    && let Ok(permit) = Arc::clone(&turning_away).try_acquire_owned()
+                {
+                    tokio::spawn(async move {
+                        turn_away(stream, reason).await;
+                        drop(permit);
+                    });
+                }
+                continue;
+            }
         };
-        let routes = routes.clone().layer(axum::Extension(http::Permit::new(permit)));
+        let routes = routes.clone().layer(Extension(door));
+        let limits = Arc::clone(&limits);
         tokio::spawn(async move {
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
-                .with_upgrades()
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "a connection ended early");
+            let Some(tls) = tls else { return serve_connection(stream, routes, &limits).await };
+            match timeout(limits.head_timeout, tls.accept(stream)).await {
+                Ok(Ok(stream)) => serve_connection(stream, routes, &limits).await,
+                Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         });
+    }
+}
+
+async fn serve_connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    routes: Router,
+    limits: &Limits,
+) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head_bytes_max)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 

@@ -25,14 +25,14 @@ use tickwire_shared::{
     schema::Schema,
     time::{Micros, TickRate},
 };
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     clock::{Clock, Timer},
     directory::Directory,
     lingering::Lingering,
-    matches::{Context, Manners, Match, Newcomer},
-    socket::Socket,
+    matches::{Context, Manners, Match, Newcomer, Until},
+    socket::{Handed, Socket},
     telemetry::Stats,
 };
 
@@ -65,10 +65,9 @@ pub(crate) enum Command {
 pub(crate) struct Arrival {
     pub(crate) match_id: MatchId,
     pub(crate) newcomer: Newcomer,
-    pub(crate) stream: std::net::TcpStream,
+    pub(crate) handed: Handed,
     /// What the client sent right behind its handshake.
     pub(crate) leftover: Vec<u8>,
-    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 /// The front door's end of a shard.
@@ -213,8 +212,8 @@ impl<G: Game> Shard<G> {
     }
 
     fn connect(&mut self, arrival: Arrival, now: Micros) {
-        let Arrival { match_id, newcomer, stream, mut leftover, permit } = arrival;
-        let mut socket = Socket::new(mio::net::TcpStream::from_std(stream), permit);
+        let Arrival { match_id, newcomer, handed, mut leftover } = arrival;
+        let mut socket = Socket::new(handed);
         let slot = self.matches.iter().find_map(|(slot, m)| (m.id() == match_id).then_some(slot));
         let Some(slot) = slot.filter(|_| !self.draining) else {
             let reason = if self.draining { CloseReason::Drain } else { CloseReason::NoMatch };
@@ -236,7 +235,11 @@ impl<G: Game> Shard<G> {
             });
             return;
         }
-        self.guard(slot, now, |found, context, _| found.handle_bytes(key, &mut leftover, context));
+        self.guard(slot, now, |found, context, buffer| {
+            found.handle_bytes(key, &mut leftover, context);
+            // What a TLS session has taken off its socket already is not told by a poll.
+            found.handle_readable(key, Until::Drained, buffer, context);
+        });
     }
 
     fn handle_ready(&mut self, event: &Event, now: Micros) {
@@ -249,8 +252,9 @@ impl<G: Game> Shard<G> {
             self.guard(slot, now, |found, context, _| found.handle_writable(key, context));
         }
         if event.is_readable() || event.is_error() || event.is_read_closed() {
+            let until = if event.is_read_closed() { Until::End } else { Until::Drained };
             self.guard(slot, now, |found, context, buffer| {
-                found.handle_readable(key, buffer, context);
+                found.handle_readable(key, until, buffer, context);
             });
         }
     }

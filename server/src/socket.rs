@@ -1,4 +1,4 @@
-//! One client's socket: bytes in as they come, frames out without waiting.
+//! One client's socket, plain or TLS: bytes in as they come, frames out without waiting.
 //!
 //! What the kernel does not take at once waits in the outbox, which is bounded by
 //! [`OUTBOX_BYTES_MAX`]; a client that lets it overflow is closed. An idle socket holds no buffer.
@@ -10,8 +10,10 @@ use std::{
 
 use fastwebsockets::{Frame, Payload};
 use mio::net::TcpStream;
+use rustls::ServerConnection;
 use tickwire_shared::close::CloseReason;
-use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{places::ConnectionPlace, tls::TlsSession};
 
 /// Bytes that may wait for a slow client: all of a second's events and a full snapshot or two.
 pub(crate) const OUTBOX_BYTES_MAX: usize = 64 * 1024;
@@ -19,10 +21,24 @@ pub(crate) const OUTBOX_BYTES_MAX: usize = 64 * 1024;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: TcpStream,
-    outbox: Outbox,
-    /// The place among the server's connections, given back when the socket is dropped.
-    _permit: OwnedSemaphorePermit,
+    transport: Transport,
+    /// Given back when the socket is dropped.
+    _place: ConnectionPlace,
+}
+
+/// A connection as the front door hands it over.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    pub(crate) stream: std::net::TcpStream,
+    /// The TLS session, unless the connection is a plain one.
+    pub(crate) tls: Option<Box<ServerConnection>>,
+    pub(crate) place: ConnectionPlace,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Plain { stream: TcpStream, outbox: Outbox },
+    Tls(TlsSession),
 }
 
 /// Why nothing more can be sent.
@@ -37,7 +53,8 @@ pub(crate) enum SendError {
 /// What a read brought.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Arrived {
-    /// So many bytes; more may be there when they fill the buffer.
+    /// So many bytes. If they fill the buffer there may be more; if not, there are none for now,
+    /// but the end may have come.
     Bytes(usize),
     /// Nothing for now.
     Nothing,
@@ -46,45 +63,62 @@ pub(crate) enum Arrived {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
-        Self { stream, outbox: Outbox::default(), _permit: permit }
+    pub(crate) fn new(handed: Handed) -> Self {
+        let Handed { stream, tls, place } = handed;
+        let stream = TcpStream::from_std(stream);
+        let transport = match tls {
+            Some(tls) => Transport::Tls(TlsSession::new(stream, tls)),
+            None => Transport::Plain { stream, outbox: Outbox::default() },
+        };
+        Self { transport, _place: place }
     }
 
     /// To register with a poll.
     pub(crate) fn source(&mut self) -> &mut TcpStream {
-        &mut self.stream
+        match &mut self.transport {
+            Transport::Plain { stream, .. } => stream,
+            Transport::Tls(session) => &mut session.stream,
+        }
     }
 
     /// Whether everything sent so far was taken by the kernel.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.outbox.rest().is_empty()
+        match &self.transport {
+            Transport::Plain { outbox, .. } => outbox.rest().is_empty(),
+            Transport::Tls(session) => session.is_flushed(),
+        }
     }
 
     /// Sends whole frames: now, as far as the kernel takes them, the rest when it can.
     pub(crate) fn send(&mut self, frames: &[u8]) -> Result<(), SendError> {
-        let taken = if self.is_flushed() { write(&mut self.stream, frames)? } else { 0 };
-        if taken == frames.len() { Ok(()) } else { self.outbox.push(&frames[taken..]) }
+        match &mut self.transport {
+            Transport::Plain { stream, outbox } => {
+                let is_flushed = outbox.rest().is_empty();
+                let taken = if is_flushed { write(stream, frames)? } else { 0 };
+                if taken == frames.len() { Ok(()) } else { outbox.push(&frames[taken..]) }
+            }
+            Transport::Tls(session) => session.send(frames),
+        }
     }
 
     /// Goes on with what waits, now that the kernel may take more.
     pub(crate) fn flush(&mut self) -> Result<(), SendError> {
-        while !self.is_flushed() {
-            let taken = write(&mut self.stream, self.outbox.rest())?;
-            if taken == 0 {
-                break;
-            }
-            self.outbox.take(taken);
+        match &mut self.transport {
+            Transport::Plain { stream, outbox } => outbox.flush(stream),
+            Transport::Tls(session) => session.flush(),
         }
-        Ok(())
     }
 
     /// Reads what is there.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Arrived {
-        match retry(|| self.stream.read(buffer)) {
-            Ok(0) => Arrived::End,
-            Ok(count) => Arrived::Bytes(count),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::Nothing,
-            Err(_) => Arrived::End,
+        match &mut self.transport {
+            Transport::Plain { stream, .. } => match retry(|| stream.read(buffer)) {
+                Ok(0) => Arrived::End,
+                Ok(count) => Arrived::Bytes(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::Nothing,
+                Err(_) => Arrived::End,
+            },
+            Transport::Tls(session) => session.read(buffer),
         }
     }
 
@@ -92,14 +126,20 @@ impl Socket {
     /// ended too: closing it with bytes unread would take the reason away from the client.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         // A client that is lost or too slow for this has nothing to be told.
-        let _ = self.send(&close_frame(reason)).and_then(|()| self.finish());
+        if self.send(&close_frame(reason)).is_err() {
+            return;
+        }
+        if let Transport::Tls(session) = &mut self.transport {
+            session.say_end();
+        }
+        let _ = self.finish();
     }
 
     /// After [`Socket::close`]: sends what waits and then the end of the stream.
     pub(crate) fn finish(&mut self) -> Result<(), SendError> {
         self.flush()?;
         if self.is_flushed() {
-            self.stream.shutdown(Shutdown::Write).map_err(|_| SendError::Lost)?;
+            self.source().shutdown(Shutdown::Write).map_err(|_| SendError::Lost)?;
         }
         Ok(())
     }
@@ -137,7 +177,7 @@ fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, SendError> {
     }
 }
 
-fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub(crate) fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -159,12 +199,29 @@ impl Outbox {
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        if self.rest().len() + bytes.len() > OUTBOX_BYTES_MAX {
+        let total = self.rest().len() + bytes.len();
+        if total > OUTBOX_BYTES_MAX {
             return Err(SendError::Full);
         }
         self.bytes.drain(..self.taken);
         self.taken = 0;
+        if total > self.bytes.capacity() {
+            // Doubled, as a vector would by itself, but never past the bound.
+            let capacity = (2 * self.bytes.capacity()).clamp(total, OUTBOX_BYTES_MAX);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
         self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self, stream: &mut TcpStream) -> Result<(), SendError> {
+        while !self.rest().is_empty() {
+            let taken = write(stream, self.rest())?;
+            if taken == 0 {
+                break;
+            }
+            self.take(taken);
+        }
         Ok(())
     }
 
@@ -188,6 +245,7 @@ mod tests {
         outbox.take(10);
         outbox.push(&[2; 10]).unwrap();
         assert_eq!(outbox.rest().len(), OUTBOX_BYTES_MAX);
+        assert_eq!(outbox.bytes.capacity(), OUTBOX_BYTES_MAX);
         outbox.take(OUTBOX_BYTES_MAX);
         assert_eq!(outbox.bytes.capacity(), 0);
     }

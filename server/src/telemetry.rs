@@ -96,9 +96,13 @@ impl Stats {
     }
 }
 
-/// All shards' stats in Prometheus' text format.
+/// Whom the front door has refused, by reason.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals(pub BTreeMap<&'static str, u64>);
+
+/// All shards' stats and the front door's in Prometheus' text format.
 #[must_use]
-pub fn prometheus(shards: &[Stats]) -> String {
+pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     let mut page = Page(String::new());
     let sum = |of: fn(&Stats) -> u64| shards.iter().map(of).sum::<u64>() as f64;
     page.spans("tick_lateness", "start of a tick after its deadline", shards, |s| &s.tick_lateness);
@@ -123,6 +127,10 @@ pub fn prometheus(shards: &[Stats]) -> String {
     }
     for (reason, count) in closed {
         page.line(&format!("connections_closed_total{{reason=\"{reason}\"}}"), count as f64);
+    }
+    page.head("connections_refused_total", "counter", "connections the front door refused");
+    for (reason, &count) in &refusals.0 {
+        page.line(&format!("connections_refused_total{{reason=\"{reason}\"}}"), count as f64);
     }
     page.gauge("matches", "matches that run", sum(|s| s.matches));
     page.gauge("connections", "open connections in matches", sum(|s| s.connections));

@@ -7,7 +7,7 @@ mod support;
 use std::{io::Write, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use support::{Client, End, TestServer, frame, request};
+use support::{Client, End, Stream, TestServer, frame, request};
 use tickwire_shared::{
     arena::Arena,
     game::{Game, Input, MatchOptions, Step},
@@ -161,7 +161,7 @@ fn frames_behind_the_handshake_are_not_lost() {
                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                 sec-websocket-protocol: tickwire.v1\r\n\r\n";
     let mut client = Client::open(server.addr, "match=auto", "tickwire.v1");
-    client.stream = std::net::TcpStream::connect(server.addr).unwrap();
+    client.stream = Stream::Plain(std::net::TcpStream::connect(server.addr).unwrap());
     let bytes = [head.as_bytes(), &frame(0x82, &hello)].concat();
     client.stream.write_all(&bytes).unwrap();
     let mut byte = [0];
@@ -283,7 +283,7 @@ fn a_client_that_does_not_read_is_skipped_and_catches_up() {
 
 #[test]
 fn the_api_answers() {
-    let server = TestServer::start::<Tally>(|config| config.matches_max = 2);
+    let server = TestServer::start::<Tally>(|config| config.limits.matches_max = 2);
     assert_eq!(server.post("/v1/matches", "").0, 201);
     assert_eq!(server.get("/v1/matches/1").0, 200);
     let (status, joined) = server.post("/v1/join", r#"{"match":1}"#);
@@ -320,7 +320,7 @@ fn heads_that_are_too_long_or_too_slow_are_refused() {
 
 #[test]
 fn no_more_connections_than_allowed() {
-    let server = TestServer::start::<Tally>(|config| config.connections_max = 2);
+    let server = TestServer::start::<Tally>(|config| config.limits.connections_max = 2);
     let (_a, b) = (server.join(), server.join());
     let third = Client::open(server.addr, "match=auto", "tickwire.v1");
     assert_eq!(third.status, 503);

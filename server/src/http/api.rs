@@ -12,11 +12,12 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tickwire_shared::ids::MatchId;
 
-use super::Problem;
+use super::{Problem, security::Operator};
 use crate::{
     admission::{Admission, Wish},
     directory::{Entry, JoinRefused},
     telemetry,
+    tickets::{Grant, TicketRole, random_id, unix_now},
 };
 
 /// A match, as the API tells it.
@@ -40,6 +41,13 @@ pub(super) struct JoinRequest {
     /// A match id; without it, any match with a free seat, or a new one.
     #[serde(rename = "match")]
     match_id: Option<u32>,
+    /// Who, for the ticket; only an operator may say it.
+    subject: Option<String>,
+    /// As what, for the ticket; only an operator may ask for another role than a player's.
+    role: Option<TicketRole>,
+    /// What others will call the player.
+    #[serde(default)]
+    name: String,
 }
 
 /// Where to connect to.
@@ -48,8 +56,9 @@ pub(super) struct JoinAnswer {
     #[serde(rename = "match")]
     match_id: u32,
     url: String,
-    /// `null` while the server runs open.
+    /// `null` where the server runs open, or can't sign.
     ticket: Option<String>,
+    /// In seconds since 1970.
     expires_at: Option<u64>,
 }
 
@@ -69,6 +78,7 @@ pub(super) async fn show(
 
 pub(super) async fn create(
     State(admission): State<Arc<Admission>>,
+    _: Operator,
 ) -> Result<impl IntoResponse, Problem> {
     refuse_when_draining(&admission)?;
     let entry = admission.open().map_err(problem)?;
@@ -77,24 +87,53 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, headers, Json(info(&entry, &admission))))
 }
 
-/// Picks or makes a match. No seat is held: it is taken by the WebSocket.
+/// Picks or makes a match, and gives a ticket for it. No seat is held: it is taken by the
+/// WebSocket.
 pub(super) async fn join(
     State(admission): State<Arc<Admission>>,
+    operator: Result<Operator, Problem>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<JoinAnswer>, Problem> {
     refuse_when_draining(&admission)?;
+    let is_operator = operator.is_ok();
+    if admission.tickets().is_some() && !admission.config().tickets.guests {
+        operator?;
+    }
     let bad = |message| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
     let request = match &*body {
         [] => JoinRequest::default(),
         body => serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?,
     };
+    if !is_operator && (request.subject.is_some() || request.role.is_some()) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only operators may say who"));
+    }
     let wish = request.match_id.map_or(Wish::Any, |id| Wish::Match(MatchId(id)));
     let match_id = admission.reserve(wish).map_err(problem)?.entry().id.0;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.ok_or_else(|| bad(String::from("the request has no Host")))?;
-    let url = format!("ws://{host}/v1/play?match={match_id}");
-    Ok(Json(JoinAnswer { match_id, url, ticket: None, expires_at: None }))
+    let scheme = if admission.tls().is_some() { "wss" } else { "ws" };
+    let mut url = format!("{scheme}://{host}/v1/play?match={match_id}");
+    let role = request.role.unwrap_or(TicketRole::Player);
+    if role != TicketRole::Player {
+        url.push_str("&role=spectator");
+    }
+    let subject = request.subject.unwrap_or_else(|| format!("guest-{}", random_id()));
+    let grant =
+        Grant { subject: &subject, role, match_id: Some(MatchId(match_id)), name: &request.name };
+    let now = unix_now();
+    let expires_at = now + admission.config().tickets.life.as_secs();
+    let ticket = admission.tickets().and_then(|tickets| {
+        let ticket = tickets.issue(&grant, expires_at)?;
+        Some(tickets.check(&ticket, now).map(|_| ticket))
+    });
+    let ticket = ticket.transpose().map_err(|_| bad("subject or name is too long".into()))?;
+    if let Some(ticket) = &ticket {
+        url.push_str("&ticket=");
+        url.push_str(ticket);
+    }
+    let expires_at = ticket.is_some().then_some(expires_at);
+    Ok(Json(JoinAnswer { match_id, url, ticket, expires_at }))
 }
 
 /// Whether every shard still answers.
@@ -115,7 +154,7 @@ pub(super) async fn readyz(
 pub(super) async fn metrics(
     State(admission): State<Arc<Admission>>,
 ) -> Result<impl IntoResponse, Problem> {
-    let page = telemetry::prometheus(&stats(&admission).await?);
+    let page = telemetry::prometheus(&stats(&admission).await?, &admission.refusals());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }
 

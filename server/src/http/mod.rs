@@ -2,23 +2,38 @@
 
 mod api;
 mod play;
+mod security;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
     http::{StatusCode, header},
+    middleware,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, net::TcpStream, sync::OwnedSemaphorePermit};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+};
 
-use crate::admission::Admission;
+use crate::{
+    admission::Admission,
+    places::{ConnectionPlace, TurnedAway},
+};
+pub use security::Origins;
 
 /// Longest body that a request may have.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+/// How long a client may take to hear that there is no place for it.
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All routes.
 pub(crate) fn routes(admission: Arc<Admission>) -> Router {
@@ -37,6 +52,7 @@ pub(crate) fn routes(admission: Arc<Admission>) -> Router {
             Problem::new(status, "method_not_allowed", "the route has no such method")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&admission), security::guard))
         .with_state(admission)
 }
 
@@ -67,29 +83,63 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A connection's place among all, which goes with its socket when that becomes a WebSocket.
+/// What a connection holds while HTTP is spoken on it.
 #[derive(Clone, Debug)]
-pub(crate) struct Permit(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub(crate) struct Door(Arc<Mutex<Held>>);
 
-impl Permit {
-    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
-        // Shared and locked only because a request's extensions must be: it has one owner.
-        Self(Arc::new(Mutex::new(Some(permit))))
+/// Shared and locked only because a request's extensions must be: it has one owner.
+#[derive(Debug)]
+struct Held {
+    /// Goes with the socket when that becomes a WebSocket.
+    place: Option<ConnectionPlace>,
+    /// Given back with the first request.
+    handshake: Option<OwnedSemaphorePermit>,
+}
+
+impl Door {
+    pub(crate) fn new(place: ConnectionPlace, handshake: OwnedSemaphorePermit) -> Self {
+        let held = Held { place: Some(place), handshake: Some(handshake) };
+        Self(Arc::new(Mutex::new(held)))
     }
 
-    fn take(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// The client has sent a request.
+    fn was_heard(&self) {
+        self.held().handshake = None;
+    }
+
+    fn take_place(&self) -> Option<ConnectionPlace> {
+        self.held().place.take()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Answers a connection for which there is no place.
-pub(crate) async fn refuse_at_capacity(mut stream: TcpStream) {
-    let body = r#"{"error":{"code":"at_capacity","message":"the server has no connection left"}}"#;
+pub(crate) async fn turn_away(mut stream: TcpStream, reason: TurnedAway) {
+    let (status, message) = match reason {
+        TurnedAway::AtCapacity => ("503 Service Unavailable", "the server has no connection left"),
+        TurnedAway::Crowd => ("503 Service Unavailable", "too many connect at once"),
+        TurnedAway::AddressFull => {
+            ("429 Too Many Requests", "the address has as many connections as it may")
+        }
+        TurnedAway::AddressTooFast => ("429 Too Many Requests", "the address connects too often"),
+    };
+    let body = json!({ "error": { "code": reason.name(), "message": message } }).to_string();
     let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\n\
+        "HTTP/1.1 {status}\r\nretry-after: 1\r\ncontent-type: application/json\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
+    let said = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // Closing with the request unread would reset the connection and lose the answer.
+        let mut ignored = [0; 1024];
+        while stream.read(&mut ignored).await? > 0 {}
+        Ok::<_, std::io::Error>(())
+    };
     // Who is gone need not be told.
-    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, said).await;
 }

@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::Body,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
@@ -15,16 +16,17 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tickwire_shared::{close::CloseReason, ids::MatchId, wire::SUBPROTOCOL};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
 };
+use tokio_rustls::server::TlsStream;
 
-use super::{Permit, Problem};
+use super::{Door, Problem};
 use crate::{
     admission::{Admission, Admitted, Wish},
     matches::Role,
-    socket::close_frame,
+    places::ConnectionPlace,
+    socket::{Handed, close_frame},
 };
 
 /// How long a client that was refused may take to answer the close.
@@ -37,8 +39,11 @@ pub(super) struct Params {
     match_id: Option<String>,
     #[serde(default)]
     role: PlayRole,
-    /// Set (to anything) by a client whose hello will carry a resume token.
+    /// Set (to anything) by a client whose hello will carry a resume token, which says more than
+    /// a ticket.
     resume: Option<String>,
+    /// What lets its bearer in, where the server wants one.
+    ticket: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -51,6 +56,7 @@ enum PlayRole {
 
 pub(super) async fn play(
     State(admission): State<Arc<Admission>>,
+    Extension(door): Extension<Door>,
     params: Result<Query<Params>, QueryRejection>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
@@ -61,19 +67,19 @@ pub(super) async fn play(
         let status = StatusCode::UPGRADE_REQUIRED;
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
     }
-    let permit = request.extensions().get().and_then(Permit::take);
-    let permit = permit.ok_or_else(|| bad("the connection was upgraded before".into()))?;
+    let place = door.take_place();
+    let place = place.ok_or_else(|| bad("the connection was upgraded before".into()))?;
     let offers_subprotocol = offers_subprotocol(request.headers());
     let (response, upgraded) = upgrade(&mut request).map_err(|error| bad(error.to_string()))?;
     let mut response = response.map(Body::new);
     let admitted = if offers_subprotocol {
         let chosen = HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
-        admission.admit(wish, params.role())
+        admission.admit(wish, params.role(), params.ticket.as_deref())
     } else {
         Err(CloseReason::WrongSubprotocol)
     };
-    tokio::spawn(hand_over(admission, admitted, upgraded, permit));
+    tokio::spawn(hand_over(admission, admitted, upgraded, place));
     Ok(response)
 }
 
@@ -105,24 +111,53 @@ async fn hand_over(
     admission: Arc<Admission>,
     admitted: Result<Admitted, CloseReason>,
     upgraded: UpgradeFut,
-    permit: OwnedSemaphorePermit,
+    place: ConnectionPlace,
 ) {
     let Ok(websocket) = upgraded.await else { return };
     let upgraded = websocket.into_inner().into_inner();
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>();
-    let parts = parts.expect("the listener serves plain TCP streams");
-    let stream = parts.io.into_inner();
+    let (stream, leftover) = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => (Stream::Plain(parts.io.into_inner()), parts.read_buf),
+        Err(upgraded) => {
+            let parts = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>();
+            let parts = parts.expect("the listener serves plain TCP and TLS streams");
+            (Stream::Tls(Box::new(parts.io.into_inner())), parts.read_buf)
+        }
+    };
     match admitted {
-        Ok(admitted) => match stream.into_std() {
-            Ok(stream) => admission.hand_over(admitted, stream, parts.read_buf.to_vec(), permit),
+        Ok(admitted) => match stream.into_handed(place) {
+            Ok(handed) => admission.hand_over(admitted, handed, leftover.to_vec()),
             Err(error) => tracing::warn!(%error, "a socket can't be handed over"),
         },
-        Err(reason) => refuse(stream, reason).await,
+        Err(reason) => {
+            admission.count_refused(reason);
+            match stream {
+                Stream::Plain(stream) => refuse(stream, reason).await,
+                Stream::Tls(stream) => refuse(*stream, reason).await,
+            }
+        }
+    }
+}
+
+/// What a WebSocket runs on.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    fn into_handed(self, place: ConnectionPlace) -> std::io::Result<Handed> {
+        match self {
+            Self::Plain(stream) => Ok(Handed { stream: stream.into_std()?, tls: None, place }),
+            Self::Tls(stream) => {
+                let (stream, tls) = stream.into_inner();
+                Ok(Handed { stream: stream.into_std()?, tls: Some(Box::new(tls)), place })
+            }
+        }
     }
 }
 
 /// Says why, and waits for the client to end, as the shards do with those whom they close.
-async fn refuse(mut stream: TcpStream, reason: CloseReason) {
+async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin, reason: CloseReason) {
     tracing::debug!(%reason, "refused");
     let said = async {
         stream.write_all(&close_frame(reason)).await?;

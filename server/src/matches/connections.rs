@@ -6,32 +6,51 @@ use tickwire_shared::{
     ids::{InputSeq, Seat, SessionId},
     link::{Received, ServerLink},
     time::Micros,
-    wire::{CLIENT_FRAME_BYTES_MAX, Hello, ResumeToken, ServerMessage, Welcome},
+    wire::{Hello, ResumeToken, ServerMessage, Welcome},
     ws::{Decoder, Message},
 };
 
-use super::{Connection, Context, Match, Role, Session};
+use super::{Claim, Connection, Context, Match, Role, Session};
 use crate::{
-    directory::Reservation,
+    bucket::Bucket,
     socket::{Arrived, SendError, Socket, push_pong},
 };
+
+/// Bytes that count as one message more: nobody gets around the limit by empty fragments.
+const BYTES_PER_MESSAGE: u32 = 64;
 
 /// A connection that the front door has let in.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
     pub(crate) id: SessionId,
     pub(crate) role: Role,
-    pub(crate) reservation: Option<Reservation>,
+    pub(crate) claim: Claim,
+}
+
+/// How far a socket is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Until {
+    /// Until nothing more is there.
+    Drained,
+    /// The client has ended its side: until that end, or nobody would tell of it again.
+    End,
 }
 
 impl<G: Game> Match<G> {
     /// Takes in a connection, which has yet to say hello, and gives its key.
     pub(crate) fn accept(&mut self, socket: Socket, newcomer: Newcomer, now: Micros) -> usize {
-        let Newcomer { id, role, reservation } = newcomer;
-        let decoder = Decoder::new(CLIENT_FRAME_BYTES_MAX);
-        let link = ServerLink::new(now);
-        let connection = Connection { id, socket, decoder, link, session: None, reservation, role };
-        self.connections.insert(connection)
+        let Newcomer { id, role, claim } = newcomer;
+        self.connections.insert(Connection {
+            id,
+            socket,
+            decoder: Decoder::new(self.manners.frame_bytes_max),
+            link: ServerLink::new(now),
+            session: None,
+            claim,
+            role,
+            allowance: Bucket::full(now),
+            took_at: now,
+        })
     }
 
     /// The socket of a connection, to be registered with a poll.
@@ -43,6 +62,7 @@ impl<G: Game> Match<G> {
     pub(crate) fn handle_readable(
         &mut self,
         key: usize,
+        until: Until,
         buffer: &mut [u8],
         context: &mut Context<'_>,
     ) {
@@ -52,7 +72,7 @@ impl<G: Game> Match<G> {
                 Arrived::Bytes(count) => {
                     self.handle_bytes(key, &mut buffer[..count], context);
                     // A short read has drained the socket; the next bytes wake us again.
-                    if count < buffer.len() {
+                    if count < buffer.len() && until == Until::Drained {
                         return;
                     }
                 }
@@ -73,6 +93,10 @@ impl<G: Game> Match<G> {
     /// Takes in bytes that came off a connection.
     pub(crate) fn handle_bytes(&mut self, key: usize, bytes: &mut [u8], context: &mut Context<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        let (rate, cost) = (self.manners.messages, bytes.len() as u32 / BYTES_PER_MESSAGE);
+        if !connection.allowance.take(cost, rate, context.now) {
+            return self.close(key, CloseReason::TooFast, context);
+        }
         // The decoder is lent to the loop, since a message is handled with the whole match.
         let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(0));
         let mut feed = decoder.feed(bytes);
@@ -101,6 +125,9 @@ impl<G: Game> Match<G> {
         context: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
         let connection = &mut self.connections[key];
+        if !connection.allowance.take(1, self.manners.messages, context.now) {
+            return Err(CloseReason::TooFast);
+        }
         let frame = match *message {
             Message::Binary(frame) => frame,
             Message::Text(_) => return Err(CloseReason::Text),
@@ -160,7 +187,8 @@ impl<G: Game> Match<G> {
             model: self.encoder.model().to_vec(),
         };
         self.connections[key].link.welcome(&welcome);
-        tracing::debug!(match_id = self.id.0, session = id.0, ?seat, "welcome");
+        let name = &self.sessions[session].claim.name;
+        tracing::debug!(match_id = self.id.0, session = id.0, ?seat, name, "welcome");
         self.say(key, &ServerMessage::Welcome(Box::new(welcome)))
     }
 
@@ -181,7 +209,7 @@ impl<G: Game> Match<G> {
             id: connection.id,
             resume: new_token(),
             seat,
-            _reservation: connection.reservation.take(),
+            claim: std::mem::take(&mut connection.claim),
             connection: None,
             seq: InputSeq(0),
             lost_at: Micros(0),

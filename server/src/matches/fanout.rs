@@ -69,7 +69,7 @@ impl<G: Game> Match<G> {
     /// Sends this tick to everyone.
     pub(super) fn fan_out(&mut self, context: &mut Context<'_>) {
         let Self { fanout, events, encoder, history, connections, sessions, queues, .. } = self;
-        let (tick, stats) = (self.tick, &mut *context.stats);
+        let (tick, now, stats) = (self.tick, context.now, &mut *context.stats);
         fanout.bodies.begin();
         fanout.reliable.clear();
         fanout.reliable_to.clear();
@@ -91,6 +91,7 @@ impl<G: Game> Match<G> {
                 }
             }
             if may_send(connection, tick, stats) {
+                connection.took_at = now;
                 let basis = connection.link.basis(tick);
                 let processed =
                     seat.map_or_else(InputSeq::default, |seat| queues[seat.index()].processed());

@@ -8,7 +8,7 @@ mod connections;
 mod fanout;
 mod schedule;
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use slab::Slab;
 use tickwire_shared::{
@@ -25,12 +25,16 @@ use tickwire_shared::{
 };
 
 use crate::{
+    bucket::{Bucket, Rate},
     clock::Clock,
+    config::Config,
     directory::Reservation,
+    limits::Limits,
+    places::Place,
     socket::{Socket, push_frame},
     telemetry::Stats,
 };
-pub(crate) use connections::Newcomer;
+pub(crate) use connections::{Newcomer, Until};
 use fanout::Fanout;
 use schedule::Schedule;
 
@@ -44,13 +48,33 @@ pub(crate) struct Context<'a> {
     pub(crate) closed: &'a mut Vec<Socket>,
 }
 
-/// What a match is told of its players' comings and goings.
+/// What a match is told of its players' comings and goings, and of what they may do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manners {
     /// How long the seat of a lost connection is kept.
     pub(crate) resume_grace: Micros,
     /// How long a match without anybody goes on.
     pub(crate) empty_timeout: Micros,
+    hello_timeout: Micros,
+    idle_timeout: Micros,
+    stall_timeout: Micros,
+    messages: Rate,
+    frame_bytes_max: usize,
+}
+
+impl Manners {
+    pub(crate) fn new(config: &Config) -> Self {
+        let limits: &Limits = &config.limits;
+        Self {
+            resume_grace: config.resume_grace.into(),
+            empty_timeout: config.match_idle.into(),
+            hello_timeout: limits.hello_timeout.into(),
+            idle_timeout: limits.idle_timeout.into(),
+            stall_timeout: limits.stall_timeout.into(),
+            messages: limits.messages(),
+            frame_bytes_max: limits.frame_bytes_max,
+        }
+    }
 }
 
 /// See the module.
@@ -85,9 +109,24 @@ struct Connection {
     link: ServerLink,
     /// Set by the hello.
     session: Option<usize>,
-    /// A seat that is held for the hello; none for spectators and for those who resume.
-    reservation: Option<Reservation>,
+    /// What is held for the hello.
+    claim: Claim,
     role: Role,
+    /// What the client may still send.
+    allowance: Bucket,
+    /// When the client could last be sent a snapshot.
+    took_at: Micros,
+}
+
+/// What a participant holds of the server. Dropping it gives it back.
+#[derive(Debug, Default)]
+pub(crate) struct Claim {
+    /// Keeps a seat taken in the directory; none for spectators and for those who resume.
+    pub(crate) seat: Option<Reservation>,
+    /// One of the sessions of a ticket's subject.
+    pub(crate) subject: Option<Place<Arc<str>>>,
+    /// What others call the participant; empty without a ticket.
+    pub(crate) name: Box<str>,
 }
 
 /// A participant, connected or within the grace period.
@@ -95,8 +134,7 @@ struct Session {
     id: SessionId,
     resume: ResumeToken,
     seat: Option<Seat>,
-    /// Keeps the seat taken in the directory.
-    _reservation: Option<Reservation>,
+    claim: Claim,
     connection: Option<usize>,
     seq: InputSeq,
     lost_at: Micros,
@@ -111,6 +149,19 @@ pub(crate) enum Role {
     Spectator,
     /// Takes up a session whose connection was lost.
     Resumer,
+}
+
+impl Connection {
+    /// Why the connection is as good as dead, if it is.
+    fn fault(&self, manners: &Manners, now: Micros) -> Option<CloseReason> {
+        let is_welcomed = self.link.is_welcomed();
+        let silence_max = if is_welcomed { manners.idle_timeout } else { manners.hello_timeout };
+        if now.since(self.link.heard_at()) > silence_max {
+            return Some(CloseReason::Idle);
+        }
+        let is_stalled = is_welcomed && now.since(self.took_at) > manners.stall_timeout;
+        is_stalled.then_some(CloseReason::TooSlow)
+    }
 }
 
 impl<G: Game> Match<G> {
@@ -195,14 +246,15 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Once a second: closes who is silent, frees seats whose grace is over.
+    /// Once a second: closes who is silent or takes nothing, frees seats whose grace is over.
     fn sweep(&mut self, context: &mut Context<'_>) {
         let now = context.now;
-        let idle =
-            |(key, connection): (usize, &Connection)| connection.link.is_idle(now).then_some(key);
-        let idle: Vec<_> = self.connections.iter().filter_map(idle).collect();
-        for key in idle {
-            self.close(key, CloseReason::Idle, context);
+        let manners = &self.manners;
+        let dead =
+            |(key, connection): (usize, &Connection)| Some((key, connection.fault(manners, now)?));
+        let dead: Vec<_> = self.connections.iter().filter_map(dead).collect();
+        for (key, reason) in dead {
+            self.close(key, reason, context);
         }
         let grace = self.manners.resume_grace;
         let is_over =

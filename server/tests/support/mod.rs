@@ -2,11 +2,13 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its part")]
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
+
+use rustls::{ClientConnection, StreamOwned};
 
 use tickwire_server::{Server, config::Config};
 use tickwire_shared::{
@@ -64,8 +66,13 @@ impl TestServer {
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
+        self.post_with(path, "", body)
+    }
+
+    /// With more header lines.
+    pub(crate) fn post_with(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\
+            "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
@@ -106,8 +113,48 @@ pub(crate) enum End {
     Lost,
 }
 
+/// What a client runs on.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(session) => &session.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(session) => session.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(session) => session.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(session) => session.flush(),
+        }
+    }
+}
+
 pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) link: ClientLink,
     pub(crate) status: u16,
     pub(crate) snapshots: u32,
@@ -121,12 +168,16 @@ pub(crate) struct Client {
 impl Client {
     /// A WebSocket, or a refusal whose status is kept.
     pub(crate) fn open(addr: SocketAddr, query: &str, subprotocol: &str) -> Self {
-        let mut stream = TcpStream::connect(addr).unwrap();
-        stream.set_nodelay(true).unwrap();
         let offer = match subprotocol {
             "" => String::new(),
             offer => format!("sec-websocket-protocol: {offer}\r\n"),
         };
+        Self::open_on(Stream::Plain(TcpStream::connect(addr).unwrap()), query, &offer)
+    }
+
+    /// The same on any stream, with whole header lines.
+    pub(crate) fn open_on(mut stream: Stream, query: &str, offer: &str) -> Self {
+        stream.tcp().set_nodelay(true).unwrap();
         let head = format!(
             "GET /v1/play?{query} HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offer}\r\n"
@@ -207,7 +258,7 @@ impl Client {
 
     /// Takes in what has come, waiting up to 50 ms for the first byte.
     pub(crate) fn pump(&mut self) {
-        self.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        self.stream.tcp().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {
             Ok(0) => self.end = self.end.take().or(Some(End::Lost)),

@@ -22,10 +22,6 @@ use crate::{
     wire::{self, ClientMessage, Hello, PROTOCOL_VERSION, ServerMessage, Welcome},
 };
 
-/// How long a new connection may take to say hello.
-pub const HELLO_TIMEOUT: Micros = Micros::from_secs(5);
-/// How long a client may be silent; one that plays sends an input every tick.
-pub const IDLE_TIMEOUT: Micros = Micros::from_secs(10);
 /// Ticks that may be on their way to a client. More means that a buffer between here and there is
 /// filling up, and whatever is sent now would arrive late.
 pub const CREDIT_TICKS: i32 = 48;
@@ -203,11 +199,10 @@ impl ServerLink {
         self.seq
     }
 
-    /// Whether the client has kept quiet for longer than it may.
+    /// When the client last said something, or connected.
     #[must_use]
-    pub fn is_idle(&self, now: Micros) -> bool {
-        let limit = if self.is_welcomed() { IDLE_TIMEOUT } else { HELLO_TIMEOUT };
-        now.since(self.heard_at) > limit
+    pub const fn heard_at(&self) -> Micros {
+        self.heard_at
     }
 
     /// Whether a snapshot of `tick` may be sent now: the client is welcomed, and not too many
@@ -371,15 +366,6 @@ mod tests {
         assert_eq!(receive(&mut link, &[INPUT, 0]), Err(CloseReason::Malformed));
         assert_eq!(receive(&mut link, &[9]), Err(CloseReason::UnknownFrame));
         assert_eq!(receive(&mut link, &[]), Err(CloseReason::Malformed));
-    }
-
-    #[test]
-    fn silence_is_noticed() {
-        let mut link = ServerLink::new(Micros(0));
-        assert!(!link.is_idle(HELLO_TIMEOUT));
-        assert!(link.is_idle(HELLO_TIMEOUT.plus(Micros(1))));
-        let _ = link.handle_frame(&[], &[], &mut [], Micros::from_secs(100));
-        assert!(!link.is_idle(Micros::from_secs(101)));
     }
 
     fn playing() -> ServerLink {

@@ -1,0 +1,84 @@
+//! Token buckets: how much of something may happen in a time.
+//!
+//! A bucket is one point in time, the one at which it will be full again, so a million of them
+//! are eight megabytes. Time is an argument.
+
+use tickwire_shared::time::Micros;
+
+/// What a bucket allows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Rate {
+    /// Time in which one token comes back.
+    token: Micros,
+    /// Time in which an empty bucket becomes full.
+    fill: Micros,
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    full_at: Micros,
+}
+
+impl Rate {
+    /// So many tokens a second, at least one, and as many at once as come back in `burst_s`
+    /// seconds.
+    pub(crate) fn per_second(tokens: u32, burst_s: u32) -> Self {
+        Self {
+            token: Micros(1_000_000 / u64::from(tokens.clamp(1, 1_000_000))),
+            fill: Micros::from_secs(burst_s.into()),
+        }
+    }
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(crate) const fn full(now: Micros) -> Self {
+        Self { full_at: now }
+    }
+
+    /// Takes tokens out, or none and says no when there are not enough.
+    #[must_use]
+    pub(crate) fn take(&mut self, tokens: u32, rate: Rate, now: Micros) -> bool {
+        let begin = if self.full_at.0 < now.0 { now } else { self.full_at };
+        let full_at = begin.plus(Micros(rate.token.0 * u64::from(tokens)));
+        let is_enough = full_at.since(now) <= rate.fill;
+        if is_enough {
+            self.full_at = full_at;
+        }
+        is_enough
+    }
+
+    /// Whether it is as good as new.
+    pub(crate) const fn is_full(self, now: Micros) -> bool {
+        self.full_at.0 <= now.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_then_the_rate() {
+        let rate = Rate::per_second(10, 2);
+        let mut bucket = Bucket::full(Micros(0));
+        let passed = |bucket: &mut Bucket, now| {
+            std::iter::repeat_with(|| bucket.take(1, rate, now)).take_while(|&ok| ok).count()
+        };
+        assert_eq!(passed(&mut bucket, Micros(0)), 20);
+        assert_eq!(passed(&mut bucket, Micros(50_000)), 0);
+        assert_eq!(passed(&mut bucket, Micros(100_000)), 1);
+        assert_eq!(passed(&mut bucket, Micros::from_secs(100)), 20);
+        assert!(!bucket.is_full(Micros::from_secs(101)));
+        assert!(bucket.is_full(Micros::from_secs(102)));
+    }
+
+    #[test]
+    fn what_is_refused_costs_nothing() {
+        let rate = Rate::per_second(10, 1);
+        let mut bucket = Bucket::full(Micros(0));
+        assert!(!bucket.take(11, rate, Micros(0)));
+        assert!(bucket.take(10, rate, Micros(0)));
+    }
+}

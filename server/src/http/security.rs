@@ -1,0 +1,165 @@
+//! What every request passes: the origin that a browser sends it from, a deadline, and the headers
+//! that keep a page from being turned against its user.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Extension, RequestPartsExt,
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{Door, Problem};
+use crate::{
+    admission::Admission,
+    tickets::{Ticket, TicketRole, unix_now},
+};
+
+/// How long a request may take until its answer begins; a body that trickles in is cut off.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A page may load from and talk to this server alone, and be in nobody's frame.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+/// Told over TLS: a browser that was here does not come back in the clear.
+const STRICT_TRANSPORT: &str = "max-age=31536000";
+
+/// Pages of which origins a browser may let talk to the server. Its own page always may.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Origins(pub Vec<String>);
+
+impl Origins {
+    /// Whether a request with these headers comes from a page that may send it. What does not
+    /// come from a page has no origin.
+    fn allow(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let Ok(origin) = origin.to_str() else { return false };
+        self.names(origin) || is_own(origin, headers)
+    }
+
+    fn names(&self, origin: &str) -> bool {
+        self.0.iter().any(|allowed| allowed == "*" || allowed == origin)
+    }
+}
+
+/// Whether a page of this origin was served by the host that the request is for.
+fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    authority.is_some() && authority == host
+}
+
+/// See the module.
+pub(super) async fn guard(
+    State(admission): State<Arc<Admission>>,
+    Extension(door): Extension<Door>,
+    request: Request,
+    next: Next,
+) -> Response {
+    door.was_heard();
+    let origins = &admission.config().origins;
+    if !origins.allow(request.headers()) {
+        let message = "pages of this origin may not talk to the server";
+        return Problem::new(StatusCode::FORBIDDEN, "origin", message).into_response();
+    }
+    // Only origins that are named need to be told; a page's own origin is not asked about.
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let origin = origin.filter(|o| o.to_str().is_ok_and(|origin| origins.names(origin)));
+    let mut response = if origin.is_some() && request.method() == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                let message = "the request took too long";
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", message).into_response()
+            }
+        }
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if admission.tls().is_some() {
+        let value = HeaderValue::from_static(STRICT_TRANSPORT);
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        let allowed = HeaderValue::from_static("authorization, content-type");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    }
+    response
+}
+
+/// Somebody who may run the server: the bearer of an operator's token, or anybody on this machine
+/// while the server runs open for it alone. To be an argument of operators' routes.
+#[derive(Debug)]
+pub(super) struct Operator;
+
+impl FromRequestParts<Arc<Admission>> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        admission: &Arc<Admission>,
+    ) -> Result<Self, Problem> {
+        let Some(tickets) = admission.tickets() else {
+            if admission.config().listen.ip().is_loopback() {
+                return Ok(Self);
+            }
+            let message = "operators need a token, and the server runs without a key";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
+        };
+        let headers = parts.extract::<HeaderMap>().await.unwrap_or_default();
+        let check = |token| tickets.check(token, unix_now()).ok();
+        let is_operator = |ticket: &Ticket| ticket.role == TicketRole::Operator;
+        if bearer(&headers).and_then(check).as_ref().is_some_and(is_operator) {
+            return Ok(Self);
+        }
+        let message = "an operator's token is needed";
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_pages_and_named_origins_may_talk() {
+        let origins = Origins(vec!["https://play.example".into()]);
+        check(&origins, None, true);
+        check(&origins, Some("https://game.example:8443"), true);
+        check(&origins, Some("http://game.example:8443"), true);
+        check(&origins, Some("https://play.example"), true);
+        check(&origins, Some("https://evil.example"), false);
+        check(&origins, Some("https://play.example.evil.example"), false);
+        check(&origins, Some("null"), false);
+        check(&Origins(vec!["*".into()]), Some("https://evil.example"), true);
+    }
+
+    #[track_caller]
+    fn check(origins: &Origins, origin: Option<&str>, expected: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("game.example:8443"));
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+        }
+        assert_eq!(origins.allow(&headers), expected, "{origin:?}");
+    }
+}

@@ -1,0 +1,284 @@
+//! Places: what somebody holds while being here, counted, and given back when dropped.
+//!
+//! A [`Tally`] counts how many places each key holds and refuses past a limit; it remembers only
+//! keys that hold one. [`FrontDoor`] is what a connection must pass: a place among all, a place
+//! among those of its address, and its address' token bucket. Its memory is bounded by the number
+//! of connections and by [`BUCKETS_MAX`].
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tickwire_shared::time::Micros;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    bucket::{Bucket, Rate},
+    limits::Limits,
+};
+
+/// Addresses whose buckets are remembered. When there are more (which takes as many connects in
+/// four seconds), those beyond share one bucket.
+const BUCKETS_MAX: usize = 65_536;
+
+/// Counts places by key.
+#[derive(Debug)]
+pub(crate) struct Tally<K> {
+    held: Mutex<HashMap<K, u32>>,
+}
+
+/// One place of a [`Tally`].
+pub(crate) struct Place<K: Eq + Hash> {
+    tally: Arc<Tally<K>>,
+    key: K,
+}
+
+impl<K: Eq + Hash + Clone> Tally<K> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { held: Mutex::default() })
+    }
+
+    /// A place for this key, unless it holds `max` already.
+    pub(crate) fn take(self: &Arc<Self>, key: &K, max: u32) -> Option<Place<K>> {
+        let mut held = lock(&self.held);
+        let count = held.get(key).copied().unwrap_or(0);
+        if count >= max {
+            return None;
+        }
+        held.insert(key.clone(), count + 1);
+        Some(Place { tally: Arc::clone(self), key: key.clone() })
+    }
+}
+
+impl<K: Eq + Hash> Drop for Place<K> {
+    fn drop(&mut self) {
+        let mut held = lock(&self.tally.held);
+        match held.get_mut(&self.key) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => {
+                held.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl<K: Eq + Hash> fmt::Debug for Place<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct FrontDoor {
+    all: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+    addresses: Arc<Tally<Address>>,
+    per_address_max: u32,
+    buckets: Mutex<Buckets>,
+}
+
+/// What a connection holds from its accept to its end.
+#[derive(Debug)]
+pub(crate) struct ConnectionPlace {
+    _all: OwnedSemaphorePermit,
+    _address: Option<Place<Address>>,
+}
+
+/// Why a connection is not served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TurnedAway {
+    /// The server has as many connections as it may.
+    AtCapacity,
+    /// As many as may be wait to be heard already.
+    Crowd,
+    /// Its address has as many connections as it may.
+    AddressFull,
+    /// Its address connects too often.
+    AddressTooFast,
+}
+
+impl TurnedAway {
+    /// A short name for counters and answers.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::AtCapacity => "at_capacity",
+            Self::Crowd => "crowd",
+            Self::AddressFull => "address_full",
+            Self::AddressTooFast => "address_too_fast",
+        }
+    }
+}
+
+/// Whom connections are counted for: an IPv4 address or a /64, which is what one household has.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Address {
+    V4(Ipv4Addr),
+    V6([u16; 4]),
+}
+
+impl Address {
+    /// `None` is this machine itself (a proxy, a load test), which need not be kept from itself.
+    /// Other loopback addresses are strangers, so that this can be tested.
+    fn of(ip: IpAddr) -> Option<Self> {
+        match ip.to_canonical() {
+            IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(Ipv6Addr::LOCALHOST) => None,
+            IpAddr::V4(ip) => Some(Self::V4(ip)),
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, ..] = ip.segments();
+                Some(Self::V6([a, b, c, d]))
+            }
+        }
+    }
+}
+
+impl FrontDoor {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits.connections_max)),
+            handshakes: Arc::new(Semaphore::new(limits.handshakes_max)),
+            addresses: Tally::new(),
+            per_address_max: limits.connections_per_address_max,
+            buckets: Mutex::new(Buckets {
+                rate: limits.connects(),
+                each: HashMap::new(),
+                others: Bucket::full(Micros(0)),
+            }),
+        }
+    }
+
+    /// A place for a connection that was just accepted, and one among those that are yet to send
+    /// their first request.
+    pub(crate) fn enter(
+        &self,
+        ip: IpAddr,
+        now: Micros,
+    ) -> Result<(ConnectionPlace, OwnedSemaphorePermit), TurnedAway> {
+        let place = match Address::of(ip) {
+            None => None,
+            Some(address) => {
+                if !lock(&self.buckets).take(address, now) {
+                    return Err(TurnedAway::AddressTooFast);
+                }
+                let place = self.addresses.take(&address, self.per_address_max);
+                Some(place.ok_or(TurnedAway::AddressFull)?)
+            }
+        };
+        let all = Arc::clone(&self.all).try_acquire_owned().ok().ok_or(TurnedAway::AtCapacity)?;
+        let handshakes = Arc::clone(&self.handshakes).try_acquire_owned();
+        let handshake = handshakes.ok().ok_or(TurnedAway::Crowd)?;
+        Ok((ConnectionPlace { _all: all, _address: place }, handshake))
+    }
+}
+
+#[derive(Debug)]
+struct Buckets {
+    rate: Rate,
+    each: HashMap<Address, Bucket>,
+    /// For addresses that found no place in the map.
+    others: Bucket,
+}
+
+impl Buckets {
+    fn take(&mut self, address: Address, now: Micros) -> bool {
+        if self.each.len() >= BUCKETS_MAX {
+            self.each.retain(|_, bucket| !bucket.is_full(now));
+        }
+        let has_place = self.each.len() < BUCKETS_MAX || self.each.contains_key(&address);
+        let bucket = if has_place {
+            self.each.entry(address).or_insert_with(|| Bucket::full(now))
+        } else {
+            &mut self.others
+        };
+        bucket.take(1, self.rate, now)
+    }
+}
+
+/// These hold plain numbers, which are right even if a thread that held the lock failed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Micros = Micros::from_secs(1);
+
+    #[test]
+    fn an_address_has_its_share_and_no_more() {
+        let door = door(Limits { connections_per_address_max: 2, ..Limits::default() });
+        let held: Vec<_> = (0..2).map(|_| door.enter(ip("10.0.0.1"), NOW).unwrap()).collect();
+        assert_eq!(enter(&door, "10.0.0.1"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&door, "::ffff:10.0.0.1"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&door, "10.0.0.2"), Ok(()));
+        drop(held);
+        assert_eq!(enter(&door, "10.0.0.1"), Ok(()));
+        assert!(lock(&door.addresses.held).is_empty());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let door = door(Limits { connections_per_address_max: 1, ..Limits::default() });
+        let _held = door.enter(ip("2001:db8:0:1::1"), NOW).unwrap();
+        assert_eq!(enter(&door, "2001:db8:0:1:ffff::2"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&door, "2001:db8:0:2::1"), Ok(()));
+    }
+
+    #[test]
+    fn connects_are_paced_but_not_those_of_this_machine() {
+        let door = door(Limits { connects_per_address_hz: 1, ..Limits::default() });
+        for _ in 0..CONNECTS {
+            assert_eq!(enter(&door, "10.0.0.1"), Ok(()));
+        }
+        assert_eq!(enter(&door, "10.0.0.1"), Err(TurnedAway::AddressTooFast));
+        for _ in 0..100 {
+            assert_eq!(enter(&door, "127.0.0.1"), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_crowd_that_says_nothing_is_bounded() {
+        let door = door(Limits { handshakes_max: 1, ..Limits::default() });
+        let (_place, handshake) = door.enter(ip("127.0.0.1"), NOW).unwrap();
+        assert_eq!(enter(&door, "127.0.0.1"), Err(TurnedAway::Crowd));
+        drop(handshake);
+        assert_eq!(enter(&door, "127.0.0.1"), Ok(()));
+    }
+
+    #[test]
+    fn many_addresses_take_bounded_memory() {
+        let mut buckets = Buckets {
+            rate: Rate::per_second(1, 4),
+            each: HashMap::new(),
+            others: Bucket::full(NOW),
+        };
+        for n in 0..BUCKETS_MAX as u32 + 10 {
+            let _ = buckets.take(Address::V4(Ipv4Addr::from_bits(n)), NOW);
+        }
+        assert_eq!(buckets.each.len(), BUCKETS_MAX);
+        assert!(buckets.take(Address::V4(Ipv4Addr::from_bits(7)), NOW), "it has its own");
+        assert!(!buckets.take(Address::V4(Ipv4Addr::BROADCAST), NOW), "the others' is empty");
+        assert!(buckets.take(Address::V4(Ipv4Addr::BROADCAST), Micros::from_secs(60)));
+        assert_eq!(buckets.each.len(), 1);
+    }
+
+    /// Four seconds' worth.
+    const CONNECTS: usize = 4;
+
+    fn door(limits: Limits) -> FrontDoor {
+        FrontDoor::new(&limits)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn enter(door: &FrontDoor, from: &str) -> Result<(), TurnedAway> {
+        door.enter(ip(from), NOW).map(|_| ())
+    }
+}

@@ -1,0 +1,411 @@
+//! Tickets: signed, expiring permissions to join, and operators' tokens.
+//!
+//! A ticket is a JSON Web Token for the audience `tickwire`, signed by HS256 with a secret that
+//! the server shares with a studio's own backend, or by EdDSA with a key of which the server has
+//! the public half only. It says who ([`Ticket::subject`]), as what, where, under which name and
+//! until when, and lets its bearer in once: its `jti` is remembered until it expires. An
+//! operator's token is the same with the role `operator`, and may be shown many times.
+//!
+//! What is remembered is bounded by [`USED_MAX`]; past it nobody is let in until some expire.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use tickwire_shared::{close::CloseReason, ids::MatchId};
+
+use crate::config::ConfigError;
+
+/// Whom tickets are for, so that a backend's other tokens do not open matches.
+const AUDIENCE: &str = "tickwire";
+/// Longest ticket, in bytes. Ours have about 300.
+const TICKET_BYTES_MAX: usize = 1024;
+/// Longest subject and id.
+const ID_BYTES_MAX: usize = 64;
+/// Longest name, in characters.
+const NAME_CHARS_MAX: usize = 32;
+/// Longest that a ticket may be valid from now on, so that used ones need not be remembered for
+/// longer. An operator's token may be valid for longer.
+const LIFE_MAX: Duration = Duration::from_secs(3600);
+/// Used tickets that are remembered: 18 joins a second, each with a ticket of an hour.
+const USED_MAX: usize = 65_536;
+/// RFC 7518 wants a secret as long as the hash.
+const SECRET_BYTES_MIN: usize = 32;
+
+/// What its bearer may do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TicketRole {
+    /// Take a seat, or watch.
+    Player,
+    /// Watch.
+    Spectator,
+    /// Run the server: open matches, tell notices, ask for tickets, watch.
+    Operator,
+}
+
+/// A ticket's claims, once they have been checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ticket {
+    /// Who, as the issuer knows them.
+    pub subject: Arc<str>,
+    /// The only match that it is for, if it names one.
+    pub match_id: Option<MatchId>,
+    /// As what.
+    pub role: TicketRole,
+    /// What others call the bearer.
+    pub name: Box<str>,
+    /// End of its life, in seconds since 1970.
+    pub expires_at: u64,
+    id: Box<str>,
+}
+
+/// Where keys come from, and what the server does with them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TicketConfig {
+    /// File with the secret for HS256.
+    pub secret_file: Option<PathBuf>,
+    /// PEM file with the public key for EdDSA.
+    pub public_key_file: Option<PathBuf>,
+    /// How long a ticket that this server issues is valid.
+    ///
+    /// Long enough for a page to load and a socket to connect.
+    pub life: Duration,
+    /// Whether `POST /v1/join` gives a player's ticket to anybody, not only to operators.
+    pub guests: bool,
+}
+
+/// Settings of tickets: flags, environment, and the file's `[tickets]`.
+#[derive(Debug, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TicketSettings {
+    /// File with a secret of at least 32 bytes that signs tickets by HS256; the server issues
+    /// them too
+    #[arg(long = "ticket-secret-file", value_name = "FILE", env = "TICKWIRE_TICKET_SECRET_FILE")]
+    secret_file: Option<PathBuf>,
+    /// PEM file with the public Ed25519 key of those who issue tickets
+    #[arg(
+        long = "ticket-public-key-file",
+        value_name = "FILE",
+        env = "TICKWIRE_TICKET_PUBLIC_KEY_FILE"
+    )]
+    public_key_file: Option<PathBuf>,
+    /// Seconds for which a ticket that the server issues is valid [default: 60]
+    #[arg(long = "ticket-life-s", value_name = "S", env = "TICKWIRE_TICKET_LIFE_S")]
+    life_s: Option<u32>,
+    /// Give a player's ticket to anybody who asks, not only to operators
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_GUESTS")]
+    guests: Option<bool>,
+}
+
+impl Default for TicketConfig {
+    fn default() -> Self {
+        let life = Duration::from_secs(60);
+        Self { secret_file: None, public_key_file: None, life, guests: false }
+    }
+}
+
+impl TicketConfig {
+    /// Whether tickets are wanted at all.
+    #[must_use]
+    pub const fn has_key(&self) -> bool {
+        self.secret_file.is_some() || self.public_key_file.is_some()
+    }
+
+    pub(crate) fn with(mut self, settings: TicketSettings) -> Result<Self, ConfigError> {
+        self.secret_file = settings.secret_file.or(self.secret_file);
+        self.public_key_file = settings.public_key_file.or(self.public_key_file);
+        self.life = settings.life_s.map_or(self.life, |s| Duration::from_secs(s.into()));
+        self.guests = settings.guests.unwrap_or(self.guests);
+        if self.secret_file.is_some() && self.public_key_file.is_some() {
+            let both = "tickets are signed by a secret or by a key pair, not both";
+            return Err(ConfigError::new(both));
+        }
+        if self.life.is_zero() || self.life > LIFE_MAX {
+            let range = format!("ticket_life_s must be 1 to {}", LIFE_MAX.as_secs());
+            return Err(ConfigError::new(range));
+        }
+        Ok(self)
+    }
+}
+
+/// Why a ticket does not let its bearer in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TicketError {
+    /// It is malformed, signed by somebody else, for something else, or out of bounds.
+    #[error("the ticket is not valid")]
+    Invalid,
+    /// Its life is over.
+    #[error("the ticket has expired")]
+    Expired,
+    /// It has let somebody in before.
+    #[error("the ticket was used before")]
+    Used,
+    /// More tickets were used lately than can be remembered.
+    #[error("too many tickets were used lately")]
+    Overloaded,
+}
+
+impl From<TicketError> for CloseReason {
+    fn from(error: TicketError) -> Self {
+        match error {
+            TicketError::Invalid => Self::BadTicket,
+            TicketError::Expired => Self::TicketExpired,
+            TicketError::Used => Self::TicketUsed,
+            TicketError::Overloaded => Self::Overloaded,
+        }
+    }
+}
+
+/// Checks tickets, and issues them if it has the secret.
+pub struct Tickets {
+    verify: DecodingKey,
+    sign: Option<EncodingKey>,
+    validation: Validation,
+    /// Ids of used tickets, and when they expire.
+    used: Mutex<HashMap<Box<str>, u64>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    aud: String,
+    sub: String,
+    role: TicketRole,
+    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
+    match_id: Option<u32>,
+    #[serde(default)]
+    name: String,
+    exp: u64,
+    jti: String,
+}
+
+impl Tickets {
+    /// Reads the key; `None` if the settings name none.
+    pub fn open(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
+        if let Some(path) = &config.secret_file {
+            return Self::with_secret(read(path)?.trim_ascii_end())
+                .ok_or_else(|| {
+                    let short = format!("a secret has at least {SECRET_BYTES_MIN} bytes");
+                    ConfigError::new(format!("{}: {short}", path.display()))
+                })
+                .map(Some);
+        }
+        let Some(path) = &config.public_key_file else { return Ok(None) };
+        let key = DecodingKey::from_ed_pem(&read(path)?);
+        let key = key.map_err(|error| ConfigError::new(format!("{}: {error}", path.display())))?;
+        Ok(Some(Self::new(key, None, Algorithm::EdDSA)))
+    }
+
+    /// Tickets signed by HS256. `None` if the secret is too short.
+    #[must_use]
+    pub fn with_secret(secret: &[u8]) -> Option<Self> {
+        let (verify, sign) = (DecodingKey::from_secret(secret), EncodingKey::from_secret(secret));
+        let new = || Self::new(verify, Some(sign), Algorithm::HS256);
+        (secret.len() >= SECRET_BYTES_MIN).then(new)
+    }
+
+    fn new(verify: DecodingKey, sign: Option<EncodingKey>, algorithm: Algorithm) -> Self {
+        let mut validation = Validation::new(algorithm);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["aud", "exp"]);
+        // Time is an argument here; see `check`.
+        validation.validate_exp = false;
+        Self { verify, sign, validation, used: Mutex::default() }
+    }
+
+    /// Reads a ticket and checks all of it but whether it was used. Time is in seconds since 1970.
+    pub fn check(&self, token: &str, now: u64) -> Result<Ticket, TicketError> {
+        if token.len() > TICKET_BYTES_MAX {
+            return Err(TicketError::Invalid);
+        }
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.verify, &self.validation);
+        let claims = decoded.map_err(|_| TicketError::Invalid)?.claims;
+        if claims.exp <= now {
+            return Err(TicketError::Expired);
+        }
+        let is_id = |id: &str| (1..=ID_BYTES_MAX).contains(&id.len());
+        let is_name = claims.name.chars().count() <= NAME_CHARS_MAX
+            && !claims.name.chars().any(char::is_control);
+        let is_short =
+            claims.role == TicketRole::Operator || claims.exp - now <= LIFE_MAX.as_secs();
+        if !(is_id(&claims.sub) && is_id(&claims.jti) && is_name && is_short) {
+            return Err(TicketError::Invalid);
+        }
+        Ok(Ticket {
+            subject: claims.sub.into(),
+            match_id: claims.match_id.map(MatchId),
+            role: claims.role,
+            name: claims.name.into(),
+            expires_at: claims.exp,
+            id: claims.jti.into(),
+        })
+    }
+
+    /// Uses a ticket up.
+    pub fn redeem(&self, ticket: &Ticket, now: u64) -> Result<(), TicketError> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.contains_key(&ticket.id) {
+            return Err(TicketError::Used);
+        }
+        if used.len() >= USED_MAX {
+            used.retain(|_, expires_at| *expires_at > now);
+        }
+        if used.len() >= USED_MAX {
+            return Err(TicketError::Overloaded);
+        }
+        used.insert(ticket.id.clone(), ticket.expires_at.min(now + LIFE_MAX.as_secs()));
+        Ok(())
+    }
+
+    /// A new ticket, if this server has the secret.
+    #[must_use]
+    pub fn issue(&self, grant: &Grant<'_>, expires_at: u64) -> Option<String> {
+        let claims = Claims {
+            aud: AUDIENCE.into(),
+            sub: grant.subject.into(),
+            role: grant.role,
+            match_id: grant.match_id.map(|id| id.0),
+            name: grant.name.into(),
+            exp: expires_at,
+            jti: random_id(),
+        };
+        let header = Header::new(Algorithm::HS256);
+        jsonwebtoken::encode(&header, &claims, self.sign.as_ref()?).ok()
+    }
+}
+
+/// What a new ticket is to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'a> {
+    /// Who.
+    pub subject: &'a str,
+    /// As what.
+    pub role: TicketRole,
+    /// The only match that it is for.
+    pub match_id: Option<MatchId>,
+    /// What others call the bearer.
+    pub name: &'a str,
+}
+
+impl fmt::Debug for Tickets {
+    /// Without the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tickets").field("issues", &self.sign.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// 128 random bits.
+pub(crate) fn random_id() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    bytes.iter().fold(String::new(), |id, byte| id + &format!("{byte:02x}"))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|error| ConfigError::new(format!("{}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+    const SECRET: &[u8] = b"an example secret of 32 bytes...";
+
+    #[test]
+    fn a_ticket_lets_in_once() {
+        let tickets = Tickets::with_secret(SECRET).unwrap();
+        let ticket = tickets.check(&issue(&tickets, TicketRole::Player, 60), NOW).unwrap();
+        assert_eq!((&*ticket.subject, &*ticket.name), ("u1", "Ada"));
+        assert_eq!(ticket.match_id, Some(MatchId(7)));
+        assert_eq!(tickets.redeem(&ticket, NOW), Ok(()));
+        assert_eq!(tickets.redeem(&ticket, NOW), Err(TicketError::Used));
+    }
+
+    #[test]
+    fn a_ticket_lives_for_its_time() {
+        let tickets = Tickets::with_secret(SECRET).unwrap();
+        let check = |life, at| tickets.check(&issue(&tickets, TicketRole::Player, life), at);
+        assert!(check(60, NOW + 59).is_ok());
+        assert_eq!(check(60, NOW + 60), Err(TicketError::Expired));
+        assert_eq!(check(3601, NOW), Err(TicketError::Invalid));
+        assert!(tickets.check(&issue(&tickets, TicketRole::Operator, 86_400), NOW).is_ok());
+    }
+
+    #[test]
+    fn what_others_have_signed_is_refused() {
+        let tickets = Tickets::with_secret(SECRET).unwrap();
+        let others = Tickets::with_secret(b"another secret of more than 32 bytes").unwrap();
+        let token = issue(&others, TicketRole::Player, 60);
+        assert_eq!(tickets.check(&token, NOW), Err(TicketError::Invalid));
+        let (head, rest) = token.split_once('.').unwrap();
+        let (claims, _) = rest.split_once('.').unwrap();
+        // {"alg":"none"}
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{claims}.");
+        for wrong in [&unsigned, &format!("{head}.{claims}."), "", "..", &"a".repeat(5000)] {
+            assert_eq!(tickets.check(wrong, NOW), Err(TicketError::Invalid));
+        }
+        assert!(Tickets::with_secret(b"short").is_none());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_forgotten() {
+        let tickets = Tickets::with_secret(SECRET).unwrap();
+        let mut ticket = tickets.check(&issue(&tickets, TicketRole::Player, 60), NOW).unwrap();
+        for n in 0..USED_MAX {
+            ticket.id = n.to_string().into();
+            tickets.redeem(&ticket, NOW).unwrap();
+        }
+        ticket.id = "one more".into();
+        assert_eq!(tickets.redeem(&ticket, NOW), Err(TicketError::Overloaded));
+        assert_eq!(tickets.redeem(&ticket, NOW + 60), Ok(()));
+        assert_eq!(tickets.used.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_key_pair_signs_too() {
+        // The example of RFC 8037, appendix A.
+        let public = "-----BEGIN PUBLIC KEY-----\n\
+            MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+            -----END PUBLIC KEY-----\n";
+        let private = "-----BEGIN PRIVATE KEY-----\n\
+            MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+            -----END PRIVATE KEY-----\n";
+        let verify = DecodingKey::from_ed_pem(public.as_bytes()).unwrap();
+        let tickets = Tickets::new(verify, None, Algorithm::EdDSA);
+        let sign = EncodingKey::from_ed_pem(private.as_bytes()).unwrap();
+        let claims = Claims {
+            aud: AUDIENCE.into(),
+            sub: "u2".into(),
+            role: TicketRole::Spectator,
+            match_id: None,
+            name: String::new(),
+            exp: NOW + 9,
+            jti: "x".into(),
+        };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &sign).unwrap();
+        assert_eq!(tickets.check(&token, NOW).unwrap().role, TicketRole::Spectator);
+        let secret = Tickets::with_secret(SECRET).unwrap();
+        let token = issue(&secret, TicketRole::Player, 60);
+        assert_eq!(tickets.check(&token, NOW), Err(TicketError::Invalid));
+        let grant = Grant { subject: "u", role: TicketRole::Player, match_id: None, name: "" };
+        assert!(tickets.issue(&grant, NOW + 1).is_none(), "it has no private key");
+    }
+
+    fn issue(tickets: &Tickets, role: TicketRole, life: u64) -> String {
+        let grant = Grant { subject: "u1", role, match_id: Some(MatchId(7)), name: "Ada" };
+        tickets.issue(&grant, NOW + life).unwrap()
+    }
+}

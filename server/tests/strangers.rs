@@ -1,0 +1,405 @@
+//! What strangers may do to a server that faces the internet: what it lets in, what it bounds, and
+//! how it speaks TLS.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, StreamOwned,
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+};
+use support::{Client, End, Stream, TestServer, frame, request};
+use tickwire_server::{
+    config::Config,
+    http::Origins,
+    limits::Limits,
+    tickets::{Grant, TicketRole, Tickets, unix_now},
+    tls::TlsConfig,
+};
+use tickwire_shared::{arena::Arena, ids::MatchId};
+
+const SECRET: &[u8] = b"a secret of 32 bytes and of more";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_ticket_is_wanted_and_works_once() {
+    let (server, tickets) = guarded_server("once", |_| {});
+    check_refused(&server, "match=auto", 4020);
+    check_refused(&server, "match=auto&ticket=abc", 4021);
+    let ticket = issue(&tickets, TicketRole::Player, None, 60);
+    let mut client = enter(&server, &format!("match=auto&ticket={ticket}"));
+    client.wait_snapshots(2);
+    check_refused(&server, &format!("match=auto&ticket={ticket}"), 4023);
+    let late = issue(&tickets, TicketRole::Player, None, 0);
+    check_refused(&server, &format!("match=auto&ticket={late}"), 4022);
+    let others = Tickets::with_secret(b"another secret of more than 32 bytes").unwrap();
+    let forged = issue(&others, TicketRole::Player, None, 60);
+    check_refused(&server, &format!("match=auto&ticket={forged}"), 4021);
+    assert!(server.metric("tickwire_connections_refused_total{reason=\"no_ticket\"}") > 0.0);
+}
+
+#[test]
+fn a_ticket_is_for_one_match_and_role() {
+    let (server, tickets) = guarded_server("role", |_| {});
+    let player = issue(&tickets, TicketRole::Player, None, 60);
+    let _first = enter(&server, &format!("match=auto&ticket={player}"));
+    let elsewhere = issue(&tickets, TicketRole::Player, Some(MatchId(9)), 60);
+    check_refused(&server, &format!("match=1&ticket={elsewhere}"), 4021);
+    check_refused(&server, &format!("match=auto&ticket={elsewhere}"), 4011);
+    let watcher = issue(&tickets, TicketRole::Spectator, Some(MatchId(1)), 60);
+    check_refused(&server, &format!("match=1&ticket={watcher}"), 4021);
+    let mut client = enter(&server, &format!("match=1&role=spectator&ticket={watcher}"));
+    client.wait_snapshots(2);
+    assert_eq!(client.link.welcome().unwrap().seat, None);
+}
+
+#[test]
+fn a_subject_has_a_number_of_sessions() {
+    let change = |config: &mut Config| config.limits.sessions_per_subject_max = 2;
+    let (server, tickets) = guarded_server("subject", change);
+    let query = || format!("match=auto&ticket={}", issue(&tickets, TicketRole::Player, None, 60));
+    let _both = (enter(&server, &query()), enter(&server, &query()));
+    check_refused(&server, &query(), 4024);
+}
+
+#[test]
+fn operators_routes_want_an_operators_token() {
+    let (server, tickets) = guarded_server("operator", |_| {});
+    let operator = issue(&tickets, TicketRole::Operator, None, 86_400);
+    let player = issue(&tickets, TicketRole::Player, None, 60);
+    let with = |token: &str| format!("authorization: Bearer {token}\r\n");
+    for path in ["/v1/matches", "/v1/join"] {
+        assert_eq!(server.post(path, "").0, 401, "{path}");
+        assert_eq!(server.post_with(path, &with(&player), "").0, 401, "{path}");
+    }
+    assert_eq!(server.post_with("/v1/matches", &with(&operator), "").0, 201);
+    let body = r#"{"subject":"u7","name":"Ada","match":1}"#;
+    let (status, joined) = server.post_with("/v1/join", &with(&operator), body);
+    assert_eq!(status, 200, "{joined}");
+    let joined: serde_json::Value = serde_json::from_str(&joined).unwrap();
+    let (_, query) = joined["url"].as_str().unwrap().split_once('?').unwrap();
+    let mut client = enter(&server, query);
+    client.wait_snapshots(2);
+}
+
+#[test]
+fn guests_get_a_players_ticket_and_no_other() {
+    let (server, _) = guarded_server("guests", |config| config.tickets.guests = true);
+    assert_eq!(server.post("/v1/join", r#"{"role":"operator"}"#).0, 403);
+    assert_eq!(server.post("/v1/join", r#"{"subject":"u7"}"#).0, 403);
+    let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(33));
+    assert_eq!(server.post("/v1/join", &long).0, 400);
+    let (status, joined) = server.post("/v1/join", r#"{"name":"Ada"}"#);
+    assert_eq!(status, 200);
+    let joined: serde_json::Value = serde_json::from_str(&joined).unwrap();
+    let (_, query) = joined["url"].as_str().unwrap().split_once('?').unwrap();
+    enter(&server, query).wait_snapshots(2);
+}
+
+#[test]
+fn pages_of_other_origins_are_refused_unless_named() {
+    let server = start(|config| config.origins = Origins(vec!["https://play.example".into()]));
+    let open = |origin: &str| {
+        let stream = Stream::Plain(TcpStream::connect(server.addr).unwrap());
+        let headers = format!("sec-websocket-protocol: tickwire.v1\r\norigin: {origin}\r\n");
+        Client::open_on(stream, "match=auto", &headers).status
+    };
+    assert_eq!(open("https://evil.example"), 403);
+    assert_eq!(open("https://play.example"), 101);
+    assert_eq!(open("http://h"), 101, "its own page");
+    let post = |origin: &str| server.post_with("/v1/join", &format!("origin: {origin}\r\n"), "").0;
+    assert_eq!((post("https://evil.example"), post("https://play.example")), (403, 200));
+}
+
+#[test]
+fn every_answer_has_the_headers_that_protect_a_page() {
+    let server = start(|_| {});
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    for line in
+        ["x-content-type-options: nosniff", "x-frame-options: DENY", "content-security-policy: "]
+    {
+        assert!(answer.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn an_address_has_its_share_of_connections() {
+    let server = start(|config| {
+        config.limits = Limits { connections_per_address_max: 3, ..Limits::default() };
+    });
+    let held: Vec<_> = (0..3).map(|_| connect_from(2, server.addr)).collect();
+    assert_eq!(status_from(2, server.addr), 429);
+    assert_eq!(status_from(3, server.addr), 200);
+    drop(held);
+    let start = Instant::now();
+    while status_from(2, server.addr) != 200 {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(server.metric("tickwire_connections_refused_total{reason=\"address_full\"}") >= 1.0);
+}
+
+#[test]
+fn an_address_connects_at_its_rate() {
+    let server = start(|config| {
+        config.limits = Limits { connects_per_address_hz: 1, ..Limits::default() };
+    });
+    let statuses: Vec<_> = (0..8).map(|_| status_from(2, server.addr)).collect();
+    assert_eq!(statuses[..4], [200; 4]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(status_from(1, server.addr), 200, "this machine itself is not limited");
+}
+
+#[test]
+fn who_sends_too_much_is_closed() {
+    let server = start(|config| config.limits.messages_hz = 10);
+    let mut pings = server.join();
+    for _ in 0..200 {
+        pings.send_raw(&frame(0x89, b"x"));
+    }
+    assert_eq!(pings.wait_end(), End::Close(4025));
+    // Fragments that never make a message count by their bytes.
+    let mut fragments = server.join();
+    fragments.send_raw(&frame(0x02, b""));
+    fragments.send_raw(&frame(0x00, b"").repeat(2000));
+    assert_eq!(fragments.wait_end(), End::Close(4025));
+}
+
+#[test]
+fn who_says_no_hello_or_nothing_at_all_is_closed() {
+    let second = Duration::from_secs(1);
+    let server = start(|config| {
+        config.limits.hello_timeout = second;
+        config.limits.idle_timeout = 2 * second;
+    });
+    let (mut mute, mut silent) = (server.connect(), server.join());
+    assert_eq!(mute.wait_end(), End::Close(4014));
+    let start = Instant::now();
+    assert_eq!(silent.wait_end(), End::Close(4014));
+    assert!(start.elapsed() < 5 * second);
+}
+
+#[test]
+fn who_takes_nothing_is_closed_though_it_goes_on_talking() {
+    let server = start(|config| config.limits.stall_timeout = Duration::from_secs(2));
+    let mut zombie = server.join();
+    zombie.wait_snapshots(1);
+    let start = Instant::now();
+    while server.metric("tickwire_connections_closed_total{reason=\"too_slow\"}") < 1.0 {
+        assert!(start.elapsed() < PATIENCE, "it is still there");
+        zombie.send_raw(&frame(0x8A, b"alive"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_body_that_trickles_in_is_cut_off() {
+    let server = start(|_| {});
+    let begun = "POST /v1/join HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n{";
+    let start = Instant::now();
+    assert_eq!(request(server.addr, &format!("{begun}\"")).0, 408);
+    assert!(start.elapsed() < PATIENCE);
+}
+
+#[test]
+fn matches_are_played_over_tls() {
+    let files = Certificate::new("played");
+    let server = start(|config| config.tls = Some(files.config()));
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut client = files.join(server.addr, version);
+        client.wait_snapshots(20);
+        for _ in 0..5 {
+            input_anything(&mut client);
+        }
+        client.wait("inputs processed", |client| client.link.processed().0 >= 5);
+        client.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
+        assert_eq!(client.wait_end(), End::Close(1000));
+    }
+    let mut plain = TcpStream::connect(server.addr).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "the port speaks nothing but TLS");
+}
+
+#[test]
+fn a_new_certificate_is_used_without_dropping_sessions() {
+    let files = Certificate::new("reloaded");
+    let server = start(|config| config.tls = Some(files.config()));
+    let mut before = files.join(server.addr, &rustls::version::TLS13);
+    before.wait_snapshots(1);
+    let renewed = Certificate::new("reloaded");
+    let start = Instant::now();
+    while !renewed.is_presented_by(server.addr) {
+        assert!(start.elapsed() < PATIENCE, "the old certificate stays");
+        std::thread::sleep(Duration::from_millis(200));
+        input_anything(&mut before);
+        before.pump();
+    }
+    before.wait_snapshots(5);
+}
+
+fn start(change: impl FnOnce(&mut Config)) -> TestServer {
+    TestServer::start::<Arena>(change)
+}
+
+/// A server that wants tickets, and what issues them.
+fn guarded_server(name: &str, change: impl FnOnce(&mut Config)) -> (TestServer, Tickets) {
+    let path = scratch(&format!("{name}.secret"));
+    std::fs::write(&path, SECRET).unwrap();
+    let server = start(|config| {
+        config.tickets.secret_file = Some(path);
+        change(config);
+    });
+    (server, Tickets::with_secret(SECRET).unwrap())
+}
+
+fn issue(tickets: &Tickets, role: TicketRole, match_id: Option<MatchId>, life: u64) -> String {
+    let grant = Grant { subject: "u1", role, match_id, name: "Ada" };
+    tickets.issue(&grant, unix_now() + life).unwrap()
+}
+
+fn enter(server: &TestServer, query: &str) -> Client {
+    let mut client = Client::open(server.addr, query, "tickwire.v1");
+    client.say_hello(None);
+    client.wait_welcome();
+    client
+}
+
+fn input_anything(client: &mut Client) {
+    let schema = client.link.schema().unwrap();
+    let values: Vec<_> = schema.input.iter().map(|input| input.min).collect();
+    client.input(&values);
+}
+
+#[track_caller]
+fn check_refused(server: &TestServer, query: &str, code: u16) {
+    let mut client = Client::open(server.addr, query, "tickwire.v1");
+    assert_eq!(client.status, 101);
+    assert_eq!(client.wait_end(), End::Close(code));
+}
+
+/// A connection from 127.0.0.`host`.
+fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0));
+    socket.bind(&from.into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
+}
+
+fn status_from(host: u8, to: SocketAddr) -> u16 {
+    let mut stream = connect_from(host, to);
+    let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer[9..12]).parse().unwrap()
+}
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// A self-signed certificate in files.
+struct Certificate {
+    cert: PathBuf,
+    key: PathBuf,
+    der: CertificateDer<'static>,
+}
+
+impl Certificate {
+    fn new(name: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (cert, key) = (scratch(&format!("{name}.cert")), scratch(&format!("{name}.key")));
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        let der = CertificateDer::from_pem_file(&cert).unwrap();
+        Self { cert, key, der }
+    }
+
+    fn config(&self) -> TlsConfig {
+        TlsConfig::Files { cert: self.cert.clone(), key: self.key.clone() }
+    }
+
+    fn join(&self, addr: SocketAddr, version: &'static rustls::SupportedProtocolVersion) -> Client {
+        let stream = Stream::Tls(Box::new(session(addr, version)));
+        let offer = "sec-websocket-protocol: tickwire.v1\r\n";
+        let mut client = Client::open_on(stream, "match=auto", offer);
+        client.say_hello(None);
+        client.wait_welcome();
+        client
+    }
+
+    fn is_presented_by(&self, addr: SocketAddr) -> bool {
+        let mut session = session(addr, &rustls::version::TLS13);
+        session.conn.complete_io(&mut session.sock).unwrap();
+        session.conn.peer_certificates().unwrap()[0] == self.der
+    }
+}
+
+fn session(
+    addr: SocketAddr,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(TrustAnybody))
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    StreamOwned::new(connection, TcpStream::connect(addr).unwrap())
+}
+
+#[derive(Debug)]
+struct TrustAnybody;
+
+impl rustls::client::danger::ServerCertVerifier for TrustAnybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        let algorithms =
+            rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
