@@ -1,0 +1,199 @@
+/**
+ * Bytes as numbers: little endian, and bincode's standard configuration (an integer below 251 is
+ * one byte; 251, 252 and 253 announce 2, 4 and 8; signed ones are zigzag).
+ *
+ * Numbers are exact up to 2^53; what is beyond is refused.
+ */
+
+import { fault } from "./fault.js";
+
+const UTF8_IN = new TextDecoder("utf-8", { fatal: true });
+const UTF8_OUT = new TextEncoder();
+
+/** Reads from bytes, and faults instead of reading beyond their end. */
+export class ByteReader {
+  position: number;
+  readonly #view: DataView;
+
+  constructor(readonly bytes: Uint8Array, position = 0) {
+    this.position = position;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get left(): number {
+    return this.bytes.length - this.position;
+  }
+
+  u8(): number {
+    return this.bytes[this.#take(1)];
+  }
+
+  i8(): number {
+    return this.#view.getInt8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  f32(): number {
+    return this.#view.getFloat32(this.#take(4), true);
+  }
+
+  /** An unsigned integer that is at most `max`. */
+  varint(max: number): number {
+    const tag = this.u8();
+    let value = tag;
+    if (tag === 251) value = this.u16();
+    else if (tag === 252) value = this.u32();
+    else if (tag === 253) value = this.u32() + this.u32() * 2 ** 32;
+    else if (tag > 253) fault("an integer is too long");
+    return value <= max ? value : fault("an integer is too large");
+  }
+
+  varu16(): number {
+    return this.varint(0xffff);
+  }
+
+  varu32(): number {
+    return this.varint(0xffff_ffff);
+  }
+
+  varu64(): number {
+    return this.varint(Number.MAX_SAFE_INTEGER);
+  }
+
+  vari32(): number {
+    const zigzag = this.varu32();
+    return (zigzag >>> 1) ^ -(zigzag & 1);
+  }
+
+  flag(): boolean {
+    const byte = this.u8();
+    return byte > 1 ? fault("neither yes nor no") : byte === 1;
+  }
+
+  /** A value that may be missing. */
+  option<T>(read: () => T): T | null {
+    return this.flag() ? read() : null;
+  }
+
+  /** Values, each of which takes a byte at least. */
+  list<T>(read: () => T): T[] {
+    const length = this.#length();
+    const list: T[] = [];
+    for (let i = 0; i < length; i++) list.push(read());
+    return list;
+  }
+
+  /** So many bytes; they are not copied. */
+  take(count: number): Uint8Array {
+    const start = this.#take(count);
+    return this.bytes.subarray(start, start + count);
+  }
+
+  blob(): Uint8Array {
+    return this.take(this.#length());
+  }
+
+  text(): string {
+    try {
+      return UTF8_IN.decode(this.blob());
+    } catch {
+      return fault("a text is not UTF-8");
+    }
+  }
+
+  end(): void {
+    if (this.left > 0) fault("bytes follow the last field");
+  }
+
+  #length(): number {
+    return this.varint(this.left);
+  }
+
+  #take(count: number): number {
+    const start = this.position;
+    if (count > this.left) fault("the frame ends too early");
+    this.position += count;
+    return start;
+  }
+}
+
+/** Writes into a buffer that grows; the same one for every frame. */
+export class ByteWriter {
+  #bytes = new Uint8Array(64);
+  #view = new DataView(this.#bytes.buffer);
+  #length = 0;
+
+  clear(): this {
+    this.#length = 0;
+    return this;
+  }
+
+  /** What was written; valid until something else is. */
+  written(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  u8(value: number): void {
+    this.#bytes[this.#more(1)] = value;
+  }
+
+  u16(value: number): void {
+    this.#view.setUint16(this.#more(2), value, true);
+  }
+
+  u32(value: number): void {
+    this.#view.setUint32(this.#more(4), value, true);
+  }
+
+  varint(value: number): void {
+    if (value < 251) return this.u8(value);
+    if (value <= 0xffff) {
+      this.u8(251);
+      return this.u16(value);
+    }
+    this.u8(value <= 0xffff_ffff ? 252 : 253);
+    this.u32(value % 2 ** 32);
+    if (value > 0xffff_ffff) this.u32(Math.floor(value / 2 ** 32));
+  }
+
+  option<T>(value: T | null, write: (value: T) => void): void {
+    this.u8(value === null ? 0 : 1);
+    if (value !== null) write(value);
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#more(bytes.length));
+  }
+
+  text(text: string): void {
+    const bytes = UTF8_OUT.encode(text);
+    this.varint(bytes.length);
+    this.raw(bytes);
+  }
+
+  #more(count: number): number {
+    const start = this.#length;
+    this.#length += count;
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(2 * this.#length);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
+    }
+    return start;
+  }
+}
+
+/** 32-bit FNV-1a. */
+export function fnv(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}

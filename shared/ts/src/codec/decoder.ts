@@ -1,0 +1,360 @@
+/**
+ * Snapshot bodies into rows. Each field is forecast from the basis, and only by how much the
+ * forecast was off travels, in a range coder whose tables the model picks; `PROTOCOL.md` has the
+ * details. Doubles, and the order of operations, are the server's.
+ */
+
+import { fault } from "../fault.js";
+import type { Rows } from "../rows.js";
+import type { Schema } from "../schema.js";
+import {
+  classOf,
+  CLASSES,
+  classOfSteps,
+  type KindModel,
+  makeOdds,
+  type Model,
+  nearest,
+  PLAIN,
+  priorModel,
+  readModel,
+  SPAWNED,
+} from "./model.js";
+import { Past } from "./past.js";
+import * as plan from "./plan.js";
+import type { FieldPlan, KindPlan, Plan } from "./plan.js";
+import { RangeDecoder } from "./range.js";
+import { Structure } from "./structure.js";
+import { tableAt } from "./table.js";
+import { halfAngles, largestOf, OTHERS, type Quaternion, turned, unpackQuaternion, type Vector } from "./turn.js";
+
+const WEIGHT_ONE = 64;
+const NOTHING = 0;
+const SAME = 1;
+const CHANGED = 2;
+
+/** Reads the bodies that one match's encoder makes. */
+export class Decoder {
+  readonly #plan: Plan;
+  readonly #odds = makeOdds();
+  readonly #range = new RangeDecoder();
+  readonly #structure = new Structure();
+  readonly #past = new Past();
+  #model: Model;
+
+  // The row that is being read.
+  #values = new Int32Array(0);
+  #start = 0;
+  /** How far off the last two forecasts of the same sort were: the next will be off alike. */
+  #lastMiss = 0;
+  #olderMiss = 0;
+  /** Of the last forecast: the base, three features, and how much happened lately. */
+  readonly #forecast = new Float64Array(5);
+
+  constructor(schema: Schema, hz: number) {
+    this.#plan = plan.makePlan(schema, hz);
+    this.#model = priorModel(this.#plan);
+  }
+
+  /** Takes a model that an encoder has made; it is used for all bodies that follow. */
+  setModel(bytes: Uint8Array): void {
+    this.#model = readModel(bytes, this.#plan, this.#range);
+  }
+
+  /**
+   * Replaces `rows` by those of a body, which refers to `basis` (newest first), the members of
+   * which are so many ticks older.
+   */
+  decode(basis: readonly Rows[], ages: readonly number[], body: Uint8Array, rows: Rows, none: Rows): void {
+    const baseline = basis.length > 0 ? basis[0] : none;
+    const kinds = this.#plan.kinds;
+    rows.clear();
+    this.#range.begin(body);
+    this.#structure.read(this.#range, baseline, kinds.length);
+    this.#past.begin(basis, ages);
+    let before = NOTHING;
+    while (this.#structure.advance(baseline)) {
+      const { id, kind } = this.#structure;
+      const fields = kinds[kind].fields.length;
+      this.#start = rows.push(id, kind, fields);
+      this.#values = rows.values;
+      if (this.#structure.before < 0) {
+        this.#spawned(kinds[kind], this.#model.kinds[kind]);
+        continue;
+      }
+      const changed = this.#changed(this.#structure.before, before, kinds[kind], this.#model.kinds[kind]);
+      if (!this.#past.isSettled) before = changed ? CHANGED : SAME;
+    }
+    if (!this.#range.isFinished()) fault("bytes follow the end of the snapshot body");
+  }
+
+  /** An entity that was in the baseline. Whether it changed. */
+  #changed(index: number, before: number, kind: KindPlan, model: KindModel): boolean {
+    const past = this.#past;
+    past.look(index);
+    const age = past.isSettled ? 4 : Math.min(past.elapsed, 4) - 1;
+    const span = past.changes > 0 ? Math.min(past.span(0), 3) : 0;
+    const context = (age * 4 + span) * 3 + before;
+    if (this.#range.bit(this.#odds[model.changes[context]])) {
+      this.#moved(kind, model);
+      return true;
+    }
+    for (let i = 0; i < kind.fields.length; i++) this.#values[this.#start + i] = past.now(i);
+    return false;
+  }
+
+  #spawned({ fields }: KindPlan, model: KindModel): void {
+    for (let i = 0; i < fields.length; i++) {
+      const { min, max, width } = fields[i];
+      const table = model.fields[i].tables[SPAWNED];
+      if (table === PLAIN) {
+        this.#set(fields[i], i, (min + this.#range.rawLong(width)) | 0);
+      } else {
+        const usual = Math.min(Math.max(0, min), max);
+        this.#set(fields[i], i, (usual + this.#range.number(tableAt(table, 0))) | 0);
+      }
+    }
+  }
+
+  #moved(kind: KindPlan, model: KindModel): void {
+    let elapsed = this.#past.elapsed;
+    let hasMoved = false;
+    this.#lastMiss = this.#olderMiss = 0;
+    for (const i of kind.movers) {
+      if (kind.momentBefore === i) elapsed = this.#moment(kind, model, elapsed);
+      const field = kind.fields[i];
+      if (!field.hasNeighbour) this.#lastMiss = this.#olderMiss = 0;
+      let parts = 1;
+      if (field.motion === plan.QUATERNION) {
+        this.#quaternion(kind, i, model, elapsed);
+        parts = 4;
+      } else {
+        this.#expect(field, i, elapsed);
+        this.#value(field, i, model);
+      }
+      for (let n = i; n < i + parts; n++) hasMoved ||= this.#values[this.#start + n] !== this.#past.now(n);
+    }
+    this.#stills(kind, model, hasMoved);
+  }
+
+  /** The fields that are usually still. If no other field changed, one of these must have. */
+  #stills({ fields, stills }: KindPlan, model: KindModel, hasMoved: boolean): void {
+    if (hasMoved && stills.length > 0 && !this.#range.bit(this.#odds[model.stills[0]])) {
+      for (const i of stills) this.#values[this.#start + i] = this.#past.now(i);
+      return;
+    }
+    this.#lastMiss = this.#olderMiss = 0;
+    for (const i of stills) {
+      if (fields[i].motion === plan.FLAGS) {
+        this.#flags(fields[i], i, model);
+      } else {
+        this.#expect(fields[i], i, 1);
+        this.#value(fields[i], i, model);
+      }
+    }
+  }
+
+  /** Makes the forecast of a field. */
+  #expect(field: FieldPlan, i: number, elapsed: number): void {
+    const past = this.#past;
+    const forecast = this.#forecast;
+    const now = past.now(i);
+    switch (field.motion) {
+      case plan.CARRIED:
+      case plan.TURNED: {
+        const old = past.now(field.rate) * field.perTick;
+        const fresh = this.#values[this.#start + field.rate] * field.perTick;
+        const change = (fresh - old) * elapsed;
+        forecast[0] = now + old * elapsed;
+        forecast[1] = change;
+        forecast[2] = this.#surprise(field, i);
+        forecast[3] = 0;
+        forecast[4] = Math.abs(change);
+        break;
+      }
+      case plan.LINEAR:
+      case plan.ANGLE:
+        forecast[0] = now;
+        this.#slopes(field, i, now, elapsed);
+        forecast[4] = Math.abs(forecast[1]);
+        break;
+      default: {
+        const change = past.changes > 0 ? (now - past.state(1, i)) * past.perSpan(0) : 0;
+        forecast[0] = now;
+        forecast[1] = forecast[2] = forecast[3] = 0;
+        forecast[4] = Math.abs(change * elapsed);
+      }
+    }
+  }
+
+  /**
+   * What the field would change by at the pace of the last change, of the one before, and so on; of
+   * the oldest that is known, where that is not.
+   */
+  #slopes(field: FieldPlan, i: number, now: number, elapsed: number): void {
+    const past = this.#past;
+    let newer = now;
+    let last = 0;
+    for (let change = 0; change < 3; change++) {
+      if (change < past.changes) {
+        const older = past.state(change + 1, i);
+        last = beyond(field, newer, older) * past.perSpan(change) * elapsed;
+        newer = older;
+      }
+      this.#forecast[1 + change] = last;
+    }
+  }
+
+  /** By how much the last step went beyond where its rate should have carried it. */
+  #surprise(field: FieldPlan, i: number): number {
+    const past = this.#past;
+    if (past.changes === 0) return 0;
+    const mean = (past.now(field.rate) + past.state(1, field.rate)) * 0.5 * field.perTick;
+    return beyond(field, past.now(i), past.state(1, i)) - mean * past.span(0);
+  }
+
+  /** Where the forecast says that the value will be. */
+  #expected(weights: Int8Array): number {
+    const [base, a, b, c] = this.#forecast;
+    return (
+      base + ((weights[0] / WEIGHT_ONE) * a + (weights[1] / WEIGHT_ONE) * b + (weights[2] / WEIGHT_ONE) * c)
+    );
+  }
+
+  /** Reads a value of which a forecast was made. */
+  #value(field: FieldPlan, i: number, kind: KindModel): void {
+    const model = kind.fields[i];
+    const forecast = this.#forecast;
+    const weights = model.weights;
+    let value =
+      forecast[0] +
+      ((weights[0] / WEIGHT_ONE) * forecast[1] +
+        (weights[1] / WEIGHT_ONE) * forecast[2] +
+        (weights[2] / WEIGHT_ONE) * forecast[3]);
+    const { min, max } = field;
+    value = field.turns ? wrapped(field, value) : Math.min(Math.max(value, min), max);
+    const rounded = nearest(value);
+    const rest = value - rounded;
+    let expected = rounded;
+    // Half a step beyond the end of the circle, the nearest may be the other end.
+    if (field.turns && rounded > max) expected = min;
+    else if (field.turns && rounded < min) expected = max;
+
+    const misses = classOf(2 * this.#lastMiss + this.#olderMiss);
+    const context = classOfSteps(forecast[4]) * CLASSES + misses;
+    const centre = nearest(Math.abs(rest) * 8);
+    const residual = this.#range.number(tableAt(model.tables[context], centre));
+    this.#olderMiss = this.#lastMiss;
+    this.#lastMiss = Math.min(Math.abs(residual), 1 << 16);
+    // Tables are centred above the integer; below it, they are used in mirror.
+    const step = rest < 0 ? -residual | 0 : residual;
+    this.#set(field, i, field.turns ? nearest(wrapped(field, expected + step)) : (expected + step) | 0);
+  }
+
+  /** Switches: how many to the next one that changed, until there is none. */
+  #flags(field: FieldPlan, i: number, kind: KindModel): void {
+    let toggled = 0;
+    let place = 0;
+    for (let n = 0; n < 32; n++) {
+      const table = kind.fields[i].tables[Math.min(n, CLASSES - 1)];
+      const step = this.#range.number(tableAt(table, 0));
+      if (step <= 0 || step > 32 - place) break;
+      place += step;
+      toggled |= 1 << (place - 1);
+    }
+    this.#set(field, i, this.#past.now(i) ^ toggled);
+  }
+
+  #quaternion(kind: KindPlan, i: number, model: KindModel, elapsed: number): void {
+    const { scale } = kind.fields[i];
+    const [forecast, activity] = this.#turn(kind.fields[i], i, model, elapsed);
+    const [expected, margin] = largestOf(forecast);
+    const context = classOfSteps(margin * scale * 0.125) * CLASSES;
+    const table = model.fields[i].tables[context];
+    const largest = (expected + this.#range.number(tableAt(table, 0))) & 3;
+    this.#values[this.#start + i] = largest;
+    const sign = forecast[largest] < 0 ? -scale : scale;
+    this.#lastMiss = this.#olderMiss = 0;
+    OTHERS[largest].forEach((place, part) => {
+      this.#forecast.fill(0);
+      this.#forecast[0] = forecast[place] * sign;
+      this.#forecast[4] = activity;
+      this.#value(kind.fields[i + 1 + part], i + 1 + part, model);
+    });
+    this.#lastMiss = this.#olderMiss = 0;
+  }
+
+  /** The rotation to come, and how much it turns, in a component's steps. */
+  #turn(field: FieldPlan, i: number, model: KindModel, elapsed: number): [Quaternion, number] {
+    const past = this.#past;
+    const { scale, rate, perTick } = field;
+    const read = (state: number) =>
+      unpackQuaternion(
+        past.state(state, i),
+        [past.state(state, i + 1), past.state(state, i + 2), past.state(state, i + 3)],
+        scale,
+      );
+    const now = read(0);
+    const weight = model.fields[i].weights[0] / WEIGHT_ONE;
+    let half: Vector = [0, 0, 0];
+    let activity = 0;
+    if (rate >= 0) {
+      const factor = 0.5 * perTick * elapsed;
+      const change: Vector = [0, 0, 0];
+      for (let n = 0; n < 3; n++) {
+        const old = past.now(rate + n) * factor;
+        change[n] = this.#values[this.#start + rate + n] * factor - old;
+        half[n] = old + weight * change[n];
+      }
+      activity = size(change) + size(half) * 0.125;
+    } else if (past.changes > 0) {
+      const factor = elapsed * past.perSpan(0);
+      half = halfAngles(read(1), now).map((part) => part * factor) as Vector;
+      activity = size(half) * 0.125;
+      half = half.map((part) => part * weight) as Vector;
+    }
+    return [turned(now, half), activity * scale];
+  }
+
+  /** The ticks that really went by for this entity, if its kind has a clock of its own. */
+  #moment(kind: KindPlan, model: KindModel, elapsed: number): number {
+    const { substeps } = this.#plan;
+    let speed = 0;
+    for (const i of kind.paced) {
+      this.#expect(kind.fields[i], i, elapsed);
+      const expected = this.#expected(model.fields[i].weights);
+      speed += Math.abs((expected - this.#past.now(i)) / elapsed);
+    }
+    const perSubstep = speed / substeps;
+    if (perSubstep < 0.5) return elapsed;
+    const context =
+      classOfSteps(perSubstep) * CLASSES + Math.min(this.#past.elapsed, CLASSES - 1);
+    const table = model.fields[kind.fields.length].tables[context];
+    return Math.max(0, elapsed + this.#range.number(tableAt(table, 0)) / substeps);
+  }
+
+  #set(field: FieldPlan, i: number, value: number): void {
+    if (value < field.min || value > field.max) fault("a value is outside its field's range");
+    this.#values[this.#start + i] = value;
+  }
+}
+
+/** How far a value is above another: the short way round, if the field turns. */
+function beyond(field: FieldPlan, value: number, other: number): number {
+  const straight = value - other;
+  return field.turns ? straight - wholeTurns(field, straight) : straight;
+}
+
+/** The same place on the circle, between `min` and `max`, give or take half a step. */
+function wrapped(field: FieldPlan, value: number): number {
+  return value - wholeTurns(field, value - (field.min + field.max) * 0.5);
+}
+
+/** The whole turns next to so many steps, in steps. */
+function wholeTurns({ circle }: FieldPlan, steps: number): number {
+  return circle * nearest(steps / circle);
+}
+
+function size(parts: Vector): number {
+  return Math.abs(parts[0]) + Math.abs(parts[1]) + Math.abs(parts[2]);
+}

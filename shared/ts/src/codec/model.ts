@@ -1,0 +1,166 @@
+/**
+ * What both ends expect of a match: for each context of each field one of the family's tables, how
+ * a field's forecast weighs its features, and how likely each entity is to change.
+ */
+
+import { fault } from "../fault.js";
+import * as plan from "./plan.js";
+import type { FieldPlan, KindPlan, Plan } from "./plan.js";
+import type { RangeDecoder } from "./range.js";
+import { MEMBERS, tableAt, TOTAL_BITS } from "./table.js";
+
+/** Classes of how much a field moved lately, and of how far off its neighbour's forecast was. */
+export const CLASSES = 8;
+const CONTEXTS = CLASSES * CLASSES + 1;
+/** The context of a spawned entity. */
+export const SPAWNED = CONTEXTS - 1;
+/** Instead of a table: the value as it is, in as many bits as its range needs. */
+export const PLAIN = MEMBERS;
+/** Contexts of whether an entity changed. */
+const CHANGE_CONTEXTS = 5 * 4 * 3;
+const MODEL_BYTES_MAX = 4096;
+
+export interface Model {
+  kinds: KindModel[];
+}
+
+export interface KindModel {
+  /** Index of the odds of a change, by context. */
+  changes: Uint8Array;
+  /** Index of the odds that also a field that is usually still changed. */
+  stills: Uint8Array;
+  /** By their place in the row; the last is the moment. */
+  fields: FieldModel[];
+}
+
+export interface FieldModel {
+  /** In 64ths. */
+  weights: Int8Array;
+  /** A member of the family for each context; `PLAIN` is possible for `SPAWNED` only. */
+  tables: Uint8Array;
+}
+
+const CLASSED_MAX = (1 << (2 * CLASSES - 2)) - 1;
+
+/** The class of a magnitude: a factor of four each, up to 2^14. */
+export function classOf(magnitude: number): number {
+  return (33 - Math.clz32(Math.min(magnitude, CLASSED_MAX))) >> 1;
+}
+
+/** The class of an amount in a field's steps, which is counted in eighths. */
+export function classOfSteps(steps: number): number {
+  return classOf(nearest(Math.min(steps * 8, CLASSED_MAX)));
+}
+
+/** Adding this rounds a double to an integer, halves to even. */
+const ROUNDING = 6_755_399_441_055_744;
+
+/** The integer next to `value`, whose size is below 2^31. */
+export function nearest(value: number): number {
+  return value + ROUNDING - ROUNDING;
+}
+
+const ODDS = 56;
+
+/** Likelihoods in 2^14, from about 1 in 4096 to about 4095 in 4096. */
+export function makeOdds(): Uint16Array {
+  const total = 1 << TOTAL_BITS;
+  const odds = new Uint16Array(ODDS);
+  let ratio = 1 / 4096;
+  for (let i = 0; i < ODDS; i++) {
+    odds[i] = Math.floor((ratio / (1 + ratio)) * total);
+    ratio *= 1.35;
+  }
+  return odds;
+}
+
+/** What is expected of a game that nothing is known about. */
+export function priorModel({ kinds }: Plan): Model {
+  return { kinds: kinds.map(priorOfKind) };
+}
+
+function priorOfKind({ fields }: KindPlan): KindModel {
+  const moment = { weights: new Int8Array(3), tables: priorTables(1) };
+  return {
+    changes: new Uint8Array(CHANGE_CONTEXTS).fill(28),
+    stills: Uint8Array.of(10),
+    fields: [...fields.map(priorOfField), moment],
+  };
+}
+
+function priorOfField({ motion, rate }: FieldPlan): FieldModel {
+  const prior = (base: number, ...weights: number[]): FieldModel => {
+    const model = { weights: new Int8Array(3), tables: priorTables(base) };
+    model.weights.set(weights);
+    return model;
+  };
+  switch (motion) {
+    case plan.LINEAR:
+      return prior(2, 32, 16);
+    case plan.ANGLE:
+      return prior(2, 16);
+    case plan.CARRIED:
+    case plan.TURNED:
+      return prior(2, 40, -16);
+    case plan.QUATERNION:
+      return prior(0, rate < 0 ? 64 : 32);
+    case plan.COMPONENT:
+      return prior(2);
+    default:
+      return prior(0);
+  }
+}
+
+function priorTables(base: number): Uint8Array {
+  const tables = new Uint8Array(CONTEXTS).fill(PLAIN);
+  for (let i = 0; i < SPAWNED; i++) {
+    const more = Math.max(i >> 3, i & 7);
+    tables[i] = 28 + Math.min(base + 3 * more, 27);
+  }
+  return tables;
+}
+
+/** Likelihood in 2^14 that a part of a model differs from what was expected. */
+const DIFFERS = 1 << (TOTAL_BITS - 3);
+
+/** The model that a message tells, as differences from the prior. */
+export function readModel(bytes: Uint8Array, plan: Plan, range: RangeDecoder): Model {
+  if (bytes.length > MODEL_BYTES_MAX) bad();
+  const model = priorModel(plan);
+  range.begin(bytes);
+  for (const { changes, stills } of model.kinds) {
+    if (!range.bit(DIFFERS)) continue;
+    readIndices(range, changes, CHANGE_CONTEXTS, ODDS);
+    readIndices(range, stills, 1, ODDS);
+  }
+  for (const field of model.kinds.flatMap((kind) => kind.fields)) {
+    if (range.bit(DIFFERS)) readField(range, field);
+  }
+  if (!range.isFinished()) bad();
+  return model;
+}
+
+function readField(range: RangeDecoder, { weights, tables }: FieldModel): void {
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i] + range.number(tableAt(8, 0));
+    if (weight < -128 || weight > 127) bad();
+    weights[i] = weight;
+  }
+  readIndices(range, tables, SPAWNED, MEMBERS);
+  readIndices(range, tables.subarray(SPAWNED), 1, MEMBERS + 1);
+}
+
+/** Indices below `end`, each as its difference from the prior's, less the last such difference. */
+function readIndices(range: RangeDecoder, indices: Uint8Array, count: number, end: number): void {
+  let difference = 0;
+  for (let i = 0; i < count; i++) {
+    if (range.bit(DIFFERS)) difference += range.number(tableAt(4, 0));
+    const index = indices[i] + difference;
+    if (!(index >= 0 && index < end)) bad();
+    indices[i] = index;
+  }
+}
+
+function bad(): never {
+  return fault("the codec's model is malformed");
+}

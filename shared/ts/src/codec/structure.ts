@@ -1,0 +1,100 @@
+/**
+ * Which entities a snapshot has, told as their difference from the baseline: despawned ones by
+ * their position, spawned ones by id and kind. One that changes kind does both.
+ */
+
+import { fault } from "../fault.js";
+import type { Rows } from "../rows.js";
+import type { RangeDecoder } from "./range.js";
+import { TOTAL_BITS } from "./table.js";
+
+/** A bound on what a hostile body can make us reserve. */
+const ENTITIES_MAX = 4096;
+/** Likelihood in 2^14 that an entity came or went. */
+const CHANGED = 1 << (TOTAL_BITS - 6);
+
+/** The difference, and a walk over the entities of the new snapshot, in order of id. */
+export class Structure {
+  /** Positions in the baseline, ascending. */
+  readonly #despawned: number[] = [];
+  readonly #spawnedIds: number[] = [];
+  readonly #spawnedKinds: number[] = [];
+  #old = 0;
+  #spawned = 0;
+  #gone = 0;
+  /** The entity that the walk is at. */
+  id = 0;
+  kind = 0;
+  /** Its position in the baseline, or -1 if it is spawned. */
+  before = -1;
+
+  read(range: RangeDecoder, baseline: Rows, kinds: number): void {
+    this.#despawned.length = this.#spawnedIds.length = this.#spawnedKinds.length = 0;
+    this.#old = this.#spawned = this.#gone = 0;
+    if (!range.bit(CHANGED)) return;
+    let next = 0;
+    for (let left = takeCount(range); left > 0; left--) {
+      const position = takeCount(range) + next;
+      if (position >= baseline.length) bad();
+      this.#despawned.push(position);
+      next = position + 1;
+    }
+    const spawned = takeCount(range);
+    if (baseline.length - this.#despawned.length + spawned > ENTITIES_MAX) bad();
+    this.#readSpawned(range, baseline, kinds, spawned);
+  }
+
+  #readSpawned(range: RangeDecoder, baseline: Rows, kinds: number, count: number): void {
+    const idMax = 0xffff_ffff;
+    const beyond = baseline.length === 0 ? 0 : Math.min(baseline.ids[baseline.length - 1] + 1, idMax);
+    const kindBits = kinds < 2 ? 0 : 32 - Math.clz32(kinds - 1);
+    let next = count > 0 && range.raw(1) === 1 ? beyond : 0;
+    for (let n = 0; n < count; n++) {
+      if (n > 0) next++;
+      const id = next + takeCount(range);
+      const kind = range.raw(kindBits);
+      if (id > idMax || kind >= kinds) bad();
+      const kept = baseline.find(id);
+      if (kept >= 0 && !this.#despawned.includes(kept)) bad();
+      this.#spawnedIds.push(id);
+      this.#spawnedKinds.push(kind);
+      next = id;
+    }
+  }
+
+  /** Goes on to the next entity, if there is one. */
+  advance(baseline: Rows): boolean {
+    while (this.#gone < this.#despawned.length && this.#despawned[this.#gone] === this.#old) {
+      this.#gone++;
+      this.#old++;
+    }
+    const isKept = this.#old < baseline.length;
+    if (this.#spawned < this.#spawnedIds.length) {
+      const id = this.#spawnedIds[this.#spawned];
+      if (!isKept || id < baseline.ids[this.#old]) {
+        this.id = id;
+        this.kind = this.#spawnedKinds[this.#spawned++];
+        this.before = -1;
+        return true;
+      }
+    }
+    if (!isKept) return false;
+    this.id = baseline.ids[this.#old];
+    this.kind = baseline.kinds[this.#old];
+    this.before = this.#old++;
+    return true;
+  }
+}
+
+/** A number that is usually small: its length in ones ended by a zero, and its bits. */
+function takeCount(range: RangeDecoder): number {
+  let length = 0;
+  while (range.raw(1) === 1) {
+    if (++length > 31) bad();
+  }
+  return 2 ** length - 1 + range.rawLong(length);
+}
+
+function bad(): never {
+  return fault("spawns or despawns are out of order or too many");
+}

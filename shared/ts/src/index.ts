@@ -1,0 +1,13 @@
+/** Plays and watches Tickwire matches: `Session` in a page, `ClientLink` anywhere else. */
+export { ByteReader, ByteWriter } from "./bytes.js";
+export { ServerFault } from "./fault.js";
+export { type ClientEvent, ClientLink, type SnapshotEvent } from "./link/client.js";
+export { Clock, ticksBetween } from "./link/clock.js";
+export { Pace } from "./link/pace.js";
+export { Interpolation } from "./replica/interpolation.js";
+export { Prediction, type Predictor } from "./replica/prediction.js";
+export { Rows } from "./rows.js";
+export type { EventSchema, Field, Integer, KindSchema, Predict, Schema } from "./schema.js";
+export { type Handlers, Session, type SessionOptions, type SessionState, type Socket } from "./session.js";
+export { Stats } from "./stats.js";
+export type { ChatRefused, Line, Player, Presence, Welcome } from "./wire.js";

@@ -1,0 +1,52 @@
+/**
+ * Integers within known ranges, packed: inputs, and what only a seat's owner is told. Each takes
+ * the fewest bits that its range needs, least significant bit first, in the schema's order; the
+ * last byte is filled up with zeros.
+ */
+
+import type { ByteReader, ByteWriter } from "./bytes.js";
+import { fault } from "./fault.js";
+import type { Integer } from "./schema.js";
+
+/** Appends `values`, which must be within their ranges. */
+export function pack(integers: readonly Integer[], values: ArrayLike<number>, out: ByteWriter): void {
+  let pending = 0;
+  let pendingBits = 0;
+  for (let i = 0; i < integers.length; i++) {
+    const { name, min, max } = integers[i];
+    const value = values[i];
+    if (!(value >= min && value <= max && Number.isInteger(value))) {
+      throw new RangeError(`${name} is ${value}, not an integer from ${min} to ${max}`);
+    }
+    // Doubles, since 7 pending bits and 32 more don't fit into 32.
+    pending += (value - min) * 2 ** pendingBits;
+    pendingBits += width(min, max);
+    for (; pendingBits >= 8; pendingBits -= 8) {
+      out.u8(pending % 256);
+      pending = Math.floor(pending / 256);
+    }
+  }
+  if (pendingBits > 0) out.u8(pending);
+}
+
+/** Reads a list into `values`. */
+export function unpack(integers: readonly Integer[], reader: ByteReader, values: Int32Array): void {
+  let pending = 0;
+  let pendingBits = 0;
+  for (let i = 0; i < integers.length; i++) {
+    const { min, max } = integers[i];
+    const bits = width(min, max);
+    for (; pendingBits < bits; pendingBits += 8) pending += reader.u8() * 2 ** pendingBits;
+    const steps = pending % 2 ** bits;
+    pending = Math.floor(pending / 2 ** bits);
+    pendingBits -= bits;
+    if (steps > max - min) fault("an integer is out of its range");
+    values[i] = min + steps;
+  }
+  if (pending !== 0) fault("a list of integers has bits beyond its end");
+}
+
+/** Bits that a range needs. */
+export function width(min: number, max: number): number {
+  return 32 - Math.clz32(max - min);
+}

@@ -1,0 +1,311 @@
+/**
+ * The client's side of one session, without sockets or clocks: it says hello, applies snapshots,
+ * checks their digests, numbers inputs, keeps the server's clock and its own pace, and takes the
+ * session up again when the connection was lost. All times are microseconds of the caller's clock.
+ *
+ * Whatever the server sends, a frame is either applied whole or a `ServerFault` is thrown.
+ */
+
+import { ByteReader, type ByteWriter, fnv } from "../bytes.js";
+import { BASIS_MAX } from "../codec/past.js";
+import { Decoder } from "../codec/decoder.js";
+import { fault } from "../fault.js";
+import { pack, unpack } from "../integers.js";
+import { Rows } from "../rows.js";
+import type { Schema } from "../schema.js";
+import * as wire from "../wire.js";
+import type { Welcome } from "../wire.js";
+import { Clock, ticksBetween } from "./clock.js";
+import { SNAPSHOT, SnapshotHead, writeAck, writeInputHead } from "./frames.js";
+import { Pace } from "./pace.js";
+
+/** Ticks that a baseline may be old. */
+const HISTORY_LEN = 64;
+/** Time between two pings, and between the first few. */
+const PING_INTERVAL = 500_000;
+const FIRST_PING_INTERVAL = 100_000;
+const FIRST_PINGS = 8;
+
+/** What a frame from the server brought. */
+export type ClientEvent =
+  | Exclude<wire.ServerMessage, { type: "pong" } | { type: "model" }>
+  | { type: "pong"; rtt: number }
+  | { type: "model" }
+  | SnapshotEvent;
+
+/** `ClientLink.rows` are those of a newer tick. One object for all. */
+export interface SnapshotEvent {
+  type: "snapshot";
+  tick: number;
+  /** If it differs, ask for a full snapshot with `writeResync`. */
+  digest: "absent" | "agrees" | "differs";
+}
+
+type Stage = "awaiting-welcome" | "awaiting-snapshot" | "playing";
+
+export class ClientLink {
+  #joined: Joined | null = null;
+
+  /**
+   * Appends the hello, which must be the first frame of a connection: of the session that the link
+   * has, or of the one that `token` takes up, or of a new one.
+   */
+  writeHello(name: string, token: Uint8Array | null, out: ByteWriter): void {
+    const hello = { version: wire.PROTOCOL_VERSION, schemaHash: null, resume: null, name };
+    if (this.#joined) wire.writeHello({ ...hello, ...this.#joined.helloAgain() }, out);
+    else wire.writeHello({ ...hello, resume: token && { token, kept: null } }, out);
+  }
+
+  /** Takes in one message from the server. */
+  handleFrame(frame: Uint8Array, now: number): ClientEvent {
+    if (frame.length === 0) fault("an empty frame");
+    if (frame[0] & SNAPSHOT) return this.#welcomed().apply(frame);
+    if (frame[0] !== wire.MESSAGE) fault("a frame of an unknown kind");
+    const message = wire.readServer(new ByteReader(frame, 1));
+    switch (message.type) {
+      case "welcome":
+        if (this.#joined) this.#joined.again(message.welcome);
+        else this.#joined = new Joined(message.welcome);
+        return message;
+      case "pong":
+        this.#welcomed().clock.hear(message.pong, now);
+        return { type: "pong", rtt: now - message.pong.clientTime };
+      case "model":
+        this.#welcomed().setModel(message.model);
+        return { type: "model" };
+      case "pace":
+        this.#welcomed().clock.setPace(message.pace, now);
+        return message;
+      case "event": {
+        const joined = this.#welcomed();
+        if (message.values.length !== joined.schema.events[message.kind]?.values.length) {
+          fault("an event that the schema does not have");
+        }
+        joined.events = (joined.events + 1) >>> 0;
+        return message;
+      }
+      default:
+        this.#welcomed();
+        return message;
+    }
+  }
+
+  get welcome(): Welcome | null {
+    return this.#joined?.welcome ?? null;
+  }
+
+  get schema(): Schema | null {
+    return this.#joined?.schema ?? null;
+  }
+
+  /** The tick of the newest snapshot. */
+  get applied(): number | null {
+    return this.#joined?.tick ?? null;
+  }
+
+  /** The rows of the newest snapshot. They stay as they are until the next few have come. */
+  get rows(): Rows | null {
+    return this.#joined?.basis[0]?.rows ?? null;
+  }
+
+  /** What only this seat's owner is told. */
+  get owner(): Int32Array | null {
+    return this.#joined?.owner ?? null;
+  }
+
+  /** The newest input that the newest snapshot includes. */
+  get processed(): number {
+    return this.#joined?.processed ?? 0;
+  }
+
+  get clock(): Clock | null {
+    return this.#joined?.clock ?? null;
+  }
+
+  get pace(): Pace | null {
+    return this.#joined?.pace ?? null;
+  }
+
+  /** Whether inputs may be sent. */
+  get isPlaying(): boolean {
+    return this.#joined?.stage === "playing";
+  }
+
+  /** When the next inputs are made, the others are shown as they were so many ticks before `tick`. */
+  setSeen(tick: number, ticksBefore: number): void {
+    this.#joined?.setSeen(tick, ticksBefore);
+  }
+
+  /** The tick for which an input is to be made now, or -1. Ask until there is none. */
+  pollInput(now: number): number {
+    const joined = this.#joined;
+    return joined?.stage === "playing" ? joined.pace.poll(joined.clock, now) : -1;
+  }
+
+  /** Appends an input for `tick` and gives its number. Only while `isPlaying`. */
+  writeInput(tick: number, values: ArrayLike<number>, out: ByteWriter): number {
+    if (!this.#joined || this.#joined.stage !== "playing") throw new Error("not playing");
+    return this.#joined.writeInput(tick, values, out);
+  }
+
+  /** Appends an acknowledgement, for a client that has no inputs to carry it. */
+  writeAck(out: ByteWriter): void {
+    const joined = this.#joined;
+    if (joined?.stage === "playing" && joined.tick !== null) writeAck(joined.tick, out);
+  }
+
+  /** Appends a ping if one is due: often at first, then twice a second. */
+  pollPing(now: number, out: ByteWriter): void {
+    const joined = this.#joined;
+    if (!joined || joined.stage === "awaiting-welcome" || now < joined.pingDue) return;
+    joined.pings++;
+    joined.pingDue = now + (joined.pings < FIRST_PINGS ? FIRST_PING_INTERVAL : PING_INTERVAL);
+    wire.writePing(now, out);
+  }
+
+  #welcomed(): Joined {
+    if (!this.#joined || this.#joined.stage === "awaiting-welcome") fault("no welcome came before");
+    return this.#joined;
+  }
+}
+
+interface Slot {
+  tick: number;
+  rows: Rows;
+}
+
+/** What a link is once the server has welcomed it. */
+class Joined {
+  readonly schema: Schema;
+  readonly clock: Clock;
+  readonly pace = new Pace();
+  readonly owner: Int32Array;
+  stage: Stage = "awaiting-snapshot";
+  /** The snapshots that the session was sent last, newest first. */
+  basis: Slot[] = [];
+  tick: number | null = null;
+  processed: number;
+  events = 0;
+  pings = 0;
+  pingDue = 0;
+  #seq: number;
+  #seen: { tick: number; before: number } | null = null;
+  readonly #decoder: Decoder;
+  #modelHash: number;
+  #free: Slot[] = Array.from({ length: BASIS_MAX + 1 }, () => ({ tick: 0, rows: new Rows() }));
+  readonly #none = new Rows();
+  readonly #head = new SnapshotHead();
+  readonly #event: SnapshotEvent = { type: "snapshot", tick: 0, digest: "absent" };
+  readonly #rowsOfBasis: Rows[] = [];
+  readonly #ages: number[] = [];
+
+  constructor(public welcome: Welcome) {
+    const { schema, model, hz, seq } = welcome;
+    if (!schema || !model) fault("a welcome without a schema or model");
+    this.schema = schema;
+    this.#decoder = new Decoder(schema, hz);
+    this.#decoder.setModel(model);
+    this.#modelHash = fnv(model);
+    this.clock = new Clock(hz);
+    this.owner = Int32Array.from(schema.owner, ({ min }) => min);
+    this.processed = this.#seq = seq;
+  }
+
+  setModel(model: Uint8Array): void {
+    this.#decoder.setModel(model);
+    this.#modelHash = fnv(model);
+  }
+
+  /** The connection was lost and there is a new one. */
+  helloAgain(): Pick<wire.Hello, "schemaHash" | "resume"> {
+    this.stage = "awaiting-welcome";
+    this.pace.reconnect();
+    this.#seen = null;
+    const kept = { applied: this.tick, events: this.events, modelHash: this.#modelHash };
+    return { schemaHash: this.welcome.schemaHash, resume: { token: this.welcome.resume, kept } };
+  }
+
+  /** The same session, welcomed on another connection. */
+  again(welcome: Welcome): void {
+    const isSame =
+      this.stage === "awaiting-welcome" &&
+      welcome.session === this.welcome.session &&
+      welcome.schemaHash === this.welcome.schemaHash &&
+      !welcome.schema;
+    if (!isSame) fault("a welcome to another session");
+    if (welcome.model) this.setModel(welcome.model);
+    this.stage = "awaiting-snapshot";
+    this.#keep(1);
+    this.processed = this.#seq = welcome.seq;
+    this.pings = this.pingDue = 0;
+    this.welcome = welcome;
+  }
+
+  apply(frame: Uint8Array): SnapshotEvent {
+    const head = this.#head;
+    const reader = new ByteReader(frame);
+    head.read(reader, this.tick, this.processed);
+    if (head.owner) unpack(this.schema.owner, reader, this.owner);
+    this.#keep(head.full ? 0 : this.#serving(head.tick));
+    if (!head.full && this.basis.length === 0) fault("a snapshot refers to one that is too old");
+    this.#rowsOfBasis.length = this.#ages.length = this.basis.length;
+    for (let i = 0; i < this.basis.length; i++) {
+      this.#rowsOfBasis[i] = this.basis[i].rows;
+      this.#ages[i] = ticksBetween(this.basis[i].tick, head.tick);
+    }
+    const slot = this.#free.pop();
+    if (!slot) throw new Error("there is one slot more than a basis has members");
+    try {
+      const body = frame.subarray(reader.position);
+      this.#decoder.decode(this.#rowsOfBasis, this.#ages, body, slot.rows, this.#none);
+    } catch (error) {
+      this.#free.push(slot);
+      throw error;
+    }
+    slot.tick = head.tick;
+    this.#keep(BASIS_MAX - 1);
+    this.basis.unshift(slot);
+    this.stage = "playing";
+    if (head.hasLead) this.pace.hear(head.lead, head.processed);
+    this.tick = head.tick;
+    this.processed = head.processed;
+    this.#event.tick = head.tick;
+    const agrees = head.digest === slot.rows.digest();
+    this.#event.digest = head.digest < 0 ? "absent" : agrees ? "agrees" : "differs";
+    return this.#event;
+  }
+
+  setSeen(tick: number, before: number): void {
+    const seen = this.#seen;
+    if (seen && ticksBetween(seen.tick, tick) - before <= -seen.before) return;
+    if (!seen) this.#seen = { tick, before };
+    else [seen.tick, seen.before] = [tick, before];
+  }
+
+  writeInput(tick: number, values: ArrayLike<number>, out: ByteWriter): number {
+    const applied = this.tick ?? 0;
+    const seen = this.#seen;
+    const behind = seen ? ticksBetween(seen.tick, applied) + seen.before : 0;
+    this.#seq = (this.#seq + 1) >>> 0;
+    const parts = Math.min(Math.max(Math.ceil(behind * 256), 0), 0xffff);
+    writeInputHead(this.#seq, tick, applied, parts, out);
+    pack(this.schema.input, values, out);
+    this.pace.made(this.#seq);
+    return this.#seq;
+  }
+
+  /** How many of the basis may serve a snapshot of `tick`. */
+  #serving(tick: number): number {
+    let count = this.basis.length;
+    while (count > 0 && ticksBetween(this.basis[count - 1].tick, tick) >= HISTORY_LEN) count--;
+    return count;
+  }
+
+  /** Keeps the newest `count` of the basis. */
+  #keep(count: number): void {
+    while (this.basis.length > count) {
+      const slot = this.basis.pop();
+      if (slot) this.#free.push(slot);
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/** The frames that every tick brings: snapshot heads, inputs and acknowledgements. */
+
+import type { ByteReader, ByteWriter } from "../bytes.js";
+import { fault } from "../fault.js";
+
+const INPUT = 0x01;
+const ACK = 0x02;
+/** Set in the first byte of a snapshot; the other bits say which parts it has. */
+export const SNAPSHOT = 0x80;
+const FULL = 0x01;
+const GAP = 0x02;
+const DIGEST = 0x04;
+const OWNER = 0x08;
+const PROCESSED_NEXT = 0x10;
+const PROCESSED = 0x20;
+const LEAD = 0x40;
+
+/** What a step of a told lead is worth, in microseconds. */
+const LEAD_UNIT = 2_000;
+
+/** The part of a snapshot before the owner's values and the body. One object for all. */
+export class SnapshotHead {
+  tick = 0;
+  /** Whether the body refers to nothing. */
+  full = false;
+  /** A checksum of the rows, or -1. */
+  digest = -1;
+  /** The newest input of this client that the rows include. */
+  processed = 0;
+  /** How early the latest inputs came, in microseconds, if it is told. */
+  lead = 0;
+  hasLead = false;
+  /** Whether the owner's values follow. */
+  owner = false;
+
+  /** Heads say only what is new since the last snapshot: its tick (or `null`), and what it had. */
+  read(reader: ByteReader, earlier: number | null, processed: number): void {
+    const flags = reader.u8();
+    const has = (bits: number) => (flags & bits) === bits;
+    if (!has(SNAPSHOT) || has(FULL | GAP) || has(PROCESSED_NEXT | PROCESSED)) {
+      fault("a snapshot's head contradicts itself");
+    }
+    this.full = has(FULL);
+    if (this.full) {
+      this.tick = reader.u32();
+    } else {
+      const gap = has(GAP) ? reader.u8() : 1;
+      if (earlier === null || (has(GAP) && gap < 2)) fault("a snapshot refers to nothing");
+      this.tick = (earlier + gap) >>> 0;
+    }
+    this.digest = has(DIGEST) ? reader.u32() : -1;
+    this.processed = has(PROCESSED) ? reader.u32() : (processed + (has(PROCESSED_NEXT) ? 1 : 0)) >>> 0;
+    this.hasLead = has(LEAD);
+    this.lead = this.hasLead ? reader.i8() * LEAD_UNIT : 0;
+    this.owner = has(OWNER);
+  }
+}
+
+/** Appends an input's head; the packed values follow. `behind` is in 256ths of a tick. */
+export function writeInputHead(
+  seq: number,
+  tick: number,
+  applied: number,
+  behind: number,
+  out: ByteWriter,
+): void {
+  out.u8(INPUT);
+  out.u32(seq);
+  out.u32(tick);
+  out.u32(applied);
+  out.u16(behind);
+}
+
+export function writeAck(applied: number, out: ByteWriter): void {
+  out.u8(ACK);
+  out.u32(applied);
+}

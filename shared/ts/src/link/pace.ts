@@ -1,0 +1,82 @@
+/**
+ * Inputs that arrive just in time. All times in microseconds.
+ *
+ * The server tells every few ticks how early the latest inputs came; the client knows how far ahead
+ * of the server's clock it made them, so the difference is how long the way took at worst. It keeps
+ * ahead by that and a margin, making its ticks a little longer or shorter.
+ */
+
+import { type Clock, ticksBetween } from "./clock.js";
+import { Tail } from "./tail.js";
+
+/** How early the latest inputs are meant to come. */
+const MARGIN = 4_000;
+/** Change of tick length per tick length. */
+const STRETCH = 0.04;
+const AHEAD_MAX = 400_000;
+/** Ticks that are made up for at once, when the page was kept from its work. */
+const CATCH_UP_TICKS = 4;
+/** Inputs whose lead may not be known yet. */
+const MADE_MAX = 256;
+
+export class Pace {
+  readonly #way = new Tail(6_000, 24);
+  /** How far ahead of the server's clock inputs are made; NaN before the first. */
+  ahead = NaN;
+  /** The newest tick for which an input was made. */
+  newest: number | null = null;
+  #at = 0;
+  /** By sequence number: how far ahead an input was made. */
+  readonly #made = new Float64Array(MADE_MAX);
+  #madeFrom = 0;
+  #madeTo = 0;
+
+  /** The tick for which an input is to be made now, or -1. Ask until there is none. */
+  poll(clock: Clock, now: number): number {
+    if (!clock.isSet) return -1;
+    this.#advance(clock, now);
+    const reference = this.newest ?? 0;
+    const due = Math.floor(clock.ticksSince(reference, now + this.ahead, now));
+    if (this.newest !== null && due <= 0) {
+      // A clock that was set back by much would have the client wait for it.
+      if (due < -CATCH_UP_TICKS) this.newest = (reference + due) >>> 0;
+      return -1;
+    }
+    const step = this.newest === null || due > CATCH_UP_TICKS ? due : 1;
+    this.newest = (reference + step) >>> 0;
+    return this.newest;
+  }
+
+  /** An input was made and numbered. */
+  made(seq: number): void {
+    if (this.#madeTo !== seq) this.#madeFrom = seq;
+    this.#made[seq % MADE_MAX] = this.ahead;
+    this.#madeTo = (seq + 1) >>> 0;
+  }
+
+  /** The server told how early inputs came, of which it has processed those up to `processed`. */
+  hear(lead: number, processed: number): void {
+    const back = ticksBetween(processed, this.#madeTo);
+    const isKnown = back >= 1 && back <= MADE_MAX && ticksBetween(this.#madeFrom, processed) >= 0;
+    const ahead = isKnown ? this.#made[processed % MADE_MAX] : this.ahead;
+    if (!Number.isNaN(ahead)) this.#way.hear(ahead - lead);
+  }
+
+  /** A new connection: nothing is on its way any more. */
+  reconnect(): void {
+    this.#madeFrom = this.#madeTo;
+  }
+
+  /** Goes towards where the client should be, a little for the time that has passed. */
+  #advance(clock: Clock, now: number): void {
+    const way = this.#way.value;
+    // Before anything was told: half of a round trip, and what may come on top.
+    const wanted = Number.isNaN(way) ? clock.rtt / 2 + 2 * clock.jitter + 2 * MARGIN : way + MARGIN;
+    const target = Math.min(Math.max(wanted, 0), AHEAD_MAX);
+    const most = Math.max(0, now - this.#at) * STRETCH;
+    this.ahead = Number.isNaN(this.ahead)
+      ? target
+      : this.ahead + Math.min(Math.max(target - this.ahead, -most), most);
+    this.#at = now;
+  }
+}

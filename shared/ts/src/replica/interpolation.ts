@@ -1,0 +1,194 @@
+/**
+ * The others, shown a little in the past and in between two snapshots, so that they move evenly
+ * however unevenly snapshots arrive. All times in microseconds.
+ *
+ * How far in the past: as much as all but a few snapshots take from their tick to here, and the
+ * tick interval, since a snapshot is needed one interval before the moment that it is of. The delay
+ * follows the network by making shown time run a little slower or faster. Nothing is extrapolated:
+ * when snapshots fail to come, things stand still, and that is counted.
+ */
+
+import { type Clock, ticksBetween } from "../link/clock.js";
+import { Tail } from "../link/tail.js";
+import { Rows } from "../rows.js";
+import type { Schema } from "../schema.js";
+
+/** Snapshots that are kept: a second's worth at 30 Hz. */
+const KEPT = 32;
+const MASK = KEPT - 1;
+/** Change of shown time per time passed. */
+const STRETCH = 0.05;
+const DELAY_MAX = 600_000;
+/** Snapshots after which the first ones, which came while everything was being set up, are forgotten. */
+const WARM_UP = 20;
+/** A gap in time of more than this is not caught up with but jumped over. */
+const JUMP_FROM = 500_000;
+
+/** How a field is shown between two snapshots. */
+const enum Blend {
+  Older,
+  Straight,
+  Round,
+}
+
+interface Kept {
+  tick: number;
+  rows: Rows;
+}
+
+export class Interpolation {
+  readonly #kept: Kept[] = Array.from({ length: KEPT }, () => ({ tick: 0, rows: new Rows() }));
+  #count = 0;
+  #newest = 0;
+  readonly #late = new Tail(4_000, 40);
+  #heard = 0;
+  #delay = NaN;
+  #shownAt = 0;
+  readonly #blends: Uint8Array[];
+  /** Steps per tick that no velocity exceeds. */
+  readonly #fastest: Float64Array[];
+  readonly #circles: Float64Array[];
+  #from: Rows | null = null;
+  #to: Rows | null = null;
+  /** 0 to 1: how far from the older snapshot to the newer. */
+  #part = 0;
+  /** Ticks between the two. */
+  #span = 0;
+  #toIndex = 0;
+  /** Times that shown time had to wait for a snapshot. */
+  starved = 0;
+  #isStarving = false;
+  /** What is shown: `ticksBefore` (with parts) before `tick`. */
+  readonly shown = { tick: 0, ticksBefore: 0 };
+  /** The values of the row that was looked at last. */
+  readonly values = new Float64Array(32);
+
+  constructor(schema: Schema, hz: number) {
+    const blendOf = (type: string): Blend => {
+      if (type === "linear" || type === "carried") return Blend.Straight;
+      return type === "angle" || type === "turned" ? Blend.Round : Blend.Older;
+    };
+    const kinds = schema.kinds.map((kind) => kind.fields);
+    this.#blends = kinds.map((fields) => Uint8Array.from(fields, (field) => blendOf(field.predict.type)));
+    this.#circles = kinds.map((fields) => Float64Array.from(fields, ({ min, max }) => max - min + 1));
+    this.#fastest = kinds.map((fields) =>
+      Float64Array.from(fields, ({ step, predict }) => {
+        if (predict.type !== "carried") return Infinity;
+        const rate = fields[predict.rate];
+        return (Math.max(Math.abs(rate.min), Math.abs(rate.max)) * rate.step) / step / hz;
+      }),
+    );
+  }
+
+  /** How far in the past things are shown, in microseconds; NaN as long as nothing is. */
+  get delay(): number {
+    return this.#delay;
+  }
+
+  /** The rows between which things are shown now: the older ones say which there are. */
+  get rows(): Rows | null {
+    return this.#from;
+  }
+
+  /** Takes in a snapshot that arrived `now`. */
+  push(tick: number, rows: Rows, clock: Clock, now: number): void {
+    const gap = this.#count > 0 ? ticksBetween(this.#kept[this.#newest].tick, tick) : 1;
+    this.#newest = (this.#newest + 1) & MASK;
+    this.#count = Math.min(this.#count + 1, KEPT);
+    const kept = this.#kept[this.#newest];
+    kept.tick = tick;
+    kept.rows.copyFrom(rows);
+    const age = now - clock.due(tick, now);
+    if (Number.isNaN(age)) return;
+    if (++this.#heard === WARM_UP) this.#late.value = NaN;
+    this.#late.hear(Math.max(age, 0) + Math.min(gap, 4) * clock.interval);
+  }
+
+  /** Forgets everything but how late snapshots usually are: a new connection. */
+  restart(): void {
+    this.#count = 0;
+    this.#from = this.#to = null;
+  }
+
+  /** Goes on to what is to be shown `now`. Whether there is anything. */
+  advance(clock: Clock, now: number): boolean {
+    if (this.#count === 0 || !clock.isSet || Number.isNaN(this.#late.value)) return false;
+    const wanted = Math.min(this.#late.value, DELAY_MAX);
+    const passed = Math.max(0, now - this.#shownAt);
+    if (Number.isNaN(this.#delay) || Math.abs(wanted - this.#delay) > JUMP_FROM) this.#delay = wanted;
+    const most = passed * STRETCH;
+    this.#delay += Math.min(Math.max(wanted - this.#delay, -most), most);
+    this.#shownAt = now;
+    const newest = this.#kept[this.#newest];
+    // How far before the newest snapshot.
+    this.#show(newest, -clock.ticksSince(newest.tick, now - this.#delay, now));
+    return true;
+  }
+
+  #show(newest: Kept, ticksBefore: number): void {
+    const isStarving = ticksBefore < 0;
+    if (isStarving && !this.#isStarving) this.starved++;
+    this.#isStarving = isStarving;
+    let before = Math.max(ticksBefore, 0);
+    let newer = newest;
+    let older = newest;
+    for (let n = 1; n < this.#count && before > 0; n++) {
+      newer = older;
+      older = this.#kept[(this.#newest - n) & MASK];
+      if (ticksBetween(older.tick, newest.tick) >= before) break;
+    }
+    const oldest = ticksBetween(older.tick, newest.tick);
+    before = Math.min(before, oldest);
+    const span = ticksBetween(older.tick, newer.tick);
+    this.#from = older.rows;
+    this.#to = newer.rows;
+    this.#span = span;
+    this.#part = span > 0 ? (oldest - before) / span : 0;
+    this.#toIndex = 0;
+    this.shown.tick = newest.tick;
+    this.shown.ticksBefore = before;
+  }
+
+  /**
+   * Puts the row at `index` of `rows` into `values`, as it is between both snapshots. To be asked
+   * for in ascending order after each `advance`.
+   */
+  look(index: number): void {
+    const from = this.#from;
+    const to = this.#to;
+    if (!from || !to) return;
+    const id = from.ids[index];
+    const kind = from.kinds[index];
+    const start = from.start(index);
+    const count = from.ends[index] - start;
+    if (index === 0) this.#toIndex = 0;
+    while (this.#toIndex < to.length && to.ids[this.#toIndex] < id) this.#toIndex++;
+    const there = this.#toIndex;
+    if (there >= to.length || to.ids[there] !== id || to.kinds[there] !== kind) {
+      for (let i = 0; i < count; i++) this.values[i] = from.values[start + i];
+      return;
+    }
+    this.#blend(kind, from.values, start, to.values, to.start(there), count);
+  }
+
+  #blend(kind: number, from: Int32Array, start: number, to: Int32Array, toStart: number, count: number): void {
+    const blends = this.#blends[kind];
+    const fastest = this.#fastest[kind];
+    let part = this.#part;
+    // What goes further than its velocity can carry it was put there: never show it in between.
+    for (let i = 0; i < count; i++) {
+      const most = fastest[i] * this.#span + 1;
+      if (Math.abs(to[toStart + i] - from[start + i]) > most) part = 0;
+    }
+    for (let i = 0; i < count; i++) {
+      const older = from[start + i];
+      let way = to[toStart + i] - older;
+      if (blends[i] === Blend.Older) way = 0;
+      else if (blends[i] === Blend.Round) {
+        const circle = this.#circles[kind][i];
+        way -= circle * Math.floor(way / circle + 0.5);
+      }
+      this.values[i] = older + way * part;
+    }
+  }
+}

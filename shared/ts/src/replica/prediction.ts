@@ -1,0 +1,153 @@
+/**
+ * One's own player, shown without waiting for the server: the game's own rule runs the inputs that
+ * the server has not yet processed, from the newest state that it has told.
+ *
+ * When the server's answer is not what was predicted, the difference is a *correction*: the state
+ * is put right at once, and what is shown glides there.
+ */
+
+import { ticksBetween } from "../link/clock.js";
+import type { Rows } from "../rows.js";
+
+/** What a game does to have a player predicted. A state is a few integers. */
+export interface Predictor {
+  /** Integers of a state. */
+  readonly length: number;
+  /** Which of them are shown, and glide when they are corrected. */
+  readonly shown: readonly number[];
+  /** A correction of more than this is a jump that is not glided over. */
+  readonly jumpFrom: number;
+  /** Reads the state of a seat's player, if there is one to be predicted. */
+  read(rows: Rows, seat: number, state: Int32Array): boolean;
+  /** Moves a state by one tick. */
+  step(state: Int32Array, input: Int32Array, hz: number): void;
+}
+
+/** Ticks that are kept: more than an input may be on its way. */
+const KEPT = 128;
+/** How fast what is shown glides, in parts of the way per second. */
+const GLIDE_PER_S = 12;
+
+export class Prediction {
+  readonly #states: Int32Array[];
+  readonly #inputs: Int32Array[];
+  readonly #ticks = new Float64Array(KEPT).fill(-1);
+  readonly #told: Int32Array;
+  /** The newest tick that was predicted, or -1. */
+  #newest = -1;
+  #isOn = false;
+  /** What is shown beside what is predicted, by `shown` of the predictor. */
+  readonly #offset: Float64Array;
+  #glidedAt = 0;
+  /** Answers of the server, and of them those that were not as predicted. */
+  answers = 0;
+  corrections = 0;
+  /** What is to be shown, by `shown` of the predictor. */
+  readonly values: Float64Array;
+
+  constructor(
+    readonly predictor: Predictor,
+    readonly seat: number,
+    readonly hz: number,
+    inputLength: number,
+  ) {
+    const slots = (length: number) => Array.from({ length: KEPT }, () => new Int32Array(length));
+    this.#states = slots(predictor.length);
+    this.#inputs = slots(inputLength);
+    this.#told = new Int32Array(predictor.length);
+    this.#offset = new Float64Array(predictor.shown.length);
+    this.values = new Float64Array(predictor.shown.length);
+  }
+
+  /** Whether there is a player to show. */
+  get isOn(): boolean {
+    return this.#isOn && this.#newest >= 0;
+  }
+
+  /** An input was made for a tick. */
+  input(tick: number, values: ArrayLike<number>): void {
+    const gap = this.#newest < 0 ? 0 : ticksBetween(this.#newest, tick);
+    if (gap > 1) this.#fill(tick, gap);
+    const slot = tick % KEPT;
+    this.#ticks[slot] = tick;
+    this.#inputs[slot].set(values);
+    const before = (tick - 1) >>> 0;
+    this.#states[slot].set(this.#states[before % KEPT]);
+    if (this.#isOn) this.predictor.step(this.#states[slot], this.#inputs[slot], this.hz);
+    this.#newest = tick;
+  }
+
+  /** Ticks that were left out: the server repeats the input before them. */
+  #fill(tick: number, gap: number): void {
+    const last = this.#inputs[this.#newest % KEPT];
+    for (let n = Math.min(gap, KEPT) - 1; n >= 1; n--) this.input((tick - n) >>> 0, last);
+  }
+
+  /** The server has told how it was at a tick. */
+  answer(tick: number, rows: Rows): void {
+    const told = this.#told;
+    const wasOn = this.#isOn;
+    this.#isOn = this.predictor.read(rows, this.seat, told);
+    if (!this.#isOn) return;
+    const ahead = this.#newest < 0 ? -1 : ticksBetween(tick, this.#newest);
+    const slot = tick % KEPT;
+    if (ahead < 0 || ahead >= KEPT || this.#ticks[slot] !== tick) {
+      // Nothing was predicted for this tick: what is known of later ones starts here.
+      this.#ticks[slot] = tick;
+      this.#inputs[slot].fill(0);
+      this.#states[slot].set(told);
+      if (ahead < 0) this.#newest = tick;
+      else this.#replay(tick);
+      this.#offset.fill(0);
+      return;
+    }
+    this.answers++;
+    const isRight = told.every((value, i) => value === this.#states[slot][i]);
+    if (isRight && wasOn) return;
+    if (wasOn) this.corrections++;
+    const shown = this.#states[this.#newest % KEPT];
+    this.#shift(shown, 1);
+    this.#states[slot].set(told);
+    this.#replay(tick);
+    this.#shift(shown, -1);
+    const distance = this.#offset.reduce((most, offset) => Math.max(most, Math.abs(offset)), 0);
+    if (!wasOn || distance > this.predictor.jumpFrom) this.#offset.fill(0);
+  }
+
+  #shift(state: Int32Array, sign: number): void {
+    this.predictor.shown.forEach((i, n) => {
+      this.#offset[n] += sign * state[i];
+    });
+  }
+
+  /** Runs all inputs after a tick again. */
+  #replay(tick: number): void {
+    const count = Math.min(ticksBetween(tick, this.#newest), KEPT - 1);
+    for (let n = 1; n <= count; n++) {
+      const at = (tick + n) >>> 0;
+      const slot = at % KEPT;
+      if (this.#ticks[slot] !== at) {
+        this.#ticks[slot] = at;
+        this.#inputs[slot].set(this.#inputs[((at - 1) >>> 0) % KEPT]);
+      }
+      this.#states[slot].set(this.#states[((at - 1) >>> 0) % KEPT]);
+      this.predictor.step(this.#states[slot], this.#inputs[slot], this.hz);
+    }
+  }
+
+  /** Puts what is to be shown into `values`: `part` (0 to 1) of a tick after the newest but one. */
+  look(part: number, now: number): void {
+    const passed = Math.max(0, now - this.#glidedAt) / 1e6;
+    this.#glidedAt = now;
+    const rest = Math.exp(-GLIDE_PER_S * passed);
+    const newer = this.#states[this.#newest % KEPT];
+    const older = this.#states[((this.#newest - 1) >>> 0) % KEPT];
+    const near = Math.min(Math.max(part, 0), 1);
+    const { shown, jumpFrom } = this.predictor;
+    for (let n = 0; n < shown.length; n++) {
+      const way = newer[shown[n]] - older[shown[n]];
+      this.#offset[n] *= rest;
+      this.values[n] = newer[shown[n]] + this.#offset[n] - (Math.abs(way) > jumpFrom ? 0 : way * (1 - near));
+    }
+  }
+}

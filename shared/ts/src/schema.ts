@@ -1,0 +1,188 @@
+/**
+ * What the integers in a game's rows, inputs and events mean. The server sends it in its welcome,
+ * so that a client needs no code made for the game.
+ */
+
+import type { ByteReader } from "./bytes.js";
+import { fault } from "./fault.js";
+
+/** Everything that a client must know about a game to take part in it. */
+export interface Schema {
+  game: string;
+  /** Kinds of entity; a row names its kind by the index in this list. */
+  kinds: KindSchema[];
+  /** See `PROTOCOL.md`; 0 unless the game's physics has a clock of its own. */
+  substeps: number;
+  /** What only the owner of a seat is told about it. */
+  owner: Integer[];
+  /** The parts of an input. */
+  input: Integer[];
+  /** Kinds of event; an event names its kind by the index in this list. */
+  events: EventSchema[];
+}
+
+export interface KindSchema {
+  name: string;
+  /** A row of this kind has one integer for each. */
+  fields: Field[];
+}
+
+export interface Field {
+  name: string;
+  /** What one integer step is worth, in the game's own unit. */
+  step: number;
+  /** Least and greatest integer, inclusive. */
+  min: number;
+  max: number;
+  predict: Predict;
+}
+
+/** How a field's next value is guessed from earlier ones. */
+export type Predict =
+  | { type: "held" | "linear" | "angle" | "counter" | "flags" | "component" }
+  | { type: "carried" | "turned"; rate: number }
+  | { type: "quaternion"; spin: number | null };
+
+export interface Integer {
+  name: string;
+  min: number;
+  max: number;
+}
+
+export interface EventSchema {
+  name: string;
+  values: string[];
+}
+
+const KINDS_MAX = 32;
+const FIELDS_MAX = 32;
+const EVENTS_MAX = 64;
+
+/** Reads a schema, and faults unless it is one that a match can run on. */
+export function readSchema(reader: ByteReader): Schema {
+  const integer = (): Integer => ({
+    name: reader.text(),
+    min: reader.vari32(),
+    max: reader.vari32(),
+  });
+  const schema: Schema = {
+    game: reader.text(),
+    kinds: reader.list(() => ({ name: reader.text(), fields: reader.list(() => readField(reader)) })),
+    substeps: reader.u8(),
+    owner: reader.list(integer),
+    input: reader.list(integer),
+    events: reader.list(() => ({ name: reader.text(), values: reader.list(() => reader.text()) })),
+  };
+  validate(schema);
+  return schema;
+}
+
+function readField(reader: ByteReader): Field {
+  return {
+    name: reader.text(),
+    step: reader.f32(),
+    min: reader.vari32(),
+    max: reader.vari32(),
+    predict: readPredict(reader),
+  };
+}
+
+function readPredict(reader: ByteReader): Predict {
+  switch (reader.varu32()) {
+    case 0:
+      return { type: "held" };
+    case 1:
+      return { type: "linear" };
+    case 2:
+      return { type: "carried", rate: reader.u8() };
+    case 3:
+      return { type: "angle" };
+    case 4:
+      return { type: "turned", rate: reader.u8() };
+    case 5:
+      return { type: "counter" };
+    case 6:
+      return { type: "flags" };
+    case 7:
+      return { type: "quaternion", spin: reader.option(() => reader.u8()) };
+    case 8:
+      return { type: "component" };
+    default:
+      return fault("a field moves in an unknown way");
+  }
+}
+
+function validate({ kinds, owner, input, events }: Schema): void {
+  const tooMany =
+    kinds.length > KINDS_MAX ||
+    events.length > EVENTS_MAX ||
+    [owner, input, ...kinds.map((kind) => kind.fields), ...events.map((event) => event.values)].some(
+      (list) => list.length > FIELDS_MAX,
+    );
+  if (tooMany) fault("the schema has more kinds, fields or events than the protocol allows");
+  for (const kind of kinds) validateKind(kind);
+  for (const { name, min, max } of [...owner, ...input]) {
+    if (min > max) fault(`${name} has its minimum above its maximum`);
+  }
+}
+
+function validateKind(kind: KindSchema): void {
+  let componentsDue = 0;
+  kind.fields.forEach(({ name, min, max, step, predict }, i) => {
+    if (min > max) fault(`${name} has its minimum above its maximum`);
+    if (!(step > 0 && Number.isFinite(step))) fault(`the step of ${name} is not positive`);
+    const [first, count] = rates(predict);
+    if (first + count > kind.fields.length) fault(`${name} is carried by a field that is missing`);
+    const bad = () => fault(`${name} is not one of four that make a quaternion`);
+    if ((predict.type === "component") !== componentsDue > 0) bad();
+    if (componentsDue > 0) {
+      const whole = kind.fields[i + componentsDue - 3];
+      if (min !== whole.min || max !== whole.max || min !== -max || max === 0) bad();
+      componentsDue--;
+    }
+    if (predict.type === "quaternion") {
+      if (min !== 0 || max !== 3 || i + 3 >= kind.fields.length) bad();
+      componentsDue = 3;
+    }
+  });
+  if (codingOrder(kind) === null) fault(`fields of ${kind.name} carry one another in a circle`);
+}
+
+/** The fields that move a field: the first of them, and how many. */
+function rates(predict: Predict): [number, number] {
+  if (predict.type === "carried" || predict.type === "turned") return [predict.rate, 1];
+  if (predict.type === "quaternion" && predict.spin !== null) return [predict.spin, 3];
+  return [0, 0];
+}
+
+/** Whether a field is expected to change all the time, rather than now and then. */
+export function moves(kind: KindSchema, index: number): boolean {
+  if (!["held", "counter", "flags"].includes(kind.fields[index].predict.type)) return true;
+  return kind.fields.some(({ predict }) => {
+    const [first, count] = rates(predict);
+    return index >= first && index < first + count;
+  });
+}
+
+/**
+ * The order in which a row's fields travel: first those that no other moves, then those that are
+ * moved by these, and so on; those that don't move at all come last. Otherwise as in the row. A
+ * quaternion's components are not listed: they follow it. `null` when rates form a circle.
+ */
+export function codingOrder(kind: KindSchema): number[] | null {
+  const rounds = kind.fields.map(() => 0);
+  for (let n = 0; n <= kind.fields.length; n++) {
+    const before = rounds.join();
+    kind.fields.forEach(({ predict }, i) => {
+      const [first, count] = rates(predict);
+      if (count > 0) rounds[i] = 1 + Math.max(...rounds.slice(first, first + count));
+      else if (predict.type === "component") rounds[i] = rounds[i - 1];
+    });
+    if (rounds.join() === before) {
+      const listed = [...rounds.keys()].filter((i) => kind.fields[i].predict.type !== "component");
+      const isStill = kind.fields.map((_, i) => Number(!moves(kind, i)));
+      return listed.sort((a, b) => isStill[a] - isStill[b] || rounds[a] - rounds[b]);
+    }
+  }
+  return null;
+}

@@ -1,0 +1,410 @@
+/**
+ * A session in a browser: a `ClientLink` with a WebSocket, a clock, and what is shown. It takes the
+ * session up again when the connection is lost, and keeps it while the page is in the background.
+ *
+ * Call `frame` once for each picture; then `others` and `own` say what to draw. Everything else is
+ * told by `handlers`. An exception in one of them is reported to the page and changes nothing here.
+ */
+
+import { ByteWriter } from "./bytes.js";
+import { ServerFault } from "./fault.js";
+import { ClientLink } from "./link/client.js";
+import { Interpolation } from "./replica/interpolation.js";
+import { Prediction, type Predictor } from "./replica/prediction.js";
+import type { Rows } from "./rows.js";
+import { Stats } from "./stats.js";
+import type { ChatRefused, Line, Player, ServerMessage, Welcome } from "./wire.js";
+import { SUBPROTOCOL, writeChat, writeResync } from "./wire.js";
+
+/** The part of a WebSocket that a session uses, so that a page can put something in between. */
+export interface Socket {
+  binaryType: string;
+  readonly readyState: number;
+  onopen: ((event: any) => void) | null;
+  onmessage: ((event: any) => void) | null;
+  onclose: ((event: any) => void) | null;
+  send(bytes: Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+}
+
+export interface SessionOptions {
+  /** Of the server: `http://` or `ws://`, and with TLS `https://` or `wss://`. */
+  url: string;
+  match?: number | "auto";
+  spectate?: boolean;
+  name?: string;
+  ticket?: string;
+  /** The values of an input, asked for once for each tick. */
+  input?: (tick: number) => ArrayLike<number>;
+  /** Has one's own player shown at once. */
+  predictor?: Predictor;
+  /** Where to remember the session, so that a reload of the page takes it up again. */
+  storage?: Storage;
+  handlers?: Handlers;
+  openSocket?: (url: string, subprotocol: string) => Socket;
+}
+
+export type SessionState =
+  | { type: "connecting" }
+  | { type: "playing" }
+  /** The connection was lost; the next attempt follows in so many milliseconds. */
+  | { type: "resuming"; inMs: number }
+  | { type: "ended"; code: number; reason: string };
+
+export interface Handlers {
+  state?: (state: SessionState) => void;
+  welcome?: (welcome: Welcome) => void;
+  snapshot?: (rows: Rows, tick: number) => void;
+  /** Something happened in the match: the schema's name, and the values by theirs. */
+  event?: (name: string, values: Record<string, number>, tick: number) => void;
+  /** Who has a seat now: all of them, by seat. */
+  people?: (players: ReadonlyMap<number, Player>) => void;
+  line?: (line: Line) => void;
+  chatRefused?: (refused: ChatRefused) => void;
+  /** The server goes away within so many milliseconds; the session will try to come back. */
+  leaving?: (withinMs: number) => void;
+}
+
+/** Codes after which there is nothing to come back to; see `PROTOCOL.md`. */
+const FINAL_CODES = new Set([1000, 4000, 4001, 4002, 4010, 4011, 4013, 4016, 4020, 4021, 4022, 4023, 4024]);
+const NOTHING_TO_RESUME = 4012;
+/** We could not make sense of what the server sent. */
+const CLIENT_FAULT = 4900;
+const BACKOFF_MS = 200;
+const BACKOFF_MS_MAX = 4_000;
+/** How long it is tried to come back: longer than a seat is kept. */
+const GIVE_UP_MS = 60_000;
+/** A connection that brought nothing for so long is dead. */
+const SILENCE_MS = 6_000;
+/** How often the session looks after itself when there are no pictures to be made. */
+const WATCH_MS = 250;
+/** Snapshots that a client without inputs applies before it says so. */
+const ACK_EVERY = 4;
+
+export class Session {
+  readonly stats = new Stats();
+  /** What the others are shown as. */
+  others: Interpolation | null = null;
+  /** One's own player, if it is predicted. */
+  own: Prediction | null = null;
+  state: SessionState = { type: "connecting" };
+  readonly people = new Map<number, Player>();
+
+  readonly #options: SessionOptions;
+  readonly #out = new ByteWriter();
+  #link = new ClientLink();
+  #socket: Socket | null = null;
+  #token: Uint8Array | null = null;
+  #match: number | "auto";
+  /** The newest line of chat, since some come twice when a session is taken up. */
+  #line = 0;
+  #unacknowledged = 0;
+  #attempts = 0;
+  #lostAt = 0;
+  #heardAt = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  readonly #watch: ReturnType<typeof setInterval>;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#match = options.match ?? "auto";
+    this.#recall();
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    this.#connect();
+  }
+
+  get link(): ClientLink {
+    return this.#link;
+  }
+
+  get seat(): number | null {
+    return this.#link.welcome?.seat ?? null;
+  }
+
+  /** To be called for each picture: sends what is due, and makes `others` and `own` current. */
+  frame(): void {
+    const now = micros();
+    const { clock, pace } = this.#link;
+    if (clock && this.others?.advance(clock, now)) {
+      this.#link.setSeen(this.others.shown.tick, this.others.shown.ticksBefore);
+      this.#poll(now);
+    }
+    if (clock && pace && pace.newest !== null) {
+      this.own?.look(clock.ticksSince(pace.newest, now + pace.ahead, now), now);
+    }
+  }
+
+  /** The server's tick now, with parts; NaN as long as its clock is unknown. */
+  tick(): number {
+    const { clock, applied } = this.#link;
+    if (!clock || applied === null) return NaN;
+    const now = micros();
+    return applied + clock.ticksSince(applied, now, now);
+  }
+
+  /** Says something to everyone in the match. */
+  chat(text: string): void {
+    writeChat(text, this.#out.clear());
+    this.#send();
+  }
+
+  /** Leaves: the seat is free at once. */
+  close(): void {
+    this.#end(1000, "bye");
+    this.#socket?.close(1000, "bye");
+  }
+
+  /** Cuts the connection as a bad network would. For tests, and to feel it. */
+  cut(): void {
+    const socket = this.#socket;
+    if (!socket) return;
+    this.#forget(socket);
+    socket.close(CLIENT_FAULT, "cut");
+    this.#lost(1006, "cut");
+  }
+
+  #connect(): void {
+    this.#retry = undefined;
+    const { url, spectate, ticket, openSocket } = this.#options;
+    const target = new URL("/v1/play", url);
+    target.protocol = target.protocol.replace("http", "ws");
+    target.searchParams.set("match", String(this.#match));
+    if (spectate) target.searchParams.set("role", "spectator");
+    if (this.#token) target.searchParams.set("resume", "1");
+    if (ticket) target.searchParams.set("ticket", ticket);
+    const open = openSocket ?? ((url, subprotocol) => new WebSocket(url, subprotocol) as Socket);
+    const socket = open(target.href, SUBPROTOCOL);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.#link.writeHello(this.#options.name ?? "", this.#token, this.#out.clear());
+      this.#send();
+    };
+    socket.onmessage = ({ data }) => this.#hear(data);
+    socket.onclose = ({ code, reason }) => this.#lost(code, reason);
+    this.#socket = socket;
+    this.#heardAt = micros();
+  }
+
+  #hear(data: unknown): void {
+    const now = micros();
+    this.#heardAt = now;
+    try {
+      if (!(data instanceof ArrayBuffer)) throw new ServerFault("a text frame");
+      this.stats.receive(data.byteLength, now);
+      this.#handle(new Uint8Array(data), now);
+    } catch (error) {
+      if (!(error instanceof ServerFault)) throw error;
+      this.#fault(error);
+    }
+  }
+
+  #handle(frame: Uint8Array, now: number): void {
+    const { handlers } = this.#options;
+    const event = this.#link.handleFrame(frame, now);
+    switch (event.type) {
+      case "snapshot":
+        this.#snapshot(event.tick, event.digest === "differs", now);
+        break;
+      case "welcome":
+        this.#welcome(event.welcome);
+        break;
+      case "event": {
+        const { name, values } = this.#link.schema!.events[event.kind];
+        const named = Object.fromEntries(values.map((value, i) => [value, event.values[i]]));
+        call(handlers?.event, name, named, event.tick);
+        break;
+      }
+      case "pong":
+      case "model":
+      case "pace":
+        break;
+      case "leaving":
+        call(handlers?.leaving, event.withinMicros / 1_000);
+        break;
+      default:
+        this.#social(event);
+    }
+  }
+
+  #welcome(welcome: Welcome): void {
+    const schema = this.#link.schema!;
+    this.#token = welcome.resume;
+    this.#match = welcome.matchId;
+    this.#remember();
+    if (this.others && welcome.schema === null) {
+      this.others.restart();
+    } else {
+      const { predictor } = this.#options;
+      const isPredicted = predictor && welcome.seat !== null;
+      this.others = new Interpolation(schema, welcome.hz);
+      this.own = isPredicted
+        ? new Prediction(predictor, welcome.seat!, welcome.hz, schema.input.length)
+        : null;
+    }
+    call(this.#options.handlers?.welcome, welcome);
+  }
+
+  #snapshot(tick: number, differs: boolean, now: number): void {
+    const { clock, rows } = this.#link;
+    if (!clock || !rows) return;
+    if (differs) {
+      this.stats.resyncs++;
+      writeResync(this.#out.clear());
+      this.#send();
+    }
+    this.stats.snapshot(now - clock.due(tick, now));
+    this.others?.push(tick, rows, clock, now);
+    this.own?.answer(tick, rows);
+    if (this.state.type !== "playing") {
+      this.#attempts = this.#lostAt = 0;
+      this.#become({ type: "playing" });
+    }
+    call(this.#options.handlers?.snapshot, rows, tick);
+    // In the background there are no pictures, and hardly any timers, but there are snapshots.
+    if (typeof document !== "undefined" && document.hidden) this.frame();
+    if (++this.#unacknowledged >= ACK_EVERY) {
+      this.#link.writeAck(this.#out.clear());
+      this.#send();
+    }
+    this.#ping(now);
+  }
+
+  #social(event: ServerMessage): void {
+    const { handlers } = this.#options;
+    if (event.type === "roster") {
+      this.people.clear();
+      for (const player of event.players) this.people.set(player.seat, player);
+      call(handlers?.people, this.people);
+    } else if (event.type === "presence") {
+      const { player } = event;
+      if (player.presence === "gone") this.people.delete(player.seat);
+      else this.people.set(player.seat, player);
+      call(handlers?.people, this.people);
+    } else if (event.type === "line" && event.line.id > this.#line) {
+      this.#line = event.line.id;
+      call(handlers?.line, event.line);
+    } else if (event.type === "chat-refused") {
+      call(handlers?.chatRefused, event.refused);
+    }
+  }
+
+  /** Makes the inputs that are due. */
+  #poll(now: number): void {
+    const { input } = this.#options;
+    if (!input || this.seat === null) return;
+    for (let tick = this.#link.pollInput(now); tick >= 0; tick = this.#link.pollInput(now)) {
+      const values = input(tick);
+      this.own?.input(tick, values);
+      this.#link.writeInput(tick, values, this.#out.clear());
+      this.#send();
+    }
+  }
+
+  #ping(now: number): void {
+    this.#link.pollPing(now, this.#out.clear());
+    this.#send();
+  }
+
+  #send(): void {
+    const bytes = this.#out.written();
+    if (bytes.length === 0 || this.#socket?.readyState !== 1) return;
+    this.#unacknowledged = 0;
+    this.stats.send(bytes.length);
+    this.#socket.send(bytes);
+  }
+
+  #look(): void {
+    const now = micros();
+    if (!this.#socket) return;
+    this.#ping(now);
+    if (now - this.#heardAt > SILENCE_MS * 1_000) {
+      this.#forget(this.#socket);
+      this.#socket.close();
+      this.#lost(1006, "nothing was heard");
+    }
+  }
+
+  /** The server sent something that makes no sense: start anew, in the same seat if possible. */
+  #fault(error: ServerFault): void {
+    const socket = this.#socket;
+    console.warn(`tickwire: ${error.message}`);
+    this.stats.faults++;
+    this.#link = new ClientLink();
+    this.others = this.own = null;
+    if (socket) {
+      this.#forget(socket);
+      socket.close(CLIENT_FAULT, "malformed");
+    }
+    this.#lost(CLIENT_FAULT, error.message);
+  }
+
+  #lost(code: number, reason: string): void {
+    this.#socket = null;
+    if (this.state.type === "ended") return;
+    const now = micros();
+    this.#lostAt ||= now;
+    if (code === NOTHING_TO_RESUME && this.#token) {
+      this.#token = null;
+      this.#link = new ClientLink();
+      this.others = this.own = null;
+      this.#line = 0;
+      if (this.#options.match === undefined) this.#match = "auto";
+      this.#remember();
+    }
+    if (FINAL_CODES.has(code) || now - this.#lostAt > GIVE_UP_MS * 1_000) {
+      this.#end(code, reason);
+      return;
+    }
+    // Half of it at random, so that many clients don't come back at the same moment.
+    const most = Math.min(BACKOFF_MS * 2 ** this.#attempts++, BACKOFF_MS_MAX);
+    const inMs = (most * (1 + Math.random())) / 2;
+    this.#retry = setTimeout(() => this.#connect(), inMs);
+    this.#become({ type: "resuming", inMs });
+  }
+
+  #end(code: number, reason: string): void {
+    clearInterval(this.#watch);
+    clearTimeout(this.#retry);
+    this.#token = null;
+    this.#remember();
+    this.#become({ type: "ended", code, reason });
+  }
+
+  #become(state: SessionState): void {
+    this.state = state;
+    call(this.#options.handlers?.state, state);
+  }
+
+  #forget(socket: Socket): void {
+    socket.onopen = socket.onmessage = socket.onclose = null;
+  }
+
+  #remember(): void {
+    const { storage, url } = this.#options;
+    if (!storage) return;
+    if (!this.#token) storage.removeItem(`tickwire ${url}`);
+    else storage.setItem(`tickwire ${url}`, JSON.stringify([this.#match, ...this.#token]));
+  }
+
+  /** Takes up the session that this page had before it was loaded again. */
+  #recall(): void {
+    const { storage, url, match } = this.#options;
+    const [id, ...token] = JSON.parse(storage?.getItem(`tickwire ${url}`) ?? "[]") as number[];
+    if (token.length !== 16 || (typeof match === "number" && match !== id)) return;
+    this.#match = id;
+    this.#token = Uint8Array.from(token);
+  }
+}
+
+/** Microseconds on the page's clock. */
+function micros(): number {
+  return Math.floor(performance.now() * 1_000);
+}
+
+function call<A extends unknown[]>(handler: ((...args: A) => void) | undefined, ...args: A): void {
+  try {
+    handler?.(...args);
+  } catch (error) {
+    console.error(error);
+  }
+}

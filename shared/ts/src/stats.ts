@@ -1,0 +1,38 @@
+/** What a session costs and how it goes, for those who like to look under the bonnet. */
+export class Stats {
+  /** Payload bytes of the last whole second. */
+  bytesInPerS = 0;
+  bytesOutPerS = 0;
+  snapshotsPerS = 0;
+  /** From a tick being due to its snapshot being applied, in microseconds: a moving mean. */
+  age = NaN;
+  /** Snapshots whose rows were not the server's. */
+  resyncs = 0;
+  /** Frames that made no sense. */
+  faults = 0;
+  #second = 0;
+  #in = 0;
+  #out = 0;
+  #snapshots = 0;
+
+  receive(bytes: number, now: number): void {
+    const second = Math.floor(now / 1e6);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.bytesInPerS = this.#in;
+      this.bytesOutPerS = this.#out;
+      this.snapshotsPerS = this.#snapshots;
+      this.#in = this.#out = this.#snapshots = 0;
+    }
+    this.#in += bytes;
+  }
+
+  send(bytes: number): void {
+    this.#out += bytes;
+  }
+
+  snapshot(age: number): void {
+    this.#snapshots++;
+    if (!Number.isNaN(age)) this.age = Number.isNaN(this.age) ? age : this.age + (age - this.age) / 16;
+  }
+}
