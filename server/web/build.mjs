@@ -1,0 +1,63 @@
+// Builds the pages into the folder that the server embeds. `node build.mjs --check` builds them
+// elsewhere and fails unless what is committed is the same: a fresh clone needs cargo alone, so the
+// built pages are committed, and this is how they are kept current.
+
+import { build } from "esbuild";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const dist = join(here, "../src/web/dist");
+const isCheck = process.argv.includes("--check");
+const out = isCheck ? mkdtempSync(join(tmpdir(), "tickwire-page-")) : dist;
+
+rmSync(out, { recursive: true, force: true });
+mkdirSync(join(out, "assets"), { recursive: true });
+const { metafile } = await build({
+  absWorkingDir: here,
+  entryPoints: ["src/play.ts", "src/monitor.ts", "src/style.css"],
+  outdir: join(out, "assets"),
+  entryNames: "[name]-[hash]",
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: ["chrome111", "firefox115", "safari16.4"],
+  alias: { "@tickwire/client": join(here, "../../shared/ts/src/index.ts") },
+  legalComments: "none",
+  metafile: true,
+});
+
+// The pages name their assets by content, so that browsers may keep those for ever.
+const names = Object.fromEntries(
+  Object.entries(metafile.outputs).map(([path, { entryPoint }]) => [basename(entryPoint), basename(path)]),
+);
+for (const page of ["index.html", "monitor.html"]) {
+  const html = readFileSync(join(here, "src", page), "utf8");
+  const linked = html.replace(/\/assets\/([\w.]+)/g, (_, name) => {
+    const built = names[name] ?? names[name.replace(".js", ".ts")];
+    if (!built) throw new Error(`${page} links ${name}, which is not built`);
+    return `/assets/${built}`;
+  });
+  writeFileSync(join(out, page), linked);
+}
+
+if (isCheck) {
+  const same = JSON.stringify(contents(out)) === JSON.stringify(contents(dist));
+  rmSync(out, { recursive: true, force: true });
+  if (!same) {
+    console.error("server/src/web/dist is not what the sources give: run `npm run build` in server/web");
+    process.exit(1);
+  }
+}
+
+function contents(folder) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const hash = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
+  return files
+    .map((file) => join(file.parentPath ?? file.path, file.name))
+    .map((path) => [relative(folder, path), hash(path)])
+    .sort();
+}

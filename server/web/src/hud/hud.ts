@@ -1,0 +1,121 @@
+/**
+ * What stands around the picture: players, time, health, kills. Everything is looked at a few times
+ * a second and touched only where it has changed.
+ */
+
+import type { Session } from "@tickwire/client";
+import type { Arena } from "../arena/rows.js";
+import { element, make, setText } from "./elements.js";
+
+const PLAYERS_SHOWN = 8;
+const KILLS_SHOWN = 5;
+const KILL_SHOWN_MS = 6_000;
+const WEAPONS = ["gun", "rocket"];
+
+interface Score {
+  seat: number;
+  kills: number;
+  deaths: number;
+}
+
+export class Hud {
+  #scores = "";
+  #bannerUntil = 0;
+
+  constructor(
+    readonly name: (seat: number) => string,
+    readonly colour: (seat: number) => string,
+  ) {}
+
+  /** Looks at everything that is not an event. */
+  update(session: Session, arena: Arena, now: number): void {
+    const { welcome, rows } = session.link;
+    if (!welcome || !rows) return;
+    const at = (id: number, field: number) => {
+      const index = rows.find(id);
+      return index < 0 ? 0 : rows.values[rows.start(index) + field];
+    };
+    const { round, player } = arena;
+    setText("match", String(welcome.matchId));
+    setText("round", String(at(0, round.number)));
+    const left = Math.max(0, (at(0, round.endsAtTick) - session.tick()) / welcome.hz);
+    const isOver = at(0, round.over) > 0;
+    if (!Number.isNaN(left)) {
+      const seconds = Math.ceil(left);
+      setText("time", `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
+      setText("time-what", isOver ? "Next round" : "Time left");
+    }
+    const rtt = session.link.clock?.rtt ?? NaN;
+    setText("ping", Number.isNaN(rtt) ? "–" : `${Math.round(rtt / 1_000)} ms`);
+    const ownSeat = session.seat;
+    element("vitals").hidden = ownSeat === null;
+    if (ownSeat !== null) {
+      const health = at(arena.playerId(ownSeat), player.health);
+      setText("health-number", String(health));
+      this.#showHealth(health);
+      setText("bullets", String(session.link.owner?.[arena.bullets] ?? 0));
+      setText("rockets", String(session.link.owner?.[arena.rockets] ?? 0));
+    }
+    this.#showScores(session, arena, ownSeat);
+    if (now > this.#bannerUntil) setText("banner", "");
+  }
+
+  #showHealth(health: number): void {
+    const ruler = element("health");
+    if (ruler.ariaValueNow === String(health)) return;
+    ruler.ariaValueNow = String(health);
+    ruler.classList.toggle("low", health <= 35);
+    (ruler.firstElementChild as HTMLElement).style.transform = `scaleX(${health / 100})`;
+  }
+
+  banner(text: string, more: string, ms: number): void {
+    const banner = element("banner");
+    banner.replaceChildren(make("span", text), make("small", more));
+    this.#bannerUntil = performance.now() + ms;
+  }
+
+  kill(victim: number, killer: number, weapon: number, ownSeat: number | null): void {
+    const line = make("li", "", victim === ownSeat || killer === ownSeat ? "own" : "");
+    if (killer === victim) line.append(this.name(victim), make("span", " blew themselves up"));
+    else line.append(this.name(killer), make("span", ` ${WEAPONS[weapon] ?? "?"} › `), this.name(victim));
+    const feed = element("feed");
+    feed.append(line);
+    while (feed.children.length > KILLS_SHOWN) feed.firstElementChild?.remove();
+    setTimeout(() => line.remove(), KILL_SHOWN_MS);
+  }
+
+  #showScores(session: Session, arena: Arena, ownSeat: number | null): void {
+    const { rows } = session.link;
+    if (!rows) return;
+    const scores: Score[] = [];
+    for (let i = 0; i < rows.length; i++) {
+      if (rows.kinds[i] !== arena.player.kind) continue;
+      const start = rows.start(i);
+      const value = (field: number) => rows.values[start + field];
+      scores.push({
+        seat: arena.seatOf(rows.ids[i]),
+        kills: value(arena.player.kills),
+        deaths: value(arena.player.deaths),
+      });
+    }
+    scores.sort((a, b) => b.kills - a.kills || a.deaths - b.deaths || a.seat - b.seat);
+    const shown = scores.slice(0, PLAYERS_SHOWN);
+    const own = scores.find(({ seat }) => seat === ownSeat);
+    if (own && !shown.includes(own)) shown[shown.length - 1] = own;
+    const key = JSON.stringify(shown.map((score) => [score, this.name(score.seat), session.people.get(score.seat)?.presence]));
+    if (key === this.#scores) return;
+    this.#scores = key;
+    element("players").replaceChildren(...shown.map((score) => this.#scoreLine(score, session, ownSeat)));
+  }
+
+  #scoreLine({ seat, kills, deaths }: Score, session: Session, ownSeat: number | null): HTMLElement {
+    const line = make("tr", "", seat === ownSeat ? "own" : "");
+    line.classList.toggle("away", session.people.get(seat)?.presence === "away");
+    const name = make("td");
+    const dot = make("i");
+    dot.style.background = seat === ownSeat ? "var(--own)" : this.colour(seat);
+    name.append(dot, this.name(seat));
+    line.append(name, make("td", String(kills)), make("td", String(deaths)));
+    return line;
+  }
+}

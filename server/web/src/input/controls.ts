@@ -1,0 +1,115 @@
+/** Keyboard, mouse and touch, as one input of the arena: [move x, move y, aim, buttons]. */
+
+import { MOVE_MAX } from "../arena/body.js";
+import type { Scene } from "../draw/scene.js";
+import { Touch } from "./touch.js";
+
+const ANGLES = 1 << 16;
+const FIRE = 1;
+const ALT_FIRE = 2;
+/** How fast arrow keys turn the weapon, in radians per second. */
+const TURN_PER_S = 3.6;
+
+const KEYS: Record<string, string> = {
+  KeyW: "up",
+  KeyS: "down",
+  KeyA: "left",
+  KeyD: "right",
+  ArrowLeft: "turn left",
+  ArrowRight: "turn right",
+  ArrowUp: "fire",
+  ArrowDown: "rocket",
+  Space: "rocket",
+};
+
+export class Controls {
+  /** In radians. */
+  aim = 0;
+  readonly #values = new Int32Array(4);
+  readonly #held = new Set<string>();
+  readonly #touch: Touch;
+  #mouse: { x: number; y: number } | null = null;
+  #turnedAt = 0;
+
+  constructor(
+    readonly canvas: HTMLCanvasElement,
+    readonly scene: Scene,
+  ) {
+    this.#touch = new Touch(canvas);
+    canvas.addEventListener("keydown", (event) => this.#key(event, true));
+    addEventListener("keyup", (event) => this.#key(event, false));
+    canvas.addEventListener("pointermove", (event) => this.#point(event));
+    canvas.addEventListener("pointerdown", (event) => this.#press(event));
+    addEventListener("pointerup", (event) => this.#release(event));
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    // Whoever goes away lets go.
+    addEventListener("blur", () => this.#held.clear());
+    document.addEventListener("visibilitychange", () => this.#held.clear());
+  }
+
+  /** Points the weapon for the next picture. */
+  update(now: number): void {
+    const passed = Math.min((now - this.#turnedAt) / 1e3, 0.1);
+    this.#turnedAt = now;
+    const { camera, ownX, ownY } = this.scene;
+    const turn = Number(this.#held.has("turn right")) - Number(this.#held.has("turn left"));
+    if (turn !== 0) {
+      this.#mouse = null;
+      this.aim += turn * TURN_PER_S * passed;
+    } else if (this.#touch.isAiming) {
+      this.aim = this.#touch.aim;
+    } else if (this.#touch.isMoving && !this.#mouse) {
+      this.aim = Math.atan2(this.#touch.moveY, this.#touch.moveX);
+    } else if (this.#mouse) {
+      this.aim = Math.atan2(camera.placeY(this.#mouse.y) - ownY, camera.placeX(this.#mouse.x) - ownX);
+    }
+    this.scene.ownAim = this.aim;
+  }
+
+  /** The input for a tick. The same array each time. */
+  values(): Int32Array {
+    const held = (name: string) => Number(this.#held.has(name));
+    const values = this.#values;
+    values[0] = (held("right") - held("left")) * MOVE_MAX;
+    values[1] = (held("down") - held("up")) * MOVE_MAX;
+    if (this.#touch.isMoving) {
+      values[0] = Math.round(this.#touch.moveX * MOVE_MAX);
+      values[1] = Math.round(this.#touch.moveY * MOVE_MAX);
+    }
+    const turns = this.aim / (2 * Math.PI);
+    values[2] = Math.round((turns - Math.floor(turns)) * ANGLES) % ANGLES;
+    const fires = held("fire") || held("mouse 0") || this.#touch.isFiring;
+    const rockets = held("rocket") || held("mouse 2") || this.#touch.isRocketing;
+    values[3] = (fires ? FIRE : 0) | (rockets ? ALT_FIRE : 0);
+    return values;
+  }
+
+  get isFiring(): boolean {
+    return (this.#values[3] & FIRE) !== 0;
+  }
+
+  #key(event: KeyboardEvent, isDown: boolean): void {
+    const name = KEYS[event.code];
+    if (!name || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!isDown) this.#held.delete(name);
+    else {
+      this.#held.add(name);
+      event.preventDefault();
+    }
+  }
+
+  #point(event: PointerEvent): void {
+    if (event.pointerType !== "touch") this.#mouse = { x: event.clientX, y: event.clientY };
+  }
+
+  #press(event: PointerEvent): void {
+    this.canvas.focus();
+    if (event.pointerType === "touch") return;
+    this.#point(event);
+    this.#held.add(`mouse ${event.button}`);
+  }
+
+  #release(event: PointerEvent): void {
+    this.#held.delete(`mouse ${event.button}`);
+  }
+}

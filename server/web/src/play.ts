@@ -1,0 +1,199 @@
+/** The page at `/`: joins, draws, and plays. */
+
+import { Session, type SessionState } from "@tickwire/client";
+import { ArenaPredictor } from "./arena/body.js";
+import { Arena } from "./arena/rows.js";
+import { Scene } from "./draw/scene.js";
+import { Chat } from "./hud/chat.js";
+import { element } from "./hud/elements.js";
+import { Hud } from "./hud/hud.js";
+import { JoinDialog, type Wish } from "./hud/join.js";
+import { NetworkPanel } from "./hud/network.js";
+import { Controls } from "./input/controls.js";
+import { openConditioned } from "./net/conditioner.js";
+
+/** How often the furniture around the picture is looked at. */
+const HUD_MS = 150;
+const GUN_COOLDOWN_S = 0.2;
+
+const canvas = element<HTMLCanvasElement>("scene");
+const scene = new Scene(canvas);
+const controls = new Controls(canvas, scene);
+const hud = new Hud(nameOf, colourOf);
+const chat = new Chat(() => session, colourOf, () => canvas.focus());
+const panel = new NetworkPanel(() => session?.cut());
+const join = new JoinDialog(enter);
+
+let session: Session | null = null;
+let arena: Arena | null = null;
+let hudAt = 0;
+let health = 0;
+let gunReadyAt = 0;
+let isLost = false;
+/** Milliseconds of script that the last pictures took. */
+const frameTimes = new Float64Array(1_024);
+let pictures = 0;
+
+scene.names = nameOf;
+for (const name of ["net", "help"] as const) {
+  element(`${name}-button`).addEventListener("click", () => toggle(name));
+}
+element("leave").addEventListener("click", () => session?.close());
+addEventListener("keydown", shortcut);
+requestAnimationFrame(draw);
+
+const wished = new URLSearchParams(location.search);
+if (wished.has("match")) {
+  const match = Number(wished.get("match"));
+  enter({
+    name: wished.get("name") ?? "",
+    match: Number.isInteger(match) ? match : "auto",
+    spectate: wished.get("role") === "spectator",
+  });
+} else {
+  join.open("");
+}
+
+function enter({ name, match, spectate }: Wish): void {
+  arena = null;
+  health = 0;
+  element("hud").hidden = false;
+  element("lines").replaceChildren();
+  session = new Session({
+    url: location.origin,
+    match,
+    spectate,
+    name,
+    input: makeInput,
+    predictor: new ArenaPredictor(() => arena),
+    openSocket: openConditioned,
+    handlers: {
+      state: changed,
+      welcome: () => {
+        arena = new Arena(session!.link.schema!);
+        canvas.focus();
+      },
+      snapshot: feel,
+      event: happened,
+      line: (line) => chat.line(line),
+      chatRefused: (refused) => chat.refused(refused),
+    },
+  });
+  // For tests and the curious: everything is there to be looked at.
+  Object.assign(globalThis, { tickwire: { session, scene, controls, frameTimes } });
+}
+
+/** One's own input for a tick; a shot is seen at once. */
+function makeInput(tick: number): Int32Array {
+  const values = controls.values();
+  const bullets = session?.link.owner?.[arena?.bullets ?? 0] ?? 0;
+  const hz = session?.link.welcome?.hz ?? 30;
+  if (controls.isFiring && health > 0 && bullets > 0 && tick >= gunReadyAt) {
+    gunReadyAt = tick + Math.ceil(GUN_COOLDOWN_S * hz);
+    scene.ownShot(session?.seat ?? 0, performance.now());
+  } else if (gunReadyAt - tick > hz) {
+    gunReadyAt = 0;
+  }
+  return values;
+}
+
+/** Being hit, and dying, as soon as it is known. */
+function feel(): void {
+  const rows = session?.link.rows;
+  const seat = session?.seat;
+  if (!rows || !arena || seat == null) return;
+  const index = rows.find(arena.playerId(seat));
+  const now = index < 0 ? 0 : rows.values[rows.start(index) + arena.player.health];
+  if (now < health) scene.hurt(performance.now());
+  if (now <= 0 && health > 0) hud.banner("You are down", "back in two seconds", 1_900);
+  health = now;
+}
+
+function happened(name: string, values: Record<string, number>): void {
+  const seat = session?.seat ?? null;
+  switch (name) {
+    case "kill":
+      hud.kill(values.victim, values.killer, values.weapon, seat);
+      if (values.killer === seat && values.victim !== seat) hud.banner("", `You got ${nameOf(values.victim)}`, 1_600);
+      break;
+    case "hit": {
+      const { x, y } = scene.figure(values.victim);
+      scene.effects.add("number", performance.now(), x, y, values.victim, 0, 0, values.damage);
+      break;
+    }
+    case "round_over":
+      hud.banner(values.winner < 0 ? "A draw" : `${nameOf(values.winner)} wins`, `Round ${values.number} is over`, 5_800);
+      break;
+    case "round_start":
+      hud.banner(`Round ${values.number}`, "", 2_000);
+      break;
+  }
+}
+
+function changed(state: SessionState): void {
+  switch (state.type) {
+    case "connecting":
+      break;
+    case "resuming":
+      if (!isLost) chat.note("The connection is lost; taking it up again…");
+      isLost = true;
+      hud.banner("Connection lost", "your seat is kept for a while", 3_600_000);
+      break;
+    case "playing":
+      if (isLost) chat.note("Connected again.");
+      if (isLost) hud.banner("", "", 0);
+      isLost = false;
+      break;
+    case "ended":
+      isLost = false;
+      session = null;
+      element("hud").hidden = true;
+      join.open(state.code === 1000 ? "" : `The session has ended: ${state.reason || "the server can't be reached"}.`);
+  }
+}
+
+function draw(): void {
+  requestAnimationFrame(draw);
+  const now = performance.now();
+  controls.update(now);
+  session?.frame();
+  if (session && arena) {
+    scene.draw(session, arena, now);
+    if (now - hudAt > HUD_MS) {
+      hudAt = now;
+      hud.update(session, arena, now);
+      panel.update(session, scene.theme.line);
+    }
+  } else {
+    scene.drawPlan();
+  }
+  frameTimes[pictures++ % frameTimes.length] = performance.now() - now;
+}
+
+function shortcut(event: KeyboardEvent): void {
+  const target = event.target as HTMLElement;
+  if (!session || event.ctrlKey || event.metaKey || event.altKey || target.matches("input, select")) return;
+  if (event.code === "KeyN") toggle("net");
+  else if (event.code === "KeyH") toggle("help");
+  else if (event.code === "Enter" && !target.matches("button, a")) {
+    event.preventDefault();
+    chat.open();
+  }
+}
+
+/** Opens or closes a drawer; there is room for one. */
+function toggle(name: "net" | "help"): void {
+  for (const drawer of ["net", "help"] as const) {
+    const isOpen = drawer === name && element(drawer).hidden;
+    element(drawer).hidden = !isOpen;
+    element(`${drawer}-button`).setAttribute("aria-expanded", String(isOpen));
+  }
+}
+
+function nameOf(seat: number): string {
+  return session?.people.get(seat)?.name ?? `Computer ${seat + 1}`;
+}
+
+function colourOf(seat: number): string {
+  return scene.theme.seats[seat % scene.theme.seats.length];
+}
