@@ -141,15 +141,18 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#bytes[this.#more(1)] = value;
+    const at = this.#more(1);
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#more(2), value, true);
+    const at = this.#more(2);
+    this.#view.setUint16(at, value, true);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#more(4), value, true);
+    const at = this.#more(4);
+    this.#view.setUint32(at, value, true);
   }
 
   varint(value: number): void {
@@ -169,7 +172,8 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#more(bytes.length));
+    const at = this.#more(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   text(text: string): void {
@@ -178,6 +182,7 @@ export class ByteWriter {
     this.raw(bytes);
   }
 
+  /** Makes room, perhaps in another buffer, and tells where it is. */
   #more(count: number): number {
     const start = this.#length;
     this.#length += count;

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ByteWriter } from "../src/bytes.js";
+import { ServerFault } from "../src/fault.js";
+import { ClientLink } from "../src/link/client.js";
+import { Session, type Socket } from "../src/session.js";
+import { dice } from "./dice.js";
+import { fromHex, vectors } from "./hex.js";
+import { welcomeFrame } from "./welcome.js";
+
+const ROUNDS = 10_000;
+
+test("frames of noise are faults, and nothing else", () => {
+  const next = dice(1);
+  check(() => Uint8Array.from({ length: next(60) }, () => next(256)));
+});
+
+test("snapshots of noise are faults, or snapshots", () => {
+  const next = dice(2);
+  check(() => {
+    const frame = Uint8Array.from({ length: 1 + next(80) }, () => next(256));
+    frame[0] = [0x81, 0x81, 0x80, 0x82, 0x8d, 0x90][next(6)];
+    return frame;
+  });
+});
+
+test("frames that are almost right are faults, or frames", () => {
+  const next = dice(3);
+  const known = vectors<{ server: { frame: string }[] }>("social.json").server.map(({ frame }) => fromHex(frame));
+  known.push(welcomeFrame());
+  check(() => {
+    const frame = known[next(known.length)].slice();
+    for (let n = next(4); n >= 0; n--) frame[next(frame.length)] = [0, 255, 253, 128, next(256)][next(5)];
+    return next(3) === 0 ? frame.subarray(0, next(frame.length + 1)) : frame;
+  });
+});
+
+test("a session survives hostile frames and a throwing page", async () => {
+  const next = dice(4);
+  const sockets: FakeSocket[] = [];
+  const session = new Session({
+    url: "http://127.0.0.1:1",
+    openSocket: () => {
+      sockets.push(new FakeSocket());
+      return sockets[sockets.length - 1];
+    },
+    handlers: { welcome: () => assert.fail("the page throws"), state: () => assert.fail("again") },
+  });
+  const [error, warn] = [console.error, console.warn];
+  let reported = 0;
+  console.error = console.warn = () => reported++;
+  try {
+    for (let n = 0; n < 2; n++) {
+      const socket = sockets[sockets.length - 1];
+      socket.onopen?.({});
+      socket.hear(welcomeFrame());
+      for (let m = 0; m < 200; m++) socket.hear(Uint8Array.from({ length: next(40) }, () => next(256)));
+      socket.onmessage?.({ data: "text" });
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  } finally {
+    session.close();
+    [console.error, console.warn] = [error, warn];
+  }
+  assert.ok(sockets.length >= 2 && reported >= 2, "it came back, and said what went wrong");
+  assert.ok(session.stats.faults >= 2);
+});
+
+/** Feeds a fresh link after the other; each may fault, and then its life is over. */
+function check(makeFrame: () => Uint8Array): void {
+  let link = new ClientLink();
+  link.handleFrame(welcomeFrame(), 0);
+  let longest = 0;
+  for (let n = 0; n < ROUNDS; n++) {
+    const frame = makeFrame();
+    const before = performance.now();
+    try {
+      link.handleFrame(frame, n);
+    } catch (error) {
+      assert.ok(error instanceof ServerFault, `${Buffer.from(frame).toString("hex")}: ${error}`);
+      link = new ClientLink();
+      if (n % 2 === 0) link.handleFrame(welcomeFrame(), n);
+    }
+    longest = Math.max(longest, performance.now() - before);
+  }
+  // No frame of a few bytes may keep a page busy; what is measured is mostly the collector.
+  assert.ok(longest < 500, `${longest} ms for one frame`);
+}
+
+class FakeSocket implements Socket {
+  binaryType = "";
+  readyState = 1;
+  onopen: Socket["onopen"] = null;
+  onmessage: Socket["onmessage"] = null;
+  onclose: Socket["onclose"] = null;
+  readonly sent: Uint8Array[] = [];
+
+  send(bytes: Uint8Array<ArrayBuffer>): void {
+    this.sent.push(bytes.slice());
+  }
+
+  close(): void {
+    this.readyState = 3;
+  }
+
+  hear(frame: Uint8Array): void {
+    const out = new ByteWriter();
+    out.raw(frame);
+    this.onmessage?.({ data: out.written().slice().buffer });
+  }
+}
