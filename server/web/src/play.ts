@@ -16,13 +16,15 @@ import { openConditioned } from "./net/conditioner.js";
 const HUD_MS = 150;
 const GUN_COOLDOWN_S = 0.2;
 
+/** `?match=1&name=Ada&role=spectator&ticket=…` goes straight in. */
+const wished = new URLSearchParams(location.search);
 const canvas = element<HTMLCanvasElement>("scene");
 const scene = new Scene(canvas);
 const controls = new Controls(canvas, scene);
 const hud = new Hud(nameOf, colourOf);
 const chat = new Chat(() => session, colourOf, () => canvas.focus());
 const panel = new NetworkPanel(() => session?.cut());
-const join = new JoinDialog(enter);
+const join = new JoinDialog((wish) => void enter(wish));
 
 let session: Session | null = null;
 let arena: Arena | null = null;
@@ -42,10 +44,9 @@ element("leave").addEventListener("click", () => session?.close());
 addEventListener("keydown", shortcut);
 requestAnimationFrame(draw);
 
-const wished = new URLSearchParams(location.search);
 if (wished.has("match")) {
   const match = Number(wished.get("match"));
-  enter({
+  void enter({
     name: wished.get("name") ?? "",
     match: Number.isInteger(match) ? match : "auto",
     spectate: wished.get("role") === "spectator",
@@ -54,16 +55,18 @@ if (wished.has("match")) {
   join.open("");
 }
 
-function enter({ name, match, spectate }: Wish): void {
+async function enter({ name, match, spectate }: Wish): Promise<void> {
+  const guest = spectate ? null : await askIn(match, name);
   arena = null;
   health = 0;
   element("hud").hidden = false;
   element("lines").replaceChildren();
   session = new Session({
     url: location.origin,
-    match,
+    match: guest?.match ?? match,
     spectate,
     name,
+    ticket: wished.get("ticket") ?? guest?.ticket ?? "",
     input: makeInput,
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
@@ -81,6 +84,20 @@ function enter({ name, match, spectate }: Wish): void {
   });
   // For tests and the curious: everything is there to be looked at.
   Object.assign(globalThis, { tickwire: { session, scene, controls, frameTimes } });
+}
+
+/** Asks for a ticket, which servers that do not run open want. */
+async function askIn(match: number | "auto", name: string): Promise<{ match: number; ticket: string } | null> {
+  if (wished.has("ticket")) return null;
+  try {
+    const body = JSON.stringify({ name, ...(match === "auto" ? {} : { match }) });
+    const answer = await fetch("/v1/join", { method: "POST", body });
+    const { match: id, ticket } = (await answer.json()) as { match: number; ticket?: string | null };
+    return ticket ? { match: id, ticket } : null;
+  } catch {
+    // The connection will tell what is wrong.
+    return null;
+  }
 }
 
 /** One's own input for a tick; a shot is seen at once. */

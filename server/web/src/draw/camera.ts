@@ -6,6 +6,8 @@ import { MARGIN } from "./plan.js";
 /** Metres that one sees at least while playing: along the longer and the shorter side. */
 const LONG_M = 27;
 const SHORT_M = 16.5;
+/** CSS pixels above and below the arena that what stands around the picture covers on a phone. */
+const COVERED = 110;
 /** Device pixels per CSS pixel that are drawn at most. */
 const DENSITY_MAX = 2;
 
@@ -40,8 +42,9 @@ export class Camera {
 
   /** Puts a place in the middle, as far as there is arena around it. */
   look(x: number, y: number): void {
-    this.x = within(x, this.width / this.scale, WIDTH);
-    this.y = within(y, this.height / this.scale, HEIGHT);
+    const covered = this.height > this.width ? (COVERED * this.density) / this.scale : 0;
+    this.x = within(x, this.width / this.scale, WIDTH, MARGIN);
+    this.y = within(y, this.height / this.scale, HEIGHT, MARGIN + covered);
   }
 
   /** The place under a point of the screen, in CSS pixels. */
@@ -62,8 +65,8 @@ export class Camera {
   }
 }
 
-function within(middle: number, seen: number, size: number): number {
-  const most = size + MARGIN - seen / 2;
-  const least = seen / 2 - MARGIN;
+function within(middle: number, seen: number, size: number, margin: number): number {
+  const most = size + margin - seen / 2;
+  const least = seen / 2 - margin;
   return least > most ? size / 2 : Math.min(Math.max(middle, least), most);
 }

@@ -1,6 +1,7 @@
 /** The way in: a name, a match, and whether to play or to watch. */
 
 import { element, make } from "./elements.js";
+import { Lobby } from "./lobby.js";
 
 const REFRESH_MS = 2_000;
 
@@ -19,6 +20,7 @@ export class JoinDialog {
   readonly #name = element<HTMLInputElement>("name");
   #timer: ReturnType<typeof setInterval> | undefined;
   #listed = "";
+  readonly #lobby = new Lobby(() => this.#name.value.trim());
 
   constructor(wish: (wish: Wish) => void) {
     this.#name.value = recall("name");
@@ -29,6 +31,7 @@ export class JoinDialog {
       const name = this.#name.value.trim();
       remember("name", name);
       clearInterval(this.#timer);
+      this.#lobby.close();
       wish({ name, match: match && match !== "auto" ? Number(match) : "auto", spectate: button?.value === "watch" });
     });
     // There is nothing behind it to go back to.
@@ -41,6 +44,7 @@ export class JoinDialog {
     reason.textContent = why;
     reason.hidden = why === "";
     if (!this.#dialog.open) this.#dialog.showModal();
+    this.#lobby.open();
     clearInterval(this.#timer);
     this.#timer = setInterval(() => void this.#list(), REFRESH_MS);
     void this.#list();

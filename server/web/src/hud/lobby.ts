@@ -1,0 +1,77 @@
+/** Talk among those who are not in a match yet: the last lines, then the feed of everything. */
+
+import { element, make } from "./elements.js";
+
+const LINES_SHOWN = 30;
+
+interface LobbyLine {
+  /** `null`: not said in a match. */
+  match: number | null;
+  at: number;
+  name: string;
+  text: string;
+}
+
+export class Lobby {
+  #source: EventSource | null = null;
+
+  constructor(readonly name: () => string) {
+    const input = element<HTMLInputElement>("lobby-saying");
+    input.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      // Not the way into a match.
+      event.preventDefault();
+      void this.#say(input);
+    });
+  }
+
+  open(): void {
+    this.#source?.close();
+    element("lobby-lines").replaceChildren();
+    // The feed first: a line that is said in between comes twice rather than not at all.
+    const seen = new Set<string>();
+    const show = (line: LobbyLine) => {
+      const key = `${line.at} ${line.name} ${line.text}`;
+      if (line.match !== null || seen.has(key)) return;
+      seen.add(key);
+      this.#show(line);
+    };
+    this.#source = new EventSource("/v1/events");
+    this.#source.addEventListener("chat", (event) => show(JSON.parse(event.data) as LobbyLine));
+    void fetch("/v1/chat")
+      .then((answer) => (answer.ok ? answer.json() : { lines: [] }))
+      .then(({ lines }: { lines: LobbyLine[] }) => lines.forEach(show))
+      .catch(() => {});
+  }
+
+  close(): void {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  async #say(input: HTMLInputElement): Promise<void> {
+    const text = input.value.trim();
+    if (!text) return;
+    const body = JSON.stringify({ text, name: this.name() });
+    const headers = { "content-type": "application/json" };
+    try {
+      const answer = await fetch("/v1/chat", { method: "POST", headers, body });
+      const { error } = (await answer.json()) as { error?: { message: string } };
+      if (error) this.#show({ match: null, at: Date.now(), name: "", text: `Not sent: ${error.message}.` });
+      else input.value = "";
+    } catch {
+      // It stays where it was typed.
+    }
+  }
+
+  #show({ name, text, at }: LobbyLine): void {
+    const line = make("li", "", name ? "" : "quiet");
+    line.title = new Date(at).toLocaleTimeString();
+    if (name) line.append(make("b", name));
+    line.append(text);
+    const lines = element("lobby-lines");
+    lines.append(line);
+    while (lines.children.length > LINES_SHOWN) lines.firstElementChild?.remove();
+    lines.scrollTop = lines.scrollHeight;
+  }
+}

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { Page } from "playwright-core";
+import { picture, TestBrowser, TestServer, until } from "./chromium.js";
+
+const PLAYING = "globalThis.tickwire?.session.state.type === 'playing' && tickwire.session.others?.rows !== null";
+const METRE = 128;
+
+let server: TestServer;
+let browser: TestBrowser;
+let ada: Page;
+let grace: Page;
+let watcher: Page;
+
+before(async () => {
+  server = await TestServer.start("--npcs", "0");
+  browser = await TestBrowser.start();
+  ada = await browser.open(`${server.url}/?match=auto&name=Ada`);
+  await until(ada, "Ada to play", PLAYING);
+  grace = await browser.open(`${server.url}/?match=auto&name=Grace`, { colorScheme: "light" });
+  watcher = await browser.open(`${server.url}/?match=1&role=spectator`);
+  for (const page of [grace, watcher]) await until(page, "all to be in", PLAYING);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+test("two players and a spectator are in one match", async () => {
+  const match = (page: Page) => page.evaluate<number>("tickwire.session.link.welcome.matchId");
+  const seat = (page: Page) => page.evaluate<number | null>("tickwire.session.seat");
+  assert.equal(await match(ada), await match(grace));
+  assert.equal(await match(ada), await match(watcher));
+  assert.notEqual(await seat(ada), await seat(grace));
+  assert.equal(await seat(watcher), null);
+});
+
+test("names are known to everybody", async () => {
+  for (const page of [ada, grace, watcher]) {
+    await until(page, "names", "[...tickwire.session.people.values()].map((p) => p.name).sort().join() === 'Ada,Grace'");
+    await until(page, "the list", "/Ada/.test(players.textContent) && /Grace/.test(players.textContent)");
+  }
+});
+
+test("each sees the other move", async () => {
+  const seats = await Promise.all([ada, grace].map((page) => page.evaluate<number>("tickwire.session.seat")));
+  for (const [mover, seat, others] of [
+    [ada, seats[0], [grace, watcher]],
+    [grace, seats[1], [ada, watcher]],
+  ] as const) {
+    await until(mover, "life", "tickwire.session.own.isOn");
+    const place = (page: Page) =>
+      page.evaluate<{ x: number; y: number }>(`(({ x, y }) => ({ x, y }))(tickwire.scene.figure(${seat}))`);
+    const start = await Promise.all(others.map(place));
+    const before = await mover.evaluate<number>("tickwire.scene.ownX");
+    const key = before < 20 * METRE ? "KeyD" : "KeyA";
+    await mover.bringToFront();
+    await mover.focus("#scene");
+    await mover.keyboard.down(key);
+    await mover.waitForTimeout(700);
+    await mover.keyboard.up(key);
+    await mover.waitForTimeout(700);
+    const end = await Promise.all(others.map(place));
+    const way = (await mover.evaluate<number>("tickwire.scene.ownX")) - before;
+    assert.ok(Math.abs(way) > 2 * METRE, `moved by ${way}`);
+    end.forEach((place, n) => assert.ok(Math.abs(place.x - start[n].x - way) < METRE / 2, "seen elsewhere"));
+  }
+});
+
+test("they meet, and one shoots the other", async () => {
+  const hunt = (page: Page, enemy: number) => page.evaluate(HUNT, enemy);
+  const [first, second] = await Promise.all([ada, grace].map((page) => page.evaluate<number>("tickwire.session.seat")));
+  await ada.bringToFront();
+  await hunt(ada, second);
+  await hunt(grace, first);
+  for (const page of [ada, grace, watcher]) {
+    await until(page, "a kill", "/gun|rocket/.test(feed.textContent)", 60_000);
+  }
+  await picture(watcher, "watching");
+  for (const page of [ada, grace]) await page.evaluate("clearInterval(tickwire.hunt), tickwire.controls.values = tickwire.own");
+});
+
+test("chat arrives as text, whatever it looks like", async () => {
+  await ada.bringToFront();
+  await ada.focus("#scene");
+  await ada.keyboard.press("Enter");
+  await ada.keyboard.type("<b onload=alert(1)>hello</b>");
+  await ada.keyboard.press("Enter");
+  for (const page of [ada, grace, watcher]) {
+    await until(page, "the line", "lines.lastElementChild?.textContent === 'Ada<b onload=alert(1)>hello</b>'");
+  }
+});
+
+test("who is cut off comes back in the same seat", async () => {
+  const identity = "JSON.stringify([tickwire.session.link.welcome.session, tickwire.session.seat])";
+  const before = await grace.evaluate(identity);
+  await grace.evaluate("tickwire.session.cut()");
+  await until(grace, "the loss", "tickwire.session.state.type === 'resuming'", 1_000);
+  await until(grace, "the return", PLAYING);
+  assert.equal(await grace.evaluate(identity), before);
+  await until(grace, "a note", "/Connected again/.test(lines.textContent)");
+  assert.equal(await grace.evaluate("tickwire.session.stats.resyncs"), 0);
+});
+
+test("the network panel shows numbers, and makes things worse", async () => {
+  await ada.bringToFront();
+  await ada.focus("#scene");
+  await ada.keyboard.press("KeyN");
+  await until(ada, "readings", "/Ping[\\d.]+ ms/.test(readings.textContent)");
+  await ada.evaluate("latency.value = 150, latency.dispatchEvent(new Event('input'))");
+  await until(ada, "a longer ping", "tickwire.session.link.clock.rtt > 140_000", 30_000);
+  await picture(ada, "network");
+  await ada.evaluate("latency.value = 0, latency.dispatchEvent(new Event('input'))");
+  await ada.keyboard.press("KeyN");
+});
+
+test("on a phone two thumbs play", async () => {
+  const phone = await browser.open(`${server.url}/?match=1&name=Thumbs`, {
+    viewport: { width: 390, height: 780 },
+    hasTouch: true,
+    isMobile: true,
+    deviceScaleFactor: 2,
+  });
+  await until(phone, "life", "globalThis.tickwire?.session.own?.isOn");
+  const touch = (type: string, ...points: [number, number][]) =>
+    phone.evaluate(TOUCH, { type, points: points.map(([x, y], id) => ({ x, y, id: id + 2 })) });
+  const before = await phone.evaluate<number[]>("[tickwire.scene.ownX, tickwire.scene.ownY]");
+  const way = before[0] < 20 * METRE ? 60 : -60;
+  await touch("pointerdown", [90, 600], [300, 600]);
+  await touch("pointermove", [90 + way, 600], [300, 560]);
+  await phone.waitForTimeout(900);
+  await picture(phone, "phone");
+  await touch("pointerup", [90 + way, 600], [300, 560]);
+  const after = await phone.evaluate<number[]>("[tickwire.scene.ownX, tickwire.scene.ownY]");
+  assert.ok(Math.hypot(after[0] - before[0], after[1] - before[1]) > METRE, `from ${before} to ${after}`);
+  await phone.close();
+});
+
+test("nothing was wrong in any page", () => {
+  assert.deepEqual(browser.errors, []);
+});
+
+/** A brain for a page: towards the enemy, around corners by chance, and fire when it is in sight. */
+const HUNT = (enemy: number) => {
+  const { controls, session, scene } = (globalThis as any).tickwire;
+  let detour = 0;
+  let last = { x: 0, y: 0 };
+  (globalThis as any).tickwire.own = controls.values;
+  const input = new Int32Array(4);
+  (globalThis as any).tickwire.hunt = setInterval(() => {
+    const there = scene.figure(enemy);
+    const angle = Math.atan2(there.y - scene.ownY, there.x - scene.ownX);
+    const moved = Math.hypot(scene.ownX - last.x, scene.ownY - last.y);
+    last = { x: scene.ownX, y: scene.ownY };
+    if (moved < 10) detour = (Math.random() - 0.5) * 4;
+    else detour *= 0.9;
+    input[0] = Math.round(127 * Math.cos(angle + detour));
+    input[1] = Math.round(127 * Math.sin(angle + detour));
+    input[2] = Math.round(((angle / (2 * Math.PI) + 1) % 1) * 65_535);
+    input[3] = session.tick() % 60 < 50 ? 1 : 0;
+  }, 100);
+  controls.values = () => input;
+};
+
+const TOUCH = ({ type, points }: { type: string; points: { x: number; y: number; id: number }[] }) => {
+  for (const { x, y, id } of points) {
+    const init = { pointerId: id, pointerType: "touch", clientX: x, clientY: y, bubbles: true };
+    document.getElementById("scene")?.dispatchEvent(new PointerEvent(type, init));
+  }
+};
