@@ -39,7 +39,11 @@ impl Forecast {
             Motion::Carried { rate, per_tick } | Motion::Turned { rate, per_tick } => {
                 let old = f64::from(past.now()[rate]) * per_tick;
                 let new = f64::from(values[rate]) * per_tick;
-                let surprise = surprise(field, index, rate, per_tick, past);
+                let surprise = if field.has_own_clock {
+                    0.0
+                } else {
+                    surprise(field, index, rate, per_tick, past)
+                };
                 Self {
                     base: now + old * elapsed,
                     features: [(new - old) * elapsed, surprise, 0.0],
@@ -53,8 +57,25 @@ impl Forecast {
             }
             Motion::Linear | Motion::Angle => {
                 let slopes = slopes(field, index, past, elapsed);
-                Self { base: now, features: slopes, activity: slopes[0].abs() }
+                let activity = 0.5 * (slopes[0].abs() + (slopes[0] - slopes[1]).abs());
+                Self { base: now, features: slopes, activity }
             }
+        }
+    }
+
+    /// By how much a field that moves would change, whatever the weights: by the mean of its old
+    /// and new velocity, or as much as the last time.
+    #[inline]
+    pub(super) fn pace(&self, field: &FieldPlan, now: i32) -> f64 {
+        match field.motion {
+            Motion::Carried { .. } => self.base - f64::from(now) + 0.5 * self.features[0],
+            Motion::Held
+            | Motion::Linear
+            | Motion::Angle
+            | Motion::Turned { .. }
+            | Motion::Flags
+            | Motion::Quaternion { .. }
+            | Motion::Component => self.features[0],
         }
     }
 

@@ -21,6 +21,7 @@ mod range;
 mod structure;
 mod survey;
 mod table;
+pub mod training;
 mod turn;
 mod walk;
 
@@ -36,7 +37,7 @@ use table::{Family, Symbol, Table};
 use walk::{Side, Site, Values, Walk};
 
 /// Snapshots that a basis may have; more are ignored.
-pub const BASIS_MAX: usize = 4;
+pub const BASIS_MAX: usize = 5;
 /// Entities that a snapshot may have: a bound on what a hostile body can make a client reserve.
 pub const ENTITIES_MAX: usize = 4096;
 /// Bytes that a model may have.

@@ -65,6 +65,32 @@ pub(super) fn class_of(steps: f64) -> usize {
     class(nearest((steps * 8.0).min(f64::from(CLASSED_MAX))).0.cast_unsigned())
 }
 
+/// Numbers that a prior expects to be alike, whatever the game.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sort {
+    Held,
+    Linear,
+    Carried,
+    Largest,
+    Component,
+    Moment,
+}
+
+impl Sort {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Held, Self::Linear, Self::Carried, Self::Largest, Self::Component, Self::Moment];
+
+    pub(super) fn of(motion: Motion) -> Self {
+        match motion {
+            Motion::Held | Motion::Flags => Self::Held,
+            Motion::Linear | Motion::Angle => Self::Linear,
+            Motion::Carried { .. } | Motion::Turned { .. } => Self::Carried,
+            Motion::Quaternion { .. } => Self::Largest,
+            Motion::Component => Self::Component,
+        }
+    }
+}
+
 /// Likelihoods that a model chooses from, and what they cost.
 #[derive(Clone, Debug)]
 pub(super) struct Odds {
@@ -104,18 +130,12 @@ impl FieldModel {
 impl Model {
     /// What is expected of a game that nothing is known about.
     pub(super) fn prior(plan: &Plan) -> Self {
-        let moment = FieldModel { weights: [0; FEATURES], tables: prior::MOMENT };
+        let moment = FieldModel { weights: [0; FEATURES], tables: prior::tables(Sort::Moment) };
         let mut fields = Vec::with_capacity(plan.slots);
         for kind in &plan.kinds {
             fields.extend(kind.fields.iter().map(FieldModel::prior).chain([moment]));
         }
-        Self {
-            kinds: vec![
-                KindModel { changes: prior::CHANGES, stills: prior::STILLS };
-                plan.kinds.len()
-            ],
-            fields,
-        }
+        Self { kinds: vec![prior::kind(); plan.kinds.len()], fields }
     }
 
     /// Replaces `bytes` by the model as a message.
@@ -162,14 +182,15 @@ impl Model {
 
 impl FieldModel {
     fn prior(plan: &FieldPlan) -> Self {
-        let (weights, tables) = match plan.motion {
-            Motion::Held | Motion::Flags => ([0, 0, 0], prior::HELD),
-            Motion::Linear => ([32, 16, 0], prior::LINEAR),
-            Motion::Angle => ([16, 0, 0], prior::LINEAR),
-            Motion::Carried { .. } | Motion::Turned { .. } => ([40, -16, 0], prior::CARRIED),
-            Motion::Quaternion { spin: Some(_), .. } => ([32, 0, 0], prior::HELD),
-            Motion::Quaternion { spin: None, .. } => ([64, 0, 0], prior::HELD),
-            Motion::Component => ([0, 0, 0], prior::COMPONENT),
+        let tables = prior::tables(Sort::of(plan.motion));
+        let weights = match plan.motion {
+            Motion::Linear if plan.is_paced => [64, 0, 0],
+            Motion::Linear => [28, 14, 4],
+            Motion::Angle => [48, 0, 0],
+            Motion::Carried { .. } | Motion::Turned { .. } => [36, 0, 0],
+            Motion::Quaternion { spin: Some(_), .. } => [32, 0, 0],
+            Motion::Quaternion { spin: None, .. } => [64, 0, 0],
+            Motion::Held | Motion::Flags | Motion::Component => [0, 0, 0],
         };
         Self { weights, tables }
     }

@@ -43,6 +43,10 @@ pub(super) struct FieldPlan {
     pub(super) turns: bool,
     /// Whether its forecast has weights to be learnt.
     pub(super) learns: bool,
+    /// Whether rows may be of any moment; see [`Schema::substeps`].
+    pub(super) has_own_clock: bool,
+    /// Whether the moment is told from it.
+    pub(super) is_paced: bool,
     pub(super) motion: Motion,
     /// Whether the field before it in coding order moves alike, so that it shows what to expect.
     pub(super) has_neighbour: bool,
@@ -112,6 +116,8 @@ impl KindPlan {
                 max: field.max,
                 range: (field.min.into(), field.max.into()),
                 turns: matches!(field.predict, Predict::Angle | Predict::Turned { .. }),
+                has_own_clock: schema.substeps > 0,
+                is_paced: false,
                 learns: !matches!(
                     motion(field),
                     Motion::Held | Motion::Flags | Motion::Quaternion { .. } | Motion::Component
@@ -137,6 +143,7 @@ impl KindPlan {
             (1.., false) => carried,
             (1.., true) => of(|motion| motion == Motion::Linear),
         };
+        paced.iter().for_each(|&index| fields[usize::from(index)].is_paced = true);
         let moment_before = paced.first().copied();
         let (movers, stills) = (order.iter()).partition(|&&index| kind.moves(index.into()));
         Self { first_slot, fields, movers, stills, moment_before, paced }

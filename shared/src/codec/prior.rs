@@ -1,26 +1,23 @@
 //! What is expected of any game before anything is known of it.
 //!
-//! Tables are indices into the family: three weights of tails, 28 scales each.
+//! `prior_tables.json` has, for each sort of numbers, the index of a table for each context: eight
+//! rows of eight, by how much a field moved lately and by how far off its neighbour was, and at
+//! last that of spawned entities. `prior_odds.json` has the index of the odds that an entity
+//! changes, for each context, and at last that of still fields. Both are made by the program
+//! `train-priors`, and are used as they are by clients in other languages.
 
-use super::model::{CHANGE_CONTEXTS, CLASSES, CONTEXTS, PLAIN};
+use super::model::{CHANGE_CONTEXTS, CONTEXTS, KindModel, Sort};
 
-const fn tables(base: usize) -> [u8; CONTEXTS] {
-    let mut tables = [PLAIN; CONTEXTS];
-    let mut i = 0;
-    while i < CLASSES * CLASSES {
-        let (a, b) = (i / CLASSES, i % CLASSES);
-        let more = if a > b { a } else { b };
-        let scale = base + 3 * more;
-        tables[i] = 28 + if scale < 27 { scale as u8 } else { 27 };
-        i += 1;
-    }
-    tables
+const TABLES: [[u8; CONTEXTS]; Sort::ALL.len()] = include!("prior_tables.json");
+const ODDS: [u8; CHANGE_CONTEXTS + 1] = include!("prior_odds.json");
+
+/// The tables of one sort of numbers.
+pub(super) const fn tables(sort: Sort) -> [u8; CONTEXTS] {
+    TABLES[sort as usize]
 }
 
-pub(super) const HELD: [u8; CONTEXTS] = tables(0);
-pub(super) const LINEAR: [u8; CONTEXTS] = tables(2);
-pub(super) const CARRIED: [u8; CONTEXTS] = tables(2);
-pub(super) const COMPONENT: [u8; CONTEXTS] = tables(2);
-pub(super) const MOMENT: [u8; CONTEXTS] = tables(1);
-pub(super) const CHANGES: [u8; CHANGE_CONTEXTS] = [28; CHANGE_CONTEXTS];
-pub(super) const STILLS: u8 = 10;
+/// Of any kind.
+pub(super) fn kind() -> KindModel {
+    let (changes, stills) = ODDS.split_first_chunk().expect("there is one more");
+    KindModel { changes: *changes, stills: stills[0] }
+}

@@ -9,12 +9,15 @@ use super::{
     walk::Site,
 };
 
-/// Numbers that are counted before a first better model is looked for; then twice as many, and so
-/// on.
+/// Numbers that are counted before a first better model is looked for; then half as many again,
+/// and so on.
 const FIRST_LOOK: u64 = 2048;
 
 /// What a message with a model takes beside the model.
 const MESSAGE_BYTES: usize = 8;
+
+/// A model would have saved more on what it was made from than it will save on what comes.
+const FLATTERY: f64 = 1.4;
 
 /// Contexts that are counted: 280 bytes each.
 const COUNTS_MAX: usize = 2048;
@@ -26,7 +29,7 @@ const DENSE: u64 = 1 << 15;
 const RESTS: u8 = 7;
 
 /// How often each symbol came, by the centre of its table.
-type Counts = [[u16; SYMBOLS]; Family::CENTRES];
+pub(super) type Counts = [[u16; SYMBOLS]; Family::CENTRES];
 
 /// What was counted of a match since it began.
 #[derive(Debug)]
@@ -36,10 +39,13 @@ pub(super) struct Survey {
     fields: Vec<FieldSurvey>,
     /// Counts of contexts that were met.
     counts: Vec<Counts>,
-    numbers: u64,
+    pub(super) numbers: u64,
     next_look: u64,
     /// Bodies that are still passed over, to save time.
     rests: u8,
+    /// Bodies so far, and those of them that were counted.
+    bodies: u64,
+    surveyed: u64,
     prior: Model,
     search: Search,
 }
@@ -84,6 +90,8 @@ impl Survey {
             numbers: 0,
             next_look: FIRST_LOOK,
             rests: 0,
+            bodies: 0,
+            surveyed: 0,
             prior,
             search,
         }
@@ -96,6 +104,8 @@ impl Survey {
             0 => 0,
             rests => rests - 1,
         };
+        self.bodies += 1;
+        self.surveyed += u64::from(self.rests == 0);
     }
 
     #[inline]
@@ -150,6 +160,17 @@ impl Survey {
         self.fields[usize::from(site.slot)].fit.add(forecast, change, weights);
     }
 
+    /// What was counted of one context, if it was met.
+    pub(super) fn counts(&self, slot: usize, context: usize) -> Option<&Counts> {
+        let place = usize::from(self.fields[slot].places[context]).checked_sub(1)?;
+        Some(&self.counts[place])
+    }
+
+    /// Changes, and changes of still fields, of each kind.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = (&[[u32; 2]; CHANGE_CONTEXTS], &[u32; 2])> {
+        self.kinds.iter().map(|kind| (&kind.changes, &kind.stills))
+    }
+
     /// Looks a little further for a model that would have cost less than `current`, by more than
     /// it takes to tell. To be called once a tick.
     pub(super) fn look(
@@ -160,7 +181,7 @@ impl Survey {
     ) -> Option<(&Model, &[u8])> {
         let Some(slot) = self.search.next else {
             if self.numbers >= self.next_look {
-                self.next_look = self.numbers * 2;
+                self.next_look = self.numbers + self.numbers / 2;
                 self.search.better.clone_from(current);
                 self.search.saving = self.better_kinds(odds);
                 self.search.next = Some(0);
@@ -177,7 +198,8 @@ impl Survey {
         }
         search.better.write(&self.prior, &mut search.bytes);
         let cost = 8.0 * (search.bytes.len() + MESSAGE_BYTES) as f64;
-        let pays = search.saving > cost && search.bytes.len() <= MODEL_BYTES_MAX;
+        let scale = self.bodies as f64 / self.surveyed.max(1) as f64;
+        let pays = search.saving * scale > FLATTERY * cost && search.bytes.len() <= MODEL_BYTES_MAX;
         pays.then_some((&search.better, &search.bytes))
     }
 
@@ -203,10 +225,12 @@ fn better_odds(odds: &Odds, [no, yes]: [u32; 2], model: &mut u8, prior: u8) -> f
     if no + yes == 0 {
         return 0.0;
     }
+    // What was not met may yet come.
+    let (no, yes) = (f64::from(no) + 0.5, f64::from(yes) + 0.5);
     let cost = |index: usize| {
         let [no_bits, yes_bits] = odds.costs[index];
         let told = if index == usize::from(prior) { 0.0 } else { TOLD };
-        told + f64::from(no) * no_bits + f64::from(yes) * yes_bits
+        told + no * no_bits + yes * yes_bits
     };
     let now = usize::from(*model);
     let best = (0..Odds::LEN).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(now);

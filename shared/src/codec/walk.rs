@@ -302,7 +302,7 @@ impl Row<'_> {
             (None, Some(before)) => {
                 let factor = elapsed * past.per_span[0];
                 let half = turn::scaled(turn::half_angles(&read(before), &now), factor);
-                (turn::scaled(half, weight), size(&half) * 0.125)
+                (turn::scaled(half, weight), size(&half) * 0.0625)
             }
             (None, None) => ([0.0; 3], 0.0),
         };
@@ -343,11 +343,10 @@ impl Row<'_> {
             let index = usize::from(index);
             let field = &self.plan.fields[index];
             let forecast = Forecast::new(field, index, past, values, elapsed);
-            let factors = self.fields[index].factors();
-            let per_tick = (forecast.value(&factors) - f64::from(past.now()[index])) / elapsed;
+            let per_tick = forecast.pace(field, past.now()[index]) / elapsed;
             speed += per_tick.abs();
             if S::KNOWS {
-                let expected = per_tick * elapsed + f64::from(past.now()[index]);
+                let expected = f64::from(past.now()[index]) + per_tick * elapsed;
                 square += per_tick * per_tick;
                 product += per_tick * field.beyond(values[index], expected);
             }

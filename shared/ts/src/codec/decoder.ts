@@ -167,7 +167,7 @@ export class Decoder {
         const change = (fresh - old) * elapsed;
         forecast[0] = now + old * elapsed;
         forecast[1] = change;
-        forecast[2] = this.#surprise(field, i);
+        forecast[2] = field.hasOwnClock ? 0 : this.#surprise(field, i);
         forecast[3] = 0;
         forecast[4] = Math.abs(change);
         break;
@@ -176,7 +176,7 @@ export class Decoder {
       case plan.ANGLE:
         forecast[0] = now;
         this.#slopes(field, i, now, elapsed);
-        forecast[4] = Math.abs(forecast[1]);
+        forecast[4] = 0.5 * (Math.abs(forecast[1]) + Math.abs(forecast[1] - forecast[2]));
         break;
       default: {
         const change = past.changes > 0 ? (now - past.state(1, i)) * past.perSpan(0) : 0;
@@ -213,12 +213,13 @@ export class Decoder {
     return beyond(field, past.now(i), past.state(1, i)) - mean * past.span(0);
   }
 
-  /** Where the forecast says that the value will be. */
-  #expected(weights: Int8Array): number {
-    const [base, a, b, c] = this.#forecast;
-    return (
-      base + ((weights[0] / WEIGHT_ONE) * a + (weights[1] / WEIGHT_ONE) * b + (weights[2] / WEIGHT_ONE) * c)
-    );
+  /**
+   * By how much the forecast says that a field would change, whatever the weights: by the mean of
+   * its old and new velocity, or as much as the last time.
+   */
+  #pace(field: FieldPlan, i: number): number {
+    const [base, feature] = this.#forecast;
+    return field.motion === plan.CARRIED ? base - this.#past.now(i) + 0.5 * feature : feature;
   }
 
   /** Reads a value of which a forecast was made. */
@@ -310,7 +311,7 @@ export class Decoder {
     } else if (past.changes > 0) {
       const factor = elapsed * past.perSpan(0);
       half = halfAngles(read(1), now).map((part) => part * factor) as Vector;
-      activity = size(half) * 0.125;
+      activity = size(half) * 0.0625;
       half = half.map((part) => part * weight) as Vector;
     }
     return [turned(now, half), activity * scale];
@@ -322,8 +323,7 @@ export class Decoder {
     let speed = 0;
     for (const i of kind.paced) {
       this.#expect(kind.fields[i], i, elapsed);
-      const expected = this.#expected(model.fields[i].weights);
-      speed += Math.abs((expected - this.#past.now(i)) / elapsed);
+      speed += Math.abs(this.#pace(kind.fields[i], i) / elapsed);
     }
     const perSubstep = speed / substeps;
     if (perSubstep < 0.5) return elapsed;

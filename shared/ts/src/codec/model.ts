@@ -6,6 +6,7 @@
 import { fault } from "../fault.js";
 import * as plan from "./plan.js";
 import type { FieldPlan, KindPlan, Plan } from "./plan.js";
+import { PRIOR_ODDS, PRIOR_TABLES } from "./prior.js";
 import type { RangeDecoder } from "./range.js";
 import { MEMBERS, tableAt, TOTAL_BITS } from "./table.js";
 
@@ -79,45 +80,42 @@ export function priorModel({ kinds }: Plan): Model {
   return { kinds: kinds.map(priorOfKind) };
 }
 
+/** Numbers that are expected to be alike, whatever the game: an index in the prior's tables. */
+const SORT_HELD = 0;
+const SORT_LINEAR = 1;
+const SORT_CARRIED = 2;
+const SORT_LARGEST = 3;
+const SORT_COMPONENT = 4;
+const SORT_MOMENT = 5;
+
 function priorOfKind({ fields }: KindPlan): KindModel {
-  const moment = { weights: new Int8Array(3), tables: priorTables(1) };
   return {
-    changes: new Uint8Array(CHANGE_CONTEXTS).fill(28),
-    stills: Uint8Array.of(10),
-    fields: [...fields.map(priorOfField), moment],
+    changes: Uint8Array.from(PRIOR_ODDS.slice(0, CHANGE_CONTEXTS)),
+    stills: Uint8Array.from(PRIOR_ODDS.slice(CHANGE_CONTEXTS)),
+    fields: [...fields.map(priorOfField), priorOf(SORT_MOMENT, 0, 0, 0)],
   };
 }
 
-function priorOfField({ motion, rate }: FieldPlan): FieldModel {
-  const prior = (base: number, ...weights: number[]): FieldModel => {
-    const model = { weights: new Int8Array(3), tables: priorTables(base) };
-    model.weights.set(weights);
-    return model;
-  };
+function priorOfField({ motion, rate, isPaced }: FieldPlan): FieldModel {
   switch (motion) {
     case plan.LINEAR:
-      return prior(2, 32, 16);
+      return isPaced ? priorOf(SORT_LINEAR, 64, 0, 0) : priorOf(SORT_LINEAR, 28, 14, 4);
     case plan.ANGLE:
-      return prior(2, 16);
+      return priorOf(SORT_LINEAR, 48, 0, 0);
     case plan.CARRIED:
     case plan.TURNED:
-      return prior(2, 40, -16);
+      return priorOf(SORT_CARRIED, 36, 0, 0);
     case plan.QUATERNION:
-      return prior(0, rate < 0 ? 64 : 32);
+      return priorOf(SORT_LARGEST, rate < 0 ? 64 : 32, 0, 0);
     case plan.COMPONENT:
-      return prior(2);
+      return priorOf(SORT_COMPONENT, 0, 0, 0);
     default:
-      return prior(0);
+      return priorOf(SORT_HELD, 0, 0, 0);
   }
 }
 
-function priorTables(base: number): Uint8Array {
-  const tables = new Uint8Array(CONTEXTS).fill(PLAIN);
-  for (let i = 0; i < SPAWNED; i++) {
-    const more = Math.max(i >> 3, i & 7);
-    tables[i] = 28 + Math.min(base + 3 * more, 27);
-  }
-  return tables;
+function priorOf(sort: number, ...weights: number[]): FieldModel {
+  return { weights: Int8Array.from(weights), tables: Uint8Array.from(PRIOR_TABLES[sort]) };
 }
 
 /** Likelihood in 2^14 that a part of a model differs from what was expected. */

@@ -6,7 +6,7 @@
 import type { Rows } from "../rows.js";
 
 /** Snapshots that a basis may have. */
-export const BASIS_MAX = 4;
+export const BASIS_MAX = 5;
 /** Older than this counts as this old, so that a long gap does not throw forecasts far away. */
 const AGE_MAX = 64;
 

@@ -49,6 +49,10 @@ export interface FieldPlan {
   perTick: number;
   /** The integer that a quaternion's component of 1 would have. */
   scale: number;
+  /** Whether its kind's rows may be of any moment. */
+  hasOwnClock: boolean;
+  /** Whether the moment is told from it. */
+  isPaced: boolean;
   /** Whether the field before it in coding order moves alike, so that it shows what to expect. */
   hasNeighbour: boolean;
 }
@@ -71,6 +75,8 @@ function kindPlan(kind: KindSchema, substeps: number, hz: number): KindPlan {
   const of = (motion: number) => order.filter((i) => fields[i].motion === motion);
   const carried = of(CARRIED);
   const paced = substeps === 0 ? [] : carried.length > 0 ? carried : of(LINEAR);
+  for (const field of fields) field.hasOwnClock = substeps > 0;
+  for (const i of paced) fields[i].isPaced = true;
   return {
     fields,
     movers: order.filter((i) => moves(kind, i)),
@@ -91,6 +97,8 @@ function fieldPlan({ min, max, step, predict }: Field, i: number, fields: Field[
     rate: -1,
     perTick: 0,
     scale: 0,
+    hasOwnClock: false,
+    isPaced: false,
     hasNeighbour: false,
   };
   switch (predict.type) {

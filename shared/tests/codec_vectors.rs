@@ -1,0 +1,252 @@
+//! `testdata/codec.json`: bodies and models, and the rows that every client must make of them. Run
+//! with `TICKWIRE_WRITE_VECTORS=1` to write the file anew.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers may fail it")]
+
+use std::{env, fmt::Write, fs, path::Path};
+
+use serde_json::{Value, json};
+use tickwire_shared::{
+    codec::{BASIS_MAX, Decoder, Encoder},
+    dice::Dice,
+    ids::{EntityId, Tick},
+    rows::Rows,
+    schema::{Field, Predict, Schema, pack_quaternion},
+    time::TickRate,
+    wire,
+};
+
+const SNAPSHOTS: u32 = 160;
+
+#[test]
+fn bodies_are_those_of_the_vectors() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/codec.json");
+    let matches = [play(&schema(0), 30, 1), play(&schema(4), 20, 2)];
+    let vectors = json!({
+        "about": "snapshots: the tick; the ticks of the basis, newest first; a model, in hex, that \
+                  is sent before the body, or null; the body in hex; now and then the rows that \
+                  it makes, each as [id, kind, value, ..]; their digest. schema_bytes: as in a \
+                  welcome",
+        "matches": matches,
+    });
+    if env::var_os("TICKWIRE_WRITE_VECTORS").is_some() {
+        // A line for each snapshot keeps differences readable.
+        let lines = vectors.to_string().replace("{\"basis\"", "\n{\"basis\"");
+        fs::write(&path, lines + "\n").unwrap();
+    }
+    let file = fs::read_to_string(&path).unwrap();
+    assert!(serde_json::from_str::<Value>(&file).unwrap() == vectors, "the vectors differ");
+}
+
+/// A match whose client now and then misses snapshots, or starts anew.
+fn play(schema: &Schema, hz: u16, seed: u64) -> Value {
+    schema.validate().unwrap();
+    let rate = TickRate::new(hz).unwrap();
+    let (mut encoder, mut decoder) = (Encoder::new(schema, rate), Decoder::new(schema, rate));
+    let mut dice = Dice::new(seed);
+    let mut world = World::new(schema);
+    let (mut tick, mut known, mut models) = (Tick(u32::MAX - 30), Vec::<(Tick, Rows)>::new(), 0);
+    let mut snapshots = Vec::new();
+    for n in 0..SNAPSHOTS {
+        let gap = if dice.within(0, 9) == 0 { dice.within(2, 80) as u32 } else { 1 };
+        tick = tick.plus(gap);
+        world.step(&mut dice);
+        if n == 50 {
+            known.clear();
+        }
+        let basis: Vec<_> = known.iter().map(|(tick, rows)| (*tick, rows)).collect();
+        let model = encoder.poll_model().map(hex);
+        if model.is_some() {
+            models += 1;
+            decoder.set_model(encoder.model()).unwrap();
+        }
+        let mut body = Vec::new();
+        encoder.encode(&basis, tick, &world.rows, &mut body);
+        let mut decoded = Rows::default();
+        decoder.decode(&basis, tick, &body, &mut decoded).unwrap();
+        assert_eq!(decoded, world.rows);
+        snapshots.push(json!({
+            "tick": tick.0,
+            "basis": basis.iter().map(|(tick, _)| tick.0).collect::<Vec<_>>(),
+            "model": model,
+            "body": hex(&body),
+            "rows": (n % 20 == 0).then(|| rows_json(&world.rows)),
+            "digest": world.rows.digest(),
+        }));
+        if dice.within(0, 7) > 0 {
+            known.insert(0, (tick, world.rows.clone()));
+            known.truncate(BASIS_MAX);
+        }
+    }
+    assert!(models > 0, "the vectors should have a model");
+    let mut schema_bytes = Vec::new();
+    wire::write_state(schema, &mut schema_bytes);
+    json!({
+        "tick_rate_hz": hz,
+        "schema": schema,
+        "schema_bytes": hex(&schema_bytes),
+        "snapshots": snapshots,
+    })
+}
+
+fn rows_json(rows: &Rows) -> Vec<Vec<i64>> {
+    let row = |row: tickwire_shared::rows::Row<'_>| {
+        let head = [i64::from(row.id.0), i64::from(row.kind)];
+        head.into_iter().chain(row.values.iter().map(|&value| value.into())).collect()
+    };
+    rows.iter().map(row).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Every way to predict.
+fn schema(substeps: u8) -> Schema {
+    let all = (i32::MIN, i32::MAX);
+    let field =
+        |name: &str, step, (min, max), predict| Field::new(name, step, min, max).predict(predict);
+    let body = [
+        field("x", 0.01, (-10_000, 10_000), Predict::Carried { rate: 7 }),
+        field("y", 0.01, (-10_000, 10_000), Predict::Carried { rate: 8 }),
+        field("z", 0.02, all, Predict::Carried { rate: 9 }),
+    ];
+    let body = body.into_iter().chain(Field::quaternion("turn", 9, Some(10)));
+    let velocities = ["vx", "vy", "vz"];
+    let velocities = velocities.map(|name| field(name, 0.01, (-4000, 4000), Predict::Linear));
+    let spins = ["wx", "wy", "wz"].map(|name| field(name, 0.01, (-1000, 1000), Predict::Linear));
+    let body = body.chain(velocities).chain(spins);
+    let thrown = ["x", "y"].map(|name| field(name, 0.01, (-20_000, 20_000), Predict::Linear));
+    let thrown = thrown.into_iter().chain(Field::quaternion("turn", 11, None));
+    let player = [
+        field("heading", 1.0, (-180, 179), Predict::Turned { rate: 2 }),
+        field("aim", 0.1, (0, 3599), Predict::Angle),
+        field("turn rate", 1.0, (-500, 500), Predict::Held),
+        field("score", 1.0, (0, 999), Predict::Counter),
+        field("switches", 1.0, (0, i32::MAX), Predict::Flags),
+        field("team", 1.0, (0, 3), Predict::Held),
+        field("constant", 1.0, (7, 7), Predict::Held),
+        field("all", 1.0, all, Predict::Held),
+        field("circle", 1.0, all, Predict::Angle),
+    ];
+    Schema::new("vectors")
+        .kind("body", body)
+        .kind("thrown", thrown)
+        .kind("player", player)
+        .kind("marker", [])
+        .substeps(substeps)
+}
+
+/// Things that fly, tumble, turn, rest, come and go.
+struct World<'a> {
+    schema: &'a Schema,
+    things: Vec<Thing>,
+    next_id: u32,
+    rows: Rows,
+}
+
+struct Thing {
+    id: u32,
+    kind: u8,
+    state: [f64; 6],
+    spin: [f64; 3],
+    angle: f64,
+    numbers: [i32; 5],
+}
+
+impl<'a> World<'a> {
+    fn new(schema: &'a Schema) -> Self {
+        Self { schema, things: Vec::new(), next_id: 1, rows: Rows::default() }
+    }
+
+    fn step(&mut self, dice: &mut Dice) {
+        if self.things.len() < 9 || dice.within(0, 9) == 0 {
+            self.spawn(dice);
+        }
+        if dice.within(0, 9) == 0 {
+            let gone = dice.within(0, self.things.len() as i32 - 1) as usize;
+            self.things.remove(gone);
+        }
+        self.rows.clear();
+        for thing in &mut self.things {
+            thing.step(dice);
+            let fields = &self.schema.kinds[usize::from(thing.kind)].fields;
+            let mut values = thing.values();
+            values.truncate(fields.len());
+            for (value, field) in values.iter_mut().zip(fields) {
+                *value = (*value).clamp(field.min, field.max);
+            }
+            self.rows.push(EntityId(thing.id), thing.kind, &values);
+        }
+    }
+
+    fn spawn(&mut self, dice: &mut Dice) {
+        let mut unit = || f64::from(dice.within(-1000, 1000)) / 1000.0;
+        let state = [unit() * 5e3, unit() * 5e3, 0.0, unit() * 2e3, unit() * 2e3, unit() * 1e3];
+        let thing = Thing {
+            id: self.next_id,
+            kind: (self.next_id % 4) as u8,
+            state,
+            spin: [unit() * 3.0, unit() * 3.0, unit() * 3.0],
+            angle: unit(),
+            numbers: [0, 1, 0, 0, i32::MIN],
+        };
+        self.next_id += 1 + dice.within(0, 3) as u32;
+        self.things.push(thing);
+    }
+}
+
+impl Thing {
+    fn step(&mut self, dice: &mut Dice) {
+        let steps = f64::from(dice.within(2, 6)) / 120.0;
+        if dice.within(0, 3) == 0 {
+            return;
+        }
+        for axis in 0..3 {
+            self.state[axis] += self.state[axis + 3] * steps;
+            self.state[axis + 3] *= 0.99;
+            self.spin[axis] *= 0.995;
+        }
+        self.angle += 2.0 * steps;
+        self.numbers[4] = self.numbers[4].wrapping_add(1 << 20);
+        match dice.within(0, 19) {
+            0 => self.state[3] = -self.state[3],
+            1 => self.numbers[0] += 1,
+            2 => self.numbers[1] ^= 1 << dice.within(0, 30),
+            3 => self.numbers[2] = dice.within(0, 3),
+            4 => self.numbers[3] = dice.next() as i32,
+            5 => self.kind = dice.within(0, 3) as u8,
+            _ => {}
+        }
+    }
+
+    fn values(&self) -> Vec<i32> {
+        let [x, y, z, vx, vy, vz] = self.state.map(|part| part as i32);
+        // Not on the sphere, but near enough for its largest component to be told.
+        let turn = |part: usize| (self.angle * self.spin[part]).rem_euclid(2.0) - 1.0;
+        let length = (0..3).fold(1.0, |sum, i| sum + turn(i) * turn(i)).sqrt();
+        let quaternion = [turn(0) / length, 1.0 / length, turn(1) / length, turn(2) / length];
+        let quaternion = quaternion.map(|part| part as f32);
+        let [a, b, c] = self.spin.map(|part| (part * 100.0) as i32);
+        let [score, switches, team, any, circle] = self.numbers;
+        match self.kind {
+            0 => {
+                let [l, q1, q2, q3] = pack_quaternion(quaternion, 9);
+                vec![x, y, z / 2, l, q1, q2, q3, vx, vy, vz, a, b, c]
+            }
+            1 => {
+                let [l, q1, q2, q3] = pack_quaternion(quaternion, 11);
+                vec![x, y, l, q1, q2, q3]
+            }
+            2 => {
+                let heading = (self.angle * 100.0) as i32 % 180;
+                let aim = ((self.angle * 1000.0) as i32).rem_euclid(3600);
+                vec![heading, aim, 200, score, switches, team, 7, any, circle]
+            }
+            _ => vec![],
+        }
+    }
+}
