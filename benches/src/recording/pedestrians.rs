@@ -13,20 +13,24 @@ use super::{Recording, Sampling, Snapshot};
 
 /// Unless a comment in the file says otherwise.
 const FRAME_HZ: u16 = 25;
-/// People keep within this of the origin.
-const POSITION_MAX_CM: f64 = 100_000.0;
 
 pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is neither .rltr nor text")?;
     let frame_hz = frame_hz(text);
     let hz = sampling.rate.map_or(frame_hz, TickRate::hz);
     let rate = TickRate::new(hz).ok_or("its frame rate is beyond what a match can have")?;
-    let max = (POSITION_MAX_CM / sampling.position_cm) as i32;
+    let frames = frames(text)?;
+    // A game knows the size of its world; here it is the least power of two that has room.
+    let reach = frames.values().flat_map(BTreeMap::values).flatten();
+    let reach = reach.fold(1.0, |reach, position| f64::max(reach, position.abs().into()));
+    let max = (reach / sampling.position_cm).ceil().max(1.0) as u32;
+    let max = max.checked_next_power_of_two().filter(|max| *max <= 1 << 30);
+    let max = max.ok_or("its positions are too large")?.cast_signed();
     let step = sampling.position_cm as f32;
     let fields = ["x", "y"].map(|name| Field::new(name, step, -max, max).predict(Predict::Linear));
 
     let mut snapshots: Vec<Snapshot> = Vec::new();
-    for (frame, people) in frames(text)? {
+    for (frame, people) in frames {
         let tick = Tick((u64::from(frame) * u64::from(hz) / u64::from(frame_hz)) as u32);
         // At a lower rate, a tick shows the last of its frames.
         if snapshots.last().is_some_and(|last| last.tick == tick) {

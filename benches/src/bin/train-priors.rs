@@ -1,0 +1,57 @@
+//! Makes the priors with which every match starts, from recordings.
+//!
+//! ```sh
+//! cargo run --release -p tickwire-benches --bin train-priors -- shared FILE..
+//! ```
+//!
+//! Each file is replayed with and without velocities, and with baselines one and three snapshots
+//! old; `arena` is sixteen computer players. Every replay weighs the same.
+
+use std::{fs, path::Path};
+
+use anyhow::Context;
+use tickwire_benches::{
+    recording::{Recording, Sampling},
+    replay::replay,
+};
+use tickwire_shared::codec::training::Training;
+
+fn main() -> anyhow::Result<()> {
+    let mut training = Training::default();
+    let mut args = std::env::args().skip(1);
+    let folder =
+        args.next().context("the folder `shared`, and recordings, are wanted as arguments")?;
+    for file in args {
+        for velocity_cms in [Some(1.0), None] {
+            let recording =
+                Recording::open(&file, &Sampling { velocity_cms, ..Sampling::default() })?;
+            for baseline_age in [1, 3] {
+                training.add(&replay(&recording, baseline_age)?.encoder);
+            }
+        }
+    }
+    let folder = Path::new(&folder);
+    let (tables, odds) = (training.tables(), training.odds());
+    fs::write(folder.join("src/codec/prior_tables.json"), &tables)?;
+    fs::write(folder.join("src/codec/prior_odds.json"), &odds)?;
+    fs::write(folder.join("ts/src/codec/prior.ts"), typescript(&tables, &odds))?;
+    Ok(())
+}
+
+fn typescript(tables: &str, odds: &str) -> String {
+    format!(
+        "/**
+ * What is expected of any game before anything is known of it. Made by `train-priors`, with the
+ * server's `codec/prior_tables.json` and `codec/prior_odds.json`.
+ */
+
+/** The index of a table for each sort of numbers and each context. */
+export const PRIOR_TABLES: readonly (readonly number[])[] = {};
+
+/** The index of the odds that an entity changes, by context, and at last those of still fields. */
+export const PRIOR_ODDS: readonly number[] = {};
+",
+        tables.trim_end(),
+        odds.trim_end(),
+    )
+}
