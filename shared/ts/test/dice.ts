@@ -1,9 +1,10 @@
-/** Randomness from a seed: numbers from 0 to one less than what is asked for. */
+/** Randomness from a seed (mulberry32): numbers from 0 to one less than what is asked for. */
 export function dice(seed: number): (below: number) => number {
-  let state = seed;
+  let state = seed | 0;
   return (below) => {
-    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
-    const mixed = Math.imul(state ^ (state >>> 13), 0x297a2d39);
-    return Math.floor((((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32) * below);
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
   };
 }

@@ -37,7 +37,7 @@ const CHANGED = 2;
 export class Decoder {
   readonly #plan: Plan;
   readonly #odds = makeOdds();
-  readonly #range = new RangeDecoder();
+  readonly #range: RangeDecoder;
   readonly #structure = new Structure();
   readonly #past = new Past();
   #model: Model;
@@ -51,7 +51,9 @@ export class Decoder {
   /** Of the last forecast: the base, three features, and how much happened lately. */
   readonly #forecast = new Float64Array(5);
 
-  constructor(schema: Schema, hz: number) {
+  /** Tests give it a range decoder that tells what it reads. */
+  constructor(schema: Schema, hz: number, range = new RangeDecoder()) {
+    this.#range = range;
     this.#plan = plan.makePlan(schema, hz);
     this.#model = priorModel(this.#plan);
   }

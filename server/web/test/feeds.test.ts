@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { after, before, test } from "node:test";
+import { TestBrowser, TestServer } from "./chromium.js";
+
+const NAMES = ["opened", "ended", "join", "leave", "away", "back", "score", "kill", "round_over", "round_start", "chat", "notice", "gap"];
+
+let server: TestServer;
+let browser: TestBrowser;
+let line: Line;
+
+before(async () => {
+  server = await TestServer.start("--npcs", "8", "--seats", "8");
+  browser = await TestBrowser.start();
+  line = await Line.to(server.url);
+});
+
+after(async () => {
+  await browser?.close();
+  line?.end();
+  await server?.stop();
+});
+
+test("an event source that is disconnected comes back without loss or repeat", async () => {
+  await fetch(`${server.url}/v1/join`, { method: "POST" });
+  const reference = await follow(`${server.url}/v1/events`);
+  const page = await browser.open(`${line.url}/monitor`);
+  // Somebody has to be there, or the match sleeps.
+  const player = await browser.open(`${server.url}/?match=auto&name=Ada`);
+  await page.evaluate(`{
+    const source = new EventSource("/v1/events");
+    globalThis.heard = [];
+    for (const name of ${JSON.stringify(NAMES)}) {
+      source.addEventListener(name, (event) => heard.push([event.lastEventId, name]));
+    }
+  }`);
+  const heard = () => page.evaluate<[string, string][]>("heard");
+  for (let cut = 0; cut < 3; cut++) {
+    const before = (await heard()).length;
+    for (let n = 0; n < 600 && (await heard()).length < before + 15; n++) await page.waitForTimeout(100);
+    assert.ok((await heard()).length >= before + 15, "events come");
+    line.cut();
+  }
+  await page.waitForTimeout(3_000);
+  const events = await heard();
+  const ids = events.map(([id]) => id);
+  assert.ok(!events.some(([, name]) => name === "gap"), "nothing was missed");
+  const first = reference.ids.indexOf(ids[0]);
+  assert.ok(first >= 0, `${ids[0]} is known`);
+  assert.deepEqual(ids, reference.ids.slice(first, first + ids.length));
+  assert.ok(line.cuts >= 3);
+  reference.stop();
+  await player.close();
+});
+
+/** A wire between a browser and the server, that can be cut. */
+class Line {
+  cuts = 0;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(
+    readonly url: string,
+    readonly end: () => void,
+  ) {}
+
+  static async to(target: string): Promise<Line> {
+    const { hostname, port } = new URL(target);
+    const listener = createServer((here) => {
+      const there = connect(Number(port), hostname);
+      for (const socket of [here, there]) {
+        line.#sockets.add(socket);
+        socket.on("error", () => socket.destroy());
+        socket.on("close", () => line.#sockets.delete(socket));
+      }
+      here.pipe(there);
+      there.pipe(here);
+    });
+    listener.listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    const line = new Line(`http://127.0.0.1:${(listener.address() as AddressInfo).port}`, () => {
+      line.cut();
+      listener.close();
+    });
+    return line;
+  }
+
+  cut(): void {
+    this.cuts++;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+/** Reads a feed as curl would, and keeps the ids. */
+async function follow(url: string): Promise<{ ids: string[]; stop: () => void }> {
+  const request = get(url);
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  const ids: string[] = [];
+  let rest = "";
+  response.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line.startsWith("id: ")) ids.push(line.slice(4));
+  });
+  return { ids, stop: () => request.destroy() };
+}

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Clock } from "../src/link/clock.js";
+import { Interpolation } from "../src/replica/interpolation.js";
+import { Prediction, type Predictor } from "../src/replica/prediction.js";
+import { Rows } from "../src/rows.js";
+import type { Field, Predict, Schema } from "../src/schema.js";
+import { dice } from "./dice.js";
+
+const HZ = 20;
+const TICK = 1_000_000 / HZ;
+
+test("others move evenly, however snapshots arrive", () => {
+  const { others, clock } = match();
+  const next = dice(1);
+  const arrivals: [number, number][] = [];
+  for (let tick = 1; tick < 400; tick++) arrivals.push([tick * TICK + 20_000 + next(30_000), tick]);
+  let shown = NaN;
+  let jumps = 0;
+  for (let now = TICK; now < 400 * TICK; now += 16_667) {
+    while (arrivals.length > 0 && arrivals[0][0] <= now) {
+      const [at, tick] = arrivals.shift()!;
+      others.push(tick, rows(tick, [40, tick * 100, 0, 0]), clock, at);
+    }
+    if (!others.advance(clock, now)) continue;
+    others.look(0);
+    const way = others.values[1] - shown;
+    shown = others.values[1];
+    // 100 steps a tick are 33 a picture; shown time runs 5 % faster or slower at most.
+    if (now > 100 * TICK && (way < 31 || way > 36)) jumps++;
+  }
+  assert.ok(jumps <= 3, `${jumps} pictures were uneven`);
+  assert.ok(others.delay > 70_000 && others.delay < 120_000, `${others.delay} us behind`);
+  assert.ok(others.starved < 8, `waited ${others.starved} times`);
+});
+
+test("angles go the shorter way, and switches do not blend", () => {
+  check([0, 100, 350, 1], [0, 110, 10, 2], 0.5, [0, 105, 360, 1]);
+});
+
+test("what jumps is never in between", () => {
+  check([30, 100, 0, 0], [0, 4_000, 0, 0], 0.9, [30, 100, 0, 0]);
+});
+
+test("a prediction that comes true is no correction", () => {
+  const own = predicted();
+  for (let tick = 11; tick < 60; tick++) {
+    own.input(tick, [1]);
+    if (tick > 15) own.answer(tick - 5, rows(tick - 5, [0, 100 + (tick - 15) * 10, 0, 0]));
+  }
+  assert.equal(own.corrections, 0);
+  assert.equal(own.answers, 44);
+  own.look(1, 0);
+  assert.equal(own.values[0], 100 + 49 * 10);
+  own.look(0.5, 0);
+  assert.equal(own.values[0], 100 + 48.5 * 10);
+});
+
+test("a correction is made once, and glided over", () => {
+  const own = predicted();
+  for (let tick = 11; tick < 20; tick++) own.input(tick, [1]);
+  own.look(1, 0);
+  assert.equal(own.values[0], 190);
+  // A wall stopped the player at tick 12, and since.
+  own.answer(12, rows(12, [0, 105, 0, 0]));
+  assert.equal(own.corrections, 1);
+  own.look(1, 0);
+  assert.equal(own.values[0], 190, "nothing is seen at once");
+  own.look(1, 1_000_000);
+  assert.ok(Math.abs(own.values[0] - 175) < 0.1, `${own.values[0]} after a second`);
+  own.answer(13, rows(13, [0, 115, 0, 0]));
+  assert.equal(own.corrections, 1);
+});
+
+test("a player that is put elsewhere does not glide there", () => {
+  const own = predicted();
+  own.input(11, [1]);
+  own.answer(11, rows(11, [0, 4_000, 0, 0]));
+  own.look(1, 0);
+  assert.equal(own.values[0], 4_000);
+});
+
+/** Ten steps in a tick for an input of 1. */
+const WALK: Predictor = {
+  length: 1,
+  shown: [0],
+  jumpFrom: 500,
+  read(rows, _seat, state) {
+    if (rows.length === 0) return false;
+    state[0] = rows.values[1];
+    return true;
+  },
+  step(state, input) {
+    state[0] += 10 * input[0];
+  },
+};
+
+function predicted(): Prediction {
+  const own = new Prediction(WALK, 0, HZ, 1);
+  own.answer(10, rows(10, [0, 100, 0, 0]));
+  return own;
+}
+
+/** What is shown a part of the way between two snapshots that are a tick apart. */
+function check(from: number[], to: number[], part: number, expected: number[]): void {
+  const { others, clock } = match();
+  // It takes a delay of one tick for both to be there in time.
+  for (let tick = 1; tick < 40; tick++) others.push(tick, rows(tick, from), clock, tick * TICK);
+  others.push(40, rows(40, to), clock, 40 * TICK);
+  others.advance(clock, (40 + part) * TICK);
+  others.look(0);
+  const shown = [...others.values.subarray(0, 4)].map((value) => Math.round(value * 100) / 100);
+  assert.deepEqual(shown, expected);
+}
+
+function match(): { others: Interpolation; clock: Clock } {
+  const clock = new Clock(HZ);
+  clock.hear({ clientTime: 0, serverTime: 0, tick: 0, tickTime: 0 }, 0);
+  return { others: new Interpolation(SCHEMA, HZ), clock };
+}
+
+function rows(_tick: number, values: number[]): Rows {
+  const rows = new Rows();
+  rows.values.set(values, rows.push(7, 0, values.length));
+  return rows;
+}
+
+const field = (name: string, min: number, max: number, predict: Predict): Field => ({ name, step: 1, min, max, predict });
+const SCHEMA: Schema = {
+  game: "test",
+  kinds: [
+    {
+      name: "body",
+      fields: [
+        field("vx", -2_500, 2_500, { type: "held" }),
+        field("x", 0, 50_000, { type: "carried", rate: 0 }),
+        field("aim", 0, 359, { type: "angle" }),
+        field("switches", 0, 9, { type: "flags" }),
+      ],
+    },
+  ],
+  substeps: 0,
+  owner: [],
+  input: [{ name: "move", min: -1, max: 1 }],
+  events: [],
+};

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Clock } from "../src/link/clock.js";
+import { Pace } from "../src/link/pace.js";
+import { Tail } from "../src/link/tail.js";
+import { dice } from "./dice.js";
+
+test("the shortest round trip counts", () => {
+  const clock = new Clock(100);
+  // The client's clock is 1,000 ahead; the second pong is late on its way back.
+  pong(clock, 11_000, 10_010, 20);
+  pong(clock, 12_000, 11_010, 900);
+  assert.equal(clock.due(1, 12_900), 11_000);
+  assert.equal(clock.due(3, 12_900), 31_000);
+  assert.equal(clock.ticksSince(1, 16_000, 12_900), 0.5);
+  assert.equal(clock.rtt, 20);
+});
+
+test("a jittery network never makes the clock jump", () => {
+  const clock = new Clock(100);
+  const next = dice(3);
+  let earlier = { at: 0, due: NaN };
+  for (let n = 0; n < 600; n++) {
+    const rtt = 120_000 + next(80_000);
+    const sent = 1_000_000 + n * 500_000;
+    pong(clock, sent, sent - 700_000 + rtt / 2 + next(40_000) - 20_000, rtt);
+    const now = { at: sent + rtt, due: clock.due(0, sent + rtt) };
+    if (now.at > 4_000_000) {
+      assert.ok(Math.abs(now.due - earlier.due) <= (now.at - earlier.at) / 50 + 1);
+      assert.ok(Math.abs(now.due - 700_000) < 20_000);
+    }
+    earlier = now;
+  }
+});
+
+test("a machine that slept is set anew", () => {
+  const clock = new Clock(100);
+  for (let n = 0; n < 20; n++) pong(clock, n * 500_000, n * 500_000 + 5_000, 10_000);
+  // The client's clock stood still for a minute, and the round trip is longer now.
+  pong(clock, 10_000_000, 70_008_000, 16_000);
+  assert.equal(clock.due(7_000, 10_016_000), 10_000_000);
+});
+
+test("an overloaded server's slower ticks are followed", () => {
+  const clock = new Clock(100);
+  pong(clock, 0, 500, 1_000);
+  clock.setPace({ slowdown: 3, tick: 2, tickTime: 20_000 }, 1_000);
+  assert.equal(clock.due(2, 1_000), 20_000);
+  assert.equal(clock.due(4, 1_000), 80_000);
+});
+
+test("all but the agreed share stay below a tail", () => {
+  const tail = new Tail(5_000, 199);
+  const next = dice(1);
+  let beyond = 0;
+  for (let n = 0; n < 110_000; n++) {
+    const sample = next(40_001);
+    if (n >= 10_000 && sample > tail.value) beyond++;
+    tail.hear(sample);
+  }
+  assert.ok(beyond > 400 && beyond < 600, `${beyond} of 100,000, instead of 500`);
+});
+
+test("inputs come just in time over any way", () => {
+  for (const [way, jitter] of [[1_000, 100], [30_000, 3_000], [60_000, 40_000], [150_000, 10_000]]) {
+    checkPace(way, jitter);
+  }
+});
+
+/** Inputs that take `way` and up to `jitter` more. */
+function checkPace(way: number, jitter: number): void {
+  const [clock, pace, next] = [new Clock(30), new Pace(), dice(7)];
+  const due = (tick: number) => (tick * 1_000_000) / 30;
+  let [late, made, waited, least, toldAt] = [0, 0, 0, Infinity, 0];
+  for (let millis = 1_000; millis < 120_000; millis++) {
+    const now = millis * 1_000;
+    if (millis % 500 === 0) {
+      const tick = Math.floor((millis * 30) / 1_000);
+      clock.hear({ clientTime: now - 2 * way, serverTime: now - way, tick, tickTime: due(tick) }, now);
+    }
+    for (let tick = pace.poll(clock, now); tick >= 0; tick = pace.poll(clock, now)) {
+      pace.made(tick);
+      const lead = due(tick) - now - way - next(jitter);
+      least = Math.min(least, lead);
+      if (tick - toldAt >= 8) {
+        pace.hear(Math.max(Math.floor(least / 2_000), -128) * 2_000, tick);
+        [least, toldAt] = [Infinity, tick];
+      }
+      if (millis <= 20_000) continue;
+      made++;
+      if (lead < 0) late++;
+      waited += Math.max(lead, 0);
+    }
+  }
+  assert.ok(made >= 2_995 && made <= 3_005, `${made} inputs in 100 s`);
+  assert.ok(late < 30, `${late} of ${made} inputs came too late`);
+  assert.ok(waited / made < jitter + 12_000, `inputs wait for ${waited / made} us`);
+}
+
+/** `matchTime` is how long the match has run when the server reads the ping. */
+function pong(clock: Clock, clientTime: number, matchTime: number, rtt: number): void {
+  const tick = Math.floor(matchTime / 10_000);
+  clock.hear({ clientTime, serverTime: matchTime, tick, tickTime: tick * 10_000 }, clientTime + rtt);
+}
