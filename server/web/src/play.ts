@@ -51,12 +51,16 @@ if (wished.has("match")) {
     match: Number.isInteger(match) ? match : "auto",
     spectate: wished.get("role") === "spectator",
   });
+} else if (Session.isRemembered(sessionStorage, location.origin)) {
+  // The page was loaded again: back to the seat.
+  void enter({ name: "", match: "auto", spectate: false });
 } else {
   join.open("");
 }
 
 async function enter({ name, match, spectate }: Wish): Promise<void> {
-  const guest = spectate ? null : await askIn(match, name);
+  const isBack = Session.isRemembered(sessionStorage, location.origin);
+  const guest = spectate || isBack ? null : await askIn(match, name);
   arena = null;
   health = 0;
   element("hud").hidden = false;
@@ -70,6 +74,7 @@ async function enter({ name, match, spectate }: Wish): Promise<void> {
     input: makeInput,
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
+    ...(spectate ? {} : { storage: sessionStorage }),
     handlers: {
       state: changed,
       welcome: () => {

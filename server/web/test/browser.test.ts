@@ -103,6 +103,14 @@ test("who is cut off comes back in the same seat", async () => {
   assert.equal(await grace.evaluate("tickwire.session.stats.resyncs"), 0);
 });
 
+test("who loads the page again is back in the same seat", async () => {
+  const identity = "JSON.stringify([tickwire.session.link.welcome.session, tickwire.session.seat])";
+  const before = await grace.evaluate(identity);
+  await grace.goto(`${server.url}/`);
+  await until(grace, "the return", PLAYING);
+  assert.equal(await grace.evaluate(identity), before);
+});
+
 test("the network panel shows numbers, and makes things worse", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");

@@ -9,77 +9,28 @@
 import { ByteWriter } from "./bytes.js";
 import { ServerFault } from "./fault.js";
 import { ClientLink } from "./link/client.js";
+import type { SessionOptions, SessionState, Socket } from "./options.js";
 import { Interpolation } from "./replica/interpolation.js";
-import { Prediction, type Predictor } from "./replica/prediction.js";
-import type { Rows } from "./rows.js";
+import { Prediction } from "./replica/prediction.js";
 import { Stats } from "./stats.js";
-import type { ChatRefused, Line, Player, ServerMessage, Welcome } from "./wire.js";
+import type { Player, ServerMessage, Welcome } from "./wire.js";
 import { SUBPROTOCOL, writeChat, writeResync } from "./wire.js";
 
-/** The part of a WebSocket that a session uses, so that a page can put something in between. */
-export interface Socket {
-  binaryType: string;
-  readonly readyState: number;
-  onopen: ((event: any) => void) | null;
-  onmessage: ((event: any) => void) | null;
-  onclose: ((event: any) => void) | null;
-  send(bytes: Uint8Array<ArrayBuffer>): void;
-  close(code?: number, reason?: string): void;
-}
-
-export interface SessionOptions {
-  /** Of the server: `http://` or `ws://`, and with TLS `https://` or `wss://`. */
-  url: string;
-  match?: number | "auto";
-  spectate?: boolean;
-  name?: string;
-  ticket?: string;
-  /** The values of an input, asked for once for each tick. */
-  input?: (tick: number) => ArrayLike<number>;
-  /** Has one's own player shown at once. */
-  predictor?: Predictor;
-  /** Where to remember the session, so that a reload of the page takes it up again. */
-  storage?: Storage;
-  handlers?: Handlers;
-  openSocket?: (url: string, subprotocol: string) => Socket;
-}
-
-export type SessionState =
-  | { type: "connecting" }
-  | { type: "playing" }
-  /** The connection was lost; the next attempt follows in so many milliseconds. */
-  | { type: "resuming"; inMs: number }
-  | { type: "ended"; code: number; reason: string };
-
-export interface Handlers {
-  state?: (state: SessionState) => void;
-  welcome?: (welcome: Welcome) => void;
-  snapshot?: (rows: Rows, tick: number) => void;
-  /** Something happened in the match: the schema's name, and the values by theirs. */
-  event?: (name: string, values: Record<string, number>, tick: number) => void;
-  /** Who has a seat now: all of them, by seat. */
-  people?: (players: ReadonlyMap<number, Player>) => void;
-  line?: (line: Line) => void;
-  chatRefused?: (refused: ChatRefused) => void;
-  /** The server goes away within so many milliseconds; the session will try to come back. */
-  leaving?: (withinMs: number) => void;
-}
-
-/** Codes after which there is nothing to come back to; see `PROTOCOL.md`. */
-const FINAL_CODES = new Set([1000, 4000, 4001, 4002, 4010, 4011, 4013, 4016, 4020, 4021, 4022, 4023, 4024]);
+/** Codes after which a session can be taken up, or is worth another try; see `PROTOCOL.md`. */
+const CODES_TO_RETRY = new Set([1001, 1006, 1011, 1012, 1013, 4012, 4014, 4015]);
 const NOTHING_TO_RESUME = 4012;
 /** We could not make sense of what the server sent. */
 const CLIENT_FAULT = 4900;
-const BACKOFF_MS = 200;
-const BACKOFF_MS_MAX = 4_000;
+const BACKOFF_MS = 250;
+const BACKOFF_MS_MAX = 5_000;
 /** How long it is tried to come back: longer than a seat is kept. */
 const GIVE_UP_MS = 60_000;
 /** A connection that brought nothing for so long is dead. */
 const SILENCE_MS = 6_000;
 /** How often the session looks after itself when there are no pictures to be made. */
 const WATCH_MS = 250;
-/** Snapshots that a client without inputs applies before it says so. */
-const ACK_EVERY = 4;
+/** How long a client that has nothing to say may apply snapshots before it says so. */
+const ACK_MS = 100;
 
 export class Session {
   readonly stats = new Stats();
@@ -98,7 +49,7 @@ export class Session {
   #match: number | "auto";
   /** The newest line of chat, since some come twice when a session is taken up. */
   #line = 0;
-  #unacknowledged = 0;
+  #spokeAt = 0;
   #attempts = 0;
   #lostAt = 0;
   #heardAt = 0;
@@ -111,6 +62,11 @@ export class Session {
     this.#recall();
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#connect();
+  }
+
+  /** Whether there is a session that a page had before it was loaded again. */
+  static isRemembered(storage: Storage, url: string): boolean {
+    return storage.getItem(storageKey(url)) !== null;
   }
 
   get link(): ClientLink {
@@ -262,7 +218,7 @@ export class Session {
     call(this.#options.handlers?.snapshot, rows, tick);
     // In the background there are no pictures, and hardly any timers, but there are snapshots.
     if (typeof document !== "undefined" && document.hidden) this.frame();
-    if (++this.#unacknowledged >= ACK_EVERY) {
+    if (now - this.#spokeAt > ACK_MS * 1_000) {
       this.#link.writeAck(this.#out.clear());
       this.#send();
     }
@@ -308,7 +264,7 @@ export class Session {
   #send(): void {
     const bytes = this.#out.written();
     if (bytes.length === 0 || this.#socket?.readyState !== 1) return;
-    this.#unacknowledged = 0;
+    this.#spokeAt = micros();
     this.stats.send(bytes.length);
     this.#socket.send(bytes);
   }
@@ -351,13 +307,13 @@ export class Session {
       if (this.#options.match === undefined) this.#match = "auto";
       this.#remember();
     }
-    if (FINAL_CODES.has(code) || now - this.#lostAt > GIVE_UP_MS * 1_000) {
+    const isFinal = code !== CLIENT_FAULT && !CODES_TO_RETRY.has(code);
+    if (isFinal || now - this.#lostAt > GIVE_UP_MS * 1_000) {
       this.#end(code, reason);
       return;
     }
-    // Half of it at random, so that many clients don't come back at the same moment.
-    const most = Math.min(BACKOFF_MS * 2 ** this.#attempts++, BACKOFF_MS_MAX);
-    const inMs = (most * (1 + Math.random())) / 2;
+    // At random, so that many clients don't come back at the same moment.
+    const inMs = Math.random() * Math.min(BACKOFF_MS * 2 ** this.#attempts++, BACKOFF_MS_MAX);
     this.#retry = setTimeout(() => this.#connect(), inMs);
     this.#become({ type: "resuming", inMs });
   }
@@ -382,18 +338,22 @@ export class Session {
   #remember(): void {
     const { storage, url } = this.#options;
     if (!storage) return;
-    if (!this.#token) storage.removeItem(`tickwire ${url}`);
-    else storage.setItem(`tickwire ${url}`, JSON.stringify([this.#match, ...this.#token]));
+    if (!this.#token) storage.removeItem(storageKey(url));
+    else storage.setItem(storageKey(url), JSON.stringify([this.#match, ...this.#token]));
   }
 
   /** Takes up the session that this page had before it was loaded again. */
   #recall(): void {
     const { storage, url, match } = this.#options;
-    const [id, ...token] = JSON.parse(storage?.getItem(`tickwire ${url}`) ?? "[]") as number[];
+    const [id, ...token] = JSON.parse(storage?.getItem(storageKey(url)) ?? "[]") as number[];
     if (token.length !== 16 || (typeof match === "number" && match !== id)) return;
     this.#match = id;
     this.#token = Uint8Array.from(token);
   }
+}
+
+function storageKey(url: string): string {
+  return `tickwire ${url}`;
 }
 
 /** Microseconds on the page's clock. */

@@ -16,7 +16,7 @@ export class Tail {
 
   hear(sample: number): void {
     if (Number.isNaN(this.value)) this.value = sample;
-    else if (sample > this.value) this.value += Math.min(this.step, sample - this.value);
+    else if (sample > this.value) this.value += this.step;
     else this.value = Math.max(this.value - this.step / this.within, sample);
   }
 }

@@ -1,0 +1,54 @@
+/** What a page tells a session, and what it is told. */
+
+import type { Predictor } from "./replica/prediction.js";
+import type { Rows } from "./rows.js";
+import type { ChatRefused, Line, Player, Welcome } from "./wire.js";
+
+/** The part of a WebSocket that a session uses, so that a page can put something in between. */
+export interface Socket {
+  binaryType: string;
+  readonly readyState: number;
+  onopen: ((event: any) => void) | null;
+  onmessage: ((event: any) => void) | null;
+  onclose: ((event: any) => void) | null;
+  send(bytes: Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+}
+
+export interface SessionOptions {
+  /** Of the server: `http://` or `ws://`, and with TLS `https://` or `wss://`. */
+  url: string;
+  match?: number | "auto";
+  spectate?: boolean;
+  name?: string;
+  ticket?: string;
+  /** The values of an input, asked for once for each tick. */
+  input?: (tick: number) => ArrayLike<number>;
+  /** Has one's own player shown at once. */
+  predictor?: Predictor;
+  /** Where to remember the session, so that a reload of the page takes it up again. */
+  storage?: Storage;
+  handlers?: Handlers;
+  openSocket?: (url: string, subprotocol: string) => Socket;
+}
+
+export type SessionState =
+  | { type: "connecting" }
+  | { type: "playing" }
+  /** The connection was lost; the next attempt follows in so many milliseconds. */
+  | { type: "resuming"; inMs: number }
+  | { type: "ended"; code: number; reason: string };
+
+export interface Handlers {
+  state?: (state: SessionState) => void;
+  welcome?: (welcome: Welcome) => void;
+  snapshot?: (rows: Rows, tick: number) => void;
+  /** Something happened in the match: the schema's name, and the values by theirs. */
+  event?: (name: string, values: Record<string, number>, tick: number) => void;
+  /** Who has a seat now: all of them, by seat. */
+  people?: (players: ReadonlyMap<number, Player>) => void;
+  line?: (line: Line) => void;
+  chatRefused?: (refused: ChatRefused) => void;
+  /** The server goes away within so many milliseconds; the session will try to come back. */
+  leaving?: (withinMs: number) => void;
+}
