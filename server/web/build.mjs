@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -16,31 +16,22 @@ const out = isCheck ? mkdtempSync(join(tmpdir(), "tickwire-page-")) : dist;
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(join(out, "assets"), { recursive: true });
-const { metafile } = await build({
+await build({
   absWorkingDir: here,
   entryPoints: ["src/play.ts", "src/monitor.ts", "src/style.css"],
   outdir: join(out, "assets"),
-  entryNames: "[name]-[hash]",
   bundle: true,
   minify: true,
   format: "esm",
   target: ["chrome111", "firefox115", "safari16.4"],
   alias: { "@tickwire/client": join(here, "../../shared/ts/src/index.ts") },
   legalComments: "none",
-  metafile: true,
 });
 
-// The pages name their assets by content, so that browsers may keep those for ever.
-const names = Object.fromEntries(
-  Object.entries(metafile.outputs).map(([path, { entryPoint }]) => [basename(entryPoint), basename(path)]),
-);
+// Pages name their assets with a hash of what is in them, so that browsers may keep those for ever.
 for (const page of ["index.html", "monitor.html"]) {
   const html = readFileSync(join(here, "src", page), "utf8");
-  const linked = html.replace(/\/assets\/([\w.]+)/g, (_, name) => {
-    const built = names[name] ?? names[name.replace(".js", ".ts")];
-    if (!built) throw new Error(`${page} links ${name}, which is not built`);
-    return `/assets/${built}`;
-  });
+  const linked = html.replace(/\/assets\/[\w.]+/g, (asset) => `${asset}?v=${hash(join(out, asset)).slice(0, 12)}`);
   writeFileSync(join(out, page), linked);
 }
 
@@ -55,9 +46,12 @@ if (isCheck) {
 
 function contents(folder) {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const hash = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
   return files
     .map((file) => join(file.parentPath ?? file.path, file.name))
     .map((path) => [relative(folder, path), hash(path)])
     .sort();
+}
+
+function hash(path) {
+  return createHash("sha256").update(readFileSync(path)).digest("hex");
 }

@@ -1,6 +1,7 @@
 //! The routes: everything that is request and response, and the way into a match.
 
 mod api;
+mod pages;
 mod play;
 mod security;
 
@@ -14,7 +15,7 @@ use axum::{
     extract::DefaultBodyLimit,
     http::{StatusCode, header},
     middleware,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::json;
@@ -38,7 +39,7 @@ const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// All routes.
 pub(crate) fn routes(admission: Arc<Admission>) -> Router {
     Router::new()
-        .route("/", get(async || Html(include_str!("index.html"))))
+        .merge(pages::routes())
         .route("/v1/play", get(play::play))
         .route("/v1/matches", get(api::list).post(api::create))
         .route("/v1/matches/{id}", get(api::show))
