@@ -8,6 +8,7 @@ use tickwire_shared::{
     arena::{Arena, ArenaInput, brain::Brain},
     game::{Events, Game, MatchOptions, Step},
     ids::{Seat, Tick},
+    replica::Rewind,
     rows::Rows,
     time::TickRate,
 };
@@ -78,7 +79,12 @@ impl Match {
     fn step(&mut self, inputs: &[ArenaInput]) {
         self.tick = self.tick.plus(1);
         self.events.clear();
-        self.arena.step(&mut Step { tick: self.tick, inputs, events: &mut self.events });
+        self.arena.step(&mut Step {
+            tick: self.tick,
+            inputs,
+            past: Rewind::none(),
+            events: &mut self.events,
+        });
     }
 }
 

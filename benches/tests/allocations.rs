@@ -12,6 +12,7 @@ use tickwire_shared::{
     arena::{Arena, ArenaInput},
     game::{Events, Game, MatchOptions, Step},
     ids::{Seat, Tick},
+    replica::Rewind,
     rows::Rows,
     time::TickRate,
 };
@@ -29,7 +30,12 @@ fn an_arena_tick_allocates_nothing_once_its_buffers_have_grown() {
     let mut owner = [0; 2];
     let mut tick = |number| {
         events.clear();
-        arena.step(&mut Step { tick: Tick(number), inputs: &inputs, events: &mut events });
+        arena.step(&mut Step {
+            tick: Tick(number),
+            inputs: &inputs,
+            past: Rewind::none(),
+            events: &mut events,
+        });
         rows.clear();
         arena.write_rows(&mut rows);
         arena.write_owner(Seat(3), &mut owner);

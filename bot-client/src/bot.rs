@@ -160,7 +160,7 @@ impl Bot {
             bytes: payload_bytes + head_bytes(payload_bytes),
             entities: self.link.rows().map_or(0, |rows| rows.len()),
             digest,
-            age: self.link.due(tick).map(|due| at.since(due)),
+            age: self.link.due(tick, at).map(|due| at.since(due)),
             interval_error,
         });
         let processed = self.link.processed();

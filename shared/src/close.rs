@@ -48,6 +48,9 @@ pub enum CloseReason {
     /// An input from a session without a seat.
     #[error("spectators have no inputs")]
     NotSeated,
+    /// An input was made looking at a moment before the one that an earlier input was made at.
+    #[error("what was seen goes back")]
+    SeenGoesBack,
     /// No seat is free.
     #[error("the match is full")]
     MatchFull,
@@ -115,6 +118,7 @@ impl CloseReason {
             Self::SequenceJump => 4006,
             Self::NeverSent => 4007,
             Self::NotSeated => 4008,
+            Self::SeenGoesBack => 4009,
             Self::MatchFull => 4010,
             Self::NoMatch => 4011,
             Self::NothingToResume => 4012,
@@ -158,6 +162,7 @@ impl CloseReason {
             Self::SequenceJump => "sequence_jump",
             Self::NeverSent => "never_sent",
             Self::NotSeated => "not_seated",
+            Self::SeenGoesBack => "seen_goes_back",
             Self::MatchFull => "match_full",
             Self::NoMatch => "no_match",
             Self::NothingToResume => "nothing_to_resume",

@@ -11,6 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     ids::{Seat, Tick},
+    replica::Rewind,
     rows::Rows,
     schema::Schema,
     time::TickRate,
@@ -76,6 +77,8 @@ pub struct Step<'a, I> {
     /// One input for each seat, by [`Seat::index`]. A seat whose input is late repeats its last;
     /// a seat without a player has the default.
     pub inputs: &'a [I],
+    /// What each player saw of the others when they made their input, to judge their shots by.
+    pub past: Rewind<'a>,
     /// Where the game tells what happened.
     pub events: &'a mut Events,
 }
@@ -87,6 +90,17 @@ pub enum Audience {
     All,
     /// The player in this seat alone.
     Seat(Seat),
+}
+
+impl Audience {
+    /// Whether the session in this seat, or a spectator, is told.
+    #[must_use]
+    pub fn includes(self, seat: Option<Seat>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Seat(only) => seat == Some(only),
+        }
+    }
 }
 
 /// One thing that happened. Delivered reliably and in order, each exactly once.

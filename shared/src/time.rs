@@ -1,8 +1,11 @@
-//! Time as an argument: microseconds on a clock that the caller owns, and the tick rate.
+//! Time as an argument: microseconds on a clock that the caller owns, the tick rate, and points
+//! between ticks.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::ids::Tick;
 
 /// A point in time, or a span of it, in microseconds. Which clock it is on is for the caller to
 /// say: the server counts from its start, a client from its own.
@@ -34,6 +37,18 @@ impl Micros {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Microseconds from `earlier` to `self`; negative when `earlier` is the later one.
+    #[must_use]
+    pub const fn signed_since(self, earlier: Self) -> i64 {
+        self.0.wrapping_sub(earlier.0).cast_signed()
+    }
+
+    /// The point `micros` later, or earlier when they are negative.
+    #[must_use]
+    pub const fn shifted(self, micros: i64) -> Self {
+        Self(self.0.saturating_add_signed(micros))
     }
 }
 
@@ -115,6 +130,36 @@ impl From<TickRate> for u16 {
     }
 }
 
+/// A point between two ticks: `part` 256ths of the way from `tick` to the one after it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Moment {
+    /// The tick at or before it.
+    pub tick: Tick,
+    /// 256ths of a tick after that.
+    pub part: u8,
+}
+
+impl Moment {
+    /// The moment so many 256ths of a tick before `tick`.
+    #[must_use]
+    pub const fn before(tick: Tick, behind: u16) -> Self {
+        let ticks = (behind as u32).div_ceil(256);
+        Self { tick: Tick(tick.0.wrapping_sub(ticks)), part: (ticks * 256 - behind as u32) as u8 }
+    }
+
+    /// 256ths of a tick from `earlier` to `self`; negative when `self` is the older one.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.tick.since(earlier.tick) as i64 * 256 + self.part as i64 - earlier.part as i64
+    }
+}
+
+impl From<Tick> for Moment {
+    fn from(tick: Tick) -> Self {
+        Self { tick, part: 0 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,5 +176,20 @@ mod tests {
         assert_eq!(TickRate::new(0), None);
         assert_eq!(TickRate::new(129), None);
         assert_eq!(TickRate::new(128).map(TickRate::hz), Some(128));
+    }
+
+    #[test]
+    fn a_moment_is_told_by_how_far_behind_a_tick_it_is() {
+        check_before(7, 0, 7, 0);
+        check_before(7, 1, 6, 255);
+        check_before(7, 256, 6, 0);
+        check_before(0, 257, u32::MAX - 1, 255);
+    }
+
+    #[track_caller]
+    fn check_before(tick: u32, behind: u16, expected: u32, part: u8) {
+        let moment = Moment::before(Tick(tick), behind);
+        assert_eq!(moment, Moment { tick: Tick(expected), part });
+        assert_eq!(Moment::from(Tick(tick)).since(moment), i64::from(behind));
     }
 }

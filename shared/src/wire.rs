@@ -50,10 +50,31 @@ pub struct Hello {
     /// refuses another one. `None` asks for the schema.
     pub schema_hash: Option<u32>,
     /// Set when the connection takes up an earlier session.
-    pub resume: Option<ResumeToken>,
+    pub resume: Option<Resume>,
     /// How others are to call a player; the server cleans it, and finds one when it is empty. A
     /// session that is taken up keeps its own.
     pub name: String,
+}
+
+/// How a client takes up an earlier session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// From the session's welcome.
+    pub token: ResumeToken,
+    /// What the client still has; `None` when it has nothing but the token (a page that was
+    /// loaded again). Then it is sent a full snapshot, and no events of the past.
+    pub kept: Option<Kept>,
+}
+
+/// What a client has kept of the session that it takes up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The newest snapshot that it has applied, from which the next one may be a delta.
+    pub applied: Option<Tick>,
+    /// How many events the session was told. Those after them are told now.
+    pub events: u32,
+    /// [`model_hash`] of the codec's statistics that it uses.
+    pub model_hash: u32,
 }
 
 /// A secret that takes up a session whose connection was lost.
@@ -121,8 +142,9 @@ pub struct Welcome {
     pub schema_hash: u32,
     /// The schema, unless the hello named the same hash.
     pub schema: Option<Schema>,
-    /// The codec's current statistics; empty when they are the built-in ones.
-    pub model: Vec<u8>,
+    /// The codec's current statistics (empty when they are the built-in ones), unless the hello
+    /// named the same hash.
+    pub model: Option<Vec<u8>>,
 }
 
 /// The server's clock, seen from a client.
@@ -148,8 +170,13 @@ pub struct Malformed;
 pub fn schema_hash(schema: &Schema) -> u32 {
     let mut bytes = Vec::new();
     write(schema, &mut bytes);
-    let step = |hash: u32, &byte: &u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    bytes.iter().fold(0x811C_9DC5, step)
+    fnv(&bytes)
+}
+
+/// A hash of the codec's statistics: 32-bit FNV-1a over the bytes that a model message has.
+#[must_use]
+pub fn model_hash(model: &[u8]) -> u32 {
+    fnv(model)
 }
 
 /// Appends a client's message.
@@ -186,6 +213,11 @@ pub fn read_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
 const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const STANDARD: Configuration<LittleEndian, Varint> = bincode::config::standard();
 
+fn fnv(bytes: &[u8]) -> u32 {
+    let step = |hash: u32, &byte: &u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    bytes.iter().fold(0x811C_9DC5, step)
+}
+
 fn write(value: &impl Serialize, out: &mut Vec<u8>) {
     bincode::serde::encode_into_std_write(value, out, STANDARD)
         .expect("writing to a Vec can't fail, and our types have no unserialisable values");
@@ -215,6 +247,15 @@ mod tests {
                 schema_hash: Some(7),
                 resume: None,
                 name: String::from("Ada"),
+            }),
+            ClientMessage::Hello(Hello {
+                version: 1,
+                schema_hash: None,
+                resume: Some(Resume {
+                    token: ResumeToken([7; 16]),
+                    kept: Some(Kept { applied: Some(Tick(9)), events: 3, model_hash: 8 }),
+                }),
+                name: String::new(),
             }),
             ClientMessage::Chat(String::from("hello")),
             ClientMessage::Ping { client_time: Micros(123_456_789) },

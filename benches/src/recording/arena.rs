@@ -4,6 +4,7 @@ use tickwire_shared::{
     arena::{Arena, ArenaInput, brain::Brain},
     game::{Events, Game, MatchOptions, Step},
     ids::{Seat, Tick},
+    replica::Rewind,
     rows::{Row, Rows},
     time::TickRate,
 };
@@ -33,7 +34,7 @@ pub(super) fn play(sampling: &Sampling) -> Recording {
             *input = brain.decide(seat, &rows, &owner);
         }
         events.clear();
-        arena.step(&mut Step { tick, inputs: &inputs, events: &mut events });
+        arena.step(&mut Step { tick, inputs: &inputs, past: Rewind::none(), events: &mut events });
         rows.clear();
         arena.write_rows(&mut rows);
         let before = snapshots.last().map(|snapshot| &snapshot.rows);

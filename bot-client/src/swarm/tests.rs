@@ -226,7 +226,7 @@ impl Connection {
         let processed = self.link.seq();
         let mut frame = Vec::new();
         let snapshot = Snapshot { tick, digest, processed, owner: &[], body: &body };
-        self.link.write_snapshot(&snapshot, &mut frame);
+        self.link.write_snapshot(&snapshot, Micros(0), &mut frame);
         self.sent.push((tick, rows));
         self.write(BINARY, &frame)
     }
@@ -263,6 +263,6 @@ fn welcome() -> Welcome {
         tick_rate: rate(),
         schema_hash: schema_hash(&schema()),
         schema: Some(schema()),
-        model: Vec::new(),
+        model: Some(Vec::new()),
     }
 }

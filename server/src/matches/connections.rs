@@ -6,14 +6,14 @@ use tickwire_shared::{
     ids::{InputSeq, Seat, SessionId},
     link::{Received, ServerLink},
     time::Micros,
-    wire::{Hello, ResumeToken, ServerMessage, Welcome},
+    wire::{Hello, Kept, Resume, ResumeToken, ServerMessage, Welcome, model_hash},
     ws::{Decoder, Message},
 };
 
 use super::{Claim, Connection, Context, Match, Role, Session};
 use crate::{
     bucket::Bucket,
-    socket::{Arrived, SendError, Socket, push_pong},
+    socket::{Arrived, SendError, Socket, push_frame, push_pong},
 };
 
 /// Bytes that count as one message more: nobody gets around the limit by empty fragments.
@@ -140,11 +140,15 @@ impl<G: Game> Match<G> {
         };
         let values = &mut self.input_values;
         match connection.link.handle_frame(frame, &self.schema.input, values, context.now)? {
-            Received::Input { seq, tick } => {
+            Received::Input { seq, tick, seen } => {
                 context.stats.inputs += 1;
                 let seat = connection.session.and_then(|session| self.sessions[session].seat);
                 let seat = seat.ok_or(CloseReason::NotSeated)?;
-                self.queues[seat.index()].push(tick, seq, G::Input::from_values(values));
+                self.queues[seat.index()].push(tick, seq, seen, G::Input::from_values(values));
+                let early = i64::from(tick.since(self.tick.plus(1)));
+                let interval = self.options.tick_rate.interval().0.cast_signed();
+                let lead = self.schedule.due().signed_since(context.now) + early * interval;
+                connection.link.hear_lead(lead);
                 Ok(())
             }
             Received::Ack => Ok(()),
@@ -167,14 +171,17 @@ impl<G: Game> Match<G> {
         if hello.schema_hash.is_some_and(|hash| hash != self.schema_hash) {
             return Err(CloseReason::WrongSchema);
         }
-        let session = match hello.resume {
-            Some(token) => self.resume(token, context)?,
+        let session = match &hello.resume {
+            Some(resume) => self.resume(resume, context)?,
             None => self.join(key)?,
         };
         self.sessions[session].connection = Some(key);
         self.connections[key].session = Some(session);
         self.empty_since = None;
         let Session { id, resume, seat, seq, .. } = self.sessions[session];
+        let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
+        let has_model =
+            kept.is_some_and(|kept| kept.model_hash == model_hash(self.encoder.model()));
         let welcome = Welcome {
             session: id,
             resume,
@@ -184,12 +191,34 @@ impl<G: Game> Match<G> {
             tick_rate: self.options.tick_rate,
             schema_hash: self.schema_hash,
             schema: hello.schema_hash.is_none().then(|| (*self.schema).clone()),
-            model: self.encoder.model().to_vec(),
+            model: (!has_model).then(|| self.encoder.model().to_vec()),
         };
         self.connections[key].link.welcome(&welcome);
         let name = &self.sessions[session].claim.name;
         tracing::debug!(match_id = self.id.0, session = id.0, ?seat, name, "welcome");
-        self.say(key, &ServerMessage::Welcome(Box::new(welcome)))
+        self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
+        match kept {
+            Some(kept) => self.catch_up(key, session, kept),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a client that has kept something go on from there: tells it the events that it has
+    /// missed, and makes its next snapshot a delta if the rows that it has are still known.
+    fn catch_up(&mut self, key: usize, session: usize, kept: &Kept) -> Result<(), CloseReason> {
+        let Session { seat, events, .. } = self.sessions[session];
+        let connection = &mut self.connections[key];
+        let missed = events.checked_sub(kept.events).ok_or(CloseReason::NothingToResume)?;
+        let mut frames = Vec::new();
+        let replayed = self.log.replay(seat, missed, |payload| push_frame(payload, &mut frames));
+        replayed.ok_or(CloseReason::NothingToResume)?;
+        connection.socket.send(&frames).map_err(|_| CloseReason::TooSlow)?;
+        if let Some(applied) = kept.applied
+            && self.history.rows(applied).is_some()
+        {
+            connection.link.resume_from(applied);
+        }
+        Ok(())
     }
 
     /// A new session, with the lowest free seat unless it only watches.
@@ -212,6 +241,7 @@ impl<G: Game> Match<G> {
             claim: std::mem::take(&mut connection.claim),
             connection: None,
             seq: InputSeq(0),
+            events: 0,
             lost_at: Micros(0),
         };
         if let Some(seat) = seat {
@@ -221,12 +251,8 @@ impl<G: Game> Match<G> {
     }
 
     /// The session that a token takes up. If it still has a connection, the newer one wins.
-    fn resume(
-        &mut self,
-        token: ResumeToken,
-        context: &mut Context<'_>,
-    ) -> Result<usize, CloseReason> {
-        let found = self.sessions.iter().find(|(_, session)| session.resume == token);
+    fn resume(&mut self, resume: &Resume, context: &mut Context<'_>) -> Result<usize, CloseReason> {
+        let found = self.sessions.iter().find(|(_, session)| session.resume == resume.token);
         let (key, session) = found.ok_or(CloseReason::NothingToResume)?;
         if let Some(older) = session.connection {
             self.close(older, CloseReason::Replaced, context);
@@ -311,6 +337,7 @@ const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
         | CloseReason::SequenceJump
         | CloseReason::NeverSent
         | CloseReason::NotSeated
+        | CloseReason::SeenGoesBack
         | CloseReason::MatchFull
         | CloseReason::NoMatch
         | CloseReason::NothingToResume

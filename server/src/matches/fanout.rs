@@ -16,6 +16,7 @@ use tickwire_shared::{
     link::{Basis, Snapshot, integers, server::write_message},
     rows::Rows,
     schema::Schema,
+    time::Micros,
     wire::ServerMessage,
 };
 
@@ -55,7 +56,7 @@ impl Fanout {
         }
     }
 
-    /// Adds a reliable frame.
+    /// Adds a reliable frame, whose payload is left in `payload`.
     fn push_message(&mut self, audience: Audience, message: &ServerMessage<'_>) {
         self.payload.clear();
         write_message(message, &mut self.payload);
@@ -68,7 +69,8 @@ impl Fanout {
 impl<G: Game> Match<G> {
     /// Sends this tick to everyone.
     pub(super) fn fan_out(&mut self, context: &mut Context<'_>) {
-        let Self { fanout, events, encoder, history, connections, sessions, queues, .. } = self;
+        let Self { fanout, events, log, encoder, history, connections, sessions, queues, .. } =
+            self;
         let (tick, now, stats) = (self.tick, context.now, &mut *context.stats);
         fanout.bodies.begin();
         fanout.reliable.clear();
@@ -80,17 +82,21 @@ impl<G: Game> Match<G> {
             let message =
                 ServerMessage::Event { tick, kind: event.kind, values: event.values.into() };
             fanout.push_message(event.audience, &message);
+            log.push(event.audience, &fanout.payload);
+            for (_, session) in sessions.iter_mut() {
+                session.events += u32::from(event.audience.includes(session.seat));
+            }
         }
         for (key, connection) in connections {
             let Some(session) = connection.session else { continue };
             let seat = sessions[session].seat;
             fanout.frames.clear();
             for (audience, range) in &fanout.reliable_to {
-                if *audience == Audience::All || seat.map(Audience::Seat) == Some(*audience) {
+                if audience.includes(seat) {
                     fanout.frames.extend_from_slice(&fanout.reliable[range.clone()]);
                 }
             }
-            if may_send(connection, tick, stats) {
+            if may_send(connection, tick, now, stats) {
                 connection.took_at = now;
                 let basis = connection.link.basis(tick);
                 let processed =
@@ -104,7 +110,7 @@ impl<G: Game> Match<G> {
                 let body = fanout.bodies.body(basis, encoder, history, tick, stats);
                 let snapshot = Snapshot { tick, digest, processed, owner: &fanout.owner, body };
                 fanout.payload.clear();
-                connection.link.write_snapshot(&snapshot, &mut fanout.payload);
+                connection.link.write_snapshot(&snapshot, context.now, &mut fanout.payload);
                 let before = fanout.frames.len();
                 push_frame(&fanout.payload, &mut fanout.frames);
                 stats.snapshots += 1;
@@ -123,9 +129,9 @@ impl<G: Game> Match<G> {
 }
 
 /// Whether a snapshot would reach the client without having to wait.
-fn may_send(connection: &Connection, tick: Tick, stats: &mut Stats) -> bool {
+fn may_send(connection: &Connection, tick: Tick, now: Micros, stats: &mut Stats) -> bool {
     let is_flushed = connection.socket.is_flushed();
-    let has_credit = connection.link.has_credit(tick);
+    let has_credit = connection.link.has_credit(tick, now);
     stats.skipped_unflushed += u64::from(!is_flushed);
     stats.skipped_credit += u64::from(is_flushed && !has_credit);
     is_flushed && has_credit

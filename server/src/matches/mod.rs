@@ -17,9 +17,10 @@ use tickwire_shared::{
     game::{Events, Game, MatchOptions, Step},
     history::History,
     ids::{InputSeq, MatchId, Seat, SessionId, Tick},
-    link::{InputQueue, ServerLink, server::write_message},
+    link::{EventLog, InputQueue, ServerLink, server::write_message},
+    replica::Rewind,
     schema::Schema,
-    time::Micros,
+    time::{Micros, Moment},
     wire::{Pong, ResumeToken, ServerMessage, schema_hash},
     ws,
 };
@@ -91,8 +92,11 @@ pub(crate) struct Match<G: Game> {
     tick_due: Micros,
     queues: Vec<InputQueue<G::Input>>,
     inputs: Vec<G::Input>,
+    /// What the players saw when they made these inputs.
+    seen: Vec<Option<Moment>>,
     input_values: Vec<i32>,
     events: Events,
+    log: EventLog,
     history: History,
     encoder: Encoder,
     fanout: Fanout,
@@ -137,6 +141,8 @@ struct Session {
     claim: Claim,
     connection: Option<usize>,
     seq: InputSeq,
+    /// How many events it was told, or would have been, had it been connected.
+    events: u32,
     lost_at: Micros,
 }
 
@@ -184,8 +190,10 @@ impl<G: Game> Match<G> {
             tick_due: start,
             queues: (0..seats).map(|_| InputQueue::default()).collect(),
             inputs: vec![G::Input::default(); seats],
+            seen: vec![None; seats],
             input_values: vec![0; schema.input.len()],
             events: Events::default(),
+            log: EventLog::default(),
             history: History::default(),
             encoder: Encoder::new(schema, options.tick_rate),
             fanout: Fanout::new(schema),
@@ -221,13 +229,16 @@ impl<G: Game> Match<G> {
         let begun = self.schedule.begin(context.now);
         self.tick = self.tick.plus(1);
         self.tick_due = begun.due;
-        for (queue, input) in self.queues.iter_mut().zip(&mut self.inputs) {
+        let inputs = self.inputs.iter_mut().zip(&mut self.seen);
+        for (queue, (input, seen)) in self.queues.iter_mut().zip(inputs) {
             input.clone_from(queue.take(self.tick));
+            *seen = queue.seen();
         }
         self.events.clear();
         self.game.step(&mut Step {
             tick: self.tick,
             inputs: &self.inputs,
+            past: Rewind::new(&self.history, &self.seen, self.tick, self.options.tick_rate),
             events: &mut self.events,
         });
         self.game.write_rows(self.history.push(self.tick));

@@ -256,7 +256,7 @@ impl Client {
         self.send(&payload);
     }
 
-    /// Takes in what has come, waiting up to 50 ms for the first byte.
+    /// Takes in what has come, waiting up to 50 ms for the first byte, and acknowledges it.
     pub(crate) fn pump(&mut self) {
         self.stream.tcp().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut buffer = [0; 16 * 1024];
@@ -266,6 +266,7 @@ impl Client {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => self.end = self.end.take().or(Some(End::Lost)),
         }
+        let before = self.snapshots;
         while let Some((opcode, payload)) = self.take_frame() {
             match opcode {
                 0x82 => self.handle(&payload),
@@ -275,6 +276,11 @@ impl Client {
                 }
                 _ => {}
             }
+        }
+        if self.snapshots > before {
+            let mut ack = Vec::new();
+            self.link.write_ack(&mut ack);
+            self.send(&ack);
         }
     }
 

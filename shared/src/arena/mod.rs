@@ -101,7 +101,7 @@ impl Game for Arena {
         self.turn_round(step.events);
         self.move_players();
         if self.round.is_playing() {
-            weapons::fire(&mut self.players, &mut self.rockets, self.rate, step.events);
+            weapons::fire(&mut self.players, &mut self.rockets, self.rate, step.past, step.events);
             self.rockets.step(&mut self.players, self.rate, step.events);
             self.pickups.step(&mut self.players, self.rate, step.events);
         }

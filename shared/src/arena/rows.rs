@@ -4,6 +4,8 @@
 //! event: its player's `shots` counts up, and who draws it knows the rest (position, aim, map).
 //! That costs a few bits where a reliable message would cost bytes.
 
+use std::sync::LazyLock;
+
 use glam::IVec2;
 
 use super::{
@@ -68,6 +70,13 @@ pub fn seat_of(id: EntityId) -> Option<Seat> {
 pub(super) const fn projectile_id(seats: usize, launched: u32) -> EntityId {
     EntityId(FIRST_PLAYER + seats as u32 + launched % 512)
 }
+
+/// Where a player's row has its position and its health.
+pub(super) const POSITION_FIELDS: [usize; 2] = [2, 3];
+pub(super) const HEALTH_FIELD: usize = 5;
+
+/// The schema, for who needs it in every tick.
+pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(schema);
 
 pub(super) fn schema() -> Schema {
     let metre = 1.0 / STEPS_PER_M as f32;

@@ -8,12 +8,16 @@ use super::{
     events::{self, Weapon},
     map::ARENA,
     player::Player,
-    rows::{ProjectileRow, SCORE_MAX, projectile_id},
+    rows::{
+        HEALTH_FIELD, PLAYER, POSITION_FIELDS, ProjectileRow, SCHEMA, SCORE_MAX, player_id,
+        projectile_id,
+    },
     units::{self, VELOCITY_STEPS_PER_MPS, carried, cm, direction},
 };
 use crate::{
     game::Events,
     ids::{EntityId, Seat},
+    replica::{Rewind, View},
     rows::Rows,
     time::TickRate,
 };
@@ -71,6 +75,7 @@ pub(super) fn fire(
     players: &mut [Player],
     rockets: &mut Rockets,
     rate: TickRate,
+    past: Rewind<'_>,
     events: &mut Events,
 ) {
     let seats = players.len();
@@ -85,7 +90,7 @@ pub(super) fn fire(
             player.bullets -= 1;
             player.shots = player.shots.wrapping_add(1);
             player.cooldown = units::ticks(GUN_COOLDOWN_MS, rate);
-            shoot(players, seat, rate, events);
+            shoot(players, seat, rate, past.seen_by(seat), events);
         } else if player.command.alt_fire
             && player.rockets > 0
             && rockets.launch(seat, player, rate, seats)
@@ -96,12 +101,24 @@ pub(super) fn fire(
     }
 }
 
-fn shoot(players: &mut [Player], by: Seat, rate: TickRate, events: &mut Events) {
+/// Whoever was in the line of fire when the shooter pulled the trigger, as the shooter saw it, and
+/// still lives, is hit. The shooter stands where they are now: they were shown themselves there.
+fn shoot(
+    players: &mut [Player],
+    by: Seat,
+    rate: TickRate,
+    seen: Option<View<'_>>,
+    events: &mut Events,
+) {
     let shooter = &players[by.index()];
     let from = shooter.body.position.as_vec2();
     let to = from + direction(shooter.command.aim) * GUN_REACH;
     let wall = ARENA.reach(from, to, 0.0);
-    if let Some((victim, part)) = first_in_line(players, by, from, to, 0.0)
+    let place = |seat: Seat| match seen {
+        None => Some(players[seat.index()].body.position.as_vec2()),
+        Some(view) => place_seen(view, seat, rate),
+    };
+    if let Some((victim, part)) = first_in_line(players, by, place, from, to, 0.0)
         && part < wall
     {
         let harm = Harm { victim, by, damage: GUN_DAMAGE, weapon: Weapon::Gun };
@@ -109,11 +126,21 @@ fn shoot(players: &mut [Player], by: Seat, rate: TickRate, events: &mut Events) 
     }
 }
 
+/// Where the player in a seat was seen alive.
+fn place_seen(view: View<'_>, seat: Seat, rate: TickRate) -> Option<Vec2> {
+    let seen = view.find(player_id(seat))?;
+    let is_alive = seen.kind() == PLAYER && seen.row().values[HEALTH_FIELD] > 0;
+    let fields = &SCHEMA.kinds[usize::from(PLAYER)].fields;
+    let [x, y] = POSITION_FIELDS.map(|index| seen.value(fields, index, rate));
+    is_alive.then_some(Vec2::new(x, y))
+}
+
 /// The living player other than `by` that something of this radius meets first on its way, and at
-/// which part of the way.
+/// which part of the way, when each is at its `place`.
 fn first_in_line(
     players: &[Player],
     by: Seat,
+    place: impl Fn(Seat) -> Option<Vec2>,
     from: Vec2,
     to: Vec2,
     radius: f32,
@@ -125,7 +152,8 @@ fn first_in_line(
         if seat == by || !player.is_alive() {
             continue;
         }
-        let part = meets(from - player.body.position.as_vec2(), way, radius);
+        let Some(place) = place(seat) else { continue };
+        let part = meets(from - place, way, radius);
         if part < first.map_or(f32::INFINITY, |(_, part)| part) {
             first = Some((seat, part));
         }
@@ -234,7 +262,8 @@ impl Rocket {
         let next = position + carried(velocity, velocity, rate);
         let (from, to) = (position.as_vec2(), next.as_vec2());
         let wall = ARENA.reach(from, to, ROCKET_RADIUS);
-        let player = first_in_line(players, self.shooter, from, to, ROCKET_RADIUS);
+        let place = |seat: Seat| Some(players[seat.index()].body.position.as_vec2());
+        let player = first_in_line(players, self.shooter, place, from, to, ROCKET_RADIUS);
         let part = wall.min(player.map_or(1.0, |(_, part)| part));
         if part < 1.0 {
             let back = (to - from).normalize_or_zero() * BLAST_GAP;

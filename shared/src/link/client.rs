@@ -1,6 +1,7 @@
-//! The client's side of one session's connection.
+//! The client's side of one session: it says hello, applies snapshots, checks their digests,
+//! numbers inputs, keeps the server's clock and its own pace, and takes the session up again when
+//! the connection was lost.
 //!
-//! It says hello, applies snapshots, checks their digests, numbers inputs and keeps a clock.
 //! Whatever the server sends, nothing here panics or grows without bound: a frame is either
 //! applied whole or a [`ServerFault`].
 
@@ -9,6 +10,7 @@ use super::{
     clock::Clock,
     frames::{Before, InputHead, MESSAGE, SNAPSHOT, SnapshotHead, write_ack},
     integers,
+    pacing::InputPace,
 };
 use crate::{
     codec::{BASIS_MAX, CodecError, Decoder},
@@ -16,12 +18,17 @@ use crate::{
     rows::Rows,
     schema::{Schema, SchemaError},
     social::Social,
-    time::Micros,
+    time::{Micros, Moment},
     wire::{
-        self, ClientMessage, Hello, PROTOCOL_VERSION, Pace, ResumeToken, ServerMessage, Welcome,
-        schema_hash,
+        self, ClientMessage, Hello, Kept, PROTOCOL_VERSION, Pace, Resume, ResumeToken,
+        ServerMessage, Welcome, model_hash, schema_hash,
     },
 };
+
+/// Time between two pings, and between the first few.
+const PING_INTERVAL: Micros = Micros::from_millis(500);
+const FIRST_PING_INTERVAL: Micros = Micros::from_millis(100);
+const FIRST_PINGS: u32 = 8;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -35,13 +42,31 @@ struct Joined {
     welcome: Welcome,
     schema: Schema,
     decoder: Decoder,
+    model_hash: u32,
+    stage: Stage,
     basis: Basis,
     before: Before,
     /// Rows of the basis and of the snapshot being decoded, by tick.
     slots: [(Option<Tick>, Rows); BASIS_MAX + 1],
     owner: Vec<i32>,
+    /// Events that the session was told.
+    events: u32,
     seq: InputSeq,
+    seen: Option<Moment>,
     clock: Clock,
+    pace: InputPace,
+    pings: u32,
+    ping_due: Micros,
+}
+
+/// How far the connection has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// The hello of a new connection is on its way.
+    AwaitingWelcome,
+    /// Nothing was applied on this connection, so no input may be sent.
+    AwaitingSnapshot,
+    Playing,
 }
 
 /// What a frame from the server brought.
@@ -117,11 +142,32 @@ pub enum ServerFault {
 }
 
 impl ClientLink {
-    /// Appends the hello, which must be the first frame of every connection. An empty `name`
-    /// leaves it to the server to find one.
+    /// Appends the hello of a new session, or of one that is taken up by a client that has nothing
+    /// of it but its token. It must be the first frame of a connection. An empty `name` leaves it
+    /// to the server to find one.
     pub fn write_hello(name: &str, resume: Option<ResumeToken>, out: &mut Vec<u8>) {
         let name = name.to_owned();
+        let resume = resume.map(|token| Resume { token, kept: None });
         let hello = Hello { version: PROTOCOL_VERSION, schema_hash: None, resume, name };
+        write_message(&ClientMessage::Hello(hello), out);
+    }
+
+    /// The connection was lost and there is a new one: appends the hello with which the session
+    /// goes on where it was. Without a session, that of a new one.
+    pub fn write_hello_again(&mut self, out: &mut Vec<u8>) {
+        let Some(game) = &mut self.game else { return Self::write_hello("", None, out) };
+        game.stage = Stage::AwaitingWelcome;
+        game.pace.reconnect();
+        game.seen = None;
+        let kept =
+            Kept { applied: game.before.tick, events: game.events, model_hash: game.model_hash };
+        let hello = Hello {
+            version: PROTOCOL_VERSION,
+            schema_hash: Some(game.welcome.schema_hash),
+            resume: Some(Resume { token: game.welcome.resume, kept: Some(kept) }),
+            // The session keeps its name.
+            name: String::new(),
+        };
         write_message(&ClientMessage::Hello(hello), out);
     }
 
@@ -133,40 +179,47 @@ impl ClientLink {
     ) -> Result<ClientEvent<'_>, ServerFault> {
         let (&kind, rest) = frame.split_first().ok_or(ServerFault::Malformed)?;
         if kind & SNAPSHOT != 0 {
-            return self.game.as_mut().ok_or(ServerFault::OutOfOrder)?.apply(frame);
+            return self.welcomed()?.apply(frame);
         }
         if kind != MESSAGE {
             return Err(ServerFault::Malformed);
         }
         match wire::read_server(rest).map_err(|_| ServerFault::Malformed)? {
-            ServerMessage::Welcome(_) if self.game.is_some() => Err(ServerFault::OutOfOrder),
             ServerMessage::Welcome(welcome) => {
-                let game = self.game.insert(Joined::new(*welcome)?);
-                Ok(ClientEvent::Welcome(&game.welcome))
+                let game = match self.game.take() {
+                    None => Joined::new(*welcome)?,
+                    Some(game) => game.again(*welcome)?,
+                };
+                Ok(ClientEvent::Welcome(&self.game.insert(game).welcome))
             }
             ServerMessage::Pong(pong) => {
-                let rtt = now.since(pong.client_time);
-                let game = self.game.as_mut().ok_or(ServerFault::OutOfOrder)?;
-                game.clock.hear(pong, rtt);
-                Ok(ClientEvent::Pong { rtt })
+                self.welcomed()?.clock.hear(pong, now);
+                Ok(ClientEvent::Pong { rtt: now.since(pong.client_time) })
             }
             ServerMessage::Event { tick, kind, values } => {
+                let game = self.welcomed()?;
+                game.events = game.events.wrapping_add(1);
                 Ok(ClientEvent::Event { tick, kind, values: values.into_owned() })
             }
             ServerMessage::Model(model) => {
-                let game = self.game.as_mut().ok_or(ServerFault::OutOfOrder)?;
+                let game = self.welcomed()?;
                 game.decoder.set_model(&model)?;
+                game.model_hash = model_hash(&model);
                 Ok(ClientEvent::Model)
             }
             ServerMessage::Pace(Pace { slowdown: 0, .. }) => Err(ServerFault::Malformed),
             ServerMessage::Pace(pace) => {
-                let game = self.game.as_mut().ok_or(ServerFault::OutOfOrder)?;
-                game.clock.set_pace(pace);
+                self.welcomed()?.clock.set_pace(pace, now);
                 Ok(ClientEvent::Pace { slowdown: pace.slowdown })
             }
             ServerMessage::Leaving { within } => Ok(ClientEvent::Leaving { within }),
             ServerMessage::Social(social) => Ok(ClientEvent::Social(social)),
         }
+    }
+
+    fn welcomed(&mut self) -> Result<&mut Joined, ServerFault> {
+        let game = self.game.as_mut().filter(|game| game.stage != Stage::AwaitingWelcome);
+        game.ok_or(ServerFault::OutOfOrder)
     }
 
     /// What the server said in its welcome.
@@ -206,28 +259,68 @@ impl ClientLink {
         self.game.as_ref().map_or_else(InputSeq::default, |game| game.before.processed)
     }
 
+    /// The others were shown as they were at `moment` when the next inputs are made. Without this,
+    /// it is taken that they are shown as the newest snapshot has them.
+    pub fn set_seen(&mut self, moment: Moment) {
+        if let Some(game) = &mut self.game
+            && game.seen.is_none_or(|earlier| moment.since(earlier) > 0)
+        {
+            game.seen = Some(moment);
+        }
+    }
+
+    /// The tick for which an input is to be made now, so that it arrives just in time. To be asked
+    /// until there is none, as often as the client can.
+    pub fn poll_input(&mut self, now: Micros) -> Option<Tick> {
+        let game = self.game.as_mut().filter(|game| game.stage == Stage::Playing)?;
+        game.pace.poll(&game.clock, now)
+    }
+
+    /// When the next input is due, as far as is known.
+    #[must_use]
+    pub fn input_due(&self, now: Micros) -> Option<Micros> {
+        let game = self.game.as_ref().filter(|game| game.stage == Stage::Playing)?;
+        game.pace.due(&game.clock, now)
+    }
+
     /// Appends an input for `tick` and gives its number, or `None` (and nothing is appended) as
-    /// long as no snapshot was applied.
+    /// long as no snapshot was applied on this connection.
     pub fn write_input(
         &mut self,
         tick: Tick,
         values: &[i32],
         out: &mut Vec<u8>,
     ) -> Option<InputSeq> {
-        let game = self.game.as_mut()?;
+        let game = self.game.as_mut().filter(|game| game.stage == Stage::Playing)?;
         let applied = game.before.tick?;
         game.seq = game.seq.next();
-        InputHead { seq: game.seq, tick, applied }.write(out);
+        let behind = game.seen.map_or(0, |seen| Moment::from(applied).since(seen));
+        let behind = behind.clamp(0, u16::MAX.into()) as u16;
+        InputHead { seq: game.seq, tick, applied, behind }.write(out);
         integers::pack(&game.schema.input, values, out);
+        game.pace.made(game.seq);
         Some(game.seq)
     }
 
     /// Appends an acknowledgement of the newest snapshot, for a client that has no inputs to
     /// carry it. Nothing is appended as long as there is none.
     pub fn write_ack(&self, out: &mut Vec<u8>) {
-        if let Some(applied) = self.applied() {
+        let game = self.game.as_ref().filter(|game| game.stage == Stage::Playing);
+        if let Some(applied) = game.and_then(|game| game.before.tick) {
             write_ack(applied, out);
         }
+    }
+
+    /// Appends a ping if one is due: often at first, then twice a second.
+    pub fn poll_ping(&mut self, now: Micros, out: &mut Vec<u8>) {
+        let Ok(game) = self.welcomed() else { return };
+        if now < game.ping_due {
+            return;
+        }
+        game.pings += 1;
+        let interval = if game.pings < FIRST_PINGS { FIRST_PING_INTERVAL } else { PING_INTERVAL };
+        game.ping_due = now.plus(interval);
+        self.write_ping(now, out);
     }
 
     /// Appends a ping.
@@ -246,18 +339,29 @@ impl ClientLink {
         write_message(&ClientMessage::Chat(text.to_owned()), out);
     }
 
+    /// The server's clock, as far as pongs tell.
+    #[must_use]
+    pub fn clock(&self) -> Option<&Clock> {
+        self.game.as_ref().map(|game| &game.clock)
+    }
+
+    /// The pace at which inputs are made.
+    #[must_use]
+    pub fn pace(&self) -> Option<&InputPace> {
+        self.game.as_ref().map(|game| &game.pace)
+    }
+
     /// When `tick` was or will be due, on this client's clock, as far as pongs tell.
     #[must_use]
-    pub fn due(&self, tick: Tick) -> Option<Micros> {
-        let game = self.game.as_ref()?;
-        game.clock.due(tick, game.welcome.tick_rate)
+    pub fn due(&self, tick: Tick, now: Micros) -> Option<Micros> {
+        self.clock()?.due(tick, now)
     }
 
     /// Time between two ticks at the match's present pace, once the server has said it.
     #[must_use]
     pub fn tick_interval(&self) -> Option<Micros> {
         let game = self.game.as_ref()?;
-        Some(game.clock.interval(game.welcome.tick_rate))
+        Some(game.clock.interval())
     }
 }
 
@@ -269,18 +373,49 @@ impl Joined {
             return Err(ServerFault::Malformed);
         }
         let mut decoder = Decoder::new(&schema, welcome.tick_rate);
-        decoder.set_model(&welcome.model)?;
+        let model = welcome.model.take().ok_or(ServerFault::OutOfOrder)?;
+        decoder.set_model(&model)?;
         Ok(Self {
             owner: schema.owner.iter().map(|integer| integer.min).collect(),
             decoder,
+            model_hash: model_hash(&model),
+            stage: Stage::AwaitingSnapshot,
             basis: Basis::default(),
             before: Before { tick: None, processed: welcome.seq },
             slots: Default::default(),
+            events: 0,
             seq: welcome.seq,
-            clock: Clock::default(),
+            seen: None,
+            clock: Clock::new(welcome.tick_rate),
+            pace: InputPace::new(welcome.tick_rate),
+            pings: 0,
+            ping_due: Micros(0),
             schema,
             welcome,
         })
+    }
+
+    /// The same session, welcomed on another connection.
+    fn again(mut self, mut welcome: Welcome) -> Result<Self, ServerFault> {
+        let is_same = self.stage == Stage::AwaitingWelcome
+            && welcome.session == self.welcome.session
+            && welcome.schema_hash == self.welcome.schema_hash
+            && welcome.schema.is_none();
+        if !is_same {
+            return Err(ServerFault::OutOfOrder);
+        }
+        if let Some(model) = welcome.model.take() {
+            self.decoder.set_model(&model)?;
+            self.model_hash = model_hash(&model);
+        }
+        self.stage = Stage::AwaitingSnapshot;
+        self.basis = self.before.tick.map_or_else(Basis::default, Basis::kept);
+        self.before.processed = welcome.seq;
+        self.seq = welcome.seq;
+        self.pings = 0;
+        self.ping_due = Micros(0);
+        self.welcome = welcome;
+        Ok(self)
     }
 
     fn apply(&mut self, frame: &[u8]) -> Result<ClientEvent<'_>, ServerFault> {
@@ -310,7 +445,11 @@ impl Joined {
         let digest = head.digest.map(|digest| digest == rows.digest());
         self.slots[free] = (Some(head.tick), rows);
         decoded?;
+        self.stage = Stage::Playing;
         self.basis = basis.followed_by(head.tick);
+        if let Some(lead) = head.lead {
+            self.pace.hear(lead, head.processed);
+        }
         self.before = Before { tick: Some(head.tick), processed: head.processed };
         let digest = match digest {
             None => Digest::Absent,
@@ -328,141 +467,4 @@ fn slot_of(slots: &[(Option<Tick>, Rows)], tick: Tick) -> usize {
 fn write_message(message: &ClientMessage, out: &mut Vec<u8>) {
     out.push(MESSAGE);
     wire::write_client(message, out);
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::{
-        codec::Encoder,
-        ids::{EntityId, MatchId, Seat, SessionId},
-        link::{ServerLink, Snapshot, integers::pack},
-        schema::Field,
-        time::TickRate,
-    };
-
-    #[test]
-    fn snapshots_of_any_gap_arrive_whole() {
-        let mut pair = Pair::new();
-        for tick in [7, 8, 9, 12, 40, 41, 200, 201] {
-            pair.check_snapshot(Tick(tick));
-        }
-    }
-
-    #[test]
-    fn a_resync_brings_a_full_snapshot() {
-        let mut pair = Pair::new();
-        pair.check_snapshot(Tick(7));
-        let mut frame = Vec::new();
-        pair.client.write_resync(&mut frame);
-        pair.server.handle_frame(&frame, &[], &mut [], Micros(0)).unwrap();
-        assert!(pair.server.basis(Tick(8)).ticks().is_empty());
-        pair.check_snapshot(Tick(8));
-        pair.check_snapshot(Tick(9));
-    }
-
-    #[test]
-    fn inputs_are_numbered_and_judged() {
-        let mut pair = Pair::new();
-        let mut frame = Vec::new();
-        assert_eq!(pair.client.write_input(Tick(9), &[3], &mut frame), None, "no snapshot yet");
-        pair.check_snapshot(Tick(7));
-        for seq in 1..4 {
-            frame.clear();
-            let said = pair.client.write_input(Tick(9), &[3], &mut frame);
-            assert_eq!(said, Some(InputSeq(seq)));
-            let mut values = [0];
-            let heard = pair.server.handle_frame(&frame, &schema().input, &mut values, Micros(0));
-            let expected = crate::link::Received::Input { seq: InputSeq(seq), tick: Tick(9) };
-            assert_eq!((heard, values), (Ok(expected), [3]));
-        }
-    }
-
-    #[test]
-    fn hostile_frames_are_faults() {
-        let mut pair = Pair::new();
-        check_fault(&mut pair, &[], &ServerFault::Malformed);
-        check_fault(&mut pair, &[1], &ServerFault::Malformed);
-        check_fault(&mut pair, &[SNAPSHOT], &ServerFault::Malformed);
-        check_fault(&mut pair, &[MESSAGE, 77], &ServerFault::Malformed);
-        pair.check_snapshot(Tick(7));
-        check_fault(&mut pair, &[SNAPSHOT | 0x40], &ServerFault::Malformed);
-    }
-
-    #[track_caller]
-    fn check_fault(pair: &mut Pair, frame: &[u8], expected: &ServerFault) {
-        let said = pair.client.handle_frame(frame, Micros(0));
-        assert_eq!(said.err().as_ref(), Some(expected), "{frame:?}");
-    }
-
-    struct Pair {
-        server: ServerLink,
-        client: ClientLink,
-        encoder: Encoder,
-        sent: Vec<(Tick, Rows)>,
-    }
-
-    impl Pair {
-        fn new() -> Self {
-            let mut server = ServerLink::new(Micros(0));
-            let mut client = ClientLink::default();
-            let mut frame = Vec::new();
-            server.welcome(&welcome());
-            crate::link::server::write_message(
-                &ServerMessage::Welcome(Box::new(welcome())),
-                &mut frame,
-            );
-            client.handle_frame(&frame, Micros(0)).unwrap();
-            let encoder = Encoder::new(&schema(), welcome().tick_rate);
-            Self { server, client, encoder, sent: Vec::new() }
-        }
-
-        #[track_caller]
-        fn check_snapshot(&mut self, tick: Tick) {
-            let mut rows = Rows::default();
-            rows.push(EntityId(3), 0, &[tick.0.cast_signed() * 3 % 100]);
-            let basis = self.server.basis(tick);
-            let rows_of = |tick: &Tick| self.sent.iter().find(|sent| sent.0 == *tick).unwrap();
-            let both: Vec<_> = (basis.ticks().iter().map(rows_of).map(|(t, r)| (*t, r))).collect();
-            let mut body = Vec::new();
-            self.encoder.encode(&both, tick, &rows, &mut body);
-            let mut owner = Vec::new();
-            pack(&schema().owner, &[i32::from(tick.0.is_multiple_of(3))], &mut owner);
-            let digest = Some(rows.digest());
-            let processed = InputSeq(0);
-            let snapshot = Snapshot { tick, digest, processed, owner: &owner, body: &body };
-            let mut frame = Vec::new();
-            self.server.write_snapshot(&snapshot, &mut frame);
-            match self.client.handle_frame(&frame, Micros(0)) {
-                Ok(ClientEvent::Snapshot { tick: applied, digest: Digest::Agrees }) => {
-                    assert_eq!(applied, tick);
-                }
-                other => panic!("{other:?} for {tick:?}"),
-            }
-            assert_eq!(self.client.rows(), Some(&rows));
-            assert_eq!(self.client.owner(), [i32::from(tick.0.is_multiple_of(3))]);
-            self.sent.push((tick, rows));
-        }
-    }
-
-    pub(in crate::link) fn welcome() -> Welcome {
-        Welcome {
-            session: SessionId(1),
-            resume: ResumeToken([7; 16]),
-            match_id: MatchId(1),
-            seat: Some(Seat(0)),
-            seq: InputSeq(0),
-            tick_rate: TickRate::new(30).unwrap(),
-            schema_hash: schema_hash(&schema()),
-            schema: Some(schema()),
-            model: Vec::new(),
-        }
-    }
-
-    fn schema() -> Schema {
-        Schema::new("test")
-            .kind("thing", [Field::new("x", 1.0, 0, 1000)])
-            .owner("secret", 0, 1)
-            .input("key", 0, 3)
-    }
 }

@@ -1,98 +1,269 @@
-//! The server's clock as a client sees it, from pongs.
+//! When the server's ticks are due, on the client's clock, from pongs.
 //!
-//! The offset between both clocks is taken from the pong with the shortest round trip, half of
-//! which is counted for the way back; the record fades, so that a lasting change of route or a
-//! drift is followed.
+//! Of each pong it is certain that the server wrote it while the round trip lasted, and likely
+//! that this was half-way. So the pong with the shortest round trip of the last [`SAMPLES`] tells
+//! best, and two that contradict each other mean that a clock has jumped: the client's machine
+//! slept. Then the older ones are forgotten.
+//!
+//! What is told moves smoothly, by [`SLEW_PERCENT`] at most. It jumps only within [`SETTLING`] of
+//! the first pong, and when it is wrong by more than [`JUMP_FROM`].
 
 use crate::{
     ids::Tick,
-    time::{Micros, TickRate},
+    time::{Micros, Moment, TickRate},
     wire::{Pace, Pong},
 };
 
+/// Pongs that are remembered.
+pub const SAMPLES: usize = 16;
+/// Time corrections per time passed.
+pub const SLEW_PERCENT: i64 = 2;
+/// How long after the first pong the clock is still being set.
+pub const SETTLING: Micros = Micros::from_secs(2);
+/// What is corrected at once: half a second and more is a machine that slept.
+pub const JUMP_FROM: i64 = 500_000;
+/// By how much two clocks that nobody touches may differ in pace: one in so many.
+const DRIFT: i64 = 10_000;
+
 /// See the module.
-#[derive(Debug)]
-pub(super) struct Clock {
-    /// Shortest round trip, faded, and what to add to the server's time to get the client's.
-    best: Option<(Micros, i64)>,
-    /// The newest tick whose time was told, on the server's clock.
-    newest: Option<(Tick, Micros)>,
+#[derive(Clone, Debug)]
+pub struct Clock {
+    rate: TickRate,
     slowdown: u8,
+    /// Newest last.
+    samples: Vec<Sample>,
+    shown: Option<Shown>,
+    settled_at: Micros,
+    jitter: i64,
 }
 
-impl Default for Clock {
-    fn default() -> Self {
-        Self { best: None, newest: None, slowdown: 1 }
-    }
+/// What a pong told.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Micros,
+    rtt: i64,
+    /// What to add to the server's time to get the client's.
+    offset: i64,
+}
+
+/// When a tick is told to be due: on its way from `due` at `at` to `target`.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    tick: Tick,
+    at: Micros,
+    due: i64,
+    target: i64,
 }
 
 impl Clock {
-    /// Takes in a pong that took `rtt` from ping to now.
-    pub(super) fn hear(&mut self, pong: Pong, rtt: Micros) {
-        let sent = pong.client_time.0.cast_signed();
-        let offset = sent + (rtt.0 / 2).cast_signed() - pong.server_time.0.cast_signed();
-        self.best = Some(match self.best {
-            Some((best_rtt, best_offset)) if best_rtt < rtt => {
-                (Micros(best_rtt.0 + best_rtt.0 / 64 + 1), best_offset)
-            }
-            Some(_) | None => (rtt, offset),
-        });
-        self.newest = Some((pong.tick, pong.tick_time));
+    /// The clock of a match of this rate.
+    #[must_use]
+    pub const fn new(rate: TickRate) -> Self {
+        Self {
+            rate,
+            slowdown: 1,
+            samples: Vec::new(),
+            shown: None,
+            settled_at: Micros(0),
+            jitter: 0,
+        }
+    }
+
+    /// Takes in a pong that arrived `now`.
+    pub fn hear(&mut self, pong: Pong, now: Micros) {
+        if self.shown.is_none() {
+            self.settled_at = now.plus(SETTLING);
+        }
+        let rtt = now.since(pong.client_time).0.cast_signed();
+        let halfway = pong.client_time.0.cast_signed() + rtt / 2;
+        let offset = halfway - pong.server_time.0.cast_signed();
+        let sample = Sample { at: now, rtt, offset };
+        if self.samples.iter().any(|earlier| earlier.contradicts(&sample)) {
+            self.samples.clear();
+        }
+        if self.samples.len() == SAMPLES {
+            self.samples.remove(0);
+        }
+        self.samples.push(sample);
+        let best = self.best(now).unwrap_or(sample);
+        self.jitter += (rtt - best.rtt - self.jitter) / 8;
+        self.learn(pong.tick, pong.tick_time, now);
     }
 
     /// Takes in how far apart ticks are from now on.
-    pub(super) fn set_pace(&mut self, pace: Pace) {
+    pub fn set_pace(&mut self, pace: Pace, now: Micros) {
+        self.learn(pace.tick, pace.tick_time, now);
         self.slowdown = pace.slowdown;
-        self.newest = Some((pace.tick, pace.tick_time));
+    }
+
+    /// When `tick` was or will be due, on the client's clock, as far as is known `now`.
+    #[must_use]
+    pub fn due(&self, tick: Tick, now: Micros) -> Option<Micros> {
+        let shown = self.shown?;
+        u64::try_from(shown.due_at(now) + self.span(shown.tick, tick)).ok().map(Micros)
+    }
+
+    /// Where the server's match is at `at` on the client's clock, as far as is known `now`.
+    #[must_use]
+    pub fn moment(&self, at: Micros, now: Micros) -> Option<Moment> {
+        let shown = self.shown?;
+        let micros = i128::from(at.0) - i128::from(shown.due_at(now));
+        let parts = micros * i128::from(self.rate.hz()) * 256;
+        let parts = parts.div_euclid(1_000_000 * i128::from(self.slowdown));
+        let tick = shown.tick.plus(parts.div_euclid(256) as u32);
+        Some(Moment { tick, part: parts.rem_euclid(256) as u8 })
     }
 
     /// Time between two ticks.
-    pub(super) fn interval(&self, rate: TickRate) -> Micros {
-        Micros(rate.interval().0 * u64::from(self.slowdown))
+    #[must_use]
+    pub const fn interval(&self) -> Micros {
+        Micros(self.rate.interval().0 * self.slowdown as u64)
     }
 
-    /// When `tick` was or will be due, on the client's clock.
-    pub(super) fn due(&self, tick: Tick, rate: TickRate) -> Option<Micros> {
-        let (newest, newest_time) = self.newest?;
-        let (_, offset) = self.best?;
-        let slowdown = i64::from(self.slowdown);
-        let ahead = i64::from(tick.since(newest)) * slowdown * 1_000_000 / i64::from(rate.hz());
-        u64::try_from(newest_time.0.cast_signed() + ahead + offset).ok().map(Micros)
+    /// Shortest round trip of late.
+    #[must_use]
+    pub fn rtt(&self) -> Option<Micros> {
+        self.samples.iter().map(|sample| Micros(sample.rtt.cast_unsigned())).min()
+    }
+
+    /// By how much round trips usually exceed the shortest.
+    #[must_use]
+    pub const fn jitter(&self) -> Micros {
+        Micros(self.jitter.cast_unsigned())
+    }
+
+    /// `tick` was due at `tick_time` on the server's clock.
+    fn learn(&mut self, tick: Tick, tick_time: Micros, now: Micros) {
+        let Some(best) = self.best(now) else { return };
+        let target = tick_time.0.cast_signed() + best.offset;
+        let before = self.shown.map(|shown| shown.due_at(now) + self.span(shown.tick, tick));
+        let slews =
+            before.filter(|before| now >= self.settled_at && (target - before).abs() < JUMP_FROM);
+        self.shown = Some(Shown { tick, at: now, due: slews.unwrap_or(target), target });
+    }
+
+    fn best(&self, now: Micros) -> Option<Sample> {
+        self.samples.iter().min_by_key(|sample| sample.error(now)).copied()
+    }
+
+    /// Microseconds from a tick to another.
+    fn span(&self, from: Tick, to: Tick) -> i64 {
+        let ticks = i64::from(to.since(from)) * i64::from(self.slowdown);
+        ticks * 1_000_000 / i64::from(self.rate.hz())
+    }
+}
+
+impl Sample {
+    /// Whether no clock that runs evenly fits both.
+    const fn contradicts(&self, later: &Self) -> bool {
+        let drift = later.at.signed_since(self.at) / DRIFT + 2;
+        (self.offset - later.offset).abs() > (self.rtt + later.rtt) / 2 + drift
+    }
+
+    /// How far off it may be by now.
+    const fn error(&self, now: Micros) -> i64 {
+        self.rtt / 2 + now.signed_since(self.at) / DRIFT
+    }
+}
+
+impl Shown {
+    fn due_at(&self, now: Micros) -> i64 {
+        let most = now.since(self.at).0.cast_signed() * SLEW_PERCENT / 100;
+        self.due + (self.target - self.due).clamp(-most, most)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dice::Dice;
+
+    const RATE: TickRate = TickRate::new(100).unwrap();
 
     #[test]
     fn the_shortest_round_trip_counts() {
-        let mut clock = Clock::default();
+        let mut clock = Clock::new(RATE);
         // The client's clock is 1,000 ahead; the second pong is late on its way back.
-        hear(&mut clock, 11_000, 10_010, 20);
-        hear(&mut clock, 12_000, 11_010, 900);
-        let rate = TickRate::new(100).unwrap();
-        assert_eq!(clock.due(Tick(5), rate), Some(Micros(11_000)));
-        assert_eq!(clock.due(Tick(7), rate), Some(Micros(31_000)));
+        pong(&mut clock, 11_000, 10_010, 20);
+        pong(&mut clock, 12_000, 11_010, 900);
+        assert_eq!(clock.due(Tick(1), Micros(12_900)), Some(Micros(11_000)));
+        assert_eq!(clock.due(Tick(3), Micros(12_900)), Some(Micros(31_000)));
+        let moment = clock.moment(Micros(16_000), Micros(12_900));
+        assert_eq!(moment, Some(Moment { tick: Tick(1), part: 128 }));
+    }
+
+    #[test]
+    fn a_jittery_network_never_makes_it_jump() {
+        let mut clock = Clock::new(RATE);
+        let mut dice = Dice::new(3);
+        let mut before = None;
+        for n in 0..600_u64 {
+            let rtt = 120_000 + dice.within(0, 80_000) as u64;
+            let way = rtt / 2 - 20_000 + dice.within(0, 40_000) as u64;
+            let sent = 1_000_000 + n * 500_000;
+            pong(&mut clock, sent, sent - 700_000 + way, rtt);
+            let now = Micros(sent + rtt);
+            let due = clock.due(Tick(0), now).unwrap().0.cast_signed();
+            if let Some((then, earlier)) = before.replace((now, due))
+                && now > Micros::from_secs(4)
+            {
+                let most = now.signed_since(then) / 50 + 1;
+                assert!((due - earlier).abs() <= most, "at {now:?}: {earlier} to {due}");
+                assert!((due - 700_000).abs() < 20_000, "at {now:?}: {due}");
+            }
+        }
+        assert!((10_000..60_000).contains(&clock.jitter().0), "{:?}", clock.jitter());
+    }
+
+    #[test]
+    fn a_machine_that_slept_is_set_anew() {
+        let mut clock = Clock::new(RATE);
+        for n in 0..20 {
+            pong(&mut clock, n * 500_000, n * 500_000 + 5_000, 10_000);
+        }
+        // The client's clock stood still for a minute, and the round trip is longer now.
+        pong(&mut clock, 10_000_000, 70_008_000, 16_000);
+        assert_eq!(clock.due(Tick(7_000), Micros(10_016_000)), Some(Micros(10_000_000)));
+    }
+
+    #[test]
+    fn a_match_that_fell_behind_is_followed_smoothly() {
+        let mut clock = Clock::new(RATE);
+        for n in 0..20 {
+            pong(&mut clock, n * 500_000, n * 500_000 + 500, 1_000);
+        }
+        for n in 20..40 {
+            pong(&mut clock, n * 500_000, n * 500_000 + 500 - 40_000, 1_000);
+        }
+        assert_eq!(clock.due(Tick(2_000), Micros(19_501_000)), Some(Micros(20_040_000)));
+        assert_eq!(clock.rtt(), Some(Micros(1_000)));
     }
 
     #[test]
     fn stretched_ticks_are_foreseen() {
-        let mut clock = Clock::default();
-        hear(&mut clock, 11_000, 10_010, 20);
-        clock.set_pace(Pace { slowdown: 2, tick: Tick(9), tick_time: Micros(50_000) });
-        let rate = TickRate::new(100).unwrap();
-        assert_eq!(clock.due(Tick(11), rate), Some(Micros(91_000)));
-        assert_eq!(clock.interval(rate), Micros(20_000));
+        let mut clock = Clock::new(RATE);
+        pong(&mut clock, 1_000_000, 1_000_000, 0);
+        let pace = Pace { slowdown: 3, tick: Tick(100), tick_time: Micros(1_000_000) };
+        clock.set_pace(pace, Micros(1_001_000));
+        let now = Micros(1_001_000);
+        assert_eq!(clock.due(Tick(102), now), Some(Micros(1_060_000)));
+        let moment = clock.moment(Micros(1_045_000), now);
+        assert_eq!(moment, Some(Moment { tick: Tick(101), part: 128 }));
+        assert_eq!(clock.interval(), Micros(30_000));
+        let even = Pace { slowdown: 1, tick: Tick(102), tick_time: Micros(1_060_000) };
+        clock.set_pace(even, Micros(1_061_000));
+        assert_eq!(clock.due(Tick(103), Micros(1_061_000)), Some(Micros(1_070_000)));
     }
 
-    fn hear(clock: &mut Clock, client_time: u64, server_time: u64, rtt: u64) {
+    /// `match_time` is how long the match has run when the server reads the ping.
+    fn pong(clock: &mut Clock, client_time: u64, match_time: u64, rtt: u64) {
+        let tick = match_time / 10_000;
         let pong = Pong {
             client_time: Micros(client_time),
-            server_time: Micros(server_time),
-            tick: Tick(5),
-            tick_time: Micros(10_000),
+            server_time: Micros(match_time),
+            tick: Tick(tick as u32),
+            tick_time: Micros(tick * 10_000),
         };
-        clock.hear(pong, Micros(rtt));
+        clock.hear(pong, Micros(client_time + rtt));
     }
 }

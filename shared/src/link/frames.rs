@@ -3,7 +3,10 @@
 //! The first byte of a frame says what it is. [`MESSAGE`] is followed by a bincode message (see
 //! [`crate::wire`]); everything here is little endian and as `PROTOCOL.md` draws it.
 
-use crate::ids::{InputSeq, Tick};
+use crate::{
+    ids::{InputSeq, Tick},
+    time::Micros,
+};
 
 /// First byte of a bincode message, both ways.
 pub const MESSAGE: u8 = 0x00;
@@ -14,13 +17,16 @@ pub const ACK: u8 = 0x02;
 /// Set in the first byte of a snapshot; the other bits say which parts it has.
 pub const SNAPSHOT: u8 = 0x80;
 
+/// What a step of [`SnapshotHead::lead`] is worth.
+pub const LEAD_UNIT: Micros = Micros::from_millis(2);
+
 const FULL: u8 = 0x01;
 const GAP: u8 = 0x02;
 const DIGEST: u8 = 0x04;
 const OWNER: u8 = 0x08;
 const PROCESSED_NEXT: u8 = 0x10;
 const PROCESSED: u8 = 0x20;
-const KNOWN: u8 = SNAPSHOT | FULL | GAP | DIGEST | OWNER | PROCESSED_NEXT | PROCESSED;
+const LEAD: u8 = 0x40;
 
 /// The part of a snapshot before the owner's values and the body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,6 +39,9 @@ pub struct SnapshotHead {
     pub digest: Option<u32>,
     /// The newest input of this client that the rows include.
     pub processed: InputSeq,
+    /// How early the inputs came that arrived since this was told last, of them the least early
+    /// one, in units of [`LEAD_UNIT`]; negative when it came too late. Told every few ticks.
+    pub lead: Option<i8>,
     /// Whether the owner's values follow the head.
     pub owner: bool,
 }
@@ -46,6 +55,9 @@ pub struct InputHead {
     pub tick: Tick,
     /// The newest snapshot that the client has applied.
     pub applied: Tick,
+    /// How far behind `applied` the others were shown to whoever made the input, in 256ths of a
+    /// tick.
+    pub behind: u16,
 }
 
 /// What went before, which both ends know: heads say only what is new.
@@ -84,6 +96,10 @@ impl SnapshotHead {
             flags |= PROCESSED;
             out.extend(self.processed.0.to_le_bytes());
         }
+        if let Some(lead) = self.lead {
+            flags |= LEAD;
+            out.push(lead.cast_unsigned());
+        }
         if self.owner {
             flags |= OWNER;
         }
@@ -94,7 +110,7 @@ impl SnapshotHead {
     pub fn read(bytes: &[u8], before: Before) -> Option<(Self, &[u8])> {
         let (&flags, mut rest) = bytes.split_first()?;
         let both = |two: u8| flags & two == two;
-        if flags & !KNOWN != 0 || both(FULL | GAP) || both(PROCESSED_NEXT | PROCESSED) {
+        if flags & SNAPSHOT == 0 || both(FULL | GAP) || both(PROCESSED_NEXT | PROCESSED) {
             return None;
         }
         let tick = if flags & FULL != 0 {
@@ -117,8 +133,15 @@ impl SnapshotHead {
         } else {
             before.processed
         };
-        let owner = flags & OWNER != 0;
-        Some((Self { tick, full: flags & FULL != 0, digest, processed, owner }, rest))
+        let lead = if flags & LEAD != 0 {
+            let (&lead, after) = rest.split_first()?;
+            rest = after;
+            Some(lead.cast_signed())
+        } else {
+            None
+        };
+        let (full, owner) = (flags & FULL != 0, flags & OWNER != 0);
+        Some((Self { tick, full, digest, processed, lead, owner }, rest))
     }
 }
 
@@ -129,6 +152,7 @@ impl InputHead {
         for word in [self.seq.0, self.tick.0, self.applied.0] {
             out.extend(word.to_le_bytes());
         }
+        out.extend(self.behind.to_le_bytes());
     }
 
     /// Reads what follows the first byte, and gives the bytes after it.
@@ -136,7 +160,9 @@ impl InputHead {
         let seq = InputSeq(take_u32(&mut rest)?);
         let tick = Tick(take_u32(&mut rest)?);
         let applied = Tick(take_u32(&mut rest)?);
-        Some((Self { seq, tick, applied }, rest))
+        let (behind, rest) = rest.split_first_chunk()?;
+        let behind = u16::from_le_bytes(*behind);
+        Some((Self { seq, tick, applied, behind }, rest))
     }
 }
 
@@ -173,6 +199,7 @@ mod tests {
             full: false,
             digest: None,
             processed: InputSeq(5),
+            lead: None,
             owner: false,
         };
         head.write(before, &mut bytes);
@@ -183,12 +210,12 @@ mod tests {
         #[test]
         fn heads_come_back(
             earlier: u32, gap in 1_u32..=255, full: bool, owner: bool,
-            digest: Option<u32>, seq: u32, advance in prop_oneof![0_u32..3, any::<u32>()],
+            digest: Option<u32>, lead: Option<i8>, seq: u32, advance in prop_oneof![0_u32..3, any::<u32>()],
         ) {
             let before = Before { tick: Some(Tick(earlier)), processed: InputSeq(seq) };
             let tick = Tick(earlier).plus(gap);
             let processed = InputSeq(seq.wrapping_add(advance));
-            let head = SnapshotHead { tick, full, digest, processed, owner };
+            let head = SnapshotHead { tick, full, digest, processed, lead, owner };
             let mut bytes = Vec::new();
             head.write(before, &mut bytes);
             bytes.push(77);

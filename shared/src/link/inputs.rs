@@ -2,61 +2,104 @@
 //!
 //! Inputs name the tick that they are for. They travel at the mercy of the network and arrive in
 //! bunches, while the simulation wants exactly one a tick; the queue holds the early ones until
-//! their tick and lets the late ones count at once. A client that doesn't predict names a tick
-//! that is past, which means "as soon as possible".
+//! their tick. Of those that come too late only the newest counts, as what is held from now on; a
+//! client that doesn't predict names a tick that is past, which means "as soon as possible".
 //!
-//! Bound: [`INPUTS_MAX`] waiting inputs. When one more comes, the oldest is dropped and counted.
+//! Bound: inputs for the next [`INPUTS_MAX`] ticks may wait, one for each. What is for a later
+//! tick is dropped and counted. Of two for one tick the newer counts.
 
 use std::collections::VecDeque;
 
-use crate::ids::{InputSeq, Tick};
+use crate::{
+    ids::{InputSeq, Tick},
+    time::Moment,
+};
 
-/// Inputs of one seat that may wait for their tick: half a second at 30 Hz.
-pub const INPUTS_MAX: usize = 16;
+/// Ticks ahead for which inputs may wait: half a second at the fastest rate.
+pub const INPUTS_MAX: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
 pub struct InputQueue<I> {
-    waiting: VecDeque<(Tick, InputSeq, I)>,
+    waiting: VecDeque<Waiting<I>>,
+    next: Tick,
     current: I,
+    seen: Option<Moment>,
     processed: InputSeq,
+    is_fed: bool,
     dropped: u64,
+    starved: u64,
+}
+
+#[derive(Debug)]
+struct Waiting<I> {
+    tick: Tick,
+    seq: InputSeq,
+    seen: Moment,
+    input: I,
 }
 
 impl<I: Clone + Default> Default for InputQueue<I> {
     fn default() -> Self {
         Self {
             waiting: VecDeque::with_capacity(INPUTS_MAX),
+            next: Tick(0),
             current: I::default(),
+            seen: None,
             processed: InputSeq(0),
+            is_fed: false,
             dropped: 0,
+            starved: 0,
         }
     }
 }
 
 impl<I: Clone + Default> InputQueue<I> {
-    /// Takes in an input that just arrived. Sequence numbers must go up.
-    pub fn push(&mut self, tick: Tick, seq: InputSeq, input: I) {
-        if self.waiting.len() == INPUTS_MAX {
+    /// Takes in an input for `tick` that just arrived, made by someone who was looking at `seen`.
+    /// Sequence numbers must go up.
+    pub fn push(&mut self, tick: Tick, seq: InputSeq, seen: Moment, input: I) {
+        if tick.since(self.next) >= INPUTS_MAX as i32 {
+            self.dropped += 1;
+            return;
+        }
+        while self.waiting.back().is_some_and(|last| last.tick.since(tick) >= 0) {
+            self.waiting.pop_back();
+            self.dropped += 1;
+        }
+        // Those that are late give way to one another, so there is room.
+        while self.waiting.len() == INPUTS_MAX {
             self.waiting.pop_front();
             self.dropped += 1;
         }
-        self.waiting.push_back((tick, seq, input));
+        self.waiting.push_back(Waiting { tick, seq, seen, input });
     }
 
     /// The input for `tick`: the newest that is for it or an earlier one; the last one again when
-    /// there is none. Older ones that were never used are dropped and counted.
+    /// there is none. Older ones that were never used are dropped and counted. To be called for
+    /// each tick in turn.
     pub fn take(&mut self, tick: Tick) -> &I {
-        let mut taken = 0;
-        while let Some(&(named, seq, _)) = self.waiting.front()
-            && named.since(tick) <= 0
+        let mut taken = 0_u64;
+        let mut newest = None;
+        while let Some(first) = self.waiting.front()
+            && first.tick.since(tick) <= 0
         {
             taken += 1;
-            self.processed = seq;
-            self.current = self.waiting.pop_front().map_or_else(I::default, |(_, _, input)| input);
+            newest = Some(first.tick);
+            if let Some(Waiting { seq, seen, input, tick: _ }) = self.waiting.pop_front() {
+                (self.processed, self.seen, self.current) = (seq, Some(seen), input);
+            }
         }
-        self.dropped += u64::from(taken > 1) * (taken.max(1) - 1);
+        self.next = tick.plus(1);
+        self.dropped += taken.saturating_sub(1);
+        self.is_fed |= taken > 0;
+        self.starved += u64::from(self.is_fed && newest != Some(tick));
         &self.current
+    }
+
+    /// What whoever made the current input was looking at.
+    #[must_use]
+    pub const fn seen(&self) -> Option<Moment> {
+        self.seen
     }
 
     /// The newest input that was taken or passed over.
@@ -65,16 +108,24 @@ impl<I: Clone + Default> InputQueue<I> {
         self.processed
     }
 
-    /// Inputs that never counted because newer ones had come, or too many waited.
+    /// Inputs that never counted because newer ones had come, or because they were too early.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// Ticks that had to repeat an input, or use one that was for an earlier tick.
+    #[must_use]
+    pub const fn starved(&self) -> u64 {
+        self.starved
     }
 
     /// Forgets what waits and what was held: the player's connection is gone, so it stands still.
     pub fn release(&mut self) {
         self.waiting.clear();
         self.current = I::default();
+        self.seen = None;
+        self.is_fed = false;
     }
 }
 
@@ -89,6 +140,7 @@ mod tests {
         check(&mut queue, 10, 1, 0);
         check(&mut queue, 11, 2, 0);
         check(&mut queue, 12, 3, 0);
+        assert_eq!((queue.starved(), queue.processed()), (0, InputSeq(3)));
     }
 
     #[test]
@@ -96,27 +148,43 @@ mod tests {
         let mut queue = queue(&[(10, 1)]);
         check(&mut queue, 10, 1, 0);
         check(&mut queue, 11, 1, 0);
+        assert_eq!(queue.starved(), 1);
+        queue.release();
+        check(&mut queue, 12, 0, 0);
+        assert_eq!(queue.starved(), 1);
     }
 
     #[test]
     fn of_late_inputs_the_newest_counts() {
         let mut queue = queue(&[(3, 1), (4, 2), (20, 3)]);
         check(&mut queue, 10, 2, 1);
+        assert_eq!(queue.starved(), 1);
         check(&mut queue, 20, 3, 1);
     }
 
     #[test]
+    fn of_two_inputs_for_one_tick_the_newer_counts() {
+        let mut queue = queue(&[(10, 1), (11, 2), (12, 3), (11, 4)]);
+        check(&mut queue, 10, 1, 2);
+        check(&mut queue, 11, 4, 2);
+        check(&mut queue, 12, 4, 2);
+    }
+
+    #[test]
     fn the_queue_is_bounded() {
-        let inputs: Vec<_> = (1..=INPUTS_MAX as u32 + 4).map(|n| (1_000 + n, n)).collect();
-        let mut queue = queue(&inputs);
-        check(&mut queue, 1, 0, 4);
-        check(&mut queue, 1_005, 5, 4);
+        let mut queue = queue(&[]);
+        check(&mut queue, 99, 0, 0);
+        for n in 0..1_000 {
+            queue.push(Tick(100 + n), InputSeq(n), Moment::default(), n);
+        }
+        assert_eq!(queue.waiting.len(), INPUTS_MAX);
+        check(&mut queue, 100, 0, 1_000 - INPUTS_MAX as u64);
     }
 
     fn queue(inputs: &[(u32, u32)]) -> InputQueue<u32> {
         let mut queue = InputQueue::default();
         for &(tick, seq) in inputs {
-            queue.push(Tick(tick), InputSeq(seq), seq);
+            queue.push(Tick(tick), InputSeq(seq), Moment::default(), seq);
         }
         queue
     }

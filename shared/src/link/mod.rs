@@ -2,16 +2,23 @@
 //! bytes out. Both are to be fed the payloads of whole WebSocket messages, in order.
 
 pub mod client;
-mod clock;
+pub mod clock;
+pub mod flight;
 pub mod frames;
 pub mod inputs;
 pub mod integers;
+pub mod pacing;
+pub mod reliable;
 pub mod server;
+pub mod tail;
 
 use crate::{codec::BASIS_MAX, history::HISTORY_LEN, ids::Tick};
 
 pub use client::{ClientEvent, ClientLink, Digest, ServerFault};
+pub use clock::Clock;
 pub use inputs::InputQueue;
+pub use pacing::InputPace;
+pub use reliable::EventLog;
 pub use server::{Received, ServerLink, Snapshot};
 
 /// The snapshots that a session was sent last and has therefore applied before the next one: what
@@ -29,6 +36,12 @@ impl Basis {
     #[must_use]
     pub fn ticks(&self) -> &[Tick] {
         &self.ticks[..self.len]
+    }
+
+    /// Both ends know that the client has this tick's rows, and nothing else: it has kept them
+    /// from an earlier connection.
+    fn kept(tick: Tick) -> Self {
+        Self::default().followed_by(tick)
     }
 
     /// The part of it that may serve a snapshot of `tick`.
@@ -54,19 +67,4 @@ impl Basis {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_basis_is_the_newest_that_history_still_has() {
-        let mut basis = Basis::default();
-        for tick in 50..=62 {
-            basis = basis.followed_by(Tick(tick));
-        }
-        assert_eq!(basis.ticks().len(), BASIS_MAX);
-        assert_eq!(basis.ticks()[..2], [Tick(62), Tick(61)]);
-        assert_eq!(basis.serving(Tick(124)).ticks(), [Tick(62), Tick(61)]);
-        assert_eq!(basis.serving(Tick(126)).ticks(), []);
-        assert_eq!(basis.serving(Tick(126)), Basis::default());
-    }
-}
+mod tests;

@@ -3,29 +3,26 @@
 //! It judges what the client sends, remembers what the client was sent, and writes frame
 //! payloads. Guarantees
 //! - Nothing is accepted before a valid hello, and no second one.
-//! - Input numbers follow one another; an applied tick was sent, and never goes back.
+//! - Input numbers follow one another; an applied tick was sent, and never goes back; neither does
+//!   what was seen, which is never newer than what was applied.
 //! - A delta is only made from snapshots that were written to this connection before it.
 //!
 //! Not here: who may join, the input queue, the bytes that the kernel did not take.
 
 use super::{
     Basis,
+    flight::Flight,
     frames::{ACK, Before, INPUT, InputHead, MESSAGE, SnapshotHead, read_ack},
     integers,
+    pacing::Leads,
 };
 use crate::{
     close::CloseReason,
-    history::HISTORY_LEN,
     ids::{InputSeq, Tick},
     schema::Integer,
-    time::Micros,
+    time::{Micros, Moment},
     wire::{self, ClientMessage, Hello, PROTOCOL_VERSION, ServerMessage, Welcome},
 };
-
-/// Ticks that may be on their way to a client. More means that a buffer between here and there is
-/// filling up, and whatever is sent now would arrive late.
-pub const CREDIT_TICKS: i32 = 48;
-const _: () = assert!(CREDIT_TICKS < HISTORY_LEN as i32, "a baseline must outlive the credit");
 
 /// See the module.
 #[derive(Debug)]
@@ -33,7 +30,9 @@ pub struct ServerLink {
     stage: Stage,
     heard_at: Micros,
     seq: InputSeq,
-    sent: Sent,
+    seen: Option<Moment>,
+    flight: Flight,
+    leads: Leads,
     basis: Basis,
     before: Before,
     owner_told: Vec<u8>,
@@ -57,6 +56,8 @@ pub enum Received {
         seq: InputSeq,
         /// The tick that it is for.
         tick: Tick,
+        /// The moment at which the others were shown to whoever made it.
+        seen: Moment,
     },
     /// It has applied a snapshot; nothing to do.
     Ack,
@@ -94,7 +95,9 @@ impl ServerLink {
             stage: Stage::AwaitingHello,
             heard_at: now,
             seq: InputSeq::default(),
-            sent: Sent::default(),
+            seen: None,
+            flight: Flight::new(),
+            leads: Leads::default(),
             basis: Basis::default(),
             before: Before::default(),
             owner_told: Vec::new(),
@@ -113,12 +116,12 @@ impl ServerLink {
         self.heard_at = now;
         let (&kind, rest) = frame.split_first().ok_or(CloseReason::Malformed)?;
         match kind {
-            INPUT => self.handle_input(rest, inputs, values),
+            INPUT => self.handle_input(rest, inputs, values, now),
             ACK => {
                 if self.stage == Stage::AwaitingHello {
                     return Err(CloseReason::OutOfOrder);
                 }
-                self.handle_applied(read_ack(rest).ok_or(CloseReason::Malformed)?)?;
+                self.handle_applied(read_ack(rest).ok_or(CloseReason::Malformed)?, now)?;
                 Ok(Received::Ack)
             }
             MESSAGE => {
@@ -134,6 +137,7 @@ impl ServerLink {
         rest: &[u8],
         inputs: &[Integer],
         values: &mut [i32],
+        now: Micros,
     ) -> Result<Received, CloseReason> {
         match self.stage {
             Stage::AwaitingHello => return Err(CloseReason::OutOfOrder),
@@ -148,9 +152,14 @@ impl ServerLink {
         if head.seq != self.seq.next() {
             return Err(CloseReason::SequenceJump);
         }
-        self.handle_applied(head.applied)?;
+        self.handle_applied(head.applied, now)?;
+        let seen = Moment::before(head.applied, head.behind);
+        if self.seen.is_some_and(|earlier| seen.since(earlier) < 0) {
+            return Err(CloseReason::SeenGoesBack);
+        }
+        self.seen = Some(seen);
         self.seq = head.seq;
-        Ok(Received::Input { seq: head.seq, tick: head.tick })
+        Ok(Received::Input { seq: head.seq, tick: head.tick, seen })
     }
 
     fn handle_message(&mut self, message: ClientMessage) -> Result<Received, CloseReason> {
@@ -175,8 +184,8 @@ impl ServerLink {
         }
     }
 
-    fn handle_applied(&mut self, applied: Tick) -> Result<(), CloseReason> {
-        if self.sent.apply(applied) { Ok(()) } else { Err(CloseReason::NeverSent) }
+    fn handle_applied(&mut self, applied: Tick, now: Micros) -> Result<(), CloseReason> {
+        if self.flight.apply(applied, now) { Ok(()) } else { Err(CloseReason::NeverSent) }
     }
 
     /// The hello was answered by this welcome: from now on inputs are accepted (if there is a
@@ -185,6 +194,19 @@ impl ServerLink {
         self.stage = if welcome.seat.is_some() { Stage::Playing } else { Stage::Watching };
         self.seq = welcome.seq;
         self.before.processed = welcome.seq;
+    }
+
+    /// The client has kept the rows of `tick`, and so has the server: the first snapshot will be
+    /// a delta from there.
+    pub fn resume_from(&mut self, tick: Tick) {
+        self.basis = Basis::kept(tick);
+        self.before.tick = Some(tick);
+    }
+
+    /// The input that was just received came so many microseconds before its tick was due, or
+    /// (negative) after.
+    pub fn hear_lead(&mut self, lead: i64) {
+        self.leads.hear(lead);
     }
 
     /// Whether the client has said a hello that was welcomed.
@@ -205,11 +227,11 @@ impl ServerLink {
         self.heard_at
     }
 
-    /// Whether a snapshot of `tick` may be sent now: the client is welcomed, and not too many
-    /// ticks are still on their way to it.
+    /// Whether a snapshot of `tick` may be sent now: the client is welcomed, and what is still on
+    /// its way to it would not keep the snapshot waiting.
     #[must_use]
-    pub fn has_credit(&self, tick: Tick) -> bool {
-        self.is_welcomed() && self.sent.in_flight(tick) <= CREDIT_TICKS
+    pub fn has_credit(&self, tick: Tick, now: Micros) -> bool {
+        self.is_welcomed() && self.flight.has_room(tick, now)
     }
 
     /// What a snapshot of `tick` is to be encoded from.
@@ -219,7 +241,7 @@ impl ServerLink {
     }
 
     /// Appends a snapshot's frame, which from now on counts as sent.
-    pub fn write_snapshot(&mut self, snapshot: &Snapshot<'_>, out: &mut Vec<u8>) {
+    pub fn write_snapshot(&mut self, snapshot: &Snapshot<'_>, now: Micros, out: &mut Vec<u8>) {
         let basis = self.basis(snapshot.tick);
         let owner = snapshot.owner != self.owner_told;
         let head = SnapshotHead {
@@ -227,6 +249,7 @@ impl ServerLink {
             full: basis.ticks().is_empty(),
             digest: snapshot.digest,
             processed: snapshot.processed,
+            lead: self.leads.tell(snapshot.tick),
             owner,
         };
         head.write(self.before, out);
@@ -238,7 +261,7 @@ impl ServerLink {
         out.extend_from_slice(snapshot.body);
         self.before = Before { tick: Some(snapshot.tick), processed: snapshot.processed };
         self.basis = basis.followed_by(snapshot.tick);
-        self.sent.send(snapshot.tick);
+        self.flight.send(snapshot.tick, now);
     }
 }
 
@@ -248,91 +271,9 @@ pub fn write_message(message: &ServerMessage<'_>, out: &mut Vec<u8>) {
     wire::write_server(message, out);
 }
 
-/// Which of the last 64 ticks were sent, and the newest of them that the client has applied.
-#[derive(Debug, Default)]
-struct Sent {
-    newest: Option<Tick>,
-    /// Bit `n`: the tick `n` before the newest was sent.
-    ticks: u64,
-    applied: Option<Tick>,
-    /// The first tick that was sent, from which flight counts until something is applied.
-    first: Tick,
-}
-
-impl Sent {
-    fn send(&mut self, tick: Tick) {
-        let Some(newest) = self.newest else {
-            *self = Self { newest: Some(tick), ticks: 1, applied: None, first: tick };
-            return;
-        };
-        let gap = tick.since(newest).cast_unsigned();
-        self.ticks = self.ticks.checked_shl(gap).unwrap_or(0) | 1;
-        self.newest = Some(tick);
-    }
-
-    /// Whether this tick was sent and is not older than what was applied before.
-    fn apply(&mut self, tick: Tick) -> bool {
-        if self.applied == Some(tick) {
-            return true;
-        }
-        let Some(newest) = self.newest else { return false };
-        let age = newest.since(tick);
-        let was_sent = (0..64).contains(&age) && self.ticks & (1 << age) != 0;
-        let goes_back = self.applied.is_some_and(|applied| tick.since(applied) < 0);
-        if was_sent && !goes_back {
-            self.applied = Some(tick);
-        }
-        was_sent && !goes_back
-    }
-
-    /// Ticks from what the client is known to have to `tick`, as far as anything was sent.
-    fn in_flight(&self, tick: Tick) -> i32 {
-        let Some(newest) = self.newest else { return 0 };
-        match self.applied {
-            Some(applied) if applied == newest => 0,
-            Some(applied) => tick.since(applied),
-            None => tick.since(self.first),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::frames::write_ack;
-
-    #[test]
-    fn applied_ticks_must_have_been_sent() {
-        let mut sent = Sent::default();
-        assert!(!sent.apply(Tick(0)));
-        for tick in [5, 6, 8] {
-            sent.send(Tick(tick));
-        }
-        assert!(!sent.apply(Tick(7)), "skipped");
-        assert!(!sent.apply(Tick(9)), "to come");
-        assert!(sent.apply(Tick(6)));
-        assert!(sent.apply(Tick(6)), "again");
-        assert!(!sent.apply(Tick(5)), "back");
-        assert_eq!(sent.in_flight(Tick(9)), 3);
-        assert!(sent.apply(Tick(8)));
-        assert_eq!(sent.in_flight(Tick(500)), 0, "nothing is on its way");
-    }
-
-    #[test]
-    fn credit_runs_out_and_comes_back() {
-        let mut link = playing();
-        let mut out = Vec::new();
-        let mut tick = Tick(100);
-        while link.has_credit(tick) {
-            snapshot(&mut link, tick, &mut out);
-            tick = tick.plus(1);
-        }
-        assert_eq!(tick.since(Tick(100)), CREDIT_TICKS + 1);
-        let mut ack = Vec::new();
-        write_ack(Tick(120), &mut ack);
-        assert_eq!(receive(&mut link, &ack), Ok(Received::Ack));
-        assert!(link.has_credit(tick));
-    }
 
     #[test]
     fn frames_out_of_order_are_refused() {
@@ -352,13 +293,9 @@ mod tests {
         let mut link = playing();
         let mut out = Vec::new();
         snapshot(&mut link, Tick(7), &mut out);
-        let input = |seq, applied| {
-            let mut frame = Vec::new();
-            let head = InputHead { seq: InputSeq(seq), tick: Tick(8), applied: Tick(applied) };
-            head.write(&mut frame);
-            frame
-        };
-        let received = Received::Input { seq: InputSeq(1), tick: Tick(8) };
+        let input = |seq, applied| input(seq, applied, 0);
+        let received =
+            Received::Input { seq: InputSeq(1), tick: Tick(8), seen: Moment::from(Tick(7)) };
         assert_eq!(receive(&mut link, &input(1, 7)), Ok(received));
         assert_eq!(receive(&mut link, &input(3, 7)), Err(CloseReason::SequenceJump));
         assert_eq!(receive(&mut link, &input(1, 7)), Err(CloseReason::SequenceJump));
@@ -368,9 +305,30 @@ mod tests {
         assert_eq!(receive(&mut link, &[]), Err(CloseReason::Malformed));
     }
 
+    #[test]
+    fn what_was_seen_never_goes_back() {
+        let mut link = playing();
+        let mut out = Vec::new();
+        for tick in 7..=8 {
+            snapshot(&mut link, Tick(tick), &mut out);
+        }
+        assert!(receive(&mut link, &input(1, 7, 300)).is_ok());
+        let seen = Moment { tick: Tick(5), part: 212 };
+        let received = Received::Input { seq: InputSeq(2), tick: Tick(8), seen };
+        assert_eq!(receive(&mut link, &input(2, 8, 556)), Ok(received));
+        assert_eq!(receive(&mut link, &input(3, 8, 557)), Err(CloseReason::SeenGoesBack));
+    }
+
+    fn input(seq: u32, applied: u32, behind: u16) -> Vec<u8> {
+        let mut frame = Vec::new();
+        let applied = Tick(applied);
+        InputHead { seq: InputSeq(seq), tick: Tick(8), applied, behind }.write(&mut frame);
+        frame
+    }
+
     fn playing() -> ServerLink {
         let mut link = ServerLink::new(Micros(0));
-        let welcome = crate::link::client::tests::welcome();
+        let welcome = crate::link::tests::welcome();
         link.welcome(&welcome);
         link
     }
@@ -378,7 +336,7 @@ mod tests {
     fn snapshot(link: &mut ServerLink, tick: Tick, out: &mut Vec<u8>) {
         let processed = InputSeq(0);
         let snapshot = Snapshot { tick, digest: None, processed, owner: &[], body: &[] };
-        link.write_snapshot(&snapshot, out);
+        link.write_snapshot(&snapshot, Micros(0), out);
     }
 
     fn message(message: &ClientMessage) -> Vec<u8> {

@@ -4,7 +4,10 @@ mod rules;
 mod vectors;
 
 use super::*;
-use crate::game::{Event, Input};
+use crate::{
+    game::{Event, Input},
+    replica::Rewind,
+};
 
 const SEATS: u16 = 16;
 
@@ -205,7 +208,7 @@ impl World {
         self.tick = self.tick.plus(1);
         self.events.clear();
         let (inputs, events) = (&self.inputs, &mut self.events);
-        self.arena.step(&mut Step { tick: self.tick, inputs, events });
+        self.arena.step(&mut Step { tick: self.tick, inputs, past: Rewind::none(), events });
         self.rows.clear();
         self.arena.write_rows(&mut self.rows);
     }

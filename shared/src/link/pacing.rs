@@ -1,0 +1,243 @@
+//! Inputs that arrive just in time: the server tells how early they come, the client makes its
+//! ticks a little longer or shorter.
+//!
+//! An input that comes late is worthless and one that comes early waits, which is delay. The
+//! server ([`Leads`]) knows how early each input came; every [`TOLD_EVERY`] ticks it tells the
+//! least of them, in a byte. The client ([`InputPace`]) knows how far ahead of the server's clock it
+//! made them, so the difference is how long the way took at worst, whatever it did in the
+//! meantime. It keeps ahead of the server by what [`Tail`] makes of that.
+
+use std::collections::VecDeque;
+
+use super::{clock::Clock, frames::LEAD_UNIT, tail::Tail};
+use crate::{
+    ids::{InputSeq, Tick},
+    time::{Micros, TickRate},
+};
+
+/// Ticks between two tellings of how early inputs came.
+pub const TOLD_EVERY: i32 = 8;
+/// How early the latest inputs are meant to come.
+pub const MARGIN: i64 = 4_000;
+/// Change of tick length per tick length.
+pub const STRETCH_PERCENT: i64 = 4;
+/// A client is never further ahead of the server's clock than this.
+pub const AHEAD_MAX: i64 = 400_000;
+/// Ticks that a client makes up for at once, when it was kept from its work. More are left out.
+pub const CATCH_UP_TICKS: i32 = 4;
+
+/// The least of the leads that have arrived since it was told last.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leads {
+    least: Option<i64>,
+    told_at: Option<Tick>,
+}
+
+impl Leads {
+    /// An input arrived so many microseconds before its tick, or (negative) after.
+    pub fn hear(&mut self, lead: i64) {
+        self.least = Some(self.least.map_or(lead, |least| least.min(lead)));
+    }
+
+    /// What is to be told with the snapshot of `tick`, if anything.
+    pub fn tell(&mut self, tick: Tick) -> Option<i8> {
+        if self.told_at.is_some_and(|told_at| tick.since(told_at) < TOLD_EVERY) {
+            return None;
+        }
+        let units = self.least.take()?.div_euclid(LEAD_UNIT.0.cast_signed());
+        self.told_at = Some(tick);
+        Some(units.clamp(i8::MIN.into(), i8::MAX.into()) as i8)
+    }
+}
+
+/// When a client makes its inputs, and for which ticks.
+#[derive(Clone, Debug)]
+pub struct InputPace {
+    rate: TickRate,
+    /// How long inputs travel, but for the worst few.
+    way: Tail,
+    /// How far ahead of the server's clock inputs are made.
+    ahead: Option<i64>,
+    at: Micros,
+    newest: Option<Tick>,
+    /// How far ahead inputs were made that the server may still tell about, oldest first.
+    made: VecDeque<(InputSeq, i64)>,
+}
+
+impl InputPace {
+    /// The pace of a client in a match of this rate.
+    #[must_use]
+    pub fn new(rate: TickRate) -> Self {
+        // A telling stands for 8 inputs, so one late telling of 25 is one late input of 200.
+        Self {
+            rate,
+            way: Tail::new(6_000, 24),
+            ahead: None,
+            at: Micros(0),
+            newest: None,
+            made: VecDeque::with_capacity(MADE_MAX),
+        }
+    }
+
+    /// The tick for which an input is to be made now, if one is due. Ask until there is none.
+    pub fn poll(&mut self, clock: &Clock, now: Micros) -> Option<Tick> {
+        let ahead = self.advance(clock, now)?;
+        let due = clock.moment(now.shifted(ahead), now)?.tick;
+        let missing = self.newest.map_or(1, |newest| due.since(newest));
+        if missing <= 0 {
+            // A clock that was set back by much would have the client wait for it.
+            if missing < -CATCH_UP_TICKS {
+                self.newest = Some(due);
+            }
+            return None;
+        }
+        let skipped = if missing > CATCH_UP_TICKS { 0 } else { missing.cast_unsigned() - 1 };
+        let tick = Tick(due.0.wrapping_sub(skipped));
+        self.newest = Some(tick);
+        Some(tick)
+    }
+
+    /// When the next input is due.
+    #[must_use]
+    pub fn due(&self, clock: &Clock, now: Micros) -> Option<Micros> {
+        let next = self.newest?.plus(1);
+        Some(clock.due(next, now)?.shifted(-self.ahead?))
+    }
+
+    /// The newest tick for which an input was made.
+    #[must_use]
+    pub const fn newest(&self) -> Option<Tick> {
+        self.newest
+    }
+
+    /// How far ahead of the server's clock inputs are made.
+    #[must_use]
+    pub const fn ahead(&self) -> Option<i64> {
+        self.ahead
+    }
+
+    /// An input was made and numbered.
+    pub fn made(&mut self, seq: InputSeq) {
+        if self.made.len() == MADE_MAX {
+            self.made.pop_front();
+        }
+        self.made.extend(self.ahead.map(|ahead| (seq, ahead)));
+    }
+
+    /// The server told how early inputs came, the newest of which is `processed` or one after it.
+    pub fn hear(&mut self, lead: i8, processed: InputSeq) {
+        let is_older = |seq: InputSeq| seq.0.wrapping_sub(processed.0).cast_signed() <= 0;
+        let mut ahead = None;
+        while let Some(&(seq, then)) = self.made.front()
+            && is_older(seq)
+        {
+            ahead = Some(then);
+            self.made.pop_front();
+        }
+        let Some(ahead) = ahead.or(self.ahead) else { return };
+        self.way.hear(ahead - i64::from(lead) * LEAD_UNIT.0.cast_signed());
+    }
+
+    /// A new connection: nothing is on its way any more.
+    pub fn reconnect(&mut self) {
+        self.made.clear();
+    }
+
+    /// Goes towards where the client should be, a little for the time that has passed.
+    fn advance(&mut self, clock: &Clock, now: Micros) -> Option<i64> {
+        let wanted = match self.way.value() {
+            Some(way) => way + MARGIN,
+            // Nothing was told yet: half of a round trip, and what may come on top.
+            None => (clock.rtt()?.0 / 2 + 2 * clock.jitter().0).cast_signed() + 2 * MARGIN,
+        };
+        let wanted = wanted.clamp(0, AHEAD_MAX);
+        let most = now.since(self.at).0.cast_signed() * STRETCH_PERCENT / 100;
+        // Remainders are kept for the next time.
+        let ahead = match self.ahead {
+            Some(ahead) if most == 0 => return Some(ahead),
+            Some(ahead) => ahead + (wanted - ahead).clamp(-most, most),
+            None => wanted,
+        };
+        self.at = now;
+        self.ahead = Some(ahead);
+        Some(ahead)
+    }
+
+    /// Ticks per second.
+    #[must_use]
+    pub const fn rate(&self) -> TickRate {
+        self.rate
+    }
+}
+
+/// Inputs whose lead may not be known yet: as many as travel in two seconds and more.
+const MADE_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dice::Dice, wire::Pong};
+
+    #[test]
+    fn the_least_lead_is_told_every_few_ticks() {
+        let mut leads = Leads::default();
+        assert_eq!(leads.tell(Tick(1)), None);
+        leads.hear(7_000);
+        leads.hear(-1_000);
+        assert_eq!(leads.tell(Tick(2)), Some(-1));
+        leads.hear(5_999);
+        assert_eq!(leads.tell(Tick(9)), None);
+        assert_eq!(leads.tell(Tick(10)), Some(2));
+        leads.hear(-5_000_000);
+        assert_eq!(leads.tell(Tick(18)), Some(-128));
+    }
+
+    #[test]
+    fn inputs_come_just_in_time_over_any_way() {
+        for (way, jitter) in [(1_000, 100), (30_000, 3_000), (60_000, 40_000), (150_000, 10_000)] {
+            check_pace(way, jitter);
+        }
+    }
+
+    /// Inputs that take `way` and up to `jitter` more.
+    #[track_caller]
+    fn check_pace(way: i64, jitter: i32) {
+        let rate = TickRate::new(30).unwrap();
+        let (mut clock, mut pace, mut leads) =
+            (Clock::new(rate), InputPace::new(rate), Leads::default());
+        let mut dice = Dice::new(7);
+        let (mut late, mut made, mut waited) = (0, 0, 0);
+        let lead = |due: i64, now: u64, dice: &mut Dice| {
+            due - now.cast_signed() - way - i64::from(dice.within(0, jitter))
+        };
+        for millis in 1_000..120_000_u64 {
+            let now = Micros::from_millis(millis);
+            if millis.is_multiple_of(500) {
+                let sent = now.shifted(-2 * way);
+                let tick = Tick((millis * 30 / 1000) as u32);
+                let tick_time = Micros(rate.nanos_to(tick.0.into()) / 1_000);
+                let server_time = now.shifted(-way);
+                clock.hear(Pong { client_time: sent, server_time, tick, tick_time }, now);
+            }
+            while let Some(tick) = pace.poll(&clock, now) {
+                let seq = InputSeq(tick.0);
+                pace.made(seq);
+                let due = (rate.nanos_to(tick.0.into()) / 1_000).cast_signed();
+                let lead = lead(due, now.0, &mut dice);
+                leads.hear(lead);
+                if let Some(told) = leads.tell(tick) {
+                    pace.hear(told, seq);
+                }
+                if millis > 20_000 {
+                    made += 1;
+                    late += u32::from(lead < 0);
+                    waited += lead.max(0);
+                }
+            }
+        }
+        assert!((2_995..=3_005).contains(&made), "{made} inputs in 100 s");
+        assert!(late < 30, "{late} of {made} inputs came too late");
+        let mean = waited / i64::from(made);
+        assert!(mean < i64::from(jitter) + 12_000, "inputs wait for {mean} us");
+    }
+}

@@ -1,0 +1,216 @@
+//! Both links talking to each other.
+
+use super::{
+    frames::{MESSAGE, SNAPSHOT},
+    integers::pack,
+    *,
+};
+use crate::{
+    codec::Encoder,
+    ids::{EntityId, InputSeq, MatchId, Seat, SessionId},
+    rows::Rows,
+    schema::{Field, Schema},
+    time::{Micros, Moment, TickRate},
+    wire::{self, ClientMessage, ResumeToken, ServerMessage, Welcome, schema_hash},
+};
+
+#[test]
+fn snapshots_of_any_gap_arrive_whole() {
+    let mut pair = Pair::new();
+    for tick in [7, 8, 9, 12, 40, 41, 200, 201] {
+        pair.check_snapshot(Tick(tick));
+    }
+}
+
+#[test]
+fn a_resync_brings_a_full_snapshot() {
+    let mut pair = Pair::new();
+    pair.check_snapshot(Tick(7));
+    let mut frame = Vec::new();
+    pair.client.write_resync(&mut frame);
+    pair.server.handle_frame(&frame, &[], &mut [], Micros(0)).unwrap();
+    assert!(pair.server.basis(Tick(8)).ticks().is_empty());
+    pair.check_snapshot(Tick(8));
+    pair.check_snapshot(Tick(9));
+}
+
+#[test]
+fn a_new_connection_goes_on_by_a_delta_from_what_was_kept() {
+    let mut pair = Pair::new();
+    for tick in 7..12 {
+        pair.check_snapshot(Tick(tick));
+    }
+    let kept = pair.reconnect();
+    assert_eq!(kept.applied, Some(Tick(11)));
+    pair.server.resume_from(Tick(11));
+    assert_eq!(pair.server.basis(Tick(40)).ticks(), [Tick(11)]);
+    let mut frame = Vec::new();
+    assert_eq!(pair.client.write_input(Tick(40), &[3], &mut frame), None, "no snapshot yet");
+    pair.check_snapshot(Tick(40));
+    pair.check_snapshot(Tick(41));
+    assert_eq!(pair.client.write_input(Tick(42), &[3], &mut frame), Some(InputSeq(78)));
+}
+
+#[test]
+fn what_history_has_forgotten_is_sent_in_full() {
+    let mut pair = Pair::new();
+    pair.check_snapshot(Tick(7));
+    pair.reconnect();
+    pair.check_snapshot(Tick(9));
+    pair.reconnect();
+    pair.server.resume_from(Tick(9));
+    pair.check_snapshot(Tick(900));
+}
+
+#[test]
+fn a_resumed_session_says_how_many_events_it_was_told() {
+    let mut pair = Pair::new();
+    let mut frame = Vec::new();
+    let event = ServerMessage::Event { tick: Tick(3), kind: 0, values: (&[][..]).into() };
+    server::write_message(&event, &mut frame);
+    for _ in 0..3 {
+        pair.client.handle_frame(&frame, Micros(0)).unwrap();
+    }
+    assert_eq!(pair.reconnect().events, 3);
+}
+
+#[test]
+fn a_second_welcome_is_out_of_order() {
+    let mut pair = Pair::new();
+    let mut frame = Vec::new();
+    server::write_message(&ServerMessage::Welcome(Box::new(welcome())), &mut frame);
+    check_fault(&mut pair, &frame, &ServerFault::OutOfOrder);
+}
+
+#[test]
+fn inputs_are_numbered_and_judged() {
+    let mut pair = Pair::new();
+    let mut frame = Vec::new();
+    assert_eq!(pair.client.write_input(Tick(9), &[3], &mut frame), None, "no snapshot yet");
+    pair.check_snapshot(Tick(7));
+    for seq in 1..4 {
+        frame.clear();
+        let said = pair.client.write_input(Tick(9), &[3], &mut frame);
+        assert_eq!(said, Some(InputSeq(seq)));
+        let mut values = [0];
+        let heard = pair.server.handle_frame(&frame, &schema().input, &mut values, Micros(0));
+        let seen = Moment::from(Tick(7));
+        let expected = Received::Input { seq: InputSeq(seq), tick: Tick(9), seen };
+        assert_eq!((heard, values), (Ok(expected), [3]));
+    }
+}
+
+#[test]
+fn a_basis_is_the_newest_that_history_still_has() {
+    let mut basis = Basis::default();
+    for tick in 50..=62 {
+        basis = basis.followed_by(Tick(tick));
+    }
+    assert_eq!(basis.ticks().len(), BASIS_MAX);
+    assert_eq!(basis.ticks()[..2], [Tick(62), Tick(61)]);
+    assert_eq!(basis.serving(Tick(124)).ticks(), [Tick(62), Tick(61)]);
+    assert_eq!(basis.serving(Tick(126)).ticks(), []);
+    assert_eq!(basis.serving(Tick(126)), Basis::default());
+}
+
+#[test]
+fn hostile_frames_are_faults() {
+    let mut pair = Pair::new();
+    check_fault(&mut pair, &[], &ServerFault::Malformed);
+    check_fault(&mut pair, &[1], &ServerFault::Malformed);
+    check_fault(&mut pair, &[SNAPSHOT], &ServerFault::Malformed);
+    check_fault(&mut pair, &[MESSAGE, 77], &ServerFault::Malformed);
+    pair.check_snapshot(Tick(7));
+    check_fault(&mut pair, &[SNAPSHOT | 0x03], &ServerFault::Malformed);
+}
+
+#[track_caller]
+fn check_fault(pair: &mut Pair, frame: &[u8], expected: &ServerFault) {
+    let said = pair.client.handle_frame(frame, Micros(0));
+    assert_eq!(said.err().as_ref(), Some(expected), "{frame:?}");
+}
+
+struct Pair {
+    server: ServerLink,
+    client: ClientLink,
+    encoder: Encoder,
+    sent: Vec<(Tick, Rows)>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut server = ServerLink::new(Micros(0));
+        let mut client = ClientLink::default();
+        let mut frame = Vec::new();
+        server.welcome(&welcome());
+        server::write_message(&ServerMessage::Welcome(Box::new(welcome())), &mut frame);
+        client.handle_frame(&frame, Micros(0)).unwrap();
+        let encoder = Encoder::new(&schema(), welcome().tick_rate);
+        Self { server, client, encoder, sent: Vec::new() }
+    }
+
+    /// A new connection, on which the client was welcomed; and what it said that it has kept.
+    fn reconnect(&mut self) -> wire::Kept {
+        self.server = ServerLink::new(Micros(0));
+        let mut frame = Vec::new();
+        self.client.write_hello_again(&mut frame);
+        let ClientMessage::Hello(hello) = wire::read_client(&frame[1..]).unwrap() else {
+            panic!("{frame:?}");
+        };
+        assert_eq!(hello.schema_hash, Some(schema_hash(&schema())));
+        let welcome = Welcome { seq: InputSeq(77), schema: None, model: None, ..welcome() };
+        self.server.welcome(&welcome);
+        frame.clear();
+        server::write_message(&ServerMessage::Welcome(Box::new(welcome)), &mut frame);
+        self.client.handle_frame(&frame, Micros(0)).unwrap();
+        hello.resume.unwrap().kept.unwrap()
+    }
+
+    #[track_caller]
+    fn check_snapshot(&mut self, tick: Tick) {
+        let mut rows = Rows::default();
+        rows.push(EntityId(3), 0, &[tick.0.cast_signed() * 3 % 100]);
+        let basis = self.server.basis(tick);
+        let rows_of = |tick: &Tick| self.sent.iter().find(|sent| sent.0 == *tick).unwrap();
+        let both: Vec<_> = (basis.ticks().iter().map(rows_of).map(|(t, r)| (*t, r))).collect();
+        let mut body = Vec::new();
+        self.encoder.encode(&both, tick, &rows, &mut body);
+        let mut owner = Vec::new();
+        pack(&schema().owner, &[i32::from(tick.0.is_multiple_of(3))], &mut owner);
+        let digest = Some(rows.digest());
+        let processed = InputSeq(0);
+        let snapshot = Snapshot { tick, digest, processed, owner: &owner, body: &body };
+        let mut frame = Vec::new();
+        self.server.write_snapshot(&snapshot, Micros(0), &mut frame);
+        match self.client.handle_frame(&frame, Micros(0)) {
+            Ok(ClientEvent::Snapshot { tick: applied, digest: Digest::Agrees }) => {
+                assert_eq!(applied, tick);
+            }
+            other => panic!("{other:?} for {tick:?}"),
+        }
+        assert_eq!(self.client.rows(), Some(&rows));
+        assert_eq!(self.client.owner(), [i32::from(tick.0.is_multiple_of(3))]);
+        self.sent.push((tick, rows));
+    }
+}
+
+pub(super) fn welcome() -> Welcome {
+    Welcome {
+        session: SessionId(1),
+        resume: ResumeToken([7; 16]),
+        match_id: MatchId(1),
+        seat: Some(Seat(0)),
+        seq: InputSeq(0),
+        tick_rate: TickRate::new(30).unwrap(),
+        schema_hash: schema_hash(&schema()),
+        schema: Some(schema()),
+        model: Some(Vec::new()),
+    }
+}
+
+fn schema() -> Schema {
+    Schema::new("test")
+        .kind("thing", [Field::new("x", 1.0, 0, 1000)])
+        .owner("secret", 0, 1)
+        .input("key", 0, 3)
+}
