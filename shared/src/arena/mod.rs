@@ -18,6 +18,7 @@ pub mod input;
 pub mod map;
 mod pickups;
 mod player;
+pub mod predict;
 mod round;
 pub mod rows;
 pub mod units;

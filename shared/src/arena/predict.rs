@@ -1,0 +1,36 @@
+//! What a client needs to show its own player without waiting for the server.
+
+use super::{
+    ArenaInput,
+    body::{Body, advance},
+    map::ARENA,
+    rows::{PLAYER, PlayerRow},
+    units::STEPS_PER_M,
+};
+use crate::{replica::Predict, rows::Row, time::TickRate};
+
+/// How living players move.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// The match's.
+    pub rate: TickRate,
+}
+
+impl Predict for Walk {
+    type Input = ArenaInput;
+    type State = Body;
+
+    fn state(&self, row: Row<'_>) -> Option<Body> {
+        let player = PlayerRow::read(row.values).filter(|_| row.kind == PLAYER)?;
+        (player.health > 0).then_some(player.body)
+    }
+
+    fn advance(&self, state: &mut Body, input: &ArenaInput) {
+        advance(state, input, self.rate, &ARENA);
+    }
+
+    fn place(&self, state: &Body) -> [f32; 3] {
+        let metres = |steps: i32| steps as f32 / STEPS_PER_M as f32;
+        [metres(state.position.x), metres(state.position.y), 0.0]
+    }
+}

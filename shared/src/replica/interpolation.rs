@@ -1,0 +1,209 @@
+//! When others are shown: a little in the past, between two snapshots.
+//!
+//! How little depends on the network. For each snapshot it is taken how long after the snapshot
+//! before it was due it came: that long must one wait to have something to go to. [`Tail`] tells
+//! what almost all stay below, so skipped snapshots, jitter and stalls count as what they are. The
+//! delay goes there smoothly, by [`STRETCH_PERCENT`] of the time passed. When a snapshot is
+//! missing all the same, the newest is carried on for [`BEYOND_MAX`] and then stands still.
+//!
+//! What is shown never goes back.
+
+use std::collections::VecDeque;
+
+use super::View;
+use crate::{
+    ids::Tick,
+    link::{Clock, tail::Tail},
+    rows::Rows,
+    time::{Micros, Moment},
+};
+
+/// Change of the delay per time passed.
+pub const STRETCH_PERCENT: i64 = 5;
+/// What is added to the time that almost all snapshots take: a frame, half of it on average.
+pub const MARGIN: i64 = 4_000;
+/// Others are never shown later than this.
+pub const DELAY_MAX: i64 = 1_000_000;
+/// How long the newest snapshot is carried on when the next does not come.
+pub const BEYOND_MAX: Micros = Micros::from_millis(100);
+/// Snapshots that are kept: more than are ever between what is shown and what has come.
+const KEPT_MAX: usize = 160;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Interpolation {
+    /// Oldest first; the first is the newest that is not after what is shown.
+    kept: VecDeque<(Tick, Rows)>,
+    spare: Vec<Rows>,
+    late: Tail,
+    delay: Option<i64>,
+    at: Micros,
+    shown: Option<Moment>,
+}
+
+impl Default for Interpolation {
+    fn default() -> Self {
+        Self {
+            kept: VecDeque::new(),
+            spare: Vec::new(),
+            // One of 300 snapshots may come too late.
+            late: Tail::new(8_000, 299),
+            delay: None,
+            at: Micros(0),
+            shown: None,
+        }
+    }
+}
+
+impl Interpolation {
+    /// Takes in the snapshot of `tick`, which was applied `now`.
+    pub fn push(&mut self, tick: Tick, rows: &Rows, clock: &Clock, now: Micros) {
+        if let Some(&(before, _)) = self.kept.back()
+            && let Some(due) = clock.due(before, now)
+        {
+            self.late.hear(now.signed_since(due));
+        }
+        if self.kept.len() == KEPT_MAX
+            && let Some((_, oldest)) = self.kept.pop_front()
+        {
+            self.spare.push(oldest);
+        }
+        let mut copy = self.spare.pop().unwrap_or_default();
+        copy.copy_from(rows);
+        self.kept.push_back((tick, copy));
+    }
+
+    /// What is to be shown `now`, once there is anything.
+    pub fn view(&mut self, clock: &Clock, now: Micros) -> Option<View<'_>> {
+        let delay = self.advance(clock, now);
+        let wanted = clock.moment(now.shifted(-delay), now);
+        let shown = match (wanted, self.shown) {
+            (Some(wanted), Some(shown)) if wanted.since(shown) < 0 => Some(shown),
+            (wanted, shown) => wanted.or(shown),
+        };
+        self.shown = shown;
+        let shown = shown.or_else(|| Some(self.kept.back()?.0.into()))?;
+        let is_past = |(tick, _): &(Tick, Rows)| shown.since(Moment::from(*tick)) >= 0;
+        while self.kept.get(1).is_some_and(is_past)
+            && let Some((_, oldest)) = self.kept.pop_front()
+        {
+            self.spare.push(oldest);
+        }
+        let (tick, rows) = self.kept.front()?;
+        let from = (*tick, rows);
+        let ticks = shown.since(Moment::from(*tick)).max(0) as f32 / 256.0;
+        Some(match self.kept.get(1) {
+            Some((next, rows)) => View { from, to: (*next, rows), ticks },
+            None => {
+                let most = BEYOND_MAX.0 as f32 / clock.interval().0 as f32;
+                View { from, to: from, ticks: ticks.min(most) }
+            }
+        })
+    }
+
+    /// How far behind the server's clock others are shown.
+    #[must_use]
+    pub const fn delay(&self) -> Option<i64> {
+        self.delay
+    }
+
+    fn advance(&mut self, clock: &Clock, now: Micros) -> i64 {
+        // Nothing is known until a second snapshot has come.
+        let usual = 2 * clock.interval().0.cast_signed();
+        let wanted = self.late.value().map_or(usual, |late| late + MARGIN).clamp(0, DELAY_MAX);
+        let most = now.since(self.at).0.cast_signed() * STRETCH_PERCENT / 100;
+        let delay = match self.delay {
+            Some(delay) if most == 0 => return delay,
+            Some(delay) => delay + (wanted - delay).clamp(-most, most),
+            None if self.late.value().is_none() => return wanted,
+            None => wanted,
+        };
+        (self.at, self.delay) = (now, Some(delay));
+        delay
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dice::Dice, ids::EntityId, time::TickRate, wire::Pong};
+
+    const RATE: TickRate = TickRate::new(50).unwrap();
+
+    #[test]
+    fn others_move_smoothly_over_a_network_that_jitters() {
+        let mut stage = Stage::new();
+        let mut dice = Dice::new(5);
+        for n in 0..6_000_u64 {
+            let way = 50_000 + dice.within(0, 30_000) as u64;
+            stage.send(n, way);
+        }
+        let mut before = None;
+        let mut starved = 0;
+        for millis in (10_000..118_000).step_by(8) {
+            let (shown, is_beyond) = stage.look(Micros::from_millis(millis));
+            starved += u32::from(is_beyond);
+            if let Some(before) = before.replace(shown) {
+                let parts = shown.since(before);
+                // 8 ms are 102 256ths of a tick.
+                assert!((92..=113).contains(&parts), "{parts} at {millis} ms");
+            }
+        }
+        assert!(starved < 13_500 / 200, "{starved} frames had nothing to go to");
+        let delay = stage.interpolation.delay().unwrap();
+        assert!((90_000..120_000).contains(&delay), "{delay} us behind");
+    }
+
+    #[test]
+    fn what_stalls_is_carried_on_for_a_while() {
+        let mut stage = Stage::new();
+        for n in 0..500 {
+            stage.send(n, 10_000);
+        }
+        let (shown, is_beyond) = stage.look(Micros::from_millis(10_000));
+        assert!(!is_beyond && shown.tick.0 >= 497, "{shown:?}");
+        stage.look(Micros::from_millis(10_060));
+        let (shown, is_beyond) = stage.look(Micros::from_millis(11_000));
+        assert!(is_beyond);
+        assert_eq!(shown, Moment { tick: Tick(504), part: 0 }, "five ticks beyond");
+    }
+
+    struct Stage {
+        interpolation: Interpolation,
+        clock: Clock,
+        arriving: VecDeque<(Micros, Tick)>,
+        last: Micros,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let mut clock = Clock::new(RATE);
+            let zero = Micros(0);
+            let pong =
+                Pong { client_time: zero, server_time: zero, tick: Tick(0), tick_time: zero };
+            clock.hear(pong, zero);
+            let interpolation = Interpolation::default();
+            Self { interpolation, clock, arriving: VecDeque::new(), last: zero }
+        }
+
+        fn send(&mut self, tick: u64, way: u64) {
+            self.last = self.last.max(Micros(tick * 20_000 + way));
+            self.arriving.push_back((self.last, Tick(tick as u32)));
+        }
+
+        fn look(&mut self, now: Micros) -> (Moment, bool) {
+            while let Some(&(at, tick)) = self.arriving.front()
+                && at <= now
+            {
+                self.arriving.pop_front();
+                let mut rows = Rows::default();
+                rows.push(EntityId(tick.0), 0, &[]);
+                self.interpolation.push(tick, &rows, &self.clock, at);
+                self.interpolation.view(&self.clock, at);
+            }
+            let view = self.interpolation.view(&self.clock, now).unwrap();
+            assert_eq!(view.from.1.row(0).id.0, view.from.0.0);
+            (view.moment(), view.is_beyond())
+        }
+    }
+}

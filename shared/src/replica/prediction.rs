@@ -1,0 +1,285 @@
+//! A player's own entity, shown where its inputs will have brought it when the server has taken
+//! them.
+//!
+//! The client runs the game's own rule ([`Predict`]) on its inputs as it makes them. Each snapshot
+//! tells where the server has the entity after the input of its tick. If that is where the client
+//! had it, nothing happens; with a rule that is exact and inputs that arrive in time it always is.
+//! Otherwise the client goes back there, runs the inputs since then again, and lets what is
+//! shown of the difference fade, halving every [`FADE_HALF`]. What differs by more than
+//! [`SNAP_FROM`] was put elsewhere, and is shown there at once.
+//!
+//! Between two ticks the entity is shown on its way to where the input *of this moment* would
+//! bring it, so that a key shows in the first frame after it was pressed.
+
+use std::collections::VecDeque;
+
+use crate::{game::Input, ids::Tick, rows::Row, time::Micros};
+
+/// Time in which half of an error fades.
+pub const FADE_HALF: Micros = Micros::from_millis(50);
+/// Errors from here on are not faded, in the game's unit of length.
+pub const SNAP_FROM: f32 = 2.0;
+/// Inputs that may wait to be confirmed. When there are more, prediction starts anew.
+const PENDING_MAX: usize = 128;
+
+/// How a game's players can be shown ahead of the server: a part of the game's rules that needs
+/// nothing but one entity's row and its input.
+pub trait Predict {
+    /// The game's input.
+    type Input: Input;
+    /// What of an entity is predicted.
+    type State: Clone + PartialEq;
+
+    /// The predicted part of a row. `None` while there is nothing to predict: the player is dead.
+    fn state(&self, row: Row<'_>) -> Option<Self::State>;
+
+    /// Advances an entity by one tick and one input, exactly as the server does.
+    fn advance(&self, state: &mut Self::State, input: &Self::Input);
+
+    /// Where that is, in the game's unit of length.
+    fn place(&self, state: &Self::State) -> [f32; 3];
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Prediction<P: Predict> {
+    rules: P,
+    /// What the server said last.
+    base: Option<(Tick, P::State)>,
+    /// Inputs for the ticks after the base, oldest first, one for each tick, with the state after.
+    pending: VecDeque<(Tick, P::Input, Option<P::State>)>,
+    /// What is still shown of past errors, and as of when.
+    error: [f32; 3],
+    error_at: Micros,
+}
+
+/// What a snapshot said about a prediction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// There was none for its tick.
+    Unknown,
+    /// It was right.
+    Exact,
+    /// It was wrong; what is shown was off by this much.
+    Corrected(f32),
+}
+
+impl<P: Predict> Prediction<P> {
+    /// Nothing is known yet.
+    pub const fn new(rules: P) -> Self {
+        Self { rules, base: None, pending: VecDeque::new(), error: [0.0; 3], error_at: Micros(0) }
+    }
+
+    /// An input was made for `tick`. Ticks that were left out repeat the input before, as they do
+    /// on the server.
+    pub fn push(&mut self, tick: Tick, input: &P::Input) {
+        while let Some((newest, held, _)) = self.pending.back()
+            && tick.since(*newest) > 1
+            && self.pending.len() < PENDING_MAX
+        {
+            let (next, held) = (newest.plus(1), held.clone());
+            self.run(next, held);
+        }
+        let follows = self.pending.back().is_none_or(|(newest, ..)| tick.since(*newest) == 1);
+        if !follows || self.pending.len() == PENDING_MAX {
+            self.pending.clear();
+        }
+        self.run(tick, input.clone());
+    }
+
+    fn run(&mut self, tick: Tick, input: P::Input) {
+        let state = self.newest().cloned().map(|mut state| {
+            self.rules.advance(&mut state, &input);
+            state
+        });
+        self.pending.push_back((tick, input, state));
+    }
+
+    /// A snapshot of `tick` has the player's entity as `row`.
+    pub fn reconcile(&mut self, tick: Tick, row: Option<Row<'_>>, now: Micros) -> Verdict {
+        let said = row.and_then(|row| self.rules.state(row));
+        let mut guess = self.base.take().filter(|(base, _)| *base == tick).map(|(_, state)| state);
+        let before = self.newest().map(|state| self.rules.place(state));
+        while let Some((first, ..)) = self.pending.front()
+            && tick.since(*first) >= 0
+        {
+            let (at, _, state) = self.pending.pop_front().expect("it was there");
+            guess = state.filter(|_| at == tick);
+        }
+        let Some(said) = said else {
+            self.pending.iter_mut().for_each(|(_, _, state)| *state = None);
+            self.error = [0.0; 3];
+            return Verdict::Unknown;
+        };
+        if guess.as_ref() == Some(&said) {
+            self.base = Some((tick, said));
+            return Verdict::Exact;
+        }
+        let mut state = said.clone();
+        self.base = Some((tick, said));
+        for (_, input, after) in &mut self.pending {
+            self.rules.advance(&mut state, input);
+            *after = Some(state.clone());
+        }
+        let (Some(before), true) = (before, guess.is_some()) else { return Verdict::Unknown };
+        let after = self.rules.place(&state);
+        let off = [0, 1, 2].map(|axis| before[axis] - after[axis]);
+        let length = off.map(|part| part * part).iter().sum::<f32>().sqrt();
+        let left = self.error_left(now);
+        self.error = [0, 1, 2].map(|axis| left[axis] + off[axis]);
+        if length >= SNAP_FROM {
+            self.error = [0.0; 3];
+        }
+        self.error_at = now;
+        Verdict::Corrected(length)
+    }
+
+    /// Where to show the entity: `part` of a tick after the newest input, while `input` is what
+    /// the player does. `None` while there is nothing to predict.
+    #[must_use]
+    pub fn shown(&self, input: &P::Input, part: f32, now: Micros) -> Option<[f32; 3]> {
+        let newest = self.newest()?;
+        let mut next = newest.clone();
+        self.rules.advance(&mut next, input);
+        let (from, to) = (self.rules.place(newest), self.rules.place(&next));
+        let error = self.error_left(now);
+        Some([0, 1, 2].map(|axis| from[axis] + (to[axis] - from[axis]) * part + error[axis]))
+    }
+
+    /// The state after the newest input.
+    #[must_use]
+    pub fn newest(&self) -> Option<&P::State> {
+        match self.pending.back() {
+            Some((_, _, state)) => state.as_ref(),
+            None => self.base.as_ref().map(|(_, state)| state),
+        }
+    }
+
+    fn error_left(&self, now: Micros) -> [f32; 3] {
+        let halves = now.since(self.error_at).0 as f32 / FADE_HALF.0 as f32;
+        self.error.map(|part| part * (-halves).exp2())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::EntityId;
+
+    #[test]
+    fn an_exact_rule_is_never_corrected() {
+        let mut prediction = walker();
+        assert_eq!(said(&mut prediction, 10, Some(100)), Verdict::Unknown);
+        for (tick, step) in [(11, 1), (12, 5), (13, -2)] {
+            prediction.push(Tick(tick), &Step(step));
+        }
+        assert_eq!(prediction.newest(), Some(&104));
+        assert_eq!(said(&mut prediction, 11, Some(101)), Verdict::Exact);
+        assert_eq!(said(&mut prediction, 13, Some(104)), Verdict::Exact);
+        assert_eq!(said(&mut prediction, 14, Some(102)), Verdict::Unknown, "a tick without input");
+    }
+
+    #[test]
+    fn a_wrong_guess_is_run_again_and_fades() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(100));
+        for tick in 11..=14 {
+            prediction.push(Tick(tick), &Step(10));
+        }
+        // A blow in tick 12 threw it 60 back.
+        assert_eq!(said(&mut prediction, 12, Some(60)), Verdict::Corrected(0.6));
+        assert_eq!(prediction.newest(), Some(&80));
+        let shown = |millis| {
+            let shown = prediction.shown(&Step(0), 0.5, Micros::from_millis(millis));
+            (shown.unwrap()[0] * 100.0).round()
+        };
+        assert_eq!([shown(0), shown(50), shown(100), shown(2_000)], [140.0, 110.0, 95.0, 80.0]);
+    }
+
+    #[test]
+    fn who_was_put_elsewhere_is_shown_there() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(100));
+        prediction.push(Tick(11), &Step(10));
+        assert_eq!(said(&mut prediction, 11, Some(900)), Verdict::Corrected(7.9));
+        assert_eq!(prediction.shown(&Step(0), 0.0, Micros(0)), Some([9.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn the_dead_are_not_predicted_and_come_back() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(100));
+        prediction.push(Tick(11), &Step(10));
+        assert_eq!(said(&mut prediction, 11, None), Verdict::Unknown);
+        prediction.push(Tick(12), &Step(10));
+        assert_eq!(prediction.shown(&Step(0), 0.0, Micros(0)), None);
+        assert_eq!(said(&mut prediction, 11, Some(500)), Verdict::Unknown);
+        assert_eq!(prediction.newest(), Some(&510));
+    }
+
+    #[test]
+    fn ticks_that_were_left_out_repeat_the_input_before() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(0));
+        prediction.push(Tick(11), &Step(10));
+        prediction.push(Tick(14), &Step(1));
+        assert_eq!(prediction.newest(), Some(&31));
+        prediction.push(Tick(900), &Step(1));
+        assert_eq!(said(&mut prediction, 899, Some(70)), Verdict::Unknown);
+        assert_eq!(prediction.newest(), Some(&71));
+    }
+
+    #[test]
+    fn a_key_shows_at_once() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(0));
+        let shown = |step| prediction.shown(&Step(step), 0.25, Micros(0)).unwrap()[0];
+        assert_eq!([shown(0), shown(8)], [0.0, 0.02]);
+    }
+
+    fn said(prediction: &mut Prediction<Walk>, tick: u32, at: Option<i32>) -> Verdict {
+        let values = [at.unwrap_or(-1)];
+        let row = Row { id: EntityId(1), kind: 0, values: &values };
+        match prediction.reconcile(Tick(tick), Some(row), Micros(0)) {
+            Verdict::Corrected(by) => Verdict::Corrected((by * 100.0).round() / 100.0),
+            verdict => verdict,
+        }
+    }
+
+    const fn walker() -> Prediction<Walk> {
+        Prediction::new(Walk)
+    }
+
+    /// On a line, in centimetres; dead when negative.
+    struct Walk;
+
+    #[derive(Clone, Default)]
+    struct Step(i32);
+
+    impl Input for Step {
+        fn from_values(values: &[i32]) -> Self {
+            Self(values[0])
+        }
+
+        fn write_values(&self, values: &mut [i32]) {
+            values[0] = self.0;
+        }
+    }
+
+    impl Predict for Walk {
+        type Input = Step;
+        type State = i32;
+
+        fn state(&self, row: Row<'_>) -> Option<i32> {
+            (row.values[0] >= 0).then_some(row.values[0])
+        }
+
+        fn advance(&self, state: &mut i32, input: &Step) {
+            *state += input.0;
+        }
+
+        fn place(&self, state: &i32) -> [f32; 3] {
+            [*state as f32 / 100.0, 0.0, 0.0]
+        }
+    }
+}
