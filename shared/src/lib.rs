@@ -22,6 +22,8 @@ pub mod replica;
 pub mod rows;
 pub mod schema;
 pub mod social;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod wire;
 pub mod ws;

@@ -232,7 +232,7 @@ impl Client {
         let start = Instant::now();
         while self.end.is_none() {
             assert!(start.elapsed() < PATIENCE, "the connection stays open");
-            self.pump();
+            self.take_in();
         }
         self.end.clone().unwrap()
     }
@@ -256,8 +256,19 @@ impl Client {
         self.send(&payload);
     }
 
-    /// Takes in what has come, waiting up to 50 ms for the first byte, and acknowledges it.
+    /// Takes in what has come, and acknowledges it.
     pub(crate) fn pump(&mut self) {
+        let before = self.snapshots;
+        self.take_in();
+        if self.snapshots > before {
+            let mut ack = Vec::new();
+            self.link.write_ack(&mut ack);
+            self.send(&ack);
+        }
+    }
+
+    /// Takes in what has come, waiting up to 50 ms for the first byte.
+    pub(crate) fn take_in(&mut self) {
         self.stream.tcp().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {
@@ -266,7 +277,6 @@ impl Client {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => self.end = self.end.take().or(Some(End::Lost)),
         }
-        let before = self.snapshots;
         while let Some((opcode, payload)) = self.take_frame() {
             match opcode {
                 0x82 => self.handle(&payload),
@@ -276,11 +286,6 @@ impl Client {
                 }
                 _ => {}
             }
-        }
-        if self.snapshots > before {
-            let mut ack = Vec::new();
-            self.link.write_ack(&mut ack);
-            self.send(&ack);
         }
     }
 

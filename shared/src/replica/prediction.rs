@@ -242,7 +242,7 @@ mod tests {
         let row = Row { id: EntityId(1), kind: 0, values: &values };
         match prediction.reconcile(Tick(tick), Some(row), Micros(0)) {
             Verdict::Corrected(by) => Verdict::Corrected((by * 100.0).round() / 100.0),
-            verdict => verdict,
+            verdict @ (Verdict::Unknown | Verdict::Exact) => verdict,
         }
     }
 

@@ -1,0 +1,211 @@
+//! A client with somebody in front of it who runs about the arena: it predicts, interpolates and
+//! draws 60 frames a second, and keeps count of all that should not happen.
+
+use glam::IVec2;
+
+use super::world::fingerprint;
+use crate::{
+    arena::{Arena, ArenaInput, input::MOVE_MAX, predict::Walk, rows::player_id, units::ANGLES},
+    dice::Dice,
+    game::{Game, Input},
+    ids::{Seat, Tick},
+    link::{ClientEvent, ClientLink, Digest, ServerFault},
+    replica::{Interpolation, Prediction, Verdict},
+    rows::Rows,
+    time::{Micros, TickRate},
+};
+
+/// Errors from here on are visible: 5 cm.
+const VISIBLE_M: f32 = 0.05;
+/// What happens sooner after coming (back) is not counted: delays are still being learnt.
+const WARM_UP: Micros = Micros::from_secs(5);
+/// Time between two frames.
+const FRAME: Micros = Micros(16_667);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Player {
+    /// What was counted.
+    pub counts: Counts,
+    /// Fingerprints of the events that it was told.
+    pub told: Vec<u32>,
+    /// Whether it fires.
+    pub fights: bool,
+    /// The protocol.
+    pub link: ClientLink,
+    seat: Seat,
+    dice: Dice,
+    interpolation: Interpolation,
+    prediction: Prediction<Walk>,
+    keys: ArenaInput,
+    keys_until: Micros,
+    /// The input before the newest key, until a frame has shown that key.
+    unshown: Option<ArenaInput>,
+    frame_due: Micros,
+    came_at: Micros,
+}
+
+/// What a player saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    /// Snapshots that were applied.
+    pub snapshots: u64,
+    /// Of them, those whose rows were not the server's.
+    pub wrong: u64,
+    /// Frames drawn, once delays were learnt.
+    pub frames: u64,
+    /// Of them, those with no snapshot to go to.
+    pub starved: u64,
+    /// Keys that were pressed, where it makes a difference.
+    pub keys: u64,
+    /// Of them, those that the next frame did not show.
+    pub unshown: u64,
+    /// Predictions that were wrong, once delays were learnt.
+    pub corrections: u64,
+    /// Of them, those that were visible.
+    pub visible: u64,
+    /// The largest of them, in metres.
+    pub largest_m: f32,
+    /// How far behind the server others were shown, summed over frames, in microseconds.
+    pub delay: u64,
+    /// How far ahead of the server inputs were made, likewise.
+    pub ahead: u64,
+    /// Bytes of all frames from the server.
+    pub bytes: u64,
+}
+
+impl Player {
+    /// Somebody who will come to this seat.
+    #[must_use]
+    pub fn new(seat: Seat, rate: TickRate, seed: u64) -> Self {
+        let mut dice = Dice::new(seed ^ (u64::from(seat.0) << 32));
+        let frame_due = Micros(dice.next() % FRAME.0);
+        Self {
+            counts: Counts::default(),
+            told: Vec::new(),
+            fights: true,
+            link: ClientLink::default(),
+            seat,
+            dice,
+            interpolation: Interpolation::default(),
+            prediction: Prediction::new(Walk { rate }),
+            keys: ArenaInput::default(),
+            keys_until: Micros(0),
+            unshown: None,
+            frame_due,
+            came_at: Micros(0),
+        }
+    }
+
+    /// A new connection: the hello to send.
+    pub fn connect(&mut self, now: Micros) -> Vec<u8> {
+        let mut hello = Vec::new();
+        self.link.write_hello_again(&mut hello);
+        self.came_at = now;
+        hello
+    }
+
+    /// Takes in a frame. `truth` knows the server's rows of late.
+    pub fn handle<'a>(
+        &mut self,
+        frame: &[u8],
+        now: Micros,
+        truth: impl Fn(Tick) -> Option<&'a Rows>,
+    ) -> Result<(), ServerFault> {
+        self.counts.bytes += frame.len() as u64;
+        let (tick, digest) = match self.link.handle_frame(frame, now)? {
+            ClientEvent::Snapshot { tick, digest } => (tick, digest),
+            ClientEvent::Event { .. } => {
+                self.told.push(fingerprint(frame));
+                return Ok(());
+            }
+            ClientEvent::Welcome(_)
+            | ClientEvent::Pong { .. }
+            | ClientEvent::Model
+            | ClientEvent::Pace { .. }
+            | ClientEvent::Leaving { .. }
+            | ClientEvent::Social(_) => return Ok(()),
+        };
+        let rows = self.link.rows().expect("a snapshot was applied");
+        let differs = digest != Digest::Agrees || truth(tick).is_some_and(|truth| truth != rows);
+        self.counts.snapshots += 1;
+        self.counts.wrong += u64::from(differs);
+        if let Some(clock) = self.link.clock() {
+            self.interpolation.push(tick, rows, clock, now);
+        }
+        let verdict = self.prediction.reconcile(tick, rows.find(player_id(self.seat)), now);
+        if let Verdict::Corrected(by) = verdict
+            && self.is_warm(now)
+        {
+            self.counts.corrections += 1;
+            self.counts.visible += u64::from(by > VISIBLE_M);
+            self.counts.largest_m = self.counts.largest_m.max(by);
+        }
+        Ok(())
+    }
+
+    /// Lets time pass: presses keys, makes inputs, draws. What is to be sent goes to `send`.
+    pub fn play(&mut self, now: Micros, mut send: impl FnMut(Vec<u8>)) {
+        self.press(now);
+        while let Some(tick) = self.link.poll_input(now) {
+            let mut values = vec![0; Arena::schema().input.len()];
+            self.keys.write_values(&mut values);
+            let mut frame = Vec::new();
+            if self.link.write_input(tick, &values, &mut frame).is_some() {
+                self.prediction.push(tick, &self.keys);
+                send(frame);
+            }
+        }
+        let mut ping = Vec::new();
+        self.link.poll_ping(now, &mut ping);
+        if !ping.is_empty() {
+            send(ping);
+        }
+        if now >= self.frame_due {
+            self.frame_due = self.frame_due.plus(FRAME);
+            self.draw(now);
+        }
+    }
+
+    fn press(&mut self, now: Micros) {
+        if now < self.keys_until {
+            return;
+        }
+        self.keys_until = now.plus(Micros(200_000 + self.dice.next() % 1_800_000));
+        let before = self.keys;
+        let mut axis = || MOVE_MAX * self.dice.within(-1, 1);
+        self.keys.movement = IVec2::new(axis(), axis());
+        self.keys.aim = self.dice.within(0, ANGLES - 1);
+        self.keys.fire = self.fights && self.dice.within(0, 2) == 0;
+        let shows = |keys| self.prediction.shown(&keys, 1.0, now);
+        self.unshown = (shows(before) != shows(self.keys)).then_some(before);
+    }
+
+    fn draw(&mut self, now: Micros) {
+        let is_warm = self.is_warm(now);
+        let Some(clock) = self.link.clock() else { return };
+        let Some(view) = self.interpolation.view(clock, now) else { return };
+        let (moment, is_beyond) = (view.moment(), view.is_beyond());
+        let part = self
+            .link
+            .input_due(now)
+            .map_or(0.0, |due| 1.0 - due.since(now).0 as f32 / clock.interval().0 as f32);
+        if let Some(before) = self.unshown.take() {
+            let shows = |keys| self.prediction.shown(&keys, part.clamp(0.0, 1.0), now);
+            self.counts.keys += 1;
+            self.counts.unshown += u64::from(shows(before) == shows(self.keys));
+        }
+        if is_warm {
+            self.counts.frames += 1;
+            self.counts.starved += u64::from(is_beyond);
+            self.counts.delay += self.interpolation.delay().unwrap_or(0).cast_unsigned();
+            let ahead = self.link.pace().and_then(|pace| pace.ahead());
+            self.counts.ahead += ahead.unwrap_or(0).cast_unsigned();
+        }
+        self.link.set_seen(moment);
+    }
+
+    fn is_warm(&self, now: Micros) -> bool {
+        now.since(self.came_at) > WARM_UP
+    }
+}

@@ -1,0 +1,195 @@
+//! A match of the arena and its players over one kind of network, from a seed.
+
+use super::{
+    Pipe, Profile,
+    player::{Counts, Player},
+    world::World,
+};
+use crate::{
+    arena::Arena,
+    dice::Dice,
+    game::MatchOptions,
+    ids::Seat,
+    time::{Micros, TickRate},
+};
+
+/// What is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Simulation {
+    /// All chance follows from it.
+    pub seed: u64,
+    /// The network of every player.
+    pub profile: Profile,
+    /// How many play.
+    pub players: u16,
+    /// Ticks per second.
+    pub rate: TickRate,
+    /// How long.
+    pub lasts: Micros,
+    /// Time between two losses of a player's connection, on average; zero is never. It is out for
+    /// up to [`OUT_MAX`].
+    pub cut_every: Micros,
+}
+
+/// How long a lost connection is out at most.
+pub const OUT_MAX: Micros = Micros::from_secs(5);
+
+/// How it went, summed over players.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// What the players saw.
+    pub counts: Counts,
+    /// Ticks of players that had to do without their input, of all ticks since they came.
+    pub queue_starved: u64,
+    /// See there.
+    pub player_ticks: u64,
+    /// Snapshots that were left out.
+    pub skipped: u64,
+    /// Events that were told.
+    pub events: u64,
+    /// Players whose events were not exactly those that they were to be told.
+    pub wrong_events: u64,
+    /// Connections that were lost and taken up again.
+    pub reconnects: u64,
+}
+
+/// A player's place: both directions of its network, or when it comes back.
+struct Line {
+    player: Player,
+    down: Pipe,
+    up: Pipe,
+    out_until: Option<Micros>,
+    cut_at: Micros,
+    reconnects: u32,
+}
+
+impl Simulation {
+    /// Runs it.
+    ///
+    /// # Panics
+    /// When an end refuses what the other sends: both follow the protocol.
+    #[must_use]
+    pub fn run(&self) -> Outcome {
+        let mut dice = Dice::new(self.seed);
+        let options =
+            MatchOptions { seed: self.seed, seats: self.players, npcs: 0, tick_rate: self.rate };
+        let mut world = World::<Arena>::new(options);
+        let mut lines: Vec<_> = (0..self.players).map(|n| self.line(Seat(n), &mut dice)).collect();
+        let mut outcome = Outcome::default();
+        // At the end everybody who is out comes back, and what is on its way arrives.
+        let last_ms = self.lasts.plus(OUT_MAX).plus(Micros::from_secs(5)).0 / 1_000;
+        for millis in 0..last_ms {
+            let now = Micros::from_millis(millis);
+            let is_over = now >= self.lasts;
+            for (seat, line) in (0..).map(Seat).zip(&mut lines) {
+                line.come_and_go(seat, &mut world, self.next_cut(now, &mut dice), now);
+                if is_over {
+                    line.cut_at = Micros(u64::MAX);
+                    line.player.fights = false;
+                }
+                line.carry(seat, &mut world, now);
+            }
+            if world.due() <= now {
+                world.step(now);
+                for (session, line) in world.sessions.iter_mut().zip(&mut lines) {
+                    session.out.drain(..).for_each(|frame| line.down.send(frame, now));
+                }
+            }
+            if now == self.lasts {
+                self.sum(&world, &lines, &mut outcome);
+            }
+        }
+        for (session, line) in world.sessions.iter().zip(&lines) {
+            outcome.events += session.told.len() as u64;
+            outcome.wrong_events += u64::from(session.told != line.player.told);
+        }
+        outcome
+    }
+
+    fn line(&self, seat: Seat, dice: &mut Dice) -> Line {
+        let seed = dice.next();
+        Line {
+            player: Player::new(seat, self.rate, seed),
+            down: Pipe::down(&self.profile, seed),
+            up: Pipe::up(&self.profile, seed),
+            // They come one after the other.
+            out_until: Some(Micros::from_millis(u64::from(seat.0) * 100)),
+            cut_at: self.next_cut(WARM_UP, dice),
+            reconnects: 0,
+        }
+    }
+
+    fn next_cut(&self, now: Micros, dice: &mut Dice) -> Micros {
+        match self.cut_every.0 {
+            0 => Micros(u64::MAX),
+            every => now.plus(Micros(1_000_000 + dice.next() % (2 * every))),
+        }
+    }
+
+    fn sum(&self, world: &World<Arena>, lines: &[Line], outcome: &mut Outcome) {
+        for (session, line) in world.sessions.iter().zip(lines) {
+            let (all, one) = (&mut outcome.counts, line.player.counts);
+            *all = Counts {
+                snapshots: all.snapshots + one.snapshots,
+                wrong: all.wrong + one.wrong,
+                frames: all.frames + one.frames,
+                starved: all.starved + one.starved,
+                keys: all.keys + one.keys,
+                unshown: all.unshown + one.unshown,
+                corrections: all.corrections + one.corrections,
+                visible: all.visible + one.visible,
+                largest_m: all.largest_m.max(one.largest_m),
+                delay: all.delay + one.delay,
+                ahead: all.ahead + one.ahead,
+                bytes: all.bytes + one.bytes,
+            };
+            outcome.queue_starved += session.queue.starved();
+            outcome.player_ticks += u64::from(world.tick.0);
+            outcome.skipped += session.skipped;
+            outcome.reconnects += u64::from(line.reconnects);
+        }
+    }
+}
+
+/// When the first connections may be lost.
+const WARM_UP: Micros = Micros::from_secs(5);
+
+impl Line {
+    fn come_and_go(&mut self, seat: Seat, world: &mut World<Arena>, next: Micros, now: Micros) {
+        match self.out_until {
+            Some(until) if now >= until => {
+                self.out_until = None;
+                self.cut_at = next;
+                world.connect(seat, now);
+                self.up.send(self.player.connect(now), now);
+            }
+            None if now >= self.cut_at => {
+                self.down.cut();
+                self.up.cut();
+                world.disconnect(seat);
+                self.reconnects += 1;
+                let out = OUT_MAX.0 * (1 + now.0 / 1_000 % 16) / 16;
+                self.out_until = Some(now.plus(Micros(out)));
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Delivers what has arrived, and lets the player play.
+    fn carry(&mut self, seat: Seat, world: &mut World<Arena>, now: Micros) {
+        if self.out_until.is_some() {
+            return;
+        }
+        while let Some((at, frame)) = self.up.poll(now) {
+            world.handle(seat, &frame, at).expect("the client follows the protocol");
+        }
+        let session = &mut world.sessions[seat.index()];
+        session.out.drain(..).for_each(|frame| self.down.send(frame, now));
+        while let Some((at, frame)) = self.down.poll(now) {
+            let truth = |tick| world.history.rows(tick);
+            self.player.handle(&frame, at, truth).expect("the server follows the protocol");
+        }
+        let up = &mut self.up;
+        self.player.play(now, |frame| up.send(frame, now));
+    }
+}

@@ -1,0 +1,272 @@
+//! The server's half of a match in simulated time: the same links, queues, history and codec as on
+//! the server, without its sockets.
+
+use crate::{
+    close::CloseReason,
+    codec::{BASIS_MAX, Encoder},
+    game::{Events, Game, Input, MatchOptions, Step},
+    history::History,
+    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
+    link::{
+        Basis, EventLog, InputQueue, Received, ServerLink, Snapshot, integers,
+        server::write_message,
+    },
+    replica::Rewind,
+    rows::Rows,
+    schema::Schema,
+    time::{Micros, Moment},
+    wire::{Hello, Pong, ResumeToken, ServerMessage, Welcome, model_hash, schema_hash},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct World<G: Game> {
+    /// The game itself.
+    pub game: G,
+    /// The newest tick.
+    pub tick: Tick,
+    /// Rows of late.
+    pub history: History,
+    /// One for each seat.
+    pub sessions: Vec<Session<G::Input>>,
+    options: MatchOptions,
+    schema: Schema,
+    encoder: Encoder,
+    events: Events,
+    log: EventLog,
+}
+
+/// Who has a seat, and the connection if there is one.
+#[derive(Debug)]
+pub struct Session<I> {
+    /// The connection.
+    pub link: Option<ServerLink>,
+    /// Inputs that wait.
+    pub queue: InputQueue<I>,
+    /// Frames to be sent.
+    pub out: Vec<Vec<u8>>,
+    /// Events that it was to be told.
+    pub events: u32,
+    /// A fingerprint of each.
+    pub told: Vec<u32>,
+    /// Snapshots that were left out.
+    pub skipped: u64,
+    seq: InputSeq,
+    has_joined: bool,
+}
+
+impl<G: Game> World<G> {
+    /// A match whose first tick is due at 0, with nobody in it.
+    #[must_use]
+    pub fn new(options: MatchOptions) -> Self {
+        let schema = G::schema();
+        let session = || Session {
+            link: None,
+            queue: InputQueue::default(),
+            out: Vec::new(),
+            events: 0,
+            told: Vec::new(),
+            skipped: 0,
+            seq: InputSeq(0),
+            has_joined: false,
+        };
+        Self {
+            game: G::new(&options),
+            tick: Tick(0),
+            history: History::default(),
+            sessions: (0..options.seats).map(|_| session()).collect(),
+            encoder: Encoder::new(&schema, options.tick_rate),
+            options,
+            schema,
+            events: Events::default(),
+            log: EventLog::default(),
+        }
+    }
+
+    /// When the next tick is due.
+    #[must_use]
+    pub fn due(&self) -> Micros {
+        Micros(self.options.tick_rate.nanos_to(u64::from(self.tick.0)) / 1_000)
+    }
+
+    /// A new connection for a seat. If it has one, that is over.
+    pub fn connect(&mut self, seat: Seat, now: Micros) {
+        self.disconnect(seat);
+        self.sessions[seat.index()].link = Some(ServerLink::new(now));
+    }
+
+    /// The connection of a seat is lost.
+    pub fn disconnect(&mut self, seat: Seat) {
+        let session = &mut self.sessions[seat.index()];
+        session.out.clear();
+        if let Some(link) = session.link.take()
+            && link.is_welcomed()
+        {
+            session.seq = link.seq();
+            session.queue.release();
+        }
+    }
+
+    /// Takes in a frame from the client in a seat.
+    pub fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros) -> Result<(), CloseReason> {
+        let due = self.due();
+        let session = &mut self.sessions[seat.index()];
+        let Some(link) = &mut session.link else { return Ok(()) };
+        let mut values = vec![0; self.schema.input.len()];
+        match link.handle_frame(frame, &self.schema.input, &mut values, now)? {
+            Received::Input { seq, tick, seen } => {
+                let early = i64::from(tick.since(self.tick.plus(1)));
+                let interval = self.options.tick_rate.interval().0.cast_signed();
+                link.hear_lead(due.signed_since(now) + early * interval);
+                session.queue.push(tick, seq, seen, G::Input::from_values(&values));
+            }
+            Received::Ping { client_time } => {
+                let before = u64::from(self.tick.0.saturating_sub(1));
+                let tick_time = Micros(self.options.tick_rate.nanos_to(before) / 1_000);
+                let pong = Pong { client_time, server_time: now, tick: self.tick, tick_time };
+                push(&ServerMessage::Pong(pong), &mut session.out);
+            }
+            Received::Hello(hello) => self.welcome(seat, &hello)?,
+            Received::Ack | Received::Resync | Received::Chat(_) => {}
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, seat: Seat, hello: &Hello) -> Result<(), CloseReason> {
+        let session = &mut self.sessions[seat.index()];
+        let token = ResumeToken([seat.0 as u8; 16]);
+        if !session.has_joined {
+            session.has_joined = true;
+            self.game.join(seat);
+        } else if hello.resume.as_ref().is_none_or(|resume| resume.token != token) {
+            return Err(CloseReason::NothingToResume);
+        }
+        let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
+        let model = self.encoder.model();
+        let has_model = kept.is_some_and(|kept| kept.model_hash == model_hash(model));
+        let welcome = Welcome {
+            session: SessionId(seat.0.into()),
+            resume: token,
+            match_id: MatchId(1),
+            seat: Some(seat),
+            seq: session.seq,
+            tick_rate: self.options.tick_rate,
+            schema_hash: schema_hash(&self.schema),
+            schema: hello.schema_hash.is_none().then(|| self.schema.clone()),
+            model: (!has_model).then(|| model.to_vec()),
+        };
+        let link = session.link.as_mut().expect("it has said hello");
+        link.welcome(&welcome);
+        push(&ServerMessage::Welcome(Box::new(welcome)), &mut session.out);
+        let Some(kept) = kept else { return Ok(()) };
+        let missed = session.events - kept.events;
+        let tell = |payload: &[u8]| session.out.push(payload.to_vec());
+        self.log.replay(Some(seat), missed, tell).ok_or(CloseReason::NothingToResume)?;
+        if let Some(applied) = kept.applied
+            && self.history.rows(applied).is_some()
+        {
+            link.resume_from(applied);
+        }
+        Ok(())
+    }
+
+    /// Runs the tick that is due, and leaves what is to be sent in the sessions.
+    pub fn step(&mut self, now: Micros) {
+        self.tick = self.tick.plus(1);
+        let tick = self.tick;
+        let mut inputs = Vec::new();
+        let mut seen: Vec<Option<Moment>> = Vec::new();
+        for session in &mut self.sessions {
+            inputs.push(session.queue.take(tick).clone());
+            seen.push(session.queue.seen());
+        }
+        self.events.clear();
+        let past = Rewind::new(&self.history, &seen, tick, self.options.tick_rate);
+        self.game.step(&mut Step { tick, inputs: &inputs, past, events: &mut self.events });
+        self.game.write_rows(self.history.push(tick));
+        self.tell_events();
+        self.tell_rows(now);
+    }
+
+    fn tell_events(&mut self) {
+        if let Some(model) = self.encoder.poll_model() {
+            let message = ServerMessage::Model(model.into());
+            for session in self.sessions.iter_mut().filter(|session| session.is_welcome()) {
+                push(&message, &mut session.out);
+            }
+        }
+        for event in self.events.iter() {
+            let mut frame = Vec::new();
+            let values = event.values.into();
+            let message = ServerMessage::Event { tick: self.tick, kind: event.kind, values };
+            write_message(&message, &mut frame);
+            self.log.push(event.audience, &frame);
+            for (seat, session) in (0..).map(Seat).zip(&mut self.sessions) {
+                if session.has_joined && event.audience.includes(Some(seat)) {
+                    session.events += 1;
+                    session.told.push(fingerprint(&frame));
+                    if session.is_welcome() {
+                        session.out.push(frame.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_rows(&mut self, now: Micros) {
+        let tick = self.tick;
+        let none = Rows::default();
+        let mut bodies: Vec<(Basis, Vec<u8>)> = Vec::new();
+        for (seat, session) in (0..).map(Seat).zip(&mut self.sessions) {
+            let Some(link) = session.link.as_mut().filter(|link| link.is_welcomed()) else {
+                continue;
+            };
+            if !link.has_credit(tick, now) {
+                session.skipped += 1;
+                continue;
+            }
+            let rows_of = |tick| self.history.rows(tick).expect("a basis is within history");
+            let basis = link.basis(tick);
+            let mut both = [(tick, &none); BASIS_MAX];
+            for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
+                *place = (tick, rows_of(tick));
+            }
+            let rows = rows_of(tick);
+            let found = bodies.iter().position(|(made_from, _)| *made_from == basis);
+            let place = found.unwrap_or_else(|| {
+                let mut body = Vec::new();
+                self.encoder.encode(&both[..basis.ticks().len()], tick, rows, &mut body);
+                bodies.push((basis, body));
+                bodies.len() - 1
+            });
+            let body = &bodies[place].1;
+            let (mut values, mut owner) = (vec![0; self.schema.owner.len()], Vec::new());
+            self.game.write_owner(seat, &mut values);
+            integers::pack(&self.schema.owner, &values, &mut owner);
+            let processed = session.queue.processed();
+            let digest = Some(rows.digest());
+            let snapshot = Snapshot { tick, digest, processed, owner: &owner, body };
+            let mut frame = Vec::new();
+            link.write_snapshot(&snapshot, now, &mut frame);
+            session.out.push(frame);
+        }
+    }
+}
+
+impl<I> Session<I> {
+    fn is_welcome(&self) -> bool {
+        self.link.as_ref().is_some_and(ServerLink::is_welcomed)
+    }
+}
+
+fn push(message: &ServerMessage<'_>, out: &mut Vec<Vec<u8>>) {
+    let mut frame = Vec::new();
+    write_message(message, &mut frame);
+    out.push(frame);
+}
+
+/// Tells frames apart.
+#[must_use]
+pub fn fingerprint(frame: &[u8]) -> u32 {
+    model_hash(frame)
+}
