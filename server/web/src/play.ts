@@ -71,7 +71,7 @@ async function enter({ name, match, spectate }: Wish): Promise<void> {
     spectate,
     name,
     ticket: wished.get("ticket") ?? guest?.ticket ?? "",
-    input: makeInput,
+    input: () => controls.values(),
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
     ...(spectate ? {} : { storage: sessionStorage }),
@@ -81,6 +81,7 @@ async function enter({ name, match, spectate }: Wish): Promise<void> {
         arena = new Arena(session!.link.schema!);
         canvas.focus();
       },
+      input: shoot,
       snapshot: feel,
       event: happened,
       line: (line) => chat.line(line),
@@ -105,18 +106,15 @@ async function askIn(match: number | "auto", name: string): Promise<{ match: num
   }
 }
 
-/** One's own input for a tick; a shot is seen at once. */
-function makeInput(tick: number): Int32Array {
-  const values = controls.values();
+/** One's own shot is seen at once. */
+function shoot(tick: number): void {
   const bullets = session?.link.owner?.[arena?.bullets ?? 0] ?? 0;
   const hz = session?.link.welcome?.hz ?? 30;
-  if (controls.isFiring && health > 0 && bullets > 0 && tick >= gunReadyAt) {
-    gunReadyAt = tick + Math.ceil(GUN_COOLDOWN_S * hz);
-    scene.ownShot(session?.seat ?? 0, performance.now());
-  } else if (gunReadyAt - tick > hz) {
-    gunReadyAt = 0;
-  }
-  return values;
+  // Ticks of another match.
+  if (gunReadyAt - tick > hz) gunReadyAt = 0;
+  if (!controls.isFiring || health <= 0 || bullets <= 0 || tick < gunReadyAt) return;
+  gunReadyAt = tick + Math.ceil(GUN_COOLDOWN_S * hz);
+  scene.ownShot(session?.seat ?? 0, performance.now());
 }
 
 /** Being hit, and dying, as soon as it is known. */

@@ -22,8 +22,8 @@ export interface SessionOptions {
   spectate?: boolean;
   name?: string;
   ticket?: string;
-  /** The values of an input, asked for once for each tick. */
-  input?: (tick: number) => ArrayLike<number>;
+  /** What the player wants at this moment: the values of an input. Asked for as often as needed. */
+  input?: () => ArrayLike<number>;
   /** Has one's own player shown at once. */
   predictor?: Predictor;
   /** Where to remember the session, so that a reload of the page takes it up again. */
@@ -42,6 +42,8 @@ export type SessionState =
 export interface Handlers {
   state?: (state: SessionState) => void;
   welcome?: (welcome: Welcome) => void;
+  /** An input was made for a tick, and is being sent. */
+  input?: (tick: number, values: ArrayLike<number>) => void;
   snapshot?: (rows: Rows, tick: number) => void;
   /** Something happened in the match: the schema's name, and the values by theirs. */
   event?: (name: string, values: Record<string, number>, tick: number) => void;

@@ -85,8 +85,10 @@ export class Session {
       this.#link.setSeen(this.others.shown.tick, this.others.shown.ticksBefore);
       this.#poll(now);
     }
-    if (clock && pace && pace.newest !== null) {
-      this.own?.look(clock.ticksSince(pace.newest, now + pace.ahead, now), now);
+    const { own } = this;
+    if (clock && pace && own && pace.newest !== null) {
+      const input = this.#options.input?.() ?? [];
+      own.look(clock.ticksSince(pace.newest, now + pace.ahead, now), input, now);
     }
   }
 
@@ -249,7 +251,8 @@ export class Session {
     const { input } = this.#options;
     if (!input || this.seat === null) return;
     for (let tick = this.#link.pollInput(now); tick >= 0; tick = this.#link.pollInput(now)) {
-      const values = input(tick);
+      const values = input();
+      call(this.#options.handlers?.input, tick, values);
       this.own?.input(tick, values);
       this.#link.writeInput(tick, values, this.#out.clear());
       this.#send();

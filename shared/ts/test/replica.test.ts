@@ -38,6 +38,12 @@ test("angles go the shorter way, and switches do not blend", () => {
   check([0, 100, 350, 1], [0, 110, 10, 2], 0.5, [0, 105, 360, 1]);
 });
 
+test("what stalls is carried on for a while", () => {
+  // Two ticks are the 100 ms that it may take.
+  check([30, 100, 350, 1], [-20, 110, 10, 2], 2.5, [-20, 110 - 20 * 1.5, 10, 2]);
+  check([30, 100, 350, 1], [-20, 110, 10, 2], 9, [-20, 110 - 20 * 2, 10, 2]);
+});
+
 test("what jumps is never in between", () => {
   check([30, 100, 0, 0], [0, 4_000, 0, 0], 0.9, [30, 100, 0, 0]);
 });
@@ -50,23 +56,25 @@ test("a prediction that comes true is no correction", () => {
   }
   assert.equal(own.corrections, 0);
   assert.equal(own.answers, 44);
-  own.look(1, 0);
+  own.look(0, [1], 0);
   assert.equal(own.values[0], 100 + 49 * 10);
-  own.look(0.5, 0);
-  assert.equal(own.values[0], 100 + 48.5 * 10);
+  own.look(0.5, [1], 0);
+  assert.equal(own.values[0], 100 + 49.5 * 10);
+  own.look(0.5, [-1], 0);
+  assert.equal(own.values[0], 100 + 48.5 * 10, "a key that was just pressed");
 });
 
 test("a correction is made once, and glided over", () => {
   const own = predicted();
   for (let tick = 11; tick < 20; tick++) own.input(tick, [1]);
-  own.look(1, 0);
+  own.look(0, [0], 0);
   assert.equal(own.values[0], 190);
   // A wall stopped the player at tick 12, and since.
   own.answer(12, rows(12, [0, 105, 0, 0]));
   assert.equal(own.corrections, 1);
-  own.look(1, 0);
+  own.look(0, [0], 0);
   assert.equal(own.values[0], 190, "nothing is seen at once");
-  own.look(1, 1_000_000);
+  own.look(0, [0], 1_000_000);
   assert.ok(Math.abs(own.values[0] - 175) < 0.1, `${own.values[0]} after a second`);
   own.answer(13, rows(13, [0, 115, 0, 0]));
   assert.equal(own.corrections, 1);
@@ -76,7 +84,7 @@ test("a player that is put elsewhere does not glide there", () => {
   const own = predicted();
   own.input(11, [1]);
   own.answer(11, rows(11, [0, 4_000, 0, 0]));
-  own.look(1, 0);
+  own.look(0, [0], 0);
   assert.equal(own.values[0], 4_000);
 });
 
@@ -104,10 +112,10 @@ function predicted(): Prediction {
 /** What is shown a part of the way between two snapshots that are a tick apart. */
 function check(from: number[], to: number[], part: number, expected: number[]): void {
   const { others, clock } = match();
-  // It takes a delay of one tick for both to be there in time.
+  // It takes a delay of one tick (and the margin) for both to be there in time.
   for (let tick = 1; tick < 40; tick++) others.push(tick, rows(tick, from), clock, tick * TICK);
   others.push(40, rows(40, to), clock, 40 * TICK);
-  others.advance(clock, (40 + part) * TICK);
+  others.advance(clock, (40 + part) * TICK + 4_000);
   others.look(0);
   const shown = [...others.values.subarray(0, 4)].map((value) => Math.round(value * 100) / 100);
   assert.deepEqual(shown, expected);
@@ -133,7 +141,7 @@ const SCHEMA: Schema = {
       name: "body",
       fields: [
         field("vx", -2_500, 2_500, { type: "held" }),
-        field("x", 0, 50_000, { type: "carried", rate: 0 }),
+        { ...field("x", 0, 50_000, { type: "carried", rate: 0 }), step: 1 / HZ },
         field("aim", 0, 359, { type: "angle" }),
         field("switches", 0, 9, { type: "flags" }),
       ],

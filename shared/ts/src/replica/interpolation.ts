@@ -4,8 +4,9 @@
  *
  * How far in the past: as much as all but a few snapshots take from their tick to here, and the
  * tick interval, since a snapshot is needed one interval before the moment that it is of. The delay
- * follows the network by making shown time run a little slower or faster. Nothing is extrapolated:
- * when snapshots fail to come, things stand still, and that is counted.
+ * follows the network by making shown time run a little slower or faster. When a snapshot fails to
+ * come, things are carried on for a moment, and then stand still; that is counted. What is shown
+ * never goes back.
  */
 
 import { type Clock, ticksBetween } from "../link/clock.js";
@@ -13,12 +14,16 @@ import { Tail } from "../link/tail.js";
 import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
 
-/** Snapshots that are kept: a second's worth at 30 Hz. */
-const KEPT = 32;
+/** Snapshots that are kept: more than are ever between what is shown and what has come. */
+const KEPT = 128;
 const MASK = KEPT - 1;
 /** Change of shown time per time passed. */
 const STRETCH = 0.05;
-const DELAY_MAX = 600_000;
+const DELAY_MAX = 1_000_000;
+/** What is added to the time that almost all snapshots take: a picture, half of it on average. */
+const MARGIN = 4_000;
+/** How long the newest snapshot is carried on when the next does not come. */
+const BEYOND_MAX = 100_000;
 /** Snapshots after which the first ones, which came while everything was being set up, are forgotten. */
 const WARM_UP = 20;
 /** A gap in time of more than this is not caught up with but jumped over. */
@@ -40,13 +45,17 @@ export class Interpolation {
   readonly #kept: Kept[] = Array.from({ length: KEPT }, () => ({ tick: 0, rows: new Rows() }));
   #count = 0;
   #newest = 0;
-  readonly #late = new Tail(4_000, 40);
+  /** One of 300 snapshots may come too late. */
+  readonly #late = new Tail(8_000, 299);
   #heard = 0;
   #delay = NaN;
   #shownAt = 0;
   readonly #blends: Uint8Array[];
   /** Steps per tick that no velocity exceeds. */
   readonly #fastest: Float64Array[];
+  /** By kind and field: the velocity that carries it, or -1, and what a step of that is in a tick. */
+  readonly #rates: Int8Array[];
+  readonly #perTick: Float64Array[];
   readonly #circles: Float64Array[];
   #from: Rows | null = null;
   #to: Rows | null = null;
@@ -58,6 +67,9 @@ export class Interpolation {
   /** Times that shown time had to wait for a snapshot. */
   starved = 0;
   #isStarving = false;
+  #hasShown = false;
+  /** Ticks that the newest snapshot is carried on for. */
+  #beyond = 0;
   /** What is shown: `ticksBefore` (with parts) before `tick`. */
   readonly shown = { tick: 0, ticksBefore: 0 };
   /** The values of the row that was looked at last. */
@@ -71,11 +83,20 @@ export class Interpolation {
     const kinds = schema.kinds.map((kind) => kind.fields);
     this.#blends = kinds.map((fields) => Uint8Array.from(fields, (field) => blendOf(field.predict.type)));
     this.#circles = kinds.map((fields) => Float64Array.from(fields, ({ min, max }) => max - min + 1));
-    this.#fastest = kinds.map((fields) =>
-      Float64Array.from(fields, ({ step, predict }) => {
-        if (predict.type !== "carried") return Infinity;
-        const rate = fields[predict.rate];
-        return (Math.max(Math.abs(rate.min), Math.abs(rate.max)) * rate.step) / step / hz;
+    this.#rates = kinds.map((fields) =>
+      Int8Array.from(fields, ({ predict }) => (predict.type === "carried" ? predict.rate : -1)),
+    );
+    this.#perTick = kinds.map((fields, kind) =>
+      Float64Array.from(fields, ({ step }, i) => {
+        const rate = this.#rates[kind][i];
+        return rate < 0 ? 0 : fields[rate].step / step / hz;
+      }),
+    );
+    this.#fastest = kinds.map((fields, kind) =>
+      Float64Array.from(fields, (_, i) => {
+        const rate = fields[this.#rates[kind][i]];
+        if (!rate) return Infinity;
+        return Math.max(Math.abs(rate.min), Math.abs(rate.max)) * this.#perTick[kind][i];
       }),
     );
   }
@@ -108,12 +129,13 @@ export class Interpolation {
   restart(): void {
     this.#count = 0;
     this.#from = this.#to = null;
+    this.#hasShown = false;
   }
 
   /** Goes on to what is to be shown `now`. Whether there is anything. */
   advance(clock: Clock, now: number): boolean {
     if (this.#count === 0 || !clock.isSet || Number.isNaN(this.#late.value)) return false;
-    const wanted = Math.min(this.#late.value, DELAY_MAX);
+    const wanted = Math.min(this.#late.value + MARGIN, DELAY_MAX);
     const passed = Math.max(0, now - this.#shownAt);
     if (Number.isNaN(this.#delay) || Math.abs(wanted - this.#delay) > JUMP_FROM) this.#delay = wanted;
     const most = passed * STRETCH;
@@ -121,11 +143,15 @@ export class Interpolation {
     this.#shownAt = now;
     const newest = this.#kept[this.#newest];
     // How far before the newest snapshot.
-    this.#show(newest, -clock.ticksSince(newest.tick, now - this.#delay, now));
+    const before = -clock.ticksSince(newest.tick, now - this.#delay, now);
+    const earlier = ticksBetween(this.shown.tick, newest.tick) + this.shown.ticksBefore;
+    this.#show(newest, this.#hasShown ? Math.min(before, earlier) : before, BEYOND_MAX / clock.interval);
+    this.#hasShown = true;
     return true;
   }
 
-  #show(newest: Kept, ticksBefore: number): void {
+  #show(newest: Kept, ticksBefore: number, beyondMax: number): void {
+    this.#beyond = Math.min(Math.max(-ticksBefore, 0), beyondMax);
     const isStarving = ticksBefore < 0;
     if (isStarving && !this.#isStarving) this.starved++;
     this.#isStarving = isStarving;
@@ -168,7 +194,17 @@ export class Interpolation {
       for (let i = 0; i < count; i++) this.values[i] = from.values[start + i];
       return;
     }
+    if (this.#beyond > 0) return this.#carry(kind, from.values, start, count);
     this.#blend(kind, from.values, start, to.values, to.start(there), count);
+  }
+
+  /** The newest row, carried on by its velocities. */
+  #carry(kind: number, from: Int32Array, start: number, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const rate = this.#rates[kind][i];
+      const velocity = rate < 0 ? 0 : from[start + rate] * this.#perTick[kind][i];
+      this.values[i] = from[start + i] + velocity * this.#beyond;
+    }
   }
 
   #blend(kind: number, from: Int32Array, start: number, to: Int32Array, toStart: number, count: number): void {

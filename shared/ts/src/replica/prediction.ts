@@ -25,14 +25,16 @@ export interface Predictor {
 
 /** Ticks that are kept: more than an input may be on its way. */
 const KEPT = 128;
-/** How fast what is shown glides, in parts of the way per second. */
-const GLIDE_PER_S = 12;
+/** How fast what is shown glides: half of the way in 50 ms. */
+const GLIDE_PER_S = Math.LN2 / 0.05;
 
 export class Prediction {
   readonly #states: Int32Array[];
   readonly #inputs: Int32Array[];
   readonly #ticks = new Float64Array(KEPT).fill(-1);
   readonly #told: Int32Array;
+  readonly #next: Int32Array;
+  readonly #held: Int32Array;
   /** The newest tick that was predicted, or -1. */
   #newest = -1;
   #isOn = false;
@@ -55,6 +57,8 @@ export class Prediction {
     this.#states = slots(predictor.length);
     this.#inputs = slots(inputLength);
     this.#told = new Int32Array(predictor.length);
+    this.#next = new Int32Array(predictor.length);
+    this.#held = new Int32Array(inputLength);
     this.#offset = new Float64Array(predictor.shown.length);
     this.values = new Float64Array(predictor.shown.length);
   }
@@ -135,19 +139,24 @@ export class Prediction {
     }
   }
 
-  /** Puts what is to be shown into `values`: `part` (0 to 1) of a tick after the newest but one. */
-  look(part: number, now: number): void {
+  /**
+   * Puts what is to be shown into `values`: `part` (0 to 1) of a tick after the newest input, on
+   * its way to where the input of this moment would bring it, so that a key shows at once.
+   */
+  look(part: number, input: ArrayLike<number>, now: number): void {
     const passed = Math.max(0, now - this.#glidedAt) / 1e6;
     this.#glidedAt = now;
     const rest = Math.exp(-GLIDE_PER_S * passed);
-    const newer = this.#states[this.#newest % KEPT];
-    const older = this.#states[((this.#newest - 1) >>> 0) % KEPT];
-    const near = Math.min(Math.max(part, 0), 1);
+    const newest = this.#states[this.#newest % KEPT];
     const { shown, jumpFrom } = this.predictor;
+    this.#next.set(newest);
+    this.#held.set(input);
+    this.predictor.step(this.#next, this.#held, this.hz);
+    const near = Math.min(Math.max(part, 0), 1);
     for (let n = 0; n < shown.length; n++) {
-      const way = newer[shown[n]] - older[shown[n]];
+      const way = this.#next[shown[n]] - newest[shown[n]];
       this.#offset[n] *= rest;
-      this.values[n] = newer[shown[n]] + this.#offset[n] - (Math.abs(way) > jumpFrom ? 0 : way * (1 - near));
+      this.values[n] = newest[shown[n]] + this.#offset[n] + (Math.abs(way) > jumpFrom ? 0 : way * near);
     }
   }
 }
