@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ByteReader, ByteWriter, fnv } from "../src/bytes.js";
+import { pack } from "../src/integers.js";
+import { SnapshotHead, writeAck, writeInputHead } from "../src/link/frames.js";
+import type { Field, Predict, Schema } from "../src/schema.js";
+import * as wire from "../src/wire.js";
+import type { ServerMessage, Welcome } from "../src/wire.js";
+import { fromHex, toHex, vectors } from "./hex.js";
+
+interface Framed {
+  frame: string;
+  message: any;
+}
+
+const file = vectors<{
+  schema: unknown;
+  schema_hash: number;
+  model_hashes: { model: string; hash: number }[];
+  client: Framed[];
+  server: Framed[];
+  inputs: { frame: string; seq: number; tick: number; applied: number; behind: number; values: number[] }[];
+  acks: { frame: string; applied: number }[];
+  snapshot_heads: ({ frame: string; before: { tick: number; processed: number } } & Head)[];
+}>("link.json");
+
+interface Head {
+  tick: number;
+  full: boolean;
+  digest: number | null;
+  processed: number;
+  lead: number | null;
+  owner: boolean;
+}
+
+test("the server's messages are read as it means them", () => {
+  for (const { frame, message } of file.server) {
+    assert.deepEqual(asServer(wire.readServer(new ByteReader(fromHex(frame), 1))), message, frame);
+  }
+});
+
+test("the client's messages are written as the server reads them", () => {
+  for (const { frame, message } of file.client) {
+    assert.equal(written((out) => writeMessage(message, out)), frame);
+  }
+});
+
+test("inputs and acknowledgements are written as the server reads them", () => {
+  const { welcome } = wire.readServer(new ByteReader(fromHex(file.server[0].frame), 1)) as { welcome: Welcome };
+  for (const { frame, seq, tick, applied, behind, values } of file.inputs) {
+    const write = (out: ByteWriter) => {
+      writeInputHead(seq, tick, applied, behind, out);
+      pack(welcome.schema!.input, values, out);
+    };
+    assert.equal(written(write), frame);
+  }
+  for (const { frame, applied } of file.acks) assert.equal(written((out) => writeAck(applied, out)), frame);
+});
+
+test("heads of snapshots are read as the server means them", () => {
+  for (const { frame, before, ...expected } of file.snapshot_heads) {
+    const head = new SnapshotHead();
+    const reader = new ByteReader(fromHex(frame));
+    head.read(reader, before.tick, before.processed);
+    const { tick, full, digest, processed, lead, hasLead, owner } = head;
+    const read = { tick, full, digest: digest < 0 ? null : digest, processed, lead: hasLead ? lead / 2_000 : null, owner };
+    assert.deepEqual(read, expected, frame);
+    assert.equal(reader.left, 0);
+  }
+});
+
+test("hashes are the server's", () => {
+  for (const { model, hash } of file.model_hashes) assert.equal(fnv(fromHex(model)), hash);
+});
+
+function written(write: (out: ByteWriter) => void): string {
+  const out = new ByteWriter();
+  write(out);
+  return toHex(out.written());
+}
+
+function writeMessage(message: any, out: ByteWriter): void {
+  if (message === "Resync") return wire.writeResync(out);
+  if ("Ping" in message) return wire.writePing(message.Ping.client_time, out);
+  const { version, schema_hash, resume, name } = message.Hello;
+  const kept = resume?.kept && {
+    applied: resume.kept.applied,
+    events: resume.kept.events,
+    modelHash: resume.kept.model_hash,
+  };
+  const token = resume && { token: Uint8Array.from(resume.token), kept };
+  wire.writeHello({ version, schemaHash: schema_hash, resume: token, name }, out);
+}
+
+/** The message in the shape that it has on the server. */
+function asServer(message: ServerMessage): unknown {
+  switch (message.type) {
+    case "welcome":
+      return { Welcome: welcome(message.welcome) };
+    case "pong": {
+      const { clientTime, serverTime, tick, tickTime } = message.pong;
+      return { Pong: { client_time: clientTime, server_time: serverTime, tick, tick_time: tickTime } };
+    }
+    case "event":
+      return { Event: { tick: message.tick, kind: message.kind, values: message.values } };
+    case "model":
+      return { Model: [...message.model] };
+    case "pace": {
+      const { slowdown, tick, tickTime } = message.pace;
+      return { Pace: { slowdown, tick, tick_time: tickTime } };
+    }
+    case "leaving":
+      return { Leaving: { within: message.withinMicros } };
+    default:
+      return message;
+  }
+}
+
+function welcome({ matchId, schemaHash, hz, schema, model, resume, ...rest }: Welcome): unknown {
+  return {
+    ...rest,
+    resume: [...resume],
+    match_id: matchId,
+    tick_rate: hz,
+    schema_hash: schemaHash,
+    schema: schema && asServerSchema(schema),
+    model: model && [...model],
+  };
+}
+
+function asServerSchema({ kinds, ...rest }: Schema): unknown {
+  const field = ({ predict, ...rest }: Field) => ({ ...rest, predict: asServerPredict(predict) });
+  return { ...rest, kinds: kinds.map(({ name, fields }) => ({ name, fields: fields.map(field) })) };
+}
+
+function asServerPredict({ type, ...rest }: Predict): unknown {
+  const name = type[0].toUpperCase() + type.slice(1);
+  return Object.keys(rest).length > 0 ? { [name]: rest } : name;
+}
