@@ -28,5 +28,5 @@ await build({
   logLevel: "warning",
 });
 const files = tests.map((name) => join(out, basename(name, ".ts") + ".js"));
-const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit" });
+const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-concurrency=1", ...files], { stdio: "inherit" });
 process.exit(status ?? 1);
