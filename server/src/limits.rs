@@ -34,7 +34,7 @@ pub struct Limits {
     /// Many players share an address where a carrier or a school translates them; 64 is four full
     /// matches. This machine itself (127.0.0.1 and ::1) is not limited.
     pub connections_per_address_max: u32,
-    /// Connects of one address each second, saved up for [`CONNECTS_BURST_S`]. More are answered
+    /// Connects of one address each second, saved up for `CONNECTS_BURST_S`. More are answered
     /// 429.
     ///
     /// A person makes two at most; the rest is for addresses that are shared.
@@ -67,7 +67,7 @@ pub struct Limits {
     /// How long a client may take nothing of what it is sent (its buffers are full, or it no longer
     /// acknowledges). Then it is closed, and may resume.
     pub stall_timeout: Duration,
-    /// Messages of a session each second, saved up for [`MESSAGES_BURST_S`]; every 64 bytes count
+    /// Messages of a session each second, saved up for `MESSAGES_BURST_S`; every 64 bytes count
     /// as one more. Who sends more is closed.
     ///
     /// Inputs at the highest tick rate, pings and acknowledgements come to 270.
@@ -78,7 +78,7 @@ pub struct Limits {
     pub sessions_per_subject_max: u32,
     /// Matches at once. More are refused.
     pub matches_max: usize,
-    /// Matches that may be opened each second, saved up for [`MATCHES_BURST_S`]. More are refused.
+    /// Matches that may be opened each second, saved up for `MATCHES_BURST_S`. More are refused.
     ///
     /// A match costs some hundred kilobytes from its first tick on.
     pub matches_hz: u32,

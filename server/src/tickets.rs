@@ -6,7 +6,7 @@
 //! until when, and lets its bearer in once: its `jti` is remembered until it expires. An
 //! operator's token is the same with the role `operator`, and may be shown many times.
 //!
-//! What is remembered is bounded by [`USED_MAX`]; past it nobody is let in until some expire.
+//! What is remembered is bounded by `USED_MAX`; past it nobody is let in until some expire.
 
 use std::{
     collections::HashMap,

@@ -1,7 +1,7 @@
 //! TLS: certificates, and the handshake's settings.
 //!
 //! Only TLS 1.2 and 1.3 are spoken, and only HTTP/1.1 is offered. Certificates are looked at every
-//! [`RELOAD_INTERVAL`]: when the files have changed and make a valid pair, new handshakes use it;
+//! `RELOAD_INTERVAL`: when the files have changed and make a valid pair, new handshakes use it;
 //! sessions go on. A pair that is not valid is logged, and the old one stays.
 
 mod session;
