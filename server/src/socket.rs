@@ -125,8 +125,20 @@ impl Socket {
     /// Says why it ends and sends nothing more. The socket should be read until the client has
     /// ended too: closing it with bytes unread would take the reason away from the client.
     pub(crate) fn close(&mut self, reason: CloseReason) {
+        self.end(&close_frame(reason));
+    }
+
+    /// The same in answer to the client's own close, whose code it repeats.
+    pub(crate) fn answer_close(&mut self, code: Option<u16>) {
+        let mut frame = Vec::new();
+        let code = code.map_or_else(Vec::new, |code| code.to_be_bytes().into());
+        push(Frame::close_raw(Payload::Owned(code)), &mut frame);
+        self.end(&frame);
+    }
+
+    fn end(&mut self, close_frame: &[u8]) {
         // A client that is lost or too slow for this has nothing to be told.
-        if self.send(&close_frame(reason)).is_err() {
+        if self.send(close_frame).is_err() {
             return;
         }
         if let Transport::Tls(session) = &mut self.transport {
@@ -162,7 +174,8 @@ pub(crate) fn close_frame(reason: CloseReason) -> Vec<u8> {
     frame
 }
 
-fn push(mut frame: Frame<'_>, out: &mut Vec<u8>) {
+/// Appends any frame.
+pub(crate) fn push(mut frame: Frame<'_>, out: &mut Vec<u8>) {
     let mut head = [0; 16];
     let head_bytes = frame.fmt_head(&mut head);
     out.extend_from_slice(&head[..head_bytes]);

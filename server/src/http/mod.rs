@@ -1,6 +1,8 @@
 //! The routes: everything that is request and response, and the way into a match.
 
 mod api;
+#[cfg(test)]
+mod echo;
 mod pages;
 mod play;
 mod security;

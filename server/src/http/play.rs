@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
 };
@@ -113,16 +113,7 @@ async fn hand_over(
     upgraded: UpgradeFut,
     place: ConnectionPlace,
 ) {
-    let Ok(websocket) = upgraded.await else { return };
-    let upgraded = websocket.into_inner().into_inner();
-    let (stream, leftover) = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => (Stream::Plain(parts.io.into_inner()), parts.read_buf),
-        Err(upgraded) => {
-            let parts = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>();
-            let parts = parts.expect("the listener serves plain TCP and TLS streams");
-            (Stream::Tls(Box::new(parts.io.into_inner())), parts.read_buf)
-        }
-    };
+    let Some((stream, leftover)) = Stream::take_over(upgraded).await else { return };
     match admitted {
         Ok(admitted) => match stream.into_handed(place) {
             Ok(handed) => admission.hand_over(admitted, handed, leftover.to_vec()),
@@ -139,13 +130,27 @@ async fn hand_over(
 }
 
 /// What a WebSocket runs on.
-enum Stream {
+pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
-    fn into_handed(self, place: ConnectionPlace) -> std::io::Result<Handed> {
+    /// Takes a connection from hyper once the client has the answer to its handshake, with what the
+    /// client has sent since.
+    pub(super) async fn take_over(upgraded: UpgradeFut) -> Option<(Self, Bytes)> {
+        let upgraded = upgraded.await.ok()?.into_inner().into_inner();
+        Some(match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => (Self::Plain(parts.io.into_inner()), parts.read_buf),
+            Err(upgraded) => {
+                let parts = upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>();
+                let parts = parts.expect("the listener serves plain TCP and TLS streams");
+                (Self::Tls(Box::new(parts.io.into_inner())), parts.read_buf)
+            }
+        })
+    }
+
+    pub(super) fn into_handed(self, place: ConnectionPlace) -> std::io::Result<Handed> {
         match self {
             Self::Plain(stream) => Ok(Handed { stream: stream.into_std()?, tls: None, place }),
             Self::Tls(stream) => {

@@ -103,7 +103,7 @@ impl<G: Game> Match<G> {
         let ended = loop {
             match feed.next() {
                 Ok(None) => break None,
-                Ok(Some(Message::Close(code))) => break Some(leaving(code)),
+                Ok(Some(Message::Close(code))) => return self.leave(key, code, context),
                 Ok(Some(message)) => {
                     if let Err(reason) = self.handle_message(key, &message, context) {
                         break Some(reason);
@@ -264,9 +264,20 @@ impl<G: Game> Match<G> {
     pub(crate) fn close(&mut self, key: usize, reason: CloseReason, context: &mut Context<'_>) {
         let mut connection = self.connections.remove(key);
         connection.socket.close(reason);
-        context.stats.count_closed(reason);
-        tracing::debug!(match_id = self.id.0, id = connection.id.0, %reason, "closed");
-        self.part(&connection, keeps_seat(reason), context.now);
+        self.see_off(connection, reason, context);
+    }
+
+    /// The client ends a connection, and hears its own code.
+    fn leave(&mut self, key: usize, code: Option<u16>, context: &mut Context<'_>) {
+        let mut connection = self.connections.remove(key);
+        connection.socket.answer_close(code);
+        self.see_off(connection, leaving(code), context);
+    }
+
+    fn see_off(&mut self, connection: Connection, why: CloseReason, context: &mut Context<'_>) {
+        context.stats.count_closed(why);
+        tracing::debug!(match_id = self.id.0, id = connection.id.0, %why, "closed");
+        self.part(&connection, keeps_seat(why), context.now);
         context.closed.push(connection.socket);
     }
 

@@ -1,0 +1,148 @@
+//! An echo behind the very listener, handshake, socket and decoder that matches use, so that the
+//! Autobahn test suite can say whether they speak RFC 6455.
+
+use std::{io, process::Command, sync::Arc, thread, time::Duration};
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, Response, header},
+    routing::get,
+};
+use fastwebsockets::{
+    Frame, Payload,
+    upgrade::{is_upgrade_request, upgrade},
+};
+use mio::{Events, Interest, Poll, Token};
+use tickwire_shared::{
+    close::CloseReason,
+    ws::{Decoder, Message},
+};
+use tokio::{net::TcpListener, runtime::Builder};
+
+use super::{Door, play::Stream};
+use crate::{
+    admission::Admission,
+    clock::Clock,
+    config::Config,
+    directory::Directory,
+    listener,
+    socket::{Arrived, OUTBOX_BYTES_MAX, Socket, push},
+};
+
+/// The longest message of the suite is 16 MiB.
+const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How long a client may take to answer a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Runs the program that `AUTOBAHN_CLIENT` names with the echo's URL; `.ci/conformance` does.
+#[test]
+#[ignore = "needs the Autobahn test suite: run .ci/conformance"]
+fn the_socket_speaks_rfc_6455() {
+    let client = std::env::var("AUTOBAHN_CLIENT").expect("AUTOBAHN_CLIENT names a program");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/echo", listener.local_addr().unwrap());
+    thread::spawn(move || serve(listener));
+    let status = Command::new(client).arg(url).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+fn serve(listener: std::net::TcpListener) {
+    listener.set_nonblocking(true).unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let directory = Arc::new(Directory::new(0, 0));
+        let admission = Admission::new(Config::default(), Clock::start(), directory, Vec::new());
+        let routes = Router::new().route("/echo", get(accept));
+        let listener = TcpListener::from_std(listener).unwrap();
+        listener::serve(listener, routes, Arc::new(admission.unwrap())).await;
+    });
+}
+
+async fn accept(Extension(door): Extension<Door>, mut request: Request) -> Response<Body> {
+    assert!(is_upgrade_request(&request));
+    let place = door.take_place().expect("a connection has one upgrade");
+    let (response, upgraded) = upgrade(&mut request).unwrap();
+    assert_declines_extensions(response.headers());
+    tokio::spawn(async move {
+        let Some((stream, leftover)) = Stream::take_over(upgraded).await else { return };
+        let socket = Socket::new(stream.into_handed(place).unwrap());
+        thread::spawn(move || Echo::new(socket).unwrap().run(&mut leftover.to_vec()));
+    });
+    response.map(Body::new)
+}
+
+fn assert_declines_extensions(headers: &HeaderMap) {
+    assert!(!headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS));
+}
+
+struct Echo {
+    socket: Socket,
+    decoder: Decoder,
+    poll: Poll,
+}
+
+/// Who ended the connection.
+enum Ended {
+    Client(Option<u16>),
+    Server(CloseReason),
+}
+
+impl Echo {
+    fn new(mut socket: Socket) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(socket.source(), Token(0), interest)?;
+        Ok(Self { socket, decoder: Decoder::new(MESSAGE_BYTES_MAX), poll })
+    }
+
+    fn run(mut self, leftover: &mut [u8]) {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut ended = self.answer(leftover);
+        while ended.is_none() {
+            match self.socket.read(&mut buffer) {
+                Arrived::Bytes(count) => ended = self.answer(&mut buffer[..count]),
+                Arrived::Nothing => self.wait(None),
+                Arrived::End => return,
+            }
+        }
+        match ended {
+            Some(Ended::Client(code)) => self.socket.answer_close(code),
+            Some(Ended::Server(reason)) => self.socket.close(reason),
+            None => {}
+        }
+        self.wait(Some(CLOSE_TIMEOUT));
+        while matches!(self.socket.read(&mut buffer), Arrived::Bytes(_)) {}
+    }
+
+    /// Sends back what the bytes bring, however long that takes.
+    fn answer(&mut self, bytes: &mut [u8]) -> Option<Ended> {
+        let mut frames = Vec::new();
+        let mut feed = self.decoder.feed(bytes);
+        let ended = loop {
+            let frame = match feed.next() {
+                Ok(None) => break None,
+                Ok(Some(Message::Text(text))) => Frame::text(Payload::Borrowed(text.as_bytes())),
+                Ok(Some(Message::Binary(bytes))) => Frame::binary(Payload::Borrowed(bytes)),
+                Ok(Some(Message::Ping(bytes))) => Frame::pong(Payload::Borrowed(bytes)),
+                Ok(Some(Message::Pong(_))) => continue,
+                Ok(Some(Message::Close(code))) => break Some(Ended::Client(code)),
+                Err(error) => break Some(Ended::Server(error.into())),
+            };
+            push(frame, &mut frames);
+        };
+        for part in frames.chunks(OUTBOX_BYTES_MAX) {
+            // The client may be gone; the next read tells.
+            let _ = self.socket.send(part);
+            while !self.socket.is_flushed() && self.socket.flush().is_ok() {
+                self.wait(None);
+            }
+        }
+        ended
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) {
+        self.poll.poll(&mut Events::with_capacity(8), timeout).unwrap();
+    }
+}
