@@ -240,6 +240,19 @@ impl Admission {
         }
     }
 
+    /// Has players and spectators of one match, or of all, told something.
+    pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<(), JoinRefused> {
+        let entry = only.map(|id| self.find(Wish::Match(id))).transpose()?;
+        let text = Arc::<str>::from(text);
+        for (index, shard) in self.shards.iter().enumerate() {
+            let is_meant = entry.as_ref().is_none_or(|entry| entry.shard == index);
+            if is_meant && shard.send(Command::Notice(only, Arc::clone(&text))).is_err() {
+                tracing::warn!(shard = index, "a shard does not keep up; it tells no notice");
+            }
+        }
+        Ok(())
+    }
+
     /// What each shard has counted. `None` when one does not answer.
     pub async fn stats(&self) -> Option<Vec<Stats>> {
         let mut stats = Vec::new();

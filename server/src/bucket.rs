@@ -49,6 +49,13 @@ impl Bucket {
         is_enough
     }
 
+    /// How long until so many tokens can be taken.
+    pub(crate) fn wait(self, tokens: u32, rate: Rate, now: Micros) -> Micros {
+        let begin = if self.full_at.0 < now.0 { now } else { self.full_at };
+        let full_at = begin.plus(Micros(rate.token.0 * u64::from(tokens)));
+        full_at.since(now.plus(rate.fill))
+    }
+
     /// Whether it is as good as new.
     pub(crate) const fn is_full(self, now: Micros) -> bool {
         self.full_at.0 <= now.0
@@ -68,6 +75,8 @@ mod tests {
         };
         assert_eq!(passed(&mut bucket, Micros(0)), 20);
         assert_eq!(passed(&mut bucket, Micros(50_000)), 0);
+        assert_eq!(bucket.wait(1, rate, Micros(50_000)), Micros(50_000));
+        assert_eq!(bucket.wait(1, rate, Micros(100_000)), Micros(0));
         assert_eq!(passed(&mut bucket, Micros(100_000)), 1);
         assert_eq!(passed(&mut bucket, Micros::from_secs(100)), 20);
         assert!(!bucket.is_full(Micros::from_secs(101)));

@@ -4,13 +4,14 @@
 use std::{
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
 };
-use tickwire_shared::time::Micros;
+use tickwire_shared::time::{Micros, UnixMillis};
 
 /// Monotonic; copies agree.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,12 @@ impl Clock {
     /// Time since the start.
     pub(crate) fn now(self) -> Micros {
         Micros((monotonic_nanos() - self.start_nanos) / 1_000)
+    }
+
+    /// The date, as this machine has it.
+    pub(crate) fn date(self) -> UnixMillis {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UnixMillis(since.as_millis() as u64)
     }
 }
 

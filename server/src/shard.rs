@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Open(MatchId, MatchOptions),
     /// Take over a connection whose WebSocket handshake is done.
     Connect(Box<Arrival>),
+    /// Have one match, or all, tell an operator's notice.
+    Notice(Option<MatchId>, Arc<str>),
     /// Tell what was counted.
     Report(oneshot::Sender<Stats>),
     /// Close all connections and end.
@@ -180,6 +182,14 @@ impl<G: Game> Shard<G> {
             match command {
                 Command::Open(id, options) => self.open(id, options, now),
                 Command::Connect(arrival) => self.connect(*arrival, now),
+                Command::Notice(only, text) => {
+                    for slot in self.slots() {
+                        let found = self.matches.get(slot).map(Match::id);
+                        if found.is_some_and(|id| only.is_none_or(|only| only == id)) {
+                            self.guard(slot, now, |m, context, _| m.hear_notice(&text, context));
+                        }
+                    }
+                }
                 Command::Report(reply) => {
                     // Who asked may have given up waiting.
                     let _ = reply.send(self.report());

@@ -181,7 +181,7 @@ fn info(entry: &Entry, admission: &Admission) -> MatchInfo {
     }
 }
 
-fn problem(refused: JoinRefused) -> Problem {
+pub(super) fn problem(refused: JoinRefused) -> Problem {
     let (status, code) = match refused {
         JoinRefused::NoMatch => (StatusCode::NOT_FOUND, "no_match"),
         JoinRefused::MatchFull => (StatusCode::CONFLICT, "match_full"),

@@ -6,6 +6,7 @@ mod echo;
 mod pages;
 mod play;
 mod security;
+mod talk;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -46,6 +47,7 @@ pub(crate) fn routes(admission: Arc<Admission>) -> Router {
         .route("/v1/matches", get(api::list).post(api::create))
         .route("/v1/matches/{id}", get(api::show))
         .route("/v1/join", axum::routing::post(api::join))
+        .route("/v1/notices", axum::routing::post(talk::notice))
         .route("/livez", get(api::livez))
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(api::metrics))

@@ -5,12 +5,13 @@ use tickwire_shared::{
     game::{Game, Input},
     ids::{InputSeq, Seat, SessionId},
     link::{Received, ServerLink},
+    social::Presence,
     time::Micros,
     wire::{Hello, Kept, Resume, ResumeToken, ServerMessage, Welcome, model_hash},
     ws::{Decoder, Message},
 };
 
-use super::{Claim, Connection, Context, Match, Role, Session};
+use super::{Claim, Connection, Context, Match, Role, Session, people::name_of};
 use crate::{
     bucket::Bucket,
     socket::{Arrived, SendError, Socket, push_frame, push_pong},
@@ -158,7 +159,7 @@ impl<G: Game> Match<G> {
                 Ok(())
             }
             Received::Hello(hello) => self.handle_hello(key, &hello, context),
-            Received::Chat(_) => Ok(()),
+            Received::Chat(typed) => self.hear_chat(key, &typed, context),
         }
     }
 
@@ -173,12 +174,12 @@ impl<G: Game> Match<G> {
         }
         let session = match &hello.resume {
             Some(resume) => self.resume(resume, context)?,
-            None => self.join(key)?,
+            None => self.join(key, &hello.name, context.now)?,
         };
         self.sessions[session].connection = Some(key);
         self.connections[key].session = Some(session);
         self.empty_since = None;
-        let Session { id, resume, seat, seq, .. } = self.sessions[session];
+        let &Session { id, resume, seat, seq, .. } = &self.sessions[session];
         let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
         let has_model =
             kept.is_some_and(|kept| kept.model_hash == model_hash(self.encoder.model()));
@@ -194,19 +195,21 @@ impl<G: Game> Match<G> {
             model: (!has_model).then(|| self.encoder.model().to_vec()),
         };
         self.connections[key].link.welcome(&welcome);
-        let name = &self.sessions[session].claim.name;
+        let name = &*self.sessions[session].name;
         tracing::debug!(match_id = self.id.0, session = id.0, ?seat, name, "welcome");
         self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
-        match kept {
-            Some(kept) => self.catch_up(key, session, kept),
-            None => Ok(()),
+        if let Some(kept) = kept {
+            self.catch_up(key, session, kept)?;
         }
+        self.brief(key)?;
+        self.tell_presence(session, Presence::Here);
+        Ok(())
     }
 
     /// Lets a client that has kept something go on from there: tells it the events that it has
     /// missed, and makes its next snapshot a delta if the rows that it has are still known.
     fn catch_up(&mut self, key: usize, session: usize, kept: &Kept) -> Result<(), CloseReason> {
-        let Session { seat, events, .. } = self.sessions[session];
+        let &Session { seat, events, .. } = &self.sessions[session];
         let connection = &mut self.connections[key];
         let missed = events.checked_sub(kept.events).ok_or(CloseReason::NothingToResume)?;
         let mut frames = Vec::new();
@@ -222,7 +225,7 @@ impl<G: Game> Match<G> {
     }
 
     /// A new session, with the lowest free seat unless it only watches.
-    fn join(&mut self, key: usize) -> Result<usize, CloseReason> {
+    fn join(&mut self, key: usize, name: &str, now: Micros) -> Result<usize, CloseReason> {
         let connection = &mut self.connections[key];
         let seat = match connection.role {
             Role::Spectator => None,
@@ -234,11 +237,14 @@ impl<G: Game> Match<G> {
                 Some(free.ok_or(CloseReason::MatchFull)?)
             }
         };
+        let claim = std::mem::take(&mut connection.claim);
         let session = Session {
             id: connection.id,
             resume: new_token(),
             seat,
-            claim: std::mem::take(&mut connection.claim),
+            name: name_of(&claim.name, name, seat),
+            lines: Bucket::full(now),
+            _claim: claim,
             connection: None,
             seq: InputSeq(0),
             events: 0,
@@ -316,6 +322,8 @@ impl<G: Game> Match<G> {
         }
         if keeps == KeepsSeat::No || session.seat.is_none() {
             self.forget(key);
+        } else {
+            self.tell_presence(key, Presence::Away);
         }
     }
 }

@@ -32,7 +32,7 @@ const DIGEST_TICKS: u32 = 32;
 /// Buffers that are kept from tick to tick.
 pub(super) struct Fanout {
     bodies: Bodies,
-    /// Reliable frames of this tick, one after the other, and who gets each.
+    /// Reliable frames since the last tick, one after the other, and who gets each.
     reliable: Vec<u8>,
     reliable_to: Vec<(Audience, Range<usize>)>,
     owner_values: Vec<i32>,
@@ -56,8 +56,8 @@ impl Fanout {
         }
     }
 
-    /// Adds a reliable frame, whose payload is left in `payload`.
-    fn push_message(&mut self, audience: Audience, message: &ServerMessage<'_>) {
+    /// Adds a reliable frame for the next tick, whose payload is left in `payload`.
+    pub(super) fn push_message(&mut self, audience: Audience, message: &ServerMessage<'_>) {
         self.payload.clear();
         write_message(message, &mut self.payload);
         let start = self.reliable.len();
@@ -69,12 +69,10 @@ impl Fanout {
 impl<G: Game> Match<G> {
     /// Sends this tick to everyone.
     pub(super) fn fan_out(&mut self, context: &mut Context<'_>) {
-        let Self { fanout, events, log, encoder, history, connections, sessions, queues, .. } =
-            self;
+        let Self { fanout, events, log, talk, encoder, history, connections, .. } = self;
+        let (sessions, queues) = (&mut self.sessions, &self.queues);
         let (tick, now, stats) = (self.tick, context.now, &mut *context.stats);
         fanout.bodies.begin();
-        fanout.reliable.clear();
-        fanout.reliable_to.clear();
         if let Some(model) = encoder.poll_model() {
             fanout.push_message(Audience::All, &ServerMessage::Model(model.into()));
         }
@@ -122,6 +120,9 @@ impl<G: Game> Match<G> {
                 fanout.failed.push((key, error));
             }
         }
+        fanout.reliable.clear();
+        fanout.reliable_to.clear();
+        talk.tell();
         while let Some((key, error)) = self.fanout.failed.pop() {
             self.fail(key, error, context);
         }

@@ -6,6 +6,7 @@
 
 mod connections;
 mod fanout;
+mod people;
 mod schedule;
 
 use std::{rc::Rc, sync::Arc};
@@ -20,6 +21,7 @@ use tickwire_shared::{
     link::{EventLog, InputQueue, ServerLink, server::write_message},
     replica::Rewind,
     schema::Schema,
+    social::Presence,
     time::{Micros, Moment},
     wire::{Pong, ResumeToken, ServerMessage, schema_hash},
     ws,
@@ -37,6 +39,7 @@ use crate::{
 };
 pub(crate) use connections::{Newcomer, Until};
 use fanout::Fanout;
+use people::Talk;
 use schedule::Schedule;
 
 /// What a shard lends a match for one call.
@@ -97,6 +100,7 @@ pub(crate) struct Match<G: Game> {
     input_values: Vec<i32>,
     events: Events,
     log: EventLog,
+    talk: Talk,
     history: History,
     encoder: Encoder,
     fanout: Fanout,
@@ -138,7 +142,11 @@ struct Session {
     id: SessionId,
     resume: ResumeToken,
     seat: Option<Seat>,
-    claim: Claim,
+    name: Arc<str>,
+    /// What it may still say.
+    lines: Bucket,
+    /// Given back when it is over.
+    _claim: Claim,
     connection: Option<usize>,
     seq: InputSeq,
     /// How many events it was told, or would have been, had it been connected.
@@ -194,6 +202,7 @@ impl<G: Game> Match<G> {
             input_values: vec![0; schema.input.len()],
             events: Events::default(),
             log: EventLog::default(),
+            talk: Talk::default(),
             history: History::default(),
             encoder: Encoder::new(schema, options.tick_rate),
             fanout: Fanout::new(schema),
@@ -284,6 +293,7 @@ impl<G: Game> Match<G> {
 
     /// A session is over for good: its seat is free.
     fn forget(&mut self, session: usize) {
+        self.tell_presence(session, Presence::Gone);
         let session = self.sessions.remove(session);
         if let Some(seat) = session.seat {
             self.queues[seat.index()] = InputQueue::default();

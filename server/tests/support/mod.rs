@@ -15,6 +15,7 @@ use tickwire_shared::{
     game::Game,
     ids::Tick,
     link::{ClientEvent, ClientLink, Digest},
+    social::{Line, Social, Speaker},
     time::Micros,
     wire::ResumeToken,
 };
@@ -160,6 +161,7 @@ pub(crate) struct Client {
     pub(crate) snapshots: u32,
     pub(crate) digests: u32,
     pub(crate) events: u32,
+    pub(crate) social: Vec<Social>,
     pub(crate) end: Option<End>,
     start: Instant,
     read: Vec<u8>,
@@ -195,6 +197,7 @@ impl Client {
             snapshots: 0,
             digests: 0,
             events: 0,
+            social: Vec::new(),
             end: None,
             start: Instant::now(),
             read: Vec::new(),
@@ -211,9 +214,33 @@ impl Client {
     }
 
     pub(crate) fn say_hello(&mut self, resume: Option<ResumeToken>) {
+        self.introduce("", resume);
+    }
+
+    pub(crate) fn introduce(&mut self, name: &str, resume: Option<ResumeToken>) {
         let mut hello = Vec::new();
-        ClientLink::write_hello("", resume, &mut hello);
+        ClientLink::write_hello(name, resume, &mut hello);
         self.send(&hello);
+    }
+
+    pub(crate) fn chat(&mut self, text: &str) {
+        let mut payload = Vec::new();
+        self.link.write_chat(text, &mut payload);
+        self.send(&payload);
+    }
+
+    /// Lines of chat that it was told, each as `name: text`.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |social: &Social| match social {
+            Social::Line(Line { speaker: Speaker::Operator, text, .. }) => {
+                Some(format!("! {text}"))
+            }
+            Social::Line(Line { speaker: Speaker::Player { name, .. }, text, .. }) => {
+                Some(format!("{name}: {text}"))
+            }
+            Social::Roster(_) | Social::Presence(_) | Social::ChatRefused(_) => None,
+        };
+        self.social.iter().filter_map(line).collect()
     }
 
     #[track_caller]
@@ -302,8 +329,8 @@ impl Client {
             | ClientEvent::Pong { .. }
             | ClientEvent::Model
             | ClientEvent::Pace { .. }
-            | ClientEvent::Leaving { .. }
-            | ClientEvent::Social(_) => {}
+            | ClientEvent::Leaving { .. } => {}
+            ClientEvent::Social(social) => self.social.push(social),
         }
     }
 

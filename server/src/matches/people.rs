@@ -1,0 +1,176 @@
+//! Who is in a match, and what they say.
+//!
+//! What is to be told goes out with the next tick, in the same write as its snapshot: however much
+//! is said, a client costs no write more. Somebody who comes in is told at once who is there and
+//! what was said up to the last tick; the rest comes with the next one.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tickwire_shared::{
+    close::CloseReason,
+    game::{Audience, Game},
+    ids::Seat,
+    link::server::write_message,
+    social::{
+        CHAT_CHARS_MAX, ChatRefused, HISTORY_LINES, Line, Player, Presence, Social, Speaker,
+        clean_line, clean_name,
+    },
+    time::{Micros, UnixMillis},
+    wire::ServerMessage,
+};
+
+use super::{Context, Match, Session};
+use crate::{bucket::Rate, socket::push_frame};
+
+/// Lines of one player each second, saved up for `LINES_BURST_S`: as fast as one can read what
+/// everybody else in a full match says.
+const LINES_HZ: u32 = 1;
+const LINES_BURST_S: u32 = 5;
+
+/// What was said in a match.
+#[derive(Debug, Default)]
+pub(super) struct Talk {
+    /// The last [`HISTORY_LINES`], oldest first.
+    lines: VecDeque<Line>,
+    /// Of the newest line.
+    id: u32,
+    /// How many lines wait for the next tick.
+    fresh: usize,
+}
+
+impl Talk {
+    fn say(&mut self, speaker: Speaker, text: String, sent_at: UnixMillis) -> Line {
+        self.id += 1;
+        self.fresh += 1;
+        let line = Line { id: self.id, sent_at, speaker, text };
+        self.lines.push_back(line.clone());
+        if self.lines.len() > HISTORY_LINES {
+            self.lines.pop_front();
+        }
+        line
+    }
+
+    /// Lines that everybody was told who was here.
+    fn told(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().take(self.lines.len().saturating_sub(self.fresh))
+    }
+
+    /// All that was said is told.
+    pub(super) fn tell(&mut self) {
+        self.fresh = 0;
+    }
+}
+
+impl Session {
+    /// The player as others see them.
+    fn player(&self, presence: Presence) -> Option<Player> {
+        Some(Player { seat: self.seat?, name: self.name.as_ref().into(), presence })
+    }
+}
+
+/// What a participant is called: as the ticket says, else as they say, else by their seat.
+pub(super) fn name_of(ticket: &str, typed: &str, seat: Option<Seat>) -> Arc<str> {
+    let name = clean_name(ticket).or_else(|| clean_name(typed));
+    match (name, seat) {
+        (Some(name), _) => name.into(),
+        (None, Some(seat)) => format!("player {}", seat.0 + 1).into(),
+        (None, None) => "spectator".into(),
+    }
+}
+
+impl<G: Game> Match<G> {
+    /// Tells somebody who was just welcomed who is here and what was said.
+    pub(super) fn brief(&mut self, key: usize) -> Result<(), CloseReason> {
+        let presence = |session: &Session| match session.connection {
+            Some(_) => Presence::Here,
+            None => Presence::Away,
+        };
+        let mut roster: Vec<_> =
+            self.sessions.iter().filter_map(|(_, s)| s.player(presence(s))).collect();
+        roster.sort_unstable_by_key(|player| player.seat);
+        let (mut frames, mut payload) = (Vec::new(), Vec::new());
+        let lines = self.talk.told().cloned().map(Social::Line);
+        for social in std::iter::once(Social::Roster(roster)).chain(lines) {
+            payload.clear();
+            write_message(&ServerMessage::Social(social), &mut payload);
+            push_frame(&payload, &mut frames);
+        }
+        self.connections[key].socket.send(&frames).map_err(|_| CloseReason::TooSlow)
+    }
+
+    /// Somebody new, back, away or gone.
+    pub(super) fn tell_presence(&mut self, session: usize, presence: Presence) {
+        if let Some(player) = self.sessions[session].player(presence) {
+            self.tell_all(Social::Presence(player));
+        }
+    }
+
+    /// A client says something.
+    pub(super) fn hear_chat(
+        &mut self,
+        key: usize,
+        typed: &str,
+        context: &Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let Some(session) = self.connections[key].session else { return Ok(()) };
+        match self.sessions[session].may_say(typed, context.now) {
+            Ok((speaker, text)) => {
+                let line = self.talk.say(speaker, text, context.clock.date());
+                self.tell_all(Social::Line(line));
+                Ok(())
+            }
+            Err(refused) => self.say(key, &ServerMessage::Social(Social::ChatRefused(refused))),
+        }
+    }
+
+    /// The operator has something to say, cleaned already.
+    pub(crate) fn hear_notice(&mut self, text: &str, context: &Context<'_>) {
+        let line = self.talk.say(Speaker::Operator, text.to_owned(), context.clock.date());
+        self.tell_all(Social::Line(line));
+    }
+
+    fn tell_all(&mut self, social: Social) {
+        self.fanout.push_message(Audience::All, &ServerMessage::Social(social));
+    }
+}
+
+impl Session {
+    fn may_say(&mut self, typed: &str, now: Micros) -> Result<(Speaker, String), ChatRefused> {
+        let seat = self.seat.ok_or(ChatRefused::NotSeated)?;
+        let text = clean_line(typed, CHAT_CHARS_MAX)?;
+        let rate = Rate::per_second(LINES_HZ, LINES_BURST_S);
+        if !self.lines.take(1, rate, now) {
+            return Err(ChatRefused::TooFast { wait: self.lines.wait(1, rate, now) });
+        }
+        Ok((Speaker::Player { seat, name: self.name.as_ref().into() }, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newcomers_hear_the_last_lines_but_not_those_that_the_next_tick_brings() {
+        let mut talk = Talk::default();
+        for n in 1..=40 {
+            if n == 39 {
+                talk.tell();
+            }
+            let line = talk.say(Speaker::Operator, n.to_string(), UnixMillis(n));
+            assert_eq!(u64::from(line.id), n);
+        }
+        let told: Vec<_> = talk.told().map(|line| line.id).collect();
+        assert_eq!(told, (9..=38).collect::<Vec<_>>());
+        talk.tell();
+        assert_eq!(talk.told().count(), HISTORY_LINES);
+    }
+
+    #[test]
+    fn everybody_has_a_name() {
+        let name = |ticket, typed, seat: Option<u16>| name_of(ticket, typed, seat.map(Seat));
+        assert_eq!(&*name("Ada", "Eve", Some(0)), "Ada");
+        assert_eq!(&*name("", " E\u{202E}ve ", Some(0)), "Eve");
+        assert_eq!(&*name("", "\u{200B}", Some(4)), "player 5");
+    }
+}
