@@ -12,6 +12,7 @@
 //! # Ok::<(), tickwire_bot_client::RunError>(())
 //! ```
 
+mod attack;
 mod bot;
 pub mod brain;
 mod clock;

@@ -1,22 +1,36 @@
 //! What a run is about.
 
+use std::time::Duration;
+
+/// How long a storm of joins takes.
+const STORM: Duration = Duration::from_secs(1);
+
 /// How the bots behave over a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Scenario {
     /// Everybody joins, plays and stays.
     #[default]
     Steady,
+    /// Everybody joins within a second.
+    JoinStorm,
+    /// Nobody plays: all attack, each in every way that there is.
+    Hostile,
+    /// Everybody joins and never reads.
+    SlowReader,
 }
 
 impl Scenario {
     /// All there are.
-    pub const ALL: [Self; 1] = [Self::Steady];
+    pub const ALL: [Self; 4] = [Self::Steady, Self::JoinStorm, Self::Hostile, Self::SlowReader];
 
     /// What it is called on the command line and in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Steady => "steady",
+            Self::JoinStorm => "join-storm",
+            Self::Hostile => "hostile",
+            Self::SlowReader => "slow-reader",
         }
     }
 
@@ -25,6 +39,17 @@ impl Scenario {
     pub const fn description(self) -> &'static str {
         match self {
             Self::Steady => "every bot joins during the ramp, plays, and stays to the end",
+            Self::JoinStorm => "every bot joins within one second, whatever the ramp, and plays on",
+            Self::Hostile => "nobody plays: every bot attacks, in one way after the other",
+            Self::SlowReader => "every bot joins, says that it is alive, and never reads",
+        }
+    }
+
+    /// The time over which bots join, where `ramp` is what was asked for.
+    pub(crate) fn ramp(self, ramp: Duration) -> Duration {
+        match self {
+            Self::JoinStorm => STORM,
+            Self::Steady | Self::Hostile | Self::SlowReader => ramp,
         }
     }
 

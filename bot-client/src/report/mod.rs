@@ -11,6 +11,7 @@ use serde::Serialize;
 use tickwire_shared::time::TickRate;
 
 use crate::{
+    attack::Outcome,
     measure::{Measures, Second},
     swarm::Options,
 };
@@ -73,6 +74,10 @@ pub struct Report {
     pub server_cpu_us_per_snapshot: Option<f64>,
     /// The server's memory at the end of the window.
     pub server_rss_bytes: Option<u64>,
+    /// Attacks that were made, in a scenario that attacks.
+    pub attacks: Option<u64>,
+    /// The longest that the server kept a client which never reads.
+    pub kept_s_max: Option<f64>,
     /// Why the run is not a success.
     pub failure: Option<String>,
     /// For the plots.
@@ -140,11 +145,36 @@ impl Report {
             server_cpu_us_per_snapshot: (costs.server_cpu.filter(|_| snapshots > 0))
                 .map(|cpu| cpu.as_secs_f64() * 1e6 / snapshots as f64),
             server_rss_bytes: costs.server_rss_bytes,
+            attacks: None,
+            kept_s_max: None,
             failure: None,
             timeline: measures.timeline.seconds().to_vec(),
         };
         report.failure = report.judge(attendance.first_trouble.as_deref());
         report
+    }
+
+    /// What those found who did not play. The tick rate is unknown to them.
+    pub(crate) fn of_attack(options: &Options, outcome: &Outcome) -> Self {
+        let attendance = Attendance {
+            joined: options.bots,
+            lost: 0,
+            played: Duration::ZERO,
+            first_trouble: None,
+        };
+        let costs = Costs {
+            window: outcome.window,
+            bot_cpu: outcome.bot_cpu,
+            server_cpu: outcome.server_cpu,
+            server_rss_bytes: outcome.server_rss_bytes_max,
+        };
+        let rate = TickRate::new(1).expect("1 is a valid rate");
+        Self {
+            attacks: Some(outcome.attacks),
+            kept_s_max: outcome.kept_max.map(|kept| kept.as_secs_f64()),
+            failure: outcome.failure.clone(),
+            ..Self::new(options, rate, &Measures::new(), &attendance, &costs)
+        }
     }
 
     /// One line on what must not be, if anything.

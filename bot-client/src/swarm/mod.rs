@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    attack,
     bot::BrainMaker,
     brain::{Brain, Newcomer},
     clock::{Alarm, Clock},
@@ -122,6 +123,9 @@ pub fn run(
 ) -> Result<Report, RunError> {
     let no_server = |source| RunError::NoServer { target: options.target.clone(), source };
     let address = options.target.resolve().map_err(no_server)?;
+    if matches!(options.scenario, Scenario::Hostile | Scenario::SlowReader) {
+        return Ok(Report::of_attack(options, &attack::run(options, address)?));
+    }
     allow_sockets(options.bots)?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let swarm = Rc::new(Swarm::new(options.clone(), address, Box::new(make_brain)));
@@ -164,7 +168,8 @@ enum Phase {
 }
 
 impl Swarm {
-    fn new(options: Options, address: SocketAddr, make_brain: Box<BrainMaker>) -> Self {
+    fn new(mut options: Options, address: SocketAddr, make_brain: Box<BrainMaker>) -> Self {
+        options.ramp = options.scenario.ramp(options.ramp);
         Self {
             places: (0..options.bots).map(|_| RefCell::new(Place::Coming)).collect(),
             options,

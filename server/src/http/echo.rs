@@ -134,9 +134,10 @@ impl Echo {
         };
         for part in frames.chunks(OUTBOX_BYTES_MAX) {
             // The client may be gone; the next read tells.
-            let _ = self.socket.send(part);
-            while !self.socket.is_flushed() && self.socket.flush().is_ok() {
+            let mut sent = self.socket.send(part);
+            while sent.is_ok() && !self.socket.is_flushed() {
                 self.wait(None);
+                sent = self.socket.flush();
             }
         }
         ended

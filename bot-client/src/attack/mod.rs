@@ -1,0 +1,159 @@
+//! Bots that do not play: they attack the server in every [`Way`] that there is, or never read
+//! what it sends. They know nothing of snapshots; what a run of them finds is whether the server
+//! is still there, and what that cost it.
+
+mod ways;
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use tickwire_shared::dice::Dice;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::{Builder, LocalOptions},
+    task::spawn_local,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    process::{Process, allow_sockets},
+    scenario::Scenario,
+    swarm::Options,
+};
+use ways::Way;
+
+/// Rest of an attacker between two attacks: 200 attackers make up to 800 a second.
+const REST: Duration = Duration::from_millis(250);
+/// How often a reader that never reads says that it is alive.
+const ALIVE_INTERVAL: Duration = Duration::from_millis(200);
+/// How often the server's memory is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the server may take to say that it is well when all is over.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What attacks came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) attacks: u64,
+    /// Of those who never read: the longest that one of them was kept.
+    pub(crate) kept_max: Option<Duration>,
+    pub(crate) window: Duration,
+    pub(crate) bot_cpu: Duration,
+    pub(crate) server_cpu: Option<Duration>,
+    /// The most that the server had.
+    pub(crate) server_rss_bytes_max: Option<u64>,
+    pub(crate) failure: Option<String>,
+}
+
+/// Who is attacked.
+#[derive(Debug)]
+struct Victim {
+    address: SocketAddr,
+    authority: String,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    attacks: Cell<u64>,
+    /// How long each reader that never reads was kept.
+    kept: RefCell<Vec<Duration>>,
+}
+
+/// Attacks for as long as the options say.
+pub(crate) fn run(options: &Options, address: SocketAddr) -> io::Result<Outcome> {
+    // Some ways take two sockets or more.
+    allow_sockets(4 * options.bots)?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(attack(options, address))
+}
+
+async fn attack(options: &Options, address: SocketAddr) -> io::Result<Outcome> {
+    let victim = Rc::new(Victim { address, authority: options.target.authority().into() });
+    let counts = Rc::new(Counts::default());
+    let own = Process::this();
+    let server = options.server_pid.map(Process::with_id);
+    let server_before = server.map(Process::cpu_time).transpose()?;
+    let (own_before, start) = (own.cpu_time()?, Instant::now());
+    for number in 0..options.bots {
+        let (victim, counts) = (Rc::clone(&victim), Rc::clone(&counts));
+        let delay = options.ramp.mul_f64(number as f64 / options.bots as f64);
+        let dice = Dice::new(options.seed.wrapping_add(number as u64));
+        let scenario = options.scenario;
+        spawn_local(async move {
+            sleep(delay).await;
+            if scenario == Scenario::SlowReader {
+                never_read(&victim, dice, &counts).await;
+            } else {
+                attack_on(number, &victim, dice, &counts).await;
+            }
+        });
+    }
+    let mut rss_max = None;
+    while start.elapsed() < options.duration {
+        sleep(LOOK_INTERVAL).await;
+        let rss = server.map(Process::rss_bytes).transpose().unwrap_or(None);
+        rss_max = rss_max.max(rss);
+    }
+    let is_well = is_well(&victim).await;
+    let kept = counts.kept.borrow();
+    let unclosed = options.bots - kept.len();
+    let failure = if !is_well {
+        Some(String::from("the server does not answer any more"))
+    } else if options.scenario == Scenario::SlowReader && unclosed > 0 {
+        Some(format!("{unclosed} that never read are still connected, or never were"))
+    } else {
+        None
+    };
+    let server_cpu = server.and_then(|server| server.cpu_time().ok()).zip(server_before);
+    Ok(Outcome {
+        attacks: counts.attacks.get(),
+        kept_max: kept.iter().max().copied(),
+        window: start.elapsed(),
+        bot_cpu: own.cpu_time()? - own_before,
+        server_cpu: server_cpu.map(|(after, before)| after - before),
+        server_rss_bytes_max: rss_max,
+        failure,
+    })
+}
+
+/// One attacker: way after way, beginning where its number says.
+async fn attack_on(number: usize, victim: &Victim, mut dice: Dice, counts: &Counts) {
+    for way in Way::ALL.iter().cycle().skip(number % Way::ALL.len()) {
+        // An error is the server's defence.
+        let _ = way.attack(victim, &mut dice).await;
+        counts.attacks.set(counts.attacks.get() + 1);
+        sleep(REST).await;
+    }
+}
+
+/// Joins, and then says now and then that it is alive but takes nothing, until it is cut off.
+async fn never_read(victim: &Victim, mut dice: Dice, counts: &Counts) {
+    const PONG: [u8; 6] = [0x8A, 0x80, 1, 2, 3, 4];
+    let Ok(mut socket) = victim.upgrade("match=auto").await else { return };
+    counts.attacks.set(counts.attacks.get() + 1);
+    let start = Instant::now();
+    let mut said = socket.write_all(&ways::hello(&mut dice, None)).await;
+    while said.is_ok() {
+        sleep(ALIVE_INTERVAL).await;
+        said = socket.write_all(&PONG).await;
+    }
+    counts.kept.borrow_mut().push(start.elapsed());
+}
+
+async fn is_well(victim: &Victim) -> bool {
+    let ask = async {
+        let mut socket = TcpStream::connect(victim.address).await?;
+        let request = b"GET /livez HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+        socket.write_all(request).await?;
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).await?;
+        Ok::<_, io::Error>(answer.ends_with(b"200"))
+    };
+    matches!(timeout(ANSWER_TIMEOUT, ask).await, Ok(Ok(true)))
+}

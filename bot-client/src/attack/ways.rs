@@ -1,0 +1,263 @@
+//! The ways to attack: each is a connection or two, from the first byte to the server's last word.
+//!
+//! An error means that the server has cut the connection, which is what it should do.
+
+use std::{io, time::Duration};
+
+use tickwire_shared::{
+    dice::Dice,
+    ids::Tick,
+    link::ClientLink,
+    wire::{ResumeToken, SUBPROTOCOL},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+use super::Victim;
+use crate::outgoing::Outgoing;
+
+/// How long an attacker listens to what it gets for an attack.
+const LISTEN_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time between the bytes of one who trickles.
+const TRICKLE_INTERVAL: Duration = Duration::from_millis(200);
+/// How long an attacker holds what it has no use for.
+const HOLD_TIME: Duration = Duration::from_secs(8);
+
+/// See the module.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Way {
+    Noise,
+    GiantHead,
+    SlowLoris,
+    HalfOpen,
+    TrickledBody,
+    ConnectFlood,
+    MatchFlood,
+    WebSocketNoise,
+    Unmasked,
+    GiantLength,
+    EndlessFragments,
+    PingFlood,
+    HelloTwice,
+    NoHello,
+    AckOfTheFuture,
+    InputJump,
+    InputFlood,
+    OthersTicket,
+    OthersSession,
+    NeverRead,
+}
+
+impl Way {
+    pub(super) const ALL: [Self; 20] = [
+        Self::Noise,
+        Self::GiantHead,
+        Self::SlowLoris,
+        Self::HalfOpen,
+        Self::TrickledBody,
+        Self::ConnectFlood,
+        Self::MatchFlood,
+        Self::WebSocketNoise,
+        Self::Unmasked,
+        Self::GiantLength,
+        Self::EndlessFragments,
+        Self::PingFlood,
+        Self::HelloTwice,
+        Self::NoHello,
+        Self::AckOfTheFuture,
+        Self::InputJump,
+        Self::InputFlood,
+        Self::OthersTicket,
+        Self::OthersSession,
+        Self::NeverRead,
+    ];
+
+    /// Attacks once.
+    pub(super) async fn attack(self, victim: &Victim, dice: &mut Dice) -> io::Result<()> {
+        match self {
+            Self::Noise => say(victim.connect().await?, &noise(dice, 2_000)).await,
+            Self::GiantHead => {
+                let head =
+                    format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "a".repeat(99_999));
+                say(victim.connect().await?, head.as_bytes()).await
+            }
+            Self::SlowLoris => trickle(victim, b"GET /v1/play HTTP/1.1\r\nhost: h\r\n", b'x').await,
+            Self::HalfOpen => {
+                let idle = victim.connect().await?;
+                let upgraded = victim.upgrade("match=auto").await?;
+                sleep(HOLD_TIME).await;
+                drop((idle, upgraded));
+                Ok(())
+            }
+            Self::TrickledBody => {
+                let head = b"POST /v1/join HTTP/1.1\r\nhost: h\r\ncontent-length: 9999\r\n\r\n";
+                trickle(victim, head, b' ').await
+            }
+            Self::ConnectFlood => {
+                for _ in 0..16 {
+                    drop(victim.connect_from_elsewhere(dice).await?);
+                }
+                Ok(())
+            }
+            Self::MatchFlood => {
+                let request = "POST /v1/matches HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n";
+                say(victim.connect().await?, request.repeat(50).as_bytes()).await
+            }
+            Self::OthersTicket => {
+                // Of an algorithm called none, of a stranger, and none at all.
+                let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1MSIsImV4cCI6OTk5OTk5OTk5OX0.";
+                let query = format!("match=auto&ticket={token}{}", dice.next());
+                say(victim.upgrade(&query).await?, &[]).await
+            }
+            Self::OthersSession => {
+                let socket = victim.upgrade("match=1&resume=1").await?;
+                let token = ResumeToken(u128::from(dice.next()).to_le_bytes());
+                say(socket, &hello(dice, Some(token))).await
+            }
+            Self::NeverRead => {
+                let mut socket = victim.upgrade("match=auto").await?;
+                socket.write_all(&hello(dice, None)).await?;
+                sleep(HOLD_TIME).await;
+                Ok(())
+            }
+            Self::WebSocketNoise
+            | Self::Unmasked
+            | Self::GiantLength
+            | Self::EndlessFragments
+            | Self::PingFlood
+            | Self::HelloTwice
+            | Self::NoHello
+            | Self::AckOfTheFuture
+            | Self::InputJump
+            | Self::InputFlood => {
+                say(victim.upgrade("match=auto").await?, &self.frames(dice)).await
+            }
+        }
+    }
+
+    /// What those send who are let in.
+    fn frames(self, dice: &mut Dice) -> Vec<u8> {
+        /// A masked frame's head with length 0.
+        const EMPTY_PART: [u8; 6] = [0x00, 0x80, 1, 2, 3, 4];
+        let after_hello =
+            |dice: &mut Dice, frames: &[u8]| [&hello(dice, None)[..], frames].concat();
+        match self {
+            Self::WebSocketNoise => {
+                let noise = noise(dice, 2_000);
+                after_hello(dice, &noise)
+            }
+            Self::Unmasked => vec![0x82, 3, 0x01, 0x02, 0x03],
+            Self::GiantLength => {
+                after_hello(dice, &[0x82, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255])
+            }
+            Self::EndlessFragments => {
+                let first = [0x02, 0x80, 1, 2, 3, 4];
+                after_hello(dice, &[&first[..], &EMPTY_PART.repeat(20_000)].concat())
+            }
+            Self::PingFlood => after_hello(dice, &[0x89, 0x80, 1, 2, 3, 4].repeat(20_000)),
+            Self::HelloTwice => hello(dice, None).repeat(2),
+            Self::AckOfTheFuture => {
+                let ack = messages(dice, &[&[0x02, 0xFF, 0xFF, 0xFF, 0x7F]]);
+                after_hello(dice, &ack)
+            }
+            Self::InputJump => {
+                let mut input =
+                    [&[0x01][..], &u32::MAX.to_le_bytes(), &Tick(1).0.to_le_bytes()].concat();
+                input.extend([0; 12]);
+                let input = messages(dice, &[&input]);
+                after_hello(dice, &input)
+            }
+            Self::InputFlood => {
+                let input = [0x01; 24];
+                let inputs = messages(dice, &[&input[..]; 5_000]);
+                after_hello(dice, &inputs)
+            }
+            Self::NoHello
+            | Self::Noise
+            | Self::GiantHead
+            | Self::SlowLoris
+            | Self::HalfOpen
+            | Self::TrickledBody
+            | Self::ConnectFlood
+            | Self::MatchFlood
+            | Self::OthersTicket
+            | Self::OthersSession
+            | Self::NeverRead => Vec::new(),
+        }
+    }
+}
+
+/// A hello, in its frame.
+pub(super) fn hello(dice: &mut Dice, resume: Option<ResumeToken>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    ClientLink::write_hello("", resume, &mut payload);
+    messages(dice, &[&payload])
+}
+
+fn messages(dice: &mut Dice, payloads: &[&[u8]]) -> Vec<u8> {
+    let mut outgoing = Outgoing::new(Dice::new(dice.next()));
+    for payload in payloads {
+        outgoing.binary(|out| out.extend_from_slice(payload));
+    }
+    outgoing.unsent().to_vec()
+}
+
+fn noise(dice: &mut Dice, bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|_| dice.next() as u8).collect()
+}
+
+/// Sends all of it, and hears what the server makes of it.
+async fn say(mut socket: TcpStream, bytes: &[u8]) -> io::Result<()> {
+    let said = async {
+        socket.write_all(bytes).await?;
+        let mut answer = [0; 4096];
+        while socket.read(&mut answer).await? > 0 {}
+        Ok(())
+    };
+    timeout(LISTEN_TIMEOUT, said).await.unwrap_or(Ok(()))
+}
+
+/// Sends a beginning, and then one byte after the other until it is cut off.
+async fn trickle(victim: &Victim, begin: &[u8], byte: u8) -> io::Result<()> {
+    let mut socket = victim.connect().await?;
+    socket.write_all(begin).await?;
+    loop {
+        sleep(TRICKLE_INTERVAL).await;
+        socket.write_all(&[byte]).await?;
+    }
+}
+
+impl Victim {
+    async fn connect(&self) -> io::Result<TcpStream> {
+        TcpStream::connect(self.address).await
+    }
+
+    /// From an address that is not this machine's usual one, if the victim is on this machine.
+    async fn connect_from_elsewhere(&self, dice: &mut Dice) -> io::Result<TcpStream> {
+        if !self.address.ip().is_loopback() || self.address.is_ipv6() {
+            return self.connect().await;
+        }
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 1, dice.within(1, 4) as u8], 0).into())?;
+        socket.connect(self.address).await
+    }
+
+    /// A WebSocket, whatever the server then says on it.
+    pub(super) async fn upgrade(&self, query: &str) -> io::Result<TcpStream> {
+        let mut socket = self.connect().await?;
+        let head = format!(
+            "GET /v1/play?{query} HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\n\
+             upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             sec-websocket-protocol: {SUBPROTOCOL}\r\n\r\n",
+            self.authority
+        );
+        socket.write_all(head.as_bytes()).await?;
+        let mut answer = [0; 4];
+        timeout(HOLD_TIME, socket.read_exact(&mut answer)).await??;
+        Ok(socket)
+    }
+}
