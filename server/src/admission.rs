@@ -108,6 +108,12 @@ impl Admission {
         self.draining.load(Ordering::Acquire)
     }
 
+    /// Whether a shard is so far behind that no match may be added.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        self.shards.iter().any(ShardHandle::is_overloaded)
+    }
+
     /// Certificates, if TLS is spoken.
     pub(crate) const fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
@@ -144,6 +150,9 @@ impl Admission {
 
     /// Opens a match.
     pub fn open(&self) -> Result<Arc<Entry>, JoinRefused> {
+        if self.is_overloaded() {
+            return Err(JoinRefused::Overloaded);
+        }
         let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
         if !openings.take(1, self.config.limits.matches(), self.clock.now()) {
             return Err(JoinRefused::TooManyMatches);
@@ -294,6 +303,7 @@ fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
 const fn close_reason(refused: JoinRefused) -> CloseReason {
     match refused {
         JoinRefused::NoMatch => CloseReason::NoMatch,
+        JoinRefused::Overloaded => CloseReason::Overloaded,
         JoinRefused::MatchFull | JoinRefused::TooManyMatches => CloseReason::MatchFull,
     }
 }

@@ -53,6 +53,9 @@ pub enum JoinRefused {
     /// All its seats are taken.
     #[error("all seats of the match are taken")]
     MatchFull,
+    /// The server can't keep up with the matches that it runs.
+    #[error("the server is overloaded")]
+    Overloaded,
     /// The server runs as many matches as it may.
     #[error("the server runs as many matches as it may")]
     TooManyMatches,

@@ -18,6 +18,7 @@ mod clock;
 pub mod config;
 pub mod directory;
 pub mod http;
+mod ladder;
 pub mod limits;
 mod lingering;
 pub mod listener;

@@ -10,6 +10,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
@@ -30,8 +31,9 @@ use tokio::sync::oneshot;
 use crate::{
     clock::{Clock, Timer},
     directory::Directory,
+    ladder::{Ladder, Step, Work},
     lingering::Lingering,
-    matches::{Context, Manners, Match, Newcomer, Until},
+    matches::{Context, Halves, Manners, Match, Newcomer, Relief, Until},
     socket::{Handed, Socket},
     telemetry::Stats,
 };
@@ -75,11 +77,18 @@ pub(crate) struct Arrival {
 /// The front door's end of a shard.
 #[derive(Debug)]
 pub(crate) struct ShardHandle {
+    /// Set by the shard while no match may be added.
+    is_overloaded: Arc<AtomicBool>,
     mailbox: SyncSender<Command>,
     waker: Arc<Waker>,
 }
 
 impl ShardHandle {
+    /// Whether the shard is so far behind that no match may be added.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.is_overloaded.load(Ordering::Relaxed)
+    }
+
     /// Hands over a command. It comes back when the shard does not keep up or has ended.
     pub(crate) fn send(&self, command: Command) -> Result<(), Command> {
         self.mailbox.try_send(command).map_err(|error| match error {
@@ -104,6 +113,8 @@ pub(crate) fn start<G: Game>(
     let timer = Timer::new(clock)?;
     poll.registry().register(&mut SourceFd(&timer.fd()), TIMER, Interest::READABLE)?;
     let (mailbox, commands) = sync_channel(MAILBOX_MAX);
+    let is_overloaded = Arc::new(AtomicBool::new(false));
+    let told_overloaded = Arc::clone(&is_overloaded);
     let run = move || {
         let mut shard = Shard::<G> {
             poll,
@@ -121,6 +132,8 @@ pub(crate) fn start<G: Game>(
             closed: Vec::new(),
             stats: Stats::default(),
             buffer: vec![0; READ_BUFFER_BYTES].into(),
+            ladder: Ladder::default(),
+            is_overloaded: told_overloaded,
             draining: false,
         };
         if let Err(error) = shard.run() {
@@ -128,7 +141,7 @@ pub(crate) fn start<G: Game>(
         }
     };
     let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(run)?;
-    Ok((ShardHandle { mailbox, waker }, thread))
+    Ok((ShardHandle { is_overloaded, mailbox, waker }, thread))
 }
 
 struct Shard<G: Game> {
@@ -150,6 +163,8 @@ struct Shard<G: Game> {
     closed: Vec<Socket>,
     stats: Stats,
     buffer: Box<[u8]>,
+    ladder: Ladder,
+    is_overloaded: Arc<AtomicBool>,
     draining: bool,
 }
 
@@ -158,7 +173,8 @@ impl<G: Game> Shard<G> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !(self.draining && self.lingering.is_empty()) {
             self.timer.arm(self.next_due)?;
-            let timeout = (!self.lingering.is_empty()).then_some(Duration::from_millis(100));
+            let is_settled = self.lingering.is_empty() && self.ladder.step() == Step::Ground;
+            let timeout = (!is_settled).then_some(Duration::from_millis(100));
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
@@ -173,6 +189,9 @@ impl<G: Game> Shard<G> {
             }
             self.run_due();
             self.linger(now);
+            let done = self.clock.now();
+            self.stats.busy = self.stats.busy.plus(done.since(now));
+            self.relieve(done);
         }
         Ok(())
     }
@@ -286,6 +305,38 @@ impl<G: Game> Shard<G> {
             }
         }
         self.next_due = self.matches.iter().map(|(_, found)| found.due()).min();
+    }
+
+    /// Leaves out what the shard can't carry, and takes it back when it can.
+    fn relieve(&mut self, now: Micros) {
+        let Stats { ticks, overruns, busy, .. } = self.stats;
+        let before = self.ladder.step();
+        let Some(step) = self.ladder.look(Work { ticks, overruns, busy }, now) else { return };
+        if step != before {
+            tracing::warn!(step = step.name(), "overload ladder");
+            self.is_overloaded.store(step == Step::Matches, Ordering::Relaxed);
+            self.stats.step = step as u64;
+            *self.stats.steps.entry(step.name()).or_default() += 1;
+        } else if step == Step::Ground {
+            return;
+        }
+        let connections: usize =
+            self.matches.iter().map(|(_, found)| found.connections_len()).sum();
+        let mean = connections / self.matches.len().max(1);
+        for (_, found) in &mut self.matches {
+            let halves = match step {
+                Step::Ground => Halves::Nobody,
+                Step::Snapshots | Step::Ticks | Step::Matches
+                    if found.connections_len() >= mean =>
+                {
+                    Halves::Everybody
+                }
+                Step::Spectators | Step::Snapshots | Step::Ticks | Step::Matches => {
+                    Halves::Spectators
+                }
+            };
+            found.relieve(Relief { halves, slowdown: step.slowdown() });
+        }
     }
 
     /// Calls a match. If its game panics the match ends, and nothing else does.

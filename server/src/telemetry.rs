@@ -33,6 +33,14 @@ pub struct Stats {
     pub skipped_unflushed: u64,
     /// Snapshots left out because too many are on their way.
     pub skipped_credit: u64,
+    /// Snapshots left out because the shard does not keep up.
+    pub skipped_relief: u64,
+    /// Time for which the shard did something.
+    pub busy: Micros,
+    /// How often each step of the overload ladder was taken, by its name.
+    pub steps: BTreeMap<&'static str, u64>,
+    /// The step that the shard is on; 0 is none.
+    pub step: u64,
     /// Inputs that were accepted.
     pub inputs: u64,
     /// Full snapshots that clients asked for because a digest differed.
@@ -79,6 +87,10 @@ impl Default for Stats {
             encodings: 0,
             skipped_unflushed: 0,
             skipped_credit: 0,
+            skipped_relief: 0,
+            busy: Micros(0),
+            steps: BTreeMap::new(),
+            step: 0,
             inputs: 0,
             resyncs: 0,
             closed: BTreeMap::new(),
@@ -118,6 +130,18 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     page.head("snapshots_skipped_total", "counter", "snapshots left out");
     page.line("snapshots_skipped_total{reason=\"unflushed\"}", sum(|s| s.skipped_unflushed));
     page.line("snapshots_skipped_total{reason=\"credit\"}", sum(|s| s.skipped_credit));
+    page.line("snapshots_skipped_total{reason=\"overload\"}", sum(|s| s.skipped_relief));
+    let step = shards.iter().map(|shard| shard.step).max().unwrap_or(0);
+    page.gauge("overload_step", "step of the overload ladder, of the worst shard", step as f64);
+    page.head("overload_steps_total", "counter", "steps of the ladder, how often each was taken");
+    let mut steps = BTreeMap::<_, u64>::new();
+    for (step, count) in shards.iter().flat_map(|shard| &shard.steps) {
+        *steps.entry(step).or_default() += count;
+    }
+    for (step, count) in steps {
+        page.line(&format!("overload_steps_total{{step=\"{step}\"}}"), count as f64);
+    }
+    page.counter("busy_seconds_total", "time that shards were busy", sum(|s| s.busy.0) / 1e6);
     page.counter("inputs_total", "inputs accepted", sum(|s| s.inputs));
     page.counter("resyncs_total", "full snapshots asked for", sum(|s| s.resyncs));
     page.head("connections_closed_total", "counter", "connections closed, by reason");

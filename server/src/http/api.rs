@@ -148,6 +148,9 @@ pub(super) async fn readyz(
     State(admission): State<Arc<Admission>>,
 ) -> Result<&'static str, Problem> {
     refuse_when_draining(&admission)?;
+    if admission.is_overloaded() {
+        return Err(problem(JoinRefused::Overloaded));
+    }
     stats(&admission).await.map(|_| "ok\n")
 }
 
@@ -185,6 +188,7 @@ pub(super) fn problem(refused: JoinRefused) -> Problem {
     let (status, code) = match refused {
         JoinRefused::NoMatch => (StatusCode::NOT_FOUND, "no_match"),
         JoinRefused::MatchFull => (StatusCode::CONFLICT, "match_full"),
+        JoinRefused::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
         JoinRefused::TooManyMatches => (StatusCode::SERVICE_UNAVAILABLE, "too_many_matches"),
     };
     Problem::new(status, code, refused)

@@ -147,7 +147,7 @@ impl<G: Game> Match<G> {
                 let seat = seat.ok_or(CloseReason::NotSeated)?;
                 self.queues[seat.index()].push(tick, seq, seen, G::Input::from_values(values));
                 let early = i64::from(tick.since(self.tick.plus(1)));
-                let interval = self.options.tick_rate.interval().0.cast_signed();
+                let interval = self.schedule.interval().0.cast_signed();
                 let lead = self.schedule.due().signed_since(context.now) + early * interval;
                 connection.link.hear_lead(lead);
                 Ok(())
@@ -200,6 +200,9 @@ impl<G: Game> Match<G> {
         self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
         if let Some(kept) = kept {
             self.catch_up(key, session, kept)?;
+        }
+        if self.slowdown_told != 1 {
+            self.say(key, &ServerMessage::Pace(self.pace()))?;
         }
         self.brief(key)?;
         self.tell_presence(session, Presence::Here);

@@ -20,7 +20,7 @@ use tickwire_shared::{
     wire::ServerMessage,
 };
 
-use super::{Connection, Context, Match};
+use super::{Connection, Context, Halves, Match};
 use crate::{
     socket::{SendError, push_frame},
     telemetry::Stats,
@@ -94,7 +94,9 @@ impl<G: Game> Match<G> {
                     fanout.frames.extend_from_slice(&fanout.reliable[range.clone()]);
                 }
             }
-            if may_send(connection, tick, now, stats) {
+            if self.relief.halves.includes(seat, tick) {
+                stats.skipped_relief += 1;
+            } else if may_send(connection, tick, now, stats) {
                 connection.took_at = now;
                 let basis = connection.link.basis(tick);
                 let processed =
@@ -126,6 +128,18 @@ impl<G: Game> Match<G> {
         while let Some((key, error)) = self.fanout.failed.pop() {
             self.fail(key, error, context);
         }
+    }
+}
+
+impl Halves {
+    /// Whether this snapshot is one to be left out. Ticks with a digest are even.
+    const fn includes(self, seat: Option<Seat>, tick: Tick) -> bool {
+        let includes = match self {
+            Self::Nobody => false,
+            Self::Spectators => seat.is_none(),
+            Self::Everybody => true,
+        };
+        includes && tick.0 % 2 == 1
     }
 }
 

@@ -15,7 +15,7 @@ use slab::Slab;
 use tickwire_shared::{
     close::CloseReason,
     codec::Encoder,
-    game::{Events, Game, MatchOptions, Step},
+    game::{Audience, Events, Game, MatchOptions, Step},
     history::History,
     ids::{InputSeq, MatchId, Seat, SessionId, Tick},
     link::{EventLog, InputQueue, ServerLink, server::write_message},
@@ -23,7 +23,7 @@ use tickwire_shared::{
     schema::Schema,
     social::Presence,
     time::{Micros, Moment},
-    wire::{Pong, ResumeToken, ServerMessage, schema_hash},
+    wire::{Pace, Pong, ResumeToken, ServerMessage, schema_hash},
     ws,
 };
 
@@ -91,6 +91,10 @@ pub(crate) struct Match<G: Game> {
     schema_hash: u32,
     schedule: Schedule,
     tick: Tick,
+    /// What is left out while the shard can't keep up.
+    relief: Relief,
+    /// How far apart the clients know ticks to be.
+    slowdown_told: u8,
     /// When the newest tick was due.
     tick_due: Micros,
     queues: Vec<InputQueue<G::Input>>,
@@ -107,6 +111,24 @@ pub(crate) struct Match<G: Game> {
     connections: Slab<Connection>,
     sessions: Slab<Session>,
     empty_since: Option<Micros>,
+}
+
+/// What a match leaves out while its shard can't keep up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Relief {
+    /// Whose snapshots of odd ticks are left out.
+    pub(crate) halves: Halves,
+    /// How many times as far apart as usual ticks are; 0 and 1 mean as usual.
+    pub(crate) slowdown: u8,
+}
+
+/// Whose snapshots of odd ticks are left out.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Halves {
+    #[default]
+    Nobody,
+    Spectators,
+    Everybody,
 }
 
 /// One socket and what is said on it.
@@ -195,6 +217,8 @@ impl<G: Game> Match<G> {
             schema_hash: schema_hash(schema),
             schedule: Schedule::new(options.tick_rate, start),
             tick: Tick(0),
+            relief: Relief::default(),
+            slowdown_told: 1,
             tick_due: start,
             queues: (0..seats).map(|_| InputQueue::default()).collect(),
             inputs: vec![G::Input::default(); seats],
@@ -233,6 +257,19 @@ impl<G: Game> Match<G> {
         self.empty_since.is_some_and(|since| now.since(since) > self.manners.empty_timeout)
     }
 
+    /// Leaves something out, or no more, from the next tick on.
+    pub(crate) fn relieve(&mut self, relief: Relief) {
+        self.relief = relief;
+        let slowdown = relief.slowdown.max(1);
+        if slowdown != self.schedule.slowdown() {
+            self.schedule.set_slowdown(slowdown);
+        }
+    }
+
+    const fn pace(&self) -> Pace {
+        Pace { slowdown: self.slowdown_told, tick: self.tick, tick_time: self.tick_due }
+    }
+
     /// Runs one tick: inputs, step, rows, snapshots.
     pub(crate) fn tick(&mut self, context: &mut Context<'_>) {
         let begun = self.schedule.begin(context.now);
@@ -251,12 +288,17 @@ impl<G: Game> Match<G> {
             events: &mut self.events,
         });
         self.game.write_rows(self.history.push(self.tick));
+        if self.slowdown_told != self.schedule.slowdown() {
+            self.slowdown_told = self.schedule.slowdown();
+            let pace = ServerMessage::Pace(self.pace());
+            self.fanout.push_message(Audience::All, &pace);
+        }
         self.fan_out(context);
 
         let done = context.clock.now();
         let stats = &mut *context.stats;
         stats.ticks += 1;
-        stats.overruns += u64::from(begun.lateness >= self.options.tick_rate.interval());
+        stats.overruns += u64::from(begun.lateness >= self.schedule.interval());
         stats.slipped = stats.slipped.plus(begun.slipped);
         stats.tick_lateness.record(begun.lateness);
         stats.tick_time.record(done.since(context.now));

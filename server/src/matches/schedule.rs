@@ -9,6 +9,8 @@ use tickwire_shared::time::{Micros, TickRate};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     rate: TickRate,
+    /// How many times as far apart as the rate says ticks are.
+    slowdown: u8,
     start: Micros,
     ticks: u64,
 }
@@ -27,12 +29,27 @@ pub(super) struct Begun {
 impl Schedule {
     /// The first tick is due at `start`.
     pub(super) const fn new(rate: TickRate, start: Micros) -> Self {
-        Self { rate, start, ticks: 0 }
+        Self { rate, slowdown: 1, start, ticks: 0 }
     }
 
     /// When the next tick is due.
     pub(super) const fn due(&self) -> Micros {
-        self.start.plus(Micros(self.rate.nanos_to(self.ticks) / 1_000))
+        let ticks = self.ticks * self.slowdown as u64;
+        self.start.plus(Micros(self.rate.nanos_to(ticks) / 1_000))
+    }
+
+    /// Time between two ticks.
+    pub(super) const fn interval(&self) -> Micros {
+        Micros(self.rate.interval().0 * self.slowdown as u64)
+    }
+
+    pub(super) const fn slowdown(&self) -> u8 {
+        self.slowdown
+    }
+
+    /// Spreads or tightens the ticks that follow the one that is due next.
+    pub(super) fn set_slowdown(&mut self, slowdown: u8) {
+        *self = Self { rate: self.rate, slowdown, start: self.due(), ticks: 0 };
     }
 
     /// Begins the tick that is due.
@@ -41,7 +58,7 @@ impl Schedule {
         let lateness = now.since(due);
         self.ticks += 1;
         // One tick may follow at once; a later deadline than that is put off.
-        let slipped = now.since(self.due().plus(self.rate.interval()));
+        let slipped = now.since(self.due().plus(self.interval()));
         self.start = self.start.plus(slipped);
         Begun { due, lateness, slipped }
     }
@@ -80,6 +97,19 @@ mod tests {
         assert_eq!(schedule.due(), Micros(2 * SECOND - 33_333));
         let _ = schedule.begin(Micros(2 * SECOND));
         assert_eq!(schedule.due(), Micros(2 * SECOND));
+    }
+
+    #[test]
+    fn a_slower_pace_begins_after_the_tick_that_is_due() {
+        let mut schedule = schedule();
+        let _ = schedule.begin(Micros(SECOND));
+        schedule.set_slowdown(3);
+        assert_eq!(schedule.due(), Micros(SECOND + 33_333));
+        let _ = schedule.begin(schedule.due());
+        assert_eq!(schedule.due(), Micros(SECOND + 133_333));
+        schedule.set_slowdown(1);
+        let _ = schedule.begin(schedule.due());
+        assert_eq!(schedule.due(), Micros(SECOND + 166_666));
     }
 
     fn schedule() -> Schedule {

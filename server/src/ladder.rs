@@ -1,0 +1,199 @@
+//! What a shard leaves out when it can't keep up, step by step, and when it takes it back.
+//!
+//! Every [`LOOK_INTERVAL`] the ladder looks at how many ticks were overruns and which part of the
+//! time the shard was busy. Too many overruns take it a step up. It goes a step down when
+//! nothing was late for [`CALM_LOOKS`] looks and the shard has so much time to spare that what
+//! the step saves will fit again, so it does not swing. From the last step it is back on the
+//! ground within four seconds of the load's end.
+//!
+//! No match is ever ended, and nobody is closed. Time is an argument.
+
+use tickwire_shared::time::Micros;
+
+/// How often the ladder looks.
+const LOOK_INTERVAL: Micros = Micros::from_millis(500);
+/// One tick in so many may be an overrun.
+const OVERRUNS_ONE_IN: u64 = 20;
+/// Looks without anything late before a step is taken back.
+const CALM_LOOKS: u32 = 2;
+
+/// How much is left out. Each step includes those before it.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Step {
+    /// Nothing.
+    #[default]
+    Ground,
+    /// Every other snapshot of spectators.
+    Spectators,
+    /// Every other snapshot in the matches with the most connections.
+    Snapshots,
+    /// Every other tick: matches run at half speed, and clients follow.
+    Ticks,
+    /// Two ticks of three, and new matches.
+    Matches,
+}
+
+impl Step {
+    /// All that there are, from the ground up.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ground, Self::Spectators, Self::Snapshots, Self::Ticks, Self::Matches];
+
+    /// What it leaves out, for counters.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ground => "ground",
+            Self::Spectators => "spectators",
+            Self::Snapshots => "snapshots",
+            Self::Ticks => "ticks",
+            Self::Matches => "matches",
+        }
+    }
+
+    /// How many times as far apart as usual ticks are.
+    pub(crate) const fn slowdown(self) -> u8 {
+        match self {
+            Self::Ground | Self::Spectators | Self::Snapshots => 1,
+            Self::Ticks => 2,
+            Self::Matches => 3,
+        }
+    }
+
+    /// The shard may be busy for this part of the time before the step is taken back.
+    const fn calm_percent(self) -> u64 {
+        match self {
+            Self::Ground => 100,
+            Self::Spectators => 70,
+            Self::Snapshots => 50,
+            Self::Ticks => 42,
+            Self::Matches => 55,
+        }
+    }
+
+    fn up(self) -> Option<Self> {
+        Self::ALL.get(self as usize + 1).copied()
+    }
+
+    fn down(self) -> Option<Self> {
+        Self::ALL.get((self as usize).checked_sub(1)?).copied()
+    }
+}
+
+/// What a shard has done since it started, to be looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) ticks: u64,
+    pub(crate) overruns: u64,
+    pub(crate) busy: Micros,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Ladder {
+    step: Step,
+    looked_at: Micros,
+    seen: Work,
+    calm_looks: u32,
+}
+
+impl Ladder {
+    /// Where it stands.
+    pub(crate) const fn step(&self) -> Step {
+        self.step
+    }
+
+    /// Looks, if it is time to, and says on which step it is then.
+    pub(crate) fn look(&mut self, work: Work, now: Micros) -> Option<Step> {
+        let passed = now.since(self.looked_at);
+        if passed < LOOK_INTERVAL {
+            return None;
+        }
+        let (ticks, overruns) = (work.ticks - self.seen.ticks, work.overruns - self.seen.overruns);
+        let busy_percent = work.busy.since(self.seen.busy).0 * 100 / passed.0;
+        (self.looked_at, self.seen) = (now, work);
+        let is_calm = overruns == 0 && busy_percent < self.step.calm_percent();
+        self.calm_looks = if is_calm { self.calm_looks + 1 } else { 0 };
+        let next = if overruns * OVERRUNS_ONE_IN > ticks {
+            self.step.up()
+        } else if self.calm_looks >= CALM_LOOKS {
+            self.step.down()
+        } else {
+            None
+        };
+        if let Some(step) = next {
+            self.step = step;
+            self.calm_looks = 0;
+        }
+        Some(self.step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twice_the_load_is_carried_without_swinging_and_given_back_in_five_seconds() {
+        let mut shard = Shard::default();
+        shard.run(10, 80);
+        assert_eq!(shard.steps, []);
+        shard.run(60, 200);
+        let climbed = shard.steps.len();
+        assert!(climbed <= 4, "it swings: {:?}", shard.steps);
+        assert!(shard.late_percent < 100, "late at the end: {} %", shard.late_percent);
+        shard.run(5, 60);
+        assert_eq!(shard.ladder.step(), Step::Ground, "{:?}", shard.steps);
+    }
+
+    #[test]
+    fn any_load_ends_on_a_step_that_stays() {
+        for load in (50..400).step_by(7) {
+            let mut shard = Shard::default();
+            shard.run(20, load);
+            let before = shard.steps.len();
+            shard.run(40, load);
+            assert_eq!(shard.steps.len(), before, "load {load} %: {:?}", shard.steps);
+        }
+    }
+
+    #[test]
+    fn a_single_stall_is_no_overload() {
+        let mut ladder = Ladder::default();
+        let work = |ticks, overruns| Work { ticks, overruns, busy: Micros(0) };
+        assert_eq!(ladder.look(work(150, 7), Micros::from_millis(499)), None);
+        assert_eq!(ladder.look(work(150, 7), Micros::from_millis(500)), Some(Step::Ground));
+        assert_eq!(ladder.look(work(300, 15), Micros::from_secs(1)), Some(Step::Spectators));
+    }
+
+    /// A shard whose work is so many percent of what it can carry.
+    #[derive(Default)]
+    struct Shard {
+        ladder: Ladder,
+        work: Work,
+        now: Micros,
+        late_percent: u64,
+        steps: Vec<Step>,
+    }
+
+    impl Shard {
+        fn run(&mut self, seconds: u64, load_percent: u64) {
+            for _ in 0..seconds * 2 {
+                self.now = self.now.plus(LOOK_INTERVAL);
+                let step = self.ladder.step();
+                // A tenth of the sends go to spectators, and sends are two thirds of the work.
+                let sent_percent = match step {
+                    Step::Ground => 100,
+                    Step::Spectators => 97,
+                    Step::Snapshots | Step::Ticks | Step::Matches => 67,
+                };
+                let wanted = load_percent * sent_percent / 100 / u64::from(step.slowdown());
+                self.late_percent = wanted;
+                self.work.ticks += 150;
+                self.work.overruns += if wanted > 100 { 150 } else { 0 };
+                let busy = LOOK_INTERVAL.0 * wanted.min(100) / 100;
+                self.work.busy = self.work.busy.plus(Micros(busy));
+                let after = self.ladder.look(self.work, self.now).unwrap();
+                self.steps.extend((after != step).then_some(after));
+            }
+        }
+    }
+}
