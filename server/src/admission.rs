@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,13 +15,14 @@ use tickwire_shared::{
     game::MatchOptions,
     ids::{MatchId, SessionId},
 };
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     bucket::Bucket,
     clock::Clock,
     config::{Config, ConfigError},
     directory::{Directory, Entry, JoinRefused, Reservation},
+    feeds::{Feeds, Happening, Item},
     matches::{Claim, Newcomer, Role},
     places::{ConnectionPlace, FrontDoor, Tally, TurnedAway},
     shard::{Arrival, Command, ShardHandle},
@@ -37,6 +38,10 @@ pub struct Admission {
     config: Config,
     directory: Arc<Directory>,
     shards: Vec<ShardHandle>,
+    feeds: Arc<Feeds>,
+    /// Places of those who follow feeds.
+    readers: Arc<Semaphore>,
+    slow_readers: AtomicU64,
     clock: Clock,
     door: FrontDoor,
     tls: Option<Tls>,
@@ -73,6 +78,7 @@ impl Admission {
         clock: Clock,
         directory: Arc<Directory>,
         shards: Vec<ShardHandle>,
+        feeds: Arc<Feeds>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             door: FrontDoor::new(&config.limits),
@@ -86,6 +92,9 @@ impl Admission {
             config,
             directory,
             shards,
+            feeds,
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
+            slow_readers: AtomicU64::new(0),
             clock,
         })
     }
@@ -249,10 +258,36 @@ impl Admission {
         }
     }
 
+    /// What happens in matches.
+    pub(crate) const fn feeds(&self) -> &Arc<Feeds> {
+        &self.feeds
+    }
+
+    /// A place for somebody who follows a feed, if there is one left.
+    pub(crate) fn reader(&self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.readers).try_acquire_owned().ok();
+        if place.is_none() {
+            self.count("too_many_readers");
+        }
+        place
+    }
+
+    /// Somebody followed a feed, and took nothing for too long.
+    pub(crate) fn count_slow_reader(&self) {
+        self.slow_readers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Readers that were dropped because they were slow; items that no reader was told.
+    pub(crate) fn feed_losses(&self) -> [u64; 2] {
+        [self.slow_readers.load(Ordering::Relaxed), self.feeds.lost()]
+    }
+
     /// Has players and spectators of one match, or of all, told something.
     pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<(), JoinRefused> {
         let entry = only.map(|id| self.find(Wish::Match(id))).transpose()?;
         let text = Arc::<str>::from(text);
+        let (at, what) = (self.clock.date(), Happening::Notice(Arc::clone(&text)));
+        self.feeds.publish(&Item { match_id: only, at, tick: None, what });
         for (index, shard) in self.shards.iter().enumerate() {
             let is_meant = entry.as_ref().is_none_or(|entry| entry.shard == index);
             if is_meant && shard.send(Command::Notice(only, Arc::clone(&text))).is_err() {
@@ -284,6 +319,8 @@ impl Admission {
     }
 }
 
+/// Feeds that are followed at once: a task and a socket each. More are answered 503.
+const READERS_MAX: usize = 1024;
 /// How long a shard may take to answer; a tick or two at most, unless it is stuck.
 const SHARD_TIMEOUT: Duration = Duration::from_secs(2);
 

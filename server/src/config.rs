@@ -49,6 +49,8 @@ pub struct Config {
     pub tickets: TicketConfig,
     /// Whether anybody may join from anywhere, for want of a key that checks tickets.
     pub open: bool,
+    /// Whether the public feeds tell what players say. By default only where anybody may join.
+    pub feed_chat: Option<bool>,
     /// Pages of other origins that browsers let talk to the server.
     pub origins: Origins,
     /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
@@ -117,6 +119,9 @@ struct Settings {
     /// Let anybody join from anywhere, without tickets
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
     open: Option<bool>,
+    /// Tell in the public feeds what players say [default: unless tickets are wanted]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_FEED_CHAT")]
+    feed_chat: Option<bool>,
     /// Another origin whose pages may talk to the server, such as `https://play.example`; may be
     /// given several times, `*` is any
     #[arg(long = "origin", value_name = "ORIGIN", env = "TICKWIRE_ORIGINS", value_delimiter = ',')]
@@ -153,6 +158,7 @@ impl Default for Config {
             tls: None,
             tickets: TicketConfig::default(),
             open: false,
+            feed_chat: None,
             origins: Origins::default(),
             log: String::from("info"),
             log_format: LogFormat::Text,
@@ -203,6 +209,7 @@ impl Config {
         self.tls = settings.tls.over(self.tls)?;
         self.tickets = self.tickets.with(settings.tickets)?;
         self.open = settings.open.unwrap_or(self.open);
+        self.feed_chat = settings.feed_chat.or(self.feed_chat);
         self.origins = settings.origins.map_or(self.origins, Origins);
         self.log = settings.log.unwrap_or(self.log);
         self.log_format = settings.log_format.unwrap_or(self.log_format);

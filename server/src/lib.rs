@@ -17,6 +17,7 @@ mod bucket;
 mod clock;
 pub mod config;
 pub mod directory;
+mod feeds;
 pub mod http;
 mod ladder;
 pub mod limits;
@@ -50,6 +51,7 @@ use admission::Admission;
 use clock::Clock;
 use config::{Config, ConfigError, LogFormat};
 use directory::Directory;
+use feeds::Feeds;
 use matches::Manners;
 
 /// Why the server did not start, or ended before it was told to. Each says what to do.
@@ -122,15 +124,18 @@ impl Server {
         let clock = Clock::start();
         let directory = Arc::new(Directory::new(config.shards, config.limits.matches_max));
         let manners = Manners::new(&config);
+        let tells_chat = config.feed_chat.unwrap_or_else(|| !config.tickets.has_key());
+        let known = Arc::clone(&directory);
+        let (feeds, teller) = Feeds::start(G::schema(), G::SCORES, tells_chat, clock, known);
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
         for index in 0..config.shards {
             let directory = Arc::clone(&directory);
             let (handle, thread) =
-                shard::start::<G>(index, clock, config.tick_rate, manners, directory)?;
+                shard::start::<G>(index, clock, config.tick_rate, manners, directory, &teller)?;
             shards.push(handle);
             threads.push(thread);
         }
-        let admission = Arc::new(Admission::new(config, clock, directory, shards)?);
+        let admission = Arc::new(Admission::new(config, clock, directory, shards, feeds)?);
         Ok(Self { listener, addr, admission, threads })
     }
 

@@ -31,6 +31,7 @@ use tokio::sync::oneshot;
 use crate::{
     clock::{Clock, Timer},
     directory::Directory,
+    feeds::{Happening, Teller},
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
     matches::{Context, Halves, Manners, Match, Newcomer, Relief, Until},
@@ -107,6 +108,7 @@ pub(crate) fn start<G: Game>(
     rate: TickRate,
     manners: Manners,
     directory: Arc<Directory>,
+    teller: &Teller,
 ) -> io::Result<(ShardHandle, JoinHandle<()>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), MAILBOX)?);
@@ -115,6 +117,7 @@ pub(crate) fn start<G: Game>(
     let (mailbox, commands) = sync_channel(MAILBOX_MAX);
     let is_overloaded = Arc::new(AtomicBool::new(false));
     let told_overloaded = Arc::clone(&is_overloaded);
+    let teller = teller.clone();
     let run = move || {
         let mut shard = Shard::<G> {
             poll,
@@ -124,6 +127,7 @@ pub(crate) fn start<G: Game>(
             rate,
             manners,
             directory,
+            teller,
             schema: Rc::new(G::schema()),
             matches: Slab::new(),
             opened: 0,
@@ -152,6 +156,8 @@ struct Shard<G: Game> {
     rate: TickRate,
     manners: Manners,
     directory: Arc<Directory>,
+    /// Tells followers what happens.
+    teller: Teller,
     schema: Rc<Schema>,
     matches: Slab<Match<G>>,
     /// Matches ever opened here, from which their stagger follows.
@@ -229,7 +235,9 @@ impl<G: Game> Shard<G> {
         let start = stagger(self.rate, self.opened, now);
         self.opened = self.opened.wrapping_add(1);
         let (schema, manners) = (&self.schema, self.manners);
-        let made = catch_unwind(|| Match::new(id, options, manners, schema, start));
+        let mut teller = self.teller.of(id);
+        let told = teller.clone();
+        let made = catch_unwind(|| Match::new(id, options, manners, schema, start, told));
         let Ok(made) = made else {
             self.stats.matches_failed += 1;
             tracing::error!(match_id = id.0, "the game panicked when its match was made");
@@ -237,6 +245,7 @@ impl<G: Game> Shard<G> {
         };
         self.next_due = Some(self.next_due.map_or(start, |due| due.min(start)));
         self.matches.insert(made);
+        teller.tell(None, Happening::Opened);
         tracing::info!(match_id = id.0, "match opened");
     }
 
@@ -363,6 +372,7 @@ impl<G: Game> Shard<G> {
         self.directory.remove(ended.id());
         let (stats, closed) = (&mut self.stats, &mut self.closed);
         ended.close_all(reason, &mut Context { now, clock: self.clock, stats, closed });
+        self.teller.of(ended.id()).tell(None, Happening::Ended);
         tracing::info!(match_id = ended.id().0, %reason, "match ended");
         // A game that panicked may do so again when it is dropped.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(ended)));

@@ -162,6 +162,15 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     page.0
 }
 
+/// What the feeds have lost, in the same format.
+#[must_use]
+pub fn feeds(slow_readers: u64, lost: u64) -> String {
+    let mut page = Page(String::new());
+    page.counter("feed_readers_slow_total", "readers dropped as too slow", slow_readers as f64);
+    page.counter("feed_items_lost_total", "items that no feed has told", lost as f64);
+    page.0
+}
+
 struct Page(String);
 
 impl Page {

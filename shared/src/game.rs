@@ -35,6 +35,9 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// What one player commands for one tick.
     type Input: Input;
 
+    /// Names of the numbers that a player's score consists of, such as `kills`, at most 32.
+    const SCORES: &'static [&'static str] = &[];
+
     /// What the integers in rows, inputs and events mean. The same at every call.
     fn schema() -> Schema;
 
@@ -56,6 +59,12 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Writes what only the owner of `seat` is told: `values` has a place for each of the schema's
     /// `owner` integers.
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {
+        let (_, _) = (seat, values);
+    }
+
+    /// Writes the score of `seat`, for those who follow the match from outside: `values` has a
+    /// place, with a 0, for each of [`Game::SCORES`].
+    fn write_score(&self, seat: Seat, values: &mut [i32]) {
         let (_, _) = (seat, values);
     }
 }

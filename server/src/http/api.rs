@@ -157,7 +157,9 @@ pub(super) async fn readyz(
 pub(super) async fn metrics(
     State(admission): State<Arc<Admission>>,
 ) -> Result<impl IntoResponse, Problem> {
-    let page = telemetry::prometheus(&stats(&admission).await?, &admission.refusals());
+    let [slow, lost] = admission.feed_losses();
+    let mut page = telemetry::prometheus(&stats(&admission).await?, &admission.refusals());
+    page.push_str(&telemetry::feeds(slow, lost));
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }
 

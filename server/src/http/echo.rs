@@ -17,6 +17,7 @@ use fastwebsockets::{
 use mio::{Events, Interest, Poll, Token};
 use tickwire_shared::{
     close::CloseReason,
+    schema::Schema,
     ws::{Decoder, Message},
 };
 use tokio::{net::TcpListener, runtime::Builder};
@@ -27,6 +28,7 @@ use crate::{
     clock::Clock,
     config::Config,
     directory::Directory,
+    feeds::Feeds,
     listener,
     socket::{Arrived, OUTBOX_BYTES_MAX, Socket, push},
 };
@@ -53,7 +55,9 @@ fn serve(listener: std::net::TcpListener) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let directory = Arc::new(Directory::new(0, 0));
-        let admission = Admission::new(Config::default(), Clock::start(), directory, Vec::new());
+        let (clock, known) = (Clock::start(), Arc::clone(&directory));
+        let (feeds, _) = Feeds::start(Schema::default(), &[], true, clock, known);
+        let admission = Admission::new(Config::default(), clock, directory, Vec::new(), feeds);
         let routes = Router::new().route("/echo", get(accept));
         let listener = TcpListener::from_std(listener).unwrap();
         listener::serve(listener, routes, Arc::new(admission.unwrap())).await;

@@ -3,6 +3,7 @@
 mod api;
 #[cfg(test)]
 mod echo;
+mod events;
 mod pages;
 mod play;
 mod security;
@@ -47,6 +48,8 @@ pub(crate) fn routes(admission: Arc<Admission>) -> Router {
         .route("/v1/matches", get(api::list).post(api::create))
         .route("/v1/matches/{id}", get(api::show))
         .route("/v1/join", axum::routing::post(api::join))
+        .route("/v1/events", get(events::all))
+        .route("/v1/matches/{id}/events", get(events::one))
         .route("/v1/notices", axum::routing::post(talk::notice))
         .route("/livez", get(api::livez))
         .route("/readyz", get(api::readyz))

@@ -22,6 +22,7 @@ use tickwire_shared::{
 
 use super::{Connection, Context, Halves, Match};
 use crate::{
+    feeds::{Happening, Values},
     socket::{SendError, push_frame},
     telemetry::Stats,
 };
@@ -81,6 +82,10 @@ impl<G: Game> Match<G> {
                 ServerMessage::Event { tick, kind: event.kind, values: event.values.into() };
             fanout.push_message(event.audience, &message);
             log.push(event.audience, &fanout.payload);
+            if event.audience == Audience::All {
+                let values = Values::new(event.values);
+                self.teller.tell(Some(tick), Happening::Event(event.kind, values));
+            }
             for (_, session) in sessions.iter_mut() {
                 session.events += u32::from(event.audience.includes(session.seat));
             }

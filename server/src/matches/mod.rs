@@ -32,6 +32,7 @@ use crate::{
     clock::Clock,
     config::Config,
     directory::Reservation,
+    feeds::Teller,
     limits::Limits,
     places::Place,
     socket::{Socket, push_frame},
@@ -89,6 +90,9 @@ pub(crate) struct Match<G: Game> {
     game: G,
     schema: Rc<Schema>,
     schema_hash: u32,
+    teller: Teller,
+    /// What was told of the scores, by seat.
+    scores: Vec<i32>,
     schedule: Schedule,
     tick: Tick,
     /// What is left out while the shard can't keep up.
@@ -208,6 +212,7 @@ impl<G: Game> Match<G> {
         manners: Manners,
         schema: &Rc<Schema>,
         start: Micros,
+        teller: Teller,
     ) -> Self {
         let seats = usize::from(options.seats);
         Self {
@@ -215,6 +220,8 @@ impl<G: Game> Match<G> {
             game: G::new(&options),
             schema: Rc::clone(schema),
             schema_hash: schema_hash(schema),
+            teller,
+            scores: vec![0; seats * G::SCORES.len()],
             schedule: Schedule::new(options.tick_rate, start),
             tick: Tick(0),
             relief: Relief::default(),
@@ -294,6 +301,7 @@ impl<G: Game> Match<G> {
             self.fanout.push_message(Audience::All, &pace);
         }
         self.fan_out(context);
+        self.tell_scores();
 
         let done = context.clock.now();
         let stats = &mut *context.stats;

@@ -11,6 +11,7 @@ use tickwire_shared::{
     game::{Audience, Game},
     ids::Seat,
     link::server::write_message,
+    schema::FIELDS_MAX,
     social::{
         CHAT_CHARS_MAX, ChatRefused, HISTORY_LINES, Line, Player, Presence, Social, Speaker,
         clean_line, clean_name,
@@ -20,7 +21,11 @@ use tickwire_shared::{
 };
 
 use super::{Context, Match, Session};
-use crate::{bucket::Rate, socket::push_frame};
+use crate::{
+    bucket::Rate,
+    feeds::{Happening, Values},
+    socket::push_frame,
+};
 
 /// Lines of one player each second, saved up for `LINES_BURST_S`: as fast as one can read what
 /// everybody else in a full match says.
@@ -100,8 +105,32 @@ impl<G: Game> Match<G> {
 
     /// Somebody new, back, away or gone.
     pub(super) fn tell_presence(&mut self, session: usize, presence: Presence) {
-        if let Some(player) = self.sessions[session].player(presence) {
-            self.tell_all(Social::Presence(player));
+        let session = &self.sessions[session];
+        let Some(player) = session.player(presence) else { return };
+        let what = match presence {
+            Presence::Here if session.lost_at == Micros(0) => Happening::Join,
+            Presence::Here => Happening::Back,
+            Presence::Away => Happening::Away,
+            Presence::Gone => Happening::Leave,
+        };
+        self.teller.tell(Some(self.tick), what(player.seat, Arc::clone(&session.name)));
+        self.tell_all(Social::Presence(player));
+    }
+
+    /// Tells followers whose score has changed in this tick.
+    pub(super) fn tell_scores(&mut self) {
+        let mut score = [0; FIELDS_MAX];
+        let score = &mut score[..G::SCORES.len()];
+        for (seat, told) in (0..).map(Seat).zip(self.scores.chunks_exact_mut(score.len().max(1))) {
+            score.fill(0);
+            self.game.write_score(seat, score);
+            if score != told {
+                told.copy_from_slice(score);
+                let session = self.sessions.iter().find(|(_, s)| s.seat == Some(seat));
+                let name = session.map(|(_, session)| Arc::clone(&session.name));
+                let what = Happening::Score(seat, name, Values::new(score));
+                self.teller.tell(Some(self.tick), what);
+            }
         }
     }
 
@@ -115,6 +144,9 @@ impl<G: Game> Match<G> {
         let Some(session) = self.connections[key].session else { return Ok(()) };
         match self.sessions[session].may_say(typed, context.now) {
             Ok((speaker, text)) => {
+                let Session { seat, name, .. } = &self.sessions[session];
+                let what = Happening::Chat(*seat, Arc::clone(name), text.as_str().into());
+                self.teller.tell(Some(self.tick), what);
                 let line = self.talk.say(speaker, text, context.clock.date());
                 self.tell_all(Social::Line(line));
                 Ok(())

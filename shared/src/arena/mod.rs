@@ -64,6 +64,8 @@ pub struct Arena {
 impl Game for Arena {
     type Input = ArenaInput;
 
+    const SCORES: &'static [&'static str] = &["kills", "deaths"];
+
     fn schema() -> Schema {
         rows::schema()
     }
@@ -121,6 +123,11 @@ impl Game for Arena {
 
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {
         values.copy_from_slice(&self.players[seat.index()].owner_values());
+    }
+
+    fn write_score(&self, seat: Seat, values: &mut [i32]) {
+        let player = &self.players[seat.index()];
+        values.copy_from_slice(&[player.kills, player.deaths]);
     }
 }
 

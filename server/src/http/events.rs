@@ -1,0 +1,112 @@
+//! Server-Sent Events: streams that one reads for as long as one likes.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use hyper::body::{Bytes, Frame};
+use tickwire_shared::ids::MatchId;
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::timeout,
+};
+
+use super::{Problem, api::problem};
+use crate::{admission::Admission, directory::JoinRefused, feeds::Reader};
+
+/// A stream that is silent for this long says that it is there.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A reader that takes nothing for this long is dropped.
+const STALL: Duration = Duration::from_secs(20);
+/// Lets a browser come back sooner than it would by itself.
+const BEGIN: &[u8] = b"retry: 1000\n\n";
+
+pub(super) async fn all(
+    State(admission): State<Arc<Admission>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    follow(admission, None, &headers)
+}
+
+pub(super) async fn one(
+    State(admission): State<Arc<Admission>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = id.parse().ok().and_then(|id| admission.directory().find(MatchId(id)));
+    let id = entry.ok_or_else(|| problem(JoinRefused::NoMatch))?.id;
+    follow(admission, Some(id), &headers)
+}
+
+fn follow(
+    admission: Arc<Admission>,
+    only: Option<MatchId>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let place = admission.reader().ok_or_else(|| {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "too_many_readers", "as many follow feeds as may")
+    })?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let reader = admission.feeds().read(only, last);
+    let (chunks, body) = mpsc::channel(1);
+    tokio::spawn(run(admission, reader, chunks, place));
+    Ok(stream(body))
+}
+
+/// Feeds one reader until it is gone, too slow, or the match is over.
+async fn run(
+    admission: Arc<Admission>,
+    mut reader: Reader,
+    chunks: mpsc::Sender<Bytes>,
+    _place: OwnedSemaphorePermit,
+) {
+    let mut chunk = Bytes::from_static(BEGIN);
+    loop {
+        match timeout(STALL, chunks.send(chunk)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => return admission.count_slow_reader(),
+        }
+        chunk = loop {
+            if let Some(chunk) = reader.take() {
+                break chunk;
+            }
+            match timeout(HEARTBEAT, reader.wait()).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => break Bytes::from_static(b":\n\n"),
+            }
+        };
+    }
+}
+
+/// The answer that says what comes through the channel.
+pub(super) fn stream(chunks: mpsc::Receiver<Bytes>) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    (headers, Body::new(Chunks(chunks))).into_response()
+}
+
+struct Chunks(mpsc::Receiver<Bytes>);
+
+impl HttpBody for Chunks {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+    }
+}

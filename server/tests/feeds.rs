@@ -1,0 +1,104 @@
+//! Server-Sent Events, read from real sockets as any program would.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use support::{TestServer, frame};
+use tickwire_shared::arena::Arena;
+
+#[test]
+fn a_feed_tells_what_happens_and_goes_on_where_it_was() {
+    let server = TestServer::start::<Arena>(|config| config.npcs = 8);
+    let mut everything = Stream::open(&server, "/v1/events", "");
+    let mut ada = server.connect();
+    ada.introduce("Ada", None);
+    ada.wait_welcome();
+    everything.wait("event: opened");
+    everything.wait(r#""name":"Ada","seat":0"#);
+    let mut of_match = Stream::open(&server, "/v1/matches/1/events", "");
+    ada.chat("<b>");
+    for stream in [&mut everything, &mut of_match] {
+        stream.wait("event: chat");
+        stream.wait(r#""text":"<b>""#);
+    }
+    let last = of_match.last_id();
+    drop(of_match);
+    assert_eq!(server.post("/v1/notices", r#"{"text": "soon"}"#).0, 201);
+    everything.wait("event: notice");
+    ada.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
+    everything.wait("event: leave");
+    let mut back = Stream::open(&server, "/v1/matches/1/events", &last);
+    back.wait("event: leave");
+    assert!(!back.read.contains("event: chat") && !back.read.contains("event: gap"));
+    assert_eq!(back.read.matches("event: notice").count(), 1);
+    let mut lost = Stream::open(&server, "/v1/events", "another-run");
+    lost.wait("event: gap");
+    assert_eq!(server.get("/v1/matches/9/events").0, 404);
+}
+
+#[test]
+fn a_feed_of_computer_players_tells_kills_and_scores() {
+    let server = TestServer::start::<Arena>(|config| config.npcs = 16);
+    let mut everything = Stream::open(&server, "/v1/events", "");
+    let _match_with_somebody = server.join();
+    everything.wait("event: kill");
+    everything.wait(r#""killer":"#);
+    everything.wait("event: score");
+    everything.wait(r#""deaths":1"#);
+}
+
+#[test]
+fn on_a_server_with_tickets_the_feed_keeps_chat_to_itself() {
+    let server = TestServer::start::<Arena>(|config| config.feed_chat = Some(false));
+    let mut everything = Stream::open(&server, "/v1/events", "");
+    let mut ada = server.join();
+    ada.chat("between us");
+    ada.wait("its line", |client| client.lines().len() == 1);
+    ada.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
+    everything.wait("event: leave");
+    assert!(!everything.read.contains("between us"));
+}
+
+/// A feed, as far as it was read.
+struct Stream {
+    socket: TcpStream,
+    read: String,
+}
+
+impl Stream {
+    fn open(server: &TestServer, path: &str, last: &str) -> Self {
+        let mut socket = TcpStream::connect(server.addr).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let last =
+            if last.is_empty() { String::new() } else { format!("last-event-id: {last}\r\n") };
+        let head = format!("GET {path} HTTP/1.1\r\nhost: h\r\n{last}\r\n");
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut stream = Self { socket, read: String::new() };
+        stream.wait("retry: 1000\n\n");
+        assert!(stream.read.contains("content-type: text/event-stream"));
+        stream
+    }
+
+    /// Reads until this has come.
+    #[track_caller]
+    fn wait(&mut self, text: &str) {
+        let mut buffer = [0; 4096];
+        while !self.read.contains(text) {
+            let count = self.socket.read(&mut buffer).expect("the feed goes on");
+            assert!(count > 0, "the feed ended before {text}: {}", self.read);
+            self.read.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        }
+    }
+
+    fn last_id(&self) -> String {
+        let (_, rest) = self.read.rsplit_once("\nid: ").unwrap();
+        rest.lines().next().unwrap().to_owned()
+    }
+}
