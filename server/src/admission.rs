@@ -10,12 +10,14 @@ use std::{
     time::Duration,
 };
 
+use hyper::body::Bytes;
 use tickwire_shared::{
     close::CloseReason,
     game::MatchOptions,
     ids::{MatchId, SessionId},
+    time::UnixMillis,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::{
     bucket::Bucket,
@@ -42,6 +44,8 @@ pub struct Admission {
     /// Places of those who follow feeds.
     readers: Arc<Semaphore>,
     slow_readers: AtomicU64,
+    /// What the monitor is told.
+    samples: watch::Sender<Bytes>,
     clock: Clock,
     door: FrontDoor,
     tls: Option<Tls>,
@@ -95,6 +99,7 @@ impl Admission {
             feeds,
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             slow_readers: AtomicU64::new(0),
+            samples: watch::Sender::default(),
             clock,
         })
     }
@@ -261,6 +266,16 @@ impl Admission {
     /// What happens in matches.
     pub(crate) const fn feeds(&self) -> &Arc<Feeds> {
         &self.feeds
+    }
+
+    /// What the monitor is told, once a second.
+    pub(crate) const fn samples(&self) -> &watch::Sender<Bytes> {
+        &self.samples
+    }
+
+    /// The date, as this machine has it.
+    pub(crate) fn date(&self) -> UnixMillis {
+        self.clock.date()
     }
 
     /// A place for somebody who follows a feed, if there is one left.

@@ -159,6 +159,7 @@ impl Server {
         tokio::select! {
             () = serve => {}
             () = follow_files => {}
+            never = http::sample(&admission) => match never {},
             () = shutdown => {}
         }
         tracing::info!("draining");

@@ -371,6 +371,7 @@ impl<G: Game> Shard<G> {
         let mut ended = self.matches.remove(slot);
         self.directory.remove(ended.id());
         let (stats, closed) = (&mut self.stats, &mut self.closed);
+        ended.account(&mut stats.field_bits);
         ended.close_all(reason, &mut Context { now, clock: self.clock, stats, closed });
         self.teller.of(ended.id()).tell(None, Happening::Ended);
         tracing::info!(match_id = ended.id().0, %reason, "match ended");
@@ -392,8 +393,14 @@ impl<G: Game> Shard<G> {
 
     fn report(&self) -> Stats {
         let connections = self.matches.iter().map(|(_, found)| found.connections_len() as u64);
-        let matches = self.matches.len() as u64;
-        Stats { matches, connections: connections.sum(), ..self.stats.clone() }
+        let mut stats = self.stats.clone();
+        stats.matches = self.matches.len() as u64;
+        stats.connections = connections.sum();
+        for (_, found) in &self.matches {
+            found.account(&mut stats.field_bits);
+            stats.spectators.insert(found.id().0, found.spectators_len());
+        }
+        stats
     }
 
     /// All places that may hold a match, to be walked while matches come and go.

@@ -53,6 +53,11 @@ pub struct Stats {
     pub connections: u64,
     /// Matches that ended because their game failed.
     pub matches_failed: u64,
+    /// Bits that encodings were made of, by `kind.field`; each counts once, however many it was
+    /// sent to.
+    pub field_bits: BTreeMap<String, f64>,
+    /// Spectators now, by match.
+    pub spectators: BTreeMap<u32, u32>,
 }
 
 /// A histogram of time spans in microseconds, up to ten seconds.
@@ -63,6 +68,15 @@ impl Spans {
     /// Counts one span.
     pub fn record(&mut self, span: Micros) {
         self.0.saturating_record(span.0);
+    }
+
+    /// The median, the 99th percentile and the most of what was counted since `before`, in
+    /// microseconds.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> [u64; 3] {
+        let mut new = self.0.clone();
+        new.subtract(&before.0).expect("it has counted all that the earlier one has");
+        [0.5, 0.99, 1.0].map(|quantile| new.value_at_quantile(quantile))
     }
 }
 
@@ -97,6 +111,8 @@ impl Default for Stats {
             matches: 0,
             connections: 0,
             matches_failed: 0,
+            field_bits: BTreeMap::new(),
+            spectators: BTreeMap::new(),
         }
     }
 }
@@ -143,6 +159,14 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     }
     page.counter("busy_seconds_total", "time that shards were busy", sum(|s| s.busy.0) / 1e6);
     page.counter("inputs_total", "inputs accepted", sum(|s| s.inputs));
+    page.head("snapshot_bits_total", "counter", "bits of encodings, by what they tell");
+    let mut fields = BTreeMap::<_, f64>::new();
+    for (name, bits) in shards.iter().flat_map(|shard| &shard.field_bits) {
+        *fields.entry(name).or_default() += bits;
+    }
+    for (name, bits) in fields {
+        page.line(&format!("snapshot_bits_total{{field=\"{name}\"}}"), bits.round());
+    }
     page.counter("resyncs_total", "full snapshots asked for", sum(|s| s.resyncs));
     page.head("connections_closed_total", "counter", "connections closed, by reason");
     let mut closed = BTreeMap::<_, u64>::new();

@@ -66,6 +66,23 @@ fn on_a_server_with_tickets_the_feed_keeps_chat_to_itself() {
     assert!(!everything.read.contains("between us"));
 }
 
+#[test]
+fn the_monitor_tells_how_the_server_does() {
+    let server = TestServer::start::<Arena>(|config| config.npcs = 4);
+    let mut ada = server.join();
+    let mut sample = Stream::ask(&server, "/v1/monitor", "");
+    // Whoever takes nothing is soon sent nothing.
+    ada.wait_snapshots(50);
+    sample.wait("event: sample\n");
+    sample.wait("\n\n\r\n");
+    let (_, data) = sample.read.split_once("data: ").unwrap();
+    let data: serde_json::Value = serde_json::from_str(data.lines().next().unwrap()).unwrap();
+    assert_eq!(data["matches"][0]["players"], 1);
+    assert!(data["shards"][0]["snapshots_per_s"].as_u64() > Some(5), "{data}");
+    assert!(data["shards"][0]["tick_time_us"]["p99"].as_u64() > Some(0), "{data}");
+    assert!(data["fields"]["player.x"].as_f64() > Some(0.0), "{data}");
+}
+
 /// A feed, as far as it was read.
 struct Stream {
     socket: TcpStream,
@@ -74,6 +91,12 @@ struct Stream {
 
 impl Stream {
     fn open(server: &TestServer, path: &str, last: &str) -> Self {
+        let mut stream = Self::ask(server, path, last);
+        stream.wait("retry: 1000\n\n");
+        stream
+    }
+
+    fn ask(server: &TestServer, path: &str, last: &str) -> Self {
         let mut socket = TcpStream::connect(server.addr).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let last =
@@ -81,7 +104,7 @@ impl Stream {
         let head = format!("GET {path} HTTP/1.1\r\nhost: h\r\n{last}\r\n");
         socket.write_all(head.as_bytes()).unwrap();
         let mut stream = Self { socket, read: String::new() };
-        stream.wait("retry: 1000\n\n");
+        stream.wait("\r\n\r\n");
         assert!(stream.read.contains("content-type: text/event-stream"));
         stream
     }

@@ -4,6 +4,7 @@ mod api;
 #[cfg(test)]
 mod echo;
 mod events;
+mod monitor;
 mod pages;
 mod play;
 mod security;
@@ -33,6 +34,7 @@ use crate::{
     admission::Admission,
     places::{ConnectionPlace, TurnedAway},
 };
+pub(crate) use monitor::sample;
 pub use security::Origins;
 
 /// Longest body that a request may have.
@@ -48,6 +50,7 @@ pub(crate) fn routes(admission: Arc<Admission>) -> Router {
         .route("/v1/matches", get(api::list).post(api::create))
         .route("/v1/matches/{id}", get(api::show))
         .route("/v1/join", axum::routing::post(api::join))
+        .route("/v1/monitor", get(monitor::monitor))
         .route("/v1/events", get(events::all))
         .route("/v1/matches/{id}/events", get(events::one))
         .route("/v1/notices", axum::routing::post(talk::notice))

@@ -9,7 +9,7 @@ mod fanout;
 mod people;
 mod schedule;
 
-use std::{rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use slab::Slab;
 use tickwire_shared::{
@@ -257,6 +257,26 @@ impl<G: Game> Match<G> {
     /// Number of open connections.
     pub(crate) fn connections_len(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Number of open connections that only watch.
+    pub(crate) fn spectators_len(&self) -> u32 {
+        let watches = |connection: &Connection| connection.role == Role::Spectator;
+        self.connections.iter().filter(|(_, connection)| watches(connection)).count() as u32
+    }
+
+    /// Adds the bits that its encodings were made of, by `kind.field`.
+    pub(crate) fn account(&self, bits: &mut BTreeMap<String, f64>) {
+        let costs = self.encoder.costs();
+        for (k, kind) in self.schema.kinds.iter().enumerate() {
+            let fields = kind.fields.iter().enumerate();
+            let fields = fields.map(|(f, field)| (field.name.as_str(), costs.field_bits(k, f)));
+            let moment = costs.field_bits(k, kind.fields.len());
+            let changes = [("(moment)", moment), ("(changes)", costs.change_bits(k))];
+            for (name, spent) in fields.chain(changes).filter(|&(_, spent)| spent > 0.0) {
+                *bits.entry(format!("{}.{name}", kind.name)).or_default() += spent;
+            }
+        }
     }
 
     /// Whether nobody has been here for so long that the match may end.

@@ -1,0 +1,110 @@
+//! How the server does, once a second, as a stream for the monitor page.
+//!
+//! One sample is taken for all who watch, and none when nobody does. A watcher who is slow is told
+//! the newest sample when there is room, never an old one.
+
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+use super::{Problem, events};
+use crate::{
+    admission::Admission,
+    telemetry::{Spans, Stats},
+};
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// A watcher that takes nothing for this long is dropped.
+const STALL: Duration = Duration::from_secs(20);
+
+/// Takes samples for ever.
+pub(crate) async fn sample(admission: &Admission) -> Infallible {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before: Option<Vec<Stats>> = None;
+    loop {
+        ticks.tick().await;
+        if admission.samples().receiver_count() == 0 {
+            before = None;
+            continue;
+        }
+        let Some(now) = admission.stats().await else { continue };
+        if let Some(before) = before.replace(now.clone()) {
+            let sample = describe(admission, &before, &now);
+            let event = format!("event: sample\ndata: {sample}\n\n");
+            admission.samples().send_replace(event.into());
+        }
+    }
+}
+
+pub(super) async fn monitor(State(admission): State<Arc<Admission>>) -> Result<Response, Problem> {
+    let place = admission.reader().ok_or_else(|| {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "too_many_readers", "as many follow feeds as may")
+    })?;
+    let (chunks, body) = mpsc::channel::<Bytes>(1);
+    let mut samples = admission.samples().subscribe();
+    tokio::spawn(async move {
+        let _place = place;
+        while samples.changed().await.is_ok() {
+            let sample = samples.borrow_and_update().clone();
+            match timeout(STALL, chunks.send(sample)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return,
+                Err(_) => return admission.count_slow_reader(),
+            }
+        }
+    });
+    Ok(events::stream(body))
+}
+
+fn describe(admission: &Admission, before: &[Stats], now: &[Stats]) -> Value {
+    let spectators: BTreeMap<_, _> = now.iter().flat_map(|shard| &shard.spectators).collect();
+    let matches = admission.directory().list();
+    let matches = matches.iter().map(|entry| {
+        let spectators = spectators.get(&entry.id.0).copied().unwrap_or(&0);
+        let (players, seats) = (entry.taken(), entry.seats);
+        json!({ "id": entry.id.0, "players": players, "seats": seats, "spectators": spectators })
+    });
+    let mut fields = BTreeMap::<&str, f64>::new();
+    let mut closed = BTreeMap::<&str, u64>::new();
+    for (before, now) in before.iter().zip(now) {
+        for (name, bits) in &now.field_bits {
+            let earlier = before.field_bits.get(name).unwrap_or(&0.0);
+            *fields.entry(name).or_default() += bits - earlier;
+        }
+        for (reason, count) in &now.closed {
+            *closed.entry(reason).or_default() += count;
+        }
+    }
+    json!({
+        "at": admission.date().0,
+        "shards": before.iter().zip(now).map(|(b, n)| shard(b, n)).collect::<Vec<_>>(),
+        "matches": matches.collect::<Vec<_>>(),
+        "fields": fields,
+        "refused": admission.refusals().0,
+        "closed": closed,
+    })
+}
+
+fn shard(before: &Stats, now: &Stats) -> Value {
+    json!({
+        "matches": now.matches,
+        "connections": now.connections,
+        "snapshots_per_s": now.snapshots - before.snapshots,
+        "bytes_per_s": now.snapshot_bytes - before.snapshot_bytes,
+        "tick_time_us": spans(&before.tick_time, &now.tick_time),
+        "tick_lateness_us": spans(&before.tick_lateness, &now.tick_lateness),
+    })
+}
+
+fn spans(before: &Spans, now: &Spans) -> Value {
+    let [p50, p99, max] = now.since(before);
+    json!({ "p50": p50, "p99": p99, "max": max })
+}
