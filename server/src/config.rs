@@ -181,6 +181,11 @@ impl Config {
         Self::default().with(file)?.with(flags.settings)?.unless_open_to_all()
     }
 
+    /// The settings of a TOML file, over the defaults.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::default().with(parse(text)?)
+    }
+
     /// A server that anybody can reach needs a key, unless it is told that it does not.
     fn unless_open_to_all(self) -> Result<Self, ConfigError> {
         let is_public = !self.listen.ip().is_loopback();
@@ -227,10 +232,14 @@ impl Config {
 fn read(path: &Path) -> Result<Settings, ConfigError> {
     let fail = |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| fail(&error))?;
-    toml::from_str(&text).map_err(|error| {
+    parse(&text).map_err(|error| fail(&error))
+}
+
+fn parse(text: &str) -> Result<Settings, ConfigError> {
+    toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start].lines().count().max(1));
         let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-        fail(&format!("{place}{}", first_line(error.message())))
+        ConfigError(format!("{place}{}", first_line(error.message())))
     })
 }
 
@@ -293,7 +302,7 @@ mod tests {
 
     #[track_caller]
     fn check(file: &str, expected: &str) {
-        let error = Config::default().with(toml::from_str(file).unwrap()).unwrap_err();
+        let error = Config::from_toml(file).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }
