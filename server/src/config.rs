@@ -41,6 +41,8 @@ pub struct Config {
     pub resume_grace: Duration,
     /// How long a match without anybody goes on.
     pub match_idle: Duration,
+    /// How long a server that was told to end lets rounds go on.
+    pub drain_timeout: Duration,
     /// How much of everything one client and all together may have.
     pub limits: Limits,
     /// The certificate, if TLS is spoken.
@@ -116,6 +118,9 @@ struct Settings {
     /// Seconds for which a match without anybody goes on [default: 30]
     #[arg(long, value_name = "S", env = "TICKWIRE_MATCH_IDLE_S")]
     match_idle_s: Option<u32>,
+    /// Seconds for which a server that was told to end lets rounds go on [default: 10]
+    #[arg(long = "drain-timeout", value_name = "S", env = "TICKWIRE_DRAIN_TIMEOUT")]
+    drain_timeout: Option<u32>,
     /// Let anybody join from anywhere, without tickets
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
     open: Option<bool>,
@@ -154,6 +159,7 @@ impl Default for Config {
             shards: cores.min(SHARDS_MAX),
             resume_grace: Duration::from_secs(20),
             match_idle: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             tls: None,
             tickets: TicketConfig::default(),
@@ -210,6 +216,7 @@ impl Config {
         self.shards = settings.shards.unwrap_or(self.shards);
         self.resume_grace = seconds(settings.resume_grace_s, self.resume_grace);
         self.match_idle = seconds(settings.match_idle_s, self.match_idle);
+        self.drain_timeout = seconds(settings.drain_timeout, self.drain_timeout);
         self.limits = self.limits.with(&settings.limits)?;
         self.tls = settings.tls.over(self.tls)?;
         self.tickets = self.tickets.with(settings.tickets)?;

@@ -293,6 +293,16 @@ impl<G: Game> Match<G> {
         }
     }
 
+    /// Tells everybody, with the next tick, that the server goes within this time.
+    pub(crate) fn tell_leaving(&mut self, within: Micros) {
+        self.fanout.push_message(Audience::All, &ServerMessage::Leaving { within });
+    }
+
+    /// Whether nobody would lose a round if the match ended now.
+    pub(crate) fn may_end(&self) -> bool {
+        self.connections.is_empty() || self.game.may_end()
+    }
+
     const fn pace(&self) -> Pace {
         Pace { slowdown: self.slowdown_told, tick: self.tick, tick_time: self.tick_due }
     }
