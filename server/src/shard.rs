@@ -326,9 +326,11 @@ impl<G: Game> Shard<G> {
 
     /// Leaves out what the shard can't carry, and takes it back when it can.
     fn relieve(&mut self, now: Micros) {
-        let Stats { ticks, overruns, busy, .. } = self.stats;
+        let Stats { ticks, overruns, late, busy, .. } = self.stats;
         let before = self.ladder.step();
-        let Some(step) = self.ladder.look(Work { ticks, overruns, busy }, now) else { return };
+        let Some(step) = self.ladder.look(Work { ticks, overruns, late, busy }, now) else {
+            return;
+        };
         if step != before {
             tracing::warn!(step = step.name(), "overload ladder");
             self.is_overloaded.store(step == Step::Matches, Ordering::Relaxed);

@@ -336,7 +336,9 @@ impl<G: Game> Match<G> {
         let done = context.clock.now();
         let stats = &mut *context.stats;
         stats.ticks += 1;
-        stats.overruns += u64::from(begun.lateness >= self.schedule.interval());
+        let interval = self.schedule.interval();
+        stats.overruns += u64::from(begun.lateness >= interval);
+        stats.late += u64::from(begun.lateness.0 * 4 >= interval.0);
         stats.slipped = stats.slipped.plus(begun.slipped);
         stats.tick_lateness.record(begun.lateness);
         stats.tick_time.record(done.since(context.now));
