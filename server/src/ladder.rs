@@ -14,7 +14,8 @@ use tickwire_shared::time::Micros;
 const LOOK_INTERVAL: Micros = Micros::from_millis(500);
 /// One tick in so many may be an overrun, or in calm times late.
 const LATE_ONE_IN: u64 = 20;
-/// Looks without anything late before a step is taken back.
+/// Looks without anything late before a step is taken back; one is enough when the shard has twice
+/// the time to spare that it takes.
 const CALM_LOOKS: u32 = 2;
 
 /// How much is left out. Each step includes those before it.
@@ -113,12 +114,12 @@ impl Ladder {
         let late = work.late - self.seen.late;
         let busy_percent = work.busy.since(self.seen.busy).0 * 100 / passed.0;
         (self.looked_at, self.seen) = (now, work);
-        let is_calm =
-            overruns == 0 && late * LATE_ONE_IN <= ticks && busy_percent < self.step.calm_percent();
+        let calm_percent = self.step.calm_percent();
+        let is_calm = overruns == 0 && late * LATE_ONE_IN <= ticks && busy_percent < calm_percent;
         self.calm_looks = if is_calm { self.calm_looks + 1 } else { 0 };
         let next = if overruns * LATE_ONE_IN > ticks {
             self.step.up()
-        } else if self.calm_looks >= CALM_LOOKS {
+        } else if self.calm_looks >= CALM_LOOKS || is_calm && 2 * busy_percent < calm_percent {
             self.step.down()
         } else {
             None
