@@ -32,22 +32,23 @@ setInterval(() => {
   if (Math.random() < perS / 10) stalledUntil = performance.now() + ms * (0.5 + Math.random());
 }, 100);
 
-/** One direction: messages leave in the order in which they came. */
+/** One direction: messages leave in the order in which they came, whatever the timers do. */
 class Way {
   #latest = 0;
-  #waiting = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
 
   pass(deliver: () => void): void {
     const now = performance.now();
     const { latency, jitter } = CONDITIONS;
     const due = Math.max(now + latency / 2 + Math.random() * jitter, stalledUntil, this.#latest);
-    if (due <= now && this.#waiting === 0) return deliver();
+    if (due <= now && this.isEmpty) return deliver();
     this.#latest = due;
-    this.#waiting++;
-    setTimeout(() => {
-      this.#waiting--;
-      deliver();
-    }, due - now);
+    this.#waiting.push(deliver);
+    setTimeout(() => this.#waiting.shift()?.(), due - now);
   }
 }
 
@@ -70,7 +71,7 @@ export function openConditioned(url: string, subprotocol: string): Socket {
     onclose: null,
     send(bytes) {
       const { latency, jitter, stalls } = CONDITIONS;
-      if (latency + jitter + stalls === 0) return socket.send(bytes);
+      if (latency + jitter + stalls === 0 && there.isEmpty) return socket.send(bytes);
       // The caller's buffer is used again.
       const copy = bytes.slice();
       there.pass(() => socket.readyState === 1 && socket.send(copy));
