@@ -35,7 +35,6 @@ use crate::{
     places::{ConnectionPlace, TurnedAway},
 };
 pub(crate) use monitor::sample;
-pub use play::PlayQuery;
 pub use security::Origins;
 
 /// Longest body that a request may have.

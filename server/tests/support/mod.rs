@@ -33,13 +33,8 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// A server with `change` made to the defaults, on a free port.
     pub(crate) fn start<G: Game>(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            shards: 1,
-            npcs: 0,
-            drain_timeout: Duration::ZERO,
-            ..Config::default()
-        };
+        let mut config =
+            Config { listen: ([127, 0, 0, 1], 0).into(), shards: 1, npcs: 0, ..Config::default() };
         change(&mut config);
         let (ready, addr) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -49,7 +44,7 @@ impl TestServer {
             runtime.block_on(async {
                 let server = Server::bind::<G>(config).await.unwrap();
                 ready.send(server.addr()).unwrap();
-                server.run(async { drop(stopped.await) }, std::future::pending()).await;
+                server.run(async { drop(stopped.await) }).await;
             });
         });
         Self { addr: addr.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
@@ -168,8 +163,6 @@ pub(crate) struct Client {
     pub(crate) events: u32,
     pub(crate) social: Vec<Social>,
     pub(crate) end: Option<End>,
-    /// The server has said that it goes.
-    pub(crate) was_told: bool,
     start: Instant,
     read: Vec<u8>,
 }
@@ -206,7 +199,6 @@ impl Client {
             events: 0,
             social: Vec::new(),
             end: None,
-            was_told: false,
             start: Instant::now(),
             read: Vec::new(),
         }
@@ -333,11 +325,11 @@ impl Client {
                 self.digests += u32::from(digest == Digest::Agrees);
             }
             ClientEvent::Event { .. } => self.events += 1,
-            ClientEvent::Leaving { .. } => self.was_told = true,
             ClientEvent::Welcome(_)
             | ClientEvent::Pong { .. }
             | ClientEvent::Model
-            | ClientEvent::Pace { .. } => {}
+            | ClientEvent::Pace { .. }
+            | ClientEvent::Leaving { .. } => {}
             ClientEvent::Social(social) => self.social.push(social),
         }
     }

@@ -67,7 +67,7 @@ export class TestBrowser {
     });
     const page = await context.newPage();
     page.on("console", (message) => {
-      if (message.type() === "error") this.errors.push(`${url}: ${message.text()}`);
+      if (message.type() === "error") this.errors.push(`${url}: ${message.text()} ${message.location().url}`);
     });
     page.on("pageerror", (error) => this.errors.push(`${url}: ${error.stack ?? error}`));
     await page.goto(url);
