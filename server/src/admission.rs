@@ -323,11 +323,13 @@ impl Admission {
         Some(stats)
     }
 
-    /// Takes nobody in any more, and has all shards close their connections and end.
+    /// Takes nobody in any more, and has all shards end when their matches may, or after the drain
+    /// timeout.
     pub(crate) fn drain(&self) {
+        let deadline = self.clock.now().plus(self.config.drain_timeout.into());
         self.draining.store(true, Ordering::Release);
         for (index, shard) in self.shards.iter().enumerate() {
-            if shard.send(Command::Drain).is_err() {
+            if shard.send(Command::Drain { deadline }).is_err() {
                 tracing::error!(shard = index, "a shard is stuck or has failed; it can't drain");
             }
         }

@@ -41,6 +41,8 @@ pub struct Config {
     pub resume_grace: Duration,
     /// How long a match without anybody goes on.
     pub match_idle: Duration,
+    /// How long a server that was told to end lets rounds go on.
+    pub drain_timeout: Duration,
     /// How much of everything one client and all together may have.
     pub limits: Limits,
     /// The certificate, if TLS is spoken.
@@ -116,6 +118,9 @@ struct Settings {
     /// Seconds for which a match without anybody goes on [default: 30]
     #[arg(long, value_name = "S", env = "TICKWIRE_MATCH_IDLE_S")]
     match_idle_s: Option<u32>,
+    /// Seconds for which a server that was told to end lets rounds go on [default: 10]
+    #[arg(long = "drain-timeout", value_name = "S", env = "TICKWIRE_DRAIN_TIMEOUT")]
+    drain_timeout: Option<u32>,
     /// Let anybody join from anywhere, without tickets
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
     open: Option<bool>,
@@ -154,6 +159,7 @@ impl Default for Config {
             shards: cores.min(SHARDS_MAX),
             resume_grace: Duration::from_secs(20),
             match_idle: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             tls: None,
             tickets: TicketConfig::default(),
@@ -181,6 +187,11 @@ impl Config {
         Self::default().with(file)?.with(flags.settings)?.unless_open_to_all()
     }
 
+    /// The settings of a TOML file, over the defaults.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::default().with(parse(text)?)
+    }
+
     /// A server that anybody can reach needs a key, unless it is told that it does not.
     fn unless_open_to_all(self) -> Result<Self, ConfigError> {
         let is_public = !self.listen.ip().is_loopback();
@@ -205,6 +216,7 @@ impl Config {
         self.shards = settings.shards.unwrap_or(self.shards);
         self.resume_grace = seconds(settings.resume_grace_s, self.resume_grace);
         self.match_idle = seconds(settings.match_idle_s, self.match_idle);
+        self.drain_timeout = seconds(settings.drain_timeout, self.drain_timeout);
         self.limits = self.limits.with(&settings.limits)?;
         self.tls = settings.tls.over(self.tls)?;
         self.tickets = self.tickets.with(settings.tickets)?;
@@ -227,10 +239,14 @@ impl Config {
 fn read(path: &Path) -> Result<Settings, ConfigError> {
     let fail = |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| fail(&error))?;
-    toml::from_str(&text).map_err(|error| {
+    parse(&text).map_err(|error| fail(&error))
+}
+
+fn parse(text: &str) -> Result<Settings, ConfigError> {
+    toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start].lines().count().max(1));
         let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-        fail(&format!("{place}{}", first_line(error.message())))
+        ConfigError(format!("{place}{}", first_line(error.message())))
     })
 }
 
@@ -293,7 +309,7 @@ mod tests {
 
     #[track_caller]
     fn check(file: &str, expected: &str) {
-        let error = Config::default().with(toml::from_str(file).unwrap()).unwrap_err();
+        let error = Config::from_toml(file).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every [`LOOK_INTERVAL`] the ladder looks at how many ticks were overruns and which part of the
 //! time the shard was busy. Too many overruns take it a step up. It goes a step down when
-//! nothing was late for [`CALM_LOOKS`] looks and the shard has so much time to spare that what
+//! nothing was an overrun and little was late for [`CALM_LOOKS`] looks and the shard has so much time to spare that what
 //! the step saves will fit again, so it does not swing. From the last step it is back on the
 //! ground within four seconds of the load's end.
 //!
@@ -12,9 +12,10 @@ use tickwire_shared::time::Micros;
 
 /// How often the ladder looks.
 const LOOK_INTERVAL: Micros = Micros::from_millis(500);
-/// One tick in so many may be an overrun.
-const OVERRUNS_ONE_IN: u64 = 20;
-/// Looks without anything late before a step is taken back.
+/// One tick in so many may be an overrun, or in calm times late.
+const LATE_ONE_IN: u64 = 20;
+/// Looks without anything late before a step is taken back; one is enough when the shard has twice
+/// the time to spare that it takes.
 const CALM_LOOKS: u32 = 2;
 
 /// How much is left out. Each step includes those before it.
@@ -83,6 +84,8 @@ impl Step {
 pub(crate) struct Work {
     pub(crate) ticks: u64,
     pub(crate) overruns: u64,
+    /// Ticks that began a quarter of an interval late or later.
+    pub(crate) late: u64,
     pub(crate) busy: Micros,
 }
 
@@ -108,13 +111,15 @@ impl Ladder {
             return None;
         }
         let (ticks, overruns) = (work.ticks - self.seen.ticks, work.overruns - self.seen.overruns);
+        let late = work.late - self.seen.late;
         let busy_percent = work.busy.since(self.seen.busy).0 * 100 / passed.0;
         (self.looked_at, self.seen) = (now, work);
-        let is_calm = overruns == 0 && busy_percent < self.step.calm_percent();
+        let calm_percent = self.step.calm_percent();
+        let is_calm = overruns == 0 && late * LATE_ONE_IN <= ticks && busy_percent < calm_percent;
         self.calm_looks = if is_calm { self.calm_looks + 1 } else { 0 };
-        let next = if overruns * OVERRUNS_ONE_IN > ticks {
+        let next = if overruns * LATE_ONE_IN > ticks {
             self.step.up()
-        } else if self.calm_looks >= CALM_LOOKS {
+        } else if self.calm_looks >= CALM_LOOKS || is_calm && 2 * busy_percent < calm_percent {
             self.step.down()
         } else {
             None
@@ -158,7 +163,7 @@ mod tests {
     #[test]
     fn a_single_stall_is_no_overload() {
         let mut ladder = Ladder::default();
-        let work = |ticks, overruns| Work { ticks, overruns, busy: Micros(0) };
+        let work = |ticks, overruns| Work { ticks, overruns, late: overruns, busy: Micros(0) };
         assert_eq!(ladder.look(work(150, 7), Micros::from_millis(499)), None);
         assert_eq!(ladder.look(work(150, 7), Micros::from_millis(500)), Some(Step::Ground));
         assert_eq!(ladder.look(work(300, 15), Micros::from_secs(1)), Some(Step::Spectators));
@@ -189,6 +194,7 @@ mod tests {
                 self.late_percent = wanted;
                 self.work.ticks += 150;
                 self.work.overruns += if wanted > 100 { 150 } else { 0 };
+                self.work.late += if wanted > 80 { 150 } else { 0 };
                 let busy = LOOK_INTERVAL.0 * wanted.min(100) / 100;
                 self.work.busy = self.work.busy.plus(Micros(busy));
                 let after = self.ladder.look(self.work, self.now).unwrap();

@@ -90,13 +90,16 @@ fn start<G: Game>() -> Result<(), StartError> {
     let config = Config::from_process()?;
     start_log(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let server = Server::bind::<G>(config).await?;
         let scheme = if server.admission.tls().is_some() { "https" } else { "http" };
         writeln!(io::stdout(), "listening on {scheme}://{}", server.addr())?;
-        server.run(shutdown_signal()?).await;
+        server.run(signals(1)?, signals(2)?).await;
         Ok(())
-    })
+    });
+    // Whoever wants it to end at once does not wait for shards either.
+    runtime.shutdown_background();
+    ended
 }
 
 /// A server that listens, with its shards running.
@@ -145,8 +148,9 @@ impl Server {
         self.addr
     }
 
-    /// Serves until `shutdown` is done; then tells all clients to go elsewhere and ends.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// Serves until `shutdown` is done. Then nobody is let in, clients are told to go elsewhere, and
+    /// rounds may end within the drain timeout; `at_once` cuts that short.
+    pub async fn run(self, shutdown: impl Future<Output = ()>, at_once: impl Future<Output = ()>) {
         let admission = Arc::clone(&self.admission);
         let routes = http::routes(Arc::clone(&admission));
         let serve = listener::serve(self.listener, routes, Arc::clone(&admission));
@@ -156,38 +160,50 @@ impl Server {
                 None => std::future::pending().await,
             }
         };
+        // Goes on while draining, so that who asks is told.
+        let drain = async {
+            shutdown.await;
+            tracing::info!("draining");
+            admission.drain();
+            join(self.threads, admission.config().drain_timeout + END_TIMEOUT).await;
+        };
         tokio::select! {
             () = serve => {}
             () = follow_files => {}
             never = http::sample(&admission) => match never {},
-            () = shutdown => {}
-        }
-        tracing::info!("draining");
-        self.admission.drain();
-        let threads = self.threads;
-        let joined = tokio::task::spawn_blocking(move || {
-            threads.into_iter().filter_map(|thread| thread.join().err()).count()
-        });
-        match tokio::time::timeout(DRAIN_TIMEOUT, joined).await {
-            Ok(Ok(0)) => tracing::info!("drained"),
-            Ok(Ok(_) | Err(_)) => tracing::error!("a shard has failed"),
-            Err(_) => tracing::error!("a shard did not end in time"),
+            () = drain => {}
+            () = at_once => tracing::warn!("ended at once"),
         }
     }
 }
 
-/// Longest that draining may take: clients have two seconds to answer their close frame.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) {
+    let joined = tokio::task::spawn_blocking(move || {
+        threads.into_iter().filter_map(|thread| thread.join().err()).count()
+    });
+    match tokio::time::timeout(timeout, joined).await {
+        Ok(Ok(0)) => tracing::info!("drained"),
+        Ok(Ok(_) | Err(_)) => tracing::error!("a shard has failed"),
+        Err(_) => tracing::error!("a shard did not end in time"),
+    }
+}
+
+/// Longest that the end may take once all matches have ended: clients have two seconds to answer
+/// their close frame.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 const _: () = assert!(socket::OUTBOX_BYTES_MAX < SERVER_FRAME_BYTES_MAX);
 
-fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+/// Done when the process was told to end so many times.
+fn signals(count: u32) -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        for _ in 0..count {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         }
     })
 }

@@ -61,8 +61,8 @@ pub(crate) enum Command {
     Notice(Option<MatchId>, Arc<str>),
     /// Tell what was counted.
     Report(oneshot::Sender<Stats>),
-    /// Close all connections and end.
-    Drain,
+    /// Take nobody in, end each match when it may or by the deadline, and then end.
+    Drain { deadline: Micros },
 }
 
 /// A connection on its way to its match.
@@ -138,7 +138,7 @@ pub(crate) fn start<G: Game>(
             buffer: vec![0; READ_BUFFER_BYTES].into(),
             ladder: Ladder::default(),
             is_overloaded: told_overloaded,
-            draining: false,
+            leaves_by: None,
         };
         if let Err(error) = shard.run() {
             tracing::error!(shard = index, %error, "the shard's event loop failed");
@@ -171,13 +171,14 @@ struct Shard<G: Game> {
     buffer: Box<[u8]>,
     ladder: Ladder,
     is_overloaded: Arc<AtomicBool>,
-    draining: bool,
+    /// Set while it drains.
+    leaves_by: Option<Micros>,
 }
 
 impl<G: Game> Shard<G> {
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while !(self.draining && self.lingering.is_empty()) {
+        while !self.has_drained() {
             self.timer.arm(self.next_due)?;
             let is_settled = self.lingering.is_empty() && self.ladder.step() == Step::Ground;
             let timeout = (!is_settled).then_some(Duration::from_millis(100));
@@ -202,6 +203,10 @@ impl<G: Game> Shard<G> {
         Ok(())
     }
 
+    fn has_drained(&self) -> bool {
+        self.leaves_by.is_some() && self.matches.is_empty() && self.lingering.is_empty()
+    }
+
     fn handle_commands(&mut self, now: Micros) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
@@ -219,12 +224,10 @@ impl<G: Game> Shard<G> {
                     // Who asked may have given up waiting.
                     let _ = reply.send(self.report());
                 }
-                Command::Drain => {
-                    self.draining = true;
-                    for slot in self.slots() {
-                        if self.matches.contains(slot) {
-                            self.end(slot, CloseReason::Drain, now);
-                        }
+                Command::Drain { deadline } => {
+                    self.leaves_by = Some(deadline);
+                    for (_, found) in &mut self.matches {
+                        found.tell_leaving(deadline.since(now));
                     }
                 }
             }
@@ -253,8 +256,9 @@ impl<G: Game> Shard<G> {
         let Arrival { match_id, newcomer, handed, mut leftover } = arrival;
         let mut socket = Socket::new(handed);
         let slot = self.matches.iter().find_map(|(slot, m)| (m.id() == match_id).then_some(slot));
-        let Some(slot) = slot.filter(|_| !self.draining) else {
-            let reason = if self.draining { CloseReason::Drain } else { CloseReason::NoMatch };
+        let Some(slot) = slot.filter(|_| self.leaves_by.is_none()) else {
+            let is_draining = self.leaves_by.is_some();
+            let reason = if is_draining { CloseReason::Drain } else { CloseReason::NoMatch };
             self.stats.count_closed(reason);
             socket.close(reason);
             // The registration is changed, not made, when it lingers.
@@ -309,6 +313,10 @@ impl<G: Game> Shard<G> {
             }
             self.guard(slot, now, |found, context, _| found.tick(context));
             let Some(ticked) = self.matches.get(slot) else { continue };
+            if self.leaves_by.is_some_and(|by| now >= by || ticked.may_end()) {
+                self.end(slot, CloseReason::Drain, now);
+                continue;
+            }
             if ticked.is_abandoned(now) && self.directory.remove_if_empty(ticked.id()) {
                 self.end(slot, CloseReason::NoMatch, now);
             }
@@ -318,9 +326,11 @@ impl<G: Game> Shard<G> {
 
     /// Leaves out what the shard can't carry, and takes it back when it can.
     fn relieve(&mut self, now: Micros) {
-        let Stats { ticks, overruns, busy, .. } = self.stats;
+        let Stats { ticks, overruns, late, busy, .. } = self.stats;
         let before = self.ladder.step();
-        let Some(step) = self.ladder.look(Work { ticks, overruns, busy }, now) else { return };
+        let Some(step) = self.ladder.look(Work { ticks, overruns, late, busy }, now) else {
+            return;
+        };
         if step != before {
             tracing::warn!(step = step.name(), "overload ladder");
             self.is_overloaded.store(step == Step::Matches, Ordering::Relaxed);

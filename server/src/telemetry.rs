@@ -21,6 +21,8 @@ pub struct Stats {
     pub ticks: u64,
     /// Ticks that began a whole interval late or later.
     pub overruns: u64,
+    /// Ticks that began a quarter of an interval late or later.
+    pub late: u64,
     /// Time by which games were put off because catching up would have been too much.
     pub slipped: Micros,
     /// Snapshots that were written.
@@ -95,6 +97,7 @@ impl Default for Stats {
             tick_to_wire: Spans::default(),
             ticks: 0,
             overruns: 0,
+            late: 0,
             slipped: Micros(0),
             snapshots: 0,
             snapshot_bytes: 0,

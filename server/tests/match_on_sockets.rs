@@ -249,6 +249,22 @@ fn a_game_that_panics_ends_alone() {
 }
 
 #[test]
+fn a_server_that_drains_lets_the_round_go_on_for_a_while() {
+    let mut server = TestServer::start::<Arena>(|config| {
+        config.drain_timeout = Duration::from_secs(2);
+    });
+    let mut client = server.join();
+    client.wait_snapshots(1);
+    server.begin_drain();
+    client.wait("a word of the end", |client| client.was_told);
+    client.wait_snapshots(10);
+    assert_eq!(server.get("/readyz").0, 503);
+    assert_eq!(server.connect().wait_end(), End::Close(1012));
+    assert_eq!(client.wait_end(), End::Close(1012));
+    server.drain();
+}
+
+#[test]
 fn draining_tells_everyone_and_ends() {
     let mut server = TestServer::start::<Tally>(|_| {});
     let mut players: Vec<_> = (0..3).map(|_| server.join()).collect();

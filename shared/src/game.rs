@@ -56,6 +56,12 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Writes the state that everybody may see into `rows`, which are empty, in order of entity id.
     fn write_rows(&self, rows: &mut Rows);
 
+    /// Whether the match may end now without taking a round from its players. A server that is told
+    /// to end waits for this, for a while.
+    fn may_end(&self) -> bool {
+        true
+    }
+
     /// Writes what only the owner of `seat` is told: `values` has a place for each of the schema's
     /// `owner` integers.
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {

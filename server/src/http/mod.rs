@@ -35,6 +35,7 @@ use crate::{
     places::{ConnectionPlace, TurnedAway},
 };
 pub(crate) use monitor::sample;
+pub use play::PlayQuery;
 pub use security::Origins;
 
 /// Longest body that a request may have.

@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Extension,
     body::{Body, Bytes},
-    extract::{Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    extract::{Query, Request, State},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
 };
 use fastwebsockets::upgrade::{UpgradeFut, is_upgrade_request, upgrade};
 use hyper_util::rt::TokioIo;
@@ -32,8 +32,16 @@ use crate::{
 /// How long a client that was refused may take to answer the close.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What the query of `/v1/play` asks for.
+#[derive(Debug)]
+pub struct PlayQuery {
+    wish: Wish,
+    role: Role,
+    ticket: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
-pub(super) struct Params {
+struct Params {
     /// `auto` (the default) or a match id.
     #[serde(rename = "match")]
     match_id: Option<String>,
@@ -57,12 +65,10 @@ enum PlayRole {
 pub(super) async fn play(
     State(admission): State<Arc<Admission>>,
     Extension(door): Extension<Door>,
-    params: Result<Query<Params>, QueryRejection>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
     let bad = |message: String| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
-    let Query(params) = params.map_err(|rejection| bad(rejection.body_text()))?;
-    let wish = params.wish().ok_or_else(|| bad("match must be `auto` or a match id".into()))?;
+    let query = PlayQuery::parse(request.uri()).map_err(bad)?;
     if !is_upgrade_request(&request) {
         let status = StatusCode::UPGRADE_REQUIRED;
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
@@ -75,12 +81,22 @@ pub(super) async fn play(
     let admitted = if offers_subprotocol {
         let chosen = HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
-        admission.admit(wish, params.role(), params.ticket.as_deref())
+        admission.admit(query.wish, query.role, query.ticket.as_deref())
     } else {
         Err(CloseReason::WrongSubprotocol)
     };
     tokio::spawn(hand_over(admission, admitted, upgraded, place));
     Ok(response)
+}
+
+impl PlayQuery {
+    /// Reads it, or says what is wrong with it.
+    pub fn parse(uri: &Uri) -> Result<Self, String> {
+        let Query(params) =
+            Query::<Params>::try_from_uri(uri).map_err(|rejection| rejection.body_text())?;
+        let wish = params.wish().ok_or("match must be `auto` or a match id")?;
+        Ok(Self { wish, role: params.role(), ticket: params.ticket })
+    }
 }
 
 impl Params {

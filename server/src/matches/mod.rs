@@ -293,6 +293,16 @@ impl<G: Game> Match<G> {
         }
     }
 
+    /// Tells everybody, with the next tick, that the server goes within this time.
+    pub(crate) fn tell_leaving(&mut self, within: Micros) {
+        self.fanout.push_message(Audience::All, &ServerMessage::Leaving { within });
+    }
+
+    /// Whether nobody would lose a round if the match ended now.
+    pub(crate) fn may_end(&self) -> bool {
+        self.connections.is_empty() || self.game.may_end()
+    }
+
     const fn pace(&self) -> Pace {
         Pace { slowdown: self.slowdown_told, tick: self.tick, tick_time: self.tick_due }
     }
@@ -326,7 +336,9 @@ impl<G: Game> Match<G> {
         let done = context.clock.now();
         let stats = &mut *context.stats;
         stats.ticks += 1;
-        stats.overruns += u64::from(begun.lateness >= self.schedule.interval());
+        let interval = self.schedule.interval();
+        stats.overruns += u64::from(begun.lateness >= interval);
+        stats.late += u64::from(begun.lateness.0 * 4 >= interval.0);
         stats.slipped = stats.slipped.plus(begun.slipped);
         stats.tick_lateness.record(begun.lateness);
         stats.tick_time.record(done.since(context.now));

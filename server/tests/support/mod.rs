@@ -33,8 +33,13 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// A server with `change` made to the defaults, on a free port.
     pub(crate) fn start<G: Game>(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config =
-            Config { listen: ([127, 0, 0, 1], 0).into(), shards: 1, npcs: 0, ..Config::default() };
+        let mut config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            shards: 1,
+            npcs: 0,
+            drain_timeout: Duration::ZERO,
+            ..Config::default()
+        };
         change(&mut config);
         let (ready, addr) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -44,7 +49,7 @@ impl TestServer {
             runtime.block_on(async {
                 let server = Server::bind::<G>(config).await.unwrap();
                 ready.send(server.addr()).unwrap();
-                server.run(async { drop(stopped.await) }).await;
+                server.run(async { drop(stopped.await) }, std::future::pending()).await;
             });
         });
         Self { addr: addr.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
@@ -163,6 +168,8 @@ pub(crate) struct Client {
     pub(crate) events: u32,
     pub(crate) social: Vec<Social>,
     pub(crate) end: Option<End>,
+    /// The server has said that it goes.
+    pub(crate) was_told: bool,
     start: Instant,
     read: Vec<u8>,
 }
@@ -199,6 +206,7 @@ impl Client {
             events: 0,
             social: Vec::new(),
             end: None,
+            was_told: false,
             start: Instant::now(),
             read: Vec::new(),
         }
@@ -325,11 +333,11 @@ impl Client {
                 self.digests += u32::from(digest == Digest::Agrees);
             }
             ClientEvent::Event { .. } => self.events += 1,
+            ClientEvent::Leaving { .. } => self.was_told = true,
             ClientEvent::Welcome(_)
             | ClientEvent::Pong { .. }
             | ClientEvent::Model
-            | ClientEvent::Pace { .. }
-            | ClientEvent::Leaving { .. } => {}
+            | ClientEvent::Pace { .. } => {}
             ClientEvent::Social(social) => self.social.push(social),
         }
     }

@@ -121,6 +121,10 @@ impl Game for Arena {
         self.rockets.write_rows(rows);
     }
 
+    fn may_end(&self) -> bool {
+        !self.round.is_playing()
+    }
+
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {
         values.copy_from_slice(&self.players[seat.index()].owner_values());
     }
