@@ -5,3 +5,4 @@ pub mod cores;
 pub mod output;
 pub mod recording;
 pub mod replay;
+pub mod workload;
