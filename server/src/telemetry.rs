@@ -37,6 +37,8 @@ pub struct Stats {
     pub skipped_credit: u64,
     /// Snapshots left out because the shard does not keep up.
     pub skipped_relief: u64,
+    /// Full snapshots left out because many join at once.
+    pub skipped_storm: u64,
     /// Time for which the shard did something.
     pub busy: Micros,
     /// How often each step of the overload ladder was taken, by its name.
@@ -105,6 +107,7 @@ impl Default for Stats {
             skipped_unflushed: 0,
             skipped_credit: 0,
             skipped_relief: 0,
+            skipped_storm: 0,
             busy: Micros(0),
             steps: BTreeMap::new(),
             step: 0,
@@ -150,6 +153,7 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     page.line("snapshots_skipped_total{reason=\"unflushed\"}", sum(|s| s.skipped_unflushed));
     page.line("snapshots_skipped_total{reason=\"credit\"}", sum(|s| s.skipped_credit));
     page.line("snapshots_skipped_total{reason=\"overload\"}", sum(|s| s.skipped_relief));
+    page.line("snapshots_skipped_total{reason=\"storm\"}", sum(|s| s.skipped_storm));
     let step = shards.iter().map(|shard| shard.step).max().unwrap_or(0);
     page.gauge("overload_step", "step of the overload ladder, of the worst shard", step as f64);
     page.head("overload_steps_total", "counter", "steps of the ladder, how often each was taken");

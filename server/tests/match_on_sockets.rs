@@ -249,6 +249,21 @@ fn a_game_that_panics_ends_alone() {
 }
 
 #[test]
+fn a_storm_of_spectators_is_let_in_while_the_match_goes_on() {
+    let server = TestServer::start::<Arena>(|_| {});
+    let mut player = server.join();
+    player.wait_snapshots(1);
+    let watch = || Client::open(server.addr, "match=1&role=spectator", "tickwire.v1");
+    let mut storm: Vec<_> = (0..100).map(|_| watch()).collect();
+    storm.iter_mut().for_each(|client| client.say_hello(None));
+    for client in &mut storm {
+        client.wait_snapshots(2);
+        assert!(client.digests > 0);
+    }
+    player.wait_snapshots(5);
+}
+
+#[test]
 fn a_server_that_drains_lets_the_round_go_on_for_a_while() {
     let mut server = TestServer::start::<Arena>(|config| {
         config.drain_timeout = Duration::from_secs(2);

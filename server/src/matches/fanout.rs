@@ -29,6 +29,10 @@ use crate::{
 
 /// Every so many ticks a snapshot carries the rows' digest; a full one always does.
 const DIGEST_TICKS: u32 = 32;
+/// Full snapshots that a match sends with one tick. They are encoded once, but each is as long as
+/// twenty deltas, so in a storm of joins the rest waits for the ticks that follow: a thousand
+/// spectators are in within a second, and those who were there before notice nothing.
+const FULLS_MAX: usize = 32;
 
 /// Buffers that are kept from tick to tick.
 pub(super) struct Fanout {
@@ -90,6 +94,7 @@ impl<G: Game> Match<G> {
                 session.events += u32::from(event.audience.includes(session.seat));
             }
         }
+        let mut fulls = 0;
         for (key, connection) in connections {
             let Some(session) = connection.session else { continue };
             let seat = sessions[session].seat;
@@ -99,18 +104,22 @@ impl<G: Game> Match<G> {
                     fanout.frames.extend_from_slice(&fanout.reliable[range.clone()]);
                 }
             }
+            let basis = connection.link.basis(tick);
+            let is_full = basis.ticks().is_empty();
             if self.relief.halves.includes(seat, tick) {
                 stats.skipped_relief += 1;
+            } else if is_full && fulls == FULLS_MAX {
+                stats.skipped_storm += 1;
             } else if may_send(connection, tick, now, stats) {
                 connection.took_at = now;
-                let basis = connection.link.basis(tick);
+                fulls += usize::from(is_full);
                 let processed =
                     seat.map_or_else(InputSeq::default, |seat| queues[seat.index()].processed());
                 fanout.owner.clear();
                 if let Some(seat) = seat {
                     write_owner(&self.game, &self.schema, seat, fanout);
                 }
-                let digest = (tick.0.is_multiple_of(DIGEST_TICKS) || basis.ticks().is_empty())
+                let digest = (tick.0.is_multiple_of(DIGEST_TICKS) || is_full)
                     .then(|| fanout.bodies.digest(history, tick));
                 let body = fanout.bodies.body(basis, encoder, history, tick, stats);
                 let snapshot = Snapshot { tick, digest, processed, owner: &fanout.owner, body };
