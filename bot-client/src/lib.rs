@@ -24,7 +24,7 @@ pub mod process;
 mod progress;
 pub mod report;
 mod scenario;
-mod schedule;
+pub mod schedule;
 mod swarm;
 mod target;
 

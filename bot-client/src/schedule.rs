@@ -14,7 +14,7 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     start: Micros,
     rate: TickRate,
     /// By phase.
@@ -32,14 +32,17 @@ struct Slot {
 
 /// One send of one bot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Send {
-    pub(crate) bot: usize,
-    pub(crate) due: Micros,
+pub struct Send {
+    /// Which bot.
+    pub bot: usize,
+    /// When it was to be sent.
+    pub due: Micros,
 }
 
 impl Schedule {
     /// The sends of at least one bot from `start` on.
-    pub(crate) fn new(start: Micros, rate: TickRate, bots: usize) -> Self {
+    #[must_use]
+    pub fn new(start: Micros, rate: TickRate, bots: usize) -> Self {
         let interval_nanos = rate.nanos_to(1);
         let slot = |bot: usize| {
             let moment = GOLDEN.wrapping_mul(bot as u64) / (u64::MAX / MOMENTS + 1);
@@ -51,13 +54,14 @@ impl Schedule {
     }
 
     /// When the next send is due.
-    pub(crate) fn due(&self) -> Micros {
+    #[must_use]
+    pub fn due(&self) -> Micros {
         let round_start = Micros(self.rate.nanos_to(self.round) / 1_000);
         self.start.plus(round_start).plus(self.slots[self.next].phase)
     }
 
     /// The next send, if it is due by `now`.
-    pub(crate) fn take(&mut self, now: Micros) -> Option<Send> {
+    pub fn take(&mut self, now: Micros) -> Option<Send> {
         let due = self.due();
         if due > now {
             return None;

@@ -1,0 +1,75 @@
+//! What processes and the machine spent, from `/proc`.
+
+use std::{fs, io};
+
+use rustix::param::clock_ticks_per_second;
+use tickwire_bot_client::process::Process;
+
+/// CPU time since the start of everything, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    pub(crate) server: Option<f64>,
+    pub(crate) bots: f64,
+    /// Of all processes.
+    busy: f64,
+    /// Taken by the host.
+    pub(crate) stolen: f64,
+}
+
+impl Spent {
+    pub(crate) fn now(server: Option<u32>) -> io::Result<Self> {
+        let server = server.map(|pid| Process::with_id(pid).cpu_time()).transpose()?;
+        let stat = fs::read_to_string("/proc/stat")?;
+        let (busy, stolen) = busy_and_stolen(&stat).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Self {
+            server: server.map(|time| time.as_secs_f64()),
+            bots: Process::this().cpu_time()?.as_secs_f64(),
+            busy: busy / clock_ticks_per_second() as f64,
+            stolen: stolen / clock_ticks_per_second() as f64,
+        })
+    }
+
+    /// What was spent since `earlier`.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            server: self.server.zip(earlier.server).map(|(now, then)| now - then),
+            bots: self.bots - earlier.bots,
+            busy: self.busy - earlier.busy,
+            stolen: self.stolen - earlier.stolen,
+        }
+    }
+
+    /// By other processes. Rounding may make it less than nothing.
+    pub(crate) fn foreign(self) -> f64 {
+        (self.busy - self.bots - self.server.unwrap_or(0.0)).max(0.0)
+    }
+}
+
+/// User, nice, system and both kinds of interrupts; and stolen. In clock ticks.
+fn busy_and_stolen(stat: &str) -> Option<(f64, f64)> {
+    let first = stat.lines().next()?.strip_prefix("cpu ")?;
+    let times: Vec<f64> =
+        first.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    let &[user, nice, system, _idle, _wait, hard, soft, stolen, ..] = times.as_slice() else {
+        return None;
+    };
+    Some((user + nice + system + hard + soft, stolen))
+}
+
+/// Memory of a process in MiB, by the name of its line in `/proc/PID/status`.
+pub(crate) fn memory_mib(pid: u32, line: &str) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kib = status.lines().find_map(|text| text.strip_prefix(line)?.trim().strip_suffix(" kB"));
+    Some(kib?.parse::<f64>().ok()? / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_time_is_not_busy() {
+        let stat = "cpu  10 1 5 1000 50 2 3 7 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0";
+        assert_eq!(busy_and_stolen(stat), Some((21.0, 7.0)));
+    }
+}
