@@ -3,7 +3,7 @@
 //! A send is due whether or not anything came back, so that a server that stalls is seen and not
 //! waited for. The phases follow the golden ratio, which spreads any run of neighbours evenly
 //! over the interval: bots of one match are neighbours, and the mean wait for its tick is half an
-//! interval. Phases fall on [`MOMENTS`], so that a large swarm does not wake for each bot alone.
+//! interval. Phases fall on `MOMENTS`, so that a large swarm does not wake for each bot alone.
 
 use tickwire_shared::time::{Micros, TickRate};
 

@@ -2,10 +2,15 @@
 //!
 //! Everything that happens in a match happens here, so matches need no locks. The front door sends
 //! commands through a bounded mailbox; that is the only thread hop in a connection's life.
+//!
+//! A wake-up costs about as much as a write, so the loop sleeps until a match is due, not until a
+//! client has said something: what clients say waits in the kernel until a tick needs it, or for
+//! [`LOOK_INTERVAL`] at most. For the same reason matches tick in bundles, one right after another.
 
 use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
     io,
-    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
@@ -45,9 +50,20 @@ const MAILBOX_MAX: usize = 4096;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// Readiness events taken in at once.
 const EVENTS_MAX: usize = 1024;
+/// How long what a client says may wait unread. Ticks look at all sockets anyway; this bounds how
+/// wrong the answers to pings and what inputs are told of their lead can be.
+const LOOK_INTERVAL: Micros = Micros(4_000);
+/// Matches whose ticks follow one another without a wake-up between them.
+const BUNDLE: usize = 16;
+/// What a seat takes of a tick, about: a match is due when the one before it in its bundle is done.
+const SEAT_TIME: Micros = Micros(8);
+/// A match that is due so soon ticks now rather than after another wake-up.
+const EARLY: Micros = Micros(250);
 
 const TIMER: Token = Token(usize::MAX);
 const MAILBOX: Token = Token(usize::MAX - 1);
+/// On its way to linger: nothing is done when it becomes ready.
+const PARTING: Token = Token(usize::MAX - 2);
 const READ_WRITE: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// What the front door asks of a shard.
@@ -110,17 +126,18 @@ pub(crate) fn start<G: Game>(
     directory: Arc<Directory>,
     teller: &Teller,
 ) -> io::Result<(ShardHandle, JoinHandle<()>)> {
-    let poll = Poll::new()?;
-    let waker = Arc::new(Waker::new(poll.registry(), MAILBOX)?);
+    let (wakers, sockets) = (Poll::new()?, Poll::new()?);
+    let waker = Arc::new(Waker::new(wakers.registry(), MAILBOX)?);
     let timer = Timer::new(clock)?;
-    poll.registry().register(&mut SourceFd(&timer.fd()), TIMER, Interest::READABLE)?;
+    wakers.registry().register(&mut SourceFd(&timer.fd()), TIMER, Interest::READABLE)?;
     let (mailbox, commands) = sync_channel(MAILBOX_MAX);
     let is_overloaded = Arc::new(AtomicBool::new(false));
     let told_overloaded = Arc::clone(&is_overloaded);
     let teller = teller.clone();
     let run = move || {
         let mut shard = Shard::<G> {
-            poll,
+            wakers,
+            sockets,
             timer,
             clock,
             commands,
@@ -130,8 +147,8 @@ pub(crate) fn start<G: Game>(
             teller,
             schema: Rc::new(G::schema()),
             matches: Slab::new(),
-            opened: 0,
-            next_due: None,
+            deadlines: BinaryHeap::new(),
+            looked_at: clock.now(),
             lingering: Lingering::default(),
             closed: Vec::new(),
             stats: Stats::default(),
@@ -148,8 +165,19 @@ pub(crate) fn start<G: Game>(
     Ok((ShardHandle { is_overloaded, mailbox, waker }, thread))
 }
 
+/// When a match's next tick is due; the earliest comes first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Deadline {
+    due: Micros,
+    slot: usize,
+    id: MatchId,
+}
+
 struct Shard<G: Game> {
-    poll: Poll,
+    /// The timer and the mailbox: what ends the loop's sleep.
+    wakers: Poll,
+    /// All sockets, looked at when the loop is awake.
+    sockets: Poll,
     timer: Timer,
     clock: Clock,
     commands: Receiver<Command>,
@@ -160,10 +188,9 @@ struct Shard<G: Game> {
     teller: Teller,
     schema: Rc<Schema>,
     matches: Slab<Match<G>>,
-    /// Matches ever opened here, from which their stagger follows.
-    opened: u32,
-    /// The earliest deadline of a match.
-    next_due: Option<Micros>,
+    /// When each match's next tick is due. Those of matches that have ended are passed over.
+    deadlines: BinaryHeap<Reverse<Deadline>>,
+    looked_at: Micros,
     lingering: Lingering,
     /// Sockets that matches are done with, until they linger.
     closed: Vec<Socket>,
@@ -177,30 +204,90 @@ struct Shard<G: Game> {
 
 impl<G: Game> Shard<G> {
     fn run(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut wakes = Events::with_capacity(2);
+        let mut ready = Events::with_capacity(EVENTS_MAX);
         while !self.has_drained() {
-            self.timer.arm(self.next_due)?;
-            let is_settled = self.lingering.is_empty() && self.ladder.step() == Step::Ground;
-            let timeout = (!is_settled).then_some(Duration::from_millis(100));
-            match self.poll.poll(&mut events, timeout) {
+            self.timer.arm(self.next_wake())?;
+            match self.wakers.poll(&mut wakes, None) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
             let now = self.clock.now();
-            for event in &events {
-                match event.token() {
-                    TIMER => {}
-                    MAILBOX => self.handle_commands(now),
-                    _ => self.handle_ready(event, now),
-                }
+            if wakes.iter().any(|event| event.token() == MAILBOX) {
+                self.handle_commands(now);
             }
-            self.run_due();
+            // Bounded, so that a shard which can't keep up still hears its commands.
+            for _ in 0..=self.matches.len() {
+                self.look(&mut ready)?;
+                let Some(deadline) = self.pop_due() else { break };
+                self.tick(deadline);
+            }
             self.linger(now);
             let done = self.clock.now();
             self.stats.busy = self.stats.busy.plus(done.since(now));
             self.relieve(done);
         }
         Ok(())
+    }
+
+    /// When the loop has to go on by itself.
+    fn next_wake(&self) -> Option<Micros> {
+        let is_settled = self.lingering.is_empty() && self.ladder.step() == Step::Ground;
+        if self.matches.is_empty() && is_settled {
+            return None;
+        }
+        let look = self.looked_at.plus(LOOK_INTERVAL);
+        Some(self.deadlines.peek().map_or(look, |Reverse(next)| next.due.min(look)))
+    }
+
+    /// Takes in what the sockets have.
+    fn look(&mut self, ready: &mut Events) -> io::Result<()> {
+        loop {
+            match self.sockets.poll(ready, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                polled => polled?,
+            }
+            let now = self.clock.now();
+            self.looked_at = now;
+            let mut count = 0;
+            for event in &*ready {
+                self.handle_ready(event, now);
+                count += 1;
+            }
+            if count < EVENTS_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next match to tick, if one is due.
+    fn pop_due(&mut self) -> Option<Deadline> {
+        let soon = self.clock.now().plus(EARLY);
+        while self.deadlines.peek().is_some_and(|Reverse(next)| next.due <= soon) {
+            let Reverse(next) = self.deadlines.pop()?;
+            let found = self.matches.get(next.slot).filter(|found| found.id() == next.id);
+            match found.map(Match::due) {
+                Some(due) if due <= soon => return Some(next),
+                // Its ticks have been stretched.
+                Some(due) => self.deadlines.push(Reverse(Deadline { due, ..next })),
+                None => {}
+            }
+        }
+        None
+    }
+
+    fn tick(&mut self, deadline: Deadline) {
+        let Deadline { slot, id, .. } = deadline;
+        let now = self.clock.now();
+        self.guard(slot, now, |found, context, _| found.tick(context));
+        let Some(ticked) = self.matches.get(slot) else { return };
+        if self.leaves_by.is_some_and(|by| now >= by || ticked.may_end()) {
+            return self.end(slot, CloseReason::Drain, now);
+        }
+        if ticked.is_abandoned(now) && self.directory.remove_if_empty(id) {
+            return self.end(slot, CloseReason::NoMatch, now);
+        }
+        self.deadlines.push(Reverse(Deadline { due: ticked.due(), slot, id }));
     }
 
     fn has_drained(&self) -> bool {
@@ -213,7 +300,7 @@ impl<G: Game> Shard<G> {
                 Command::Open(id, options) => self.open(id, options, now),
                 Command::Connect(arrival) => self.connect(*arrival, now),
                 Command::Notice(only, text) => {
-                    for slot in self.slots() {
+                    for slot in 0..self.matches.capacity() {
                         let found = self.matches.get(slot).map(Match::id);
                         if found.is_some_and(|id| only.is_none_or(|only| only == id)) {
                             self.guard(slot, now, |m, context, _| m.hear_notice(&text, context));
@@ -235,8 +322,8 @@ impl<G: Game> Shard<G> {
     }
 
     fn open(&mut self, id: MatchId, options: MatchOptions, now: Micros) {
-        let start = stagger(self.rate, self.opened, now);
-        self.opened = self.opened.wrapping_add(1);
+        let slot = self.matches.vacant_key();
+        let start = stagger(self.rate, options.seats, slot, now);
         let (schema, manners) = (&self.schema, self.manners);
         let mut teller = self.teller.of(id);
         let told = teller.clone();
@@ -246,8 +333,8 @@ impl<G: Game> Shard<G> {
             tracing::error!(match_id = id.0, "the game panicked when its match was made");
             return self.directory.remove(id);
         };
-        self.next_due = Some(self.next_due.map_or(start, |due| due.min(start)));
         self.matches.insert(made);
+        self.deadlines.push(Reverse(Deadline { due: start, slot, id }));
         teller.tell(None, Happening::Opened);
         tracing::info!(match_id = id.0, "match opened");
     }
@@ -262,7 +349,7 @@ impl<G: Game> Shard<G> {
             self.stats.count_closed(reason);
             socket.close(reason);
             // The registration is changed, not made, when it lingers.
-            if self.poll.registry().register(socket.source(), TIMER, READ_WRITE).is_ok() {
+            if self.sockets.registry().register(socket.source(), PARTING, READ_WRITE).is_ok() {
                 self.closed.push(socket);
             }
             return;
@@ -270,7 +357,7 @@ impl<G: Game> Shard<G> {
         let key = self.matches[slot].accept(socket, newcomer, now);
         let token = token(slot, key);
         let socket = self.matches[slot].socket(key).expect("it was accepted just now");
-        if let Err(error) = self.poll.registry().register(socket.source(), token, READ_WRITE) {
+        if let Err(error) = self.sockets.registry().register(socket.source(), token, READ_WRITE) {
             tracing::error!(%error, "a socket can't be polled; raise the limit of open files");
             self.guard(slot, now, |found, context, _| {
                 found.close(key, CloseReason::TooSlow, context);
@@ -299,29 +386,6 @@ impl<G: Game> Shard<G> {
                 found.handle_readable(key, until, buffer, context);
             });
         }
-    }
-
-    /// Runs the matches whose tick is due.
-    fn run_due(&mut self) {
-        if self.next_due.is_none_or(|due| self.clock.now() < due) {
-            return;
-        }
-        for slot in self.slots() {
-            let now = self.clock.now();
-            if self.matches.get(slot).is_none_or(|found| found.due() > now) {
-                continue;
-            }
-            self.guard(slot, now, |found, context, _| found.tick(context));
-            let Some(ticked) = self.matches.get(slot) else { continue };
-            if self.leaves_by.is_some_and(|by| now >= by || ticked.may_end()) {
-                self.end(slot, CloseReason::Drain, now);
-                continue;
-            }
-            if ticked.is_abandoned(now) && self.directory.remove_if_empty(ticked.id()) {
-                self.end(slot, CloseReason::NoMatch, now);
-            }
-        }
-        self.next_due = self.matches.iter().map(|(_, found)| found.due()).min();
     }
 
     /// Leaves out what the shard can't carry, and takes it back when it can.
@@ -394,7 +458,7 @@ impl<G: Game> Shard<G> {
         for mut socket in self.closed.drain(..) {
             let key = self.lingering.next_key();
             let token = token(LINGERING, key);
-            if self.poll.registry().reregister(socket.source(), token, READ_WRITE).is_ok() {
+            if self.sockets.registry().reregister(socket.source(), token, READ_WRITE).is_ok() {
                 self.lingering.insert(socket, now);
             }
         }
@@ -412,11 +476,6 @@ impl<G: Game> Shard<G> {
         }
         stats
     }
-
-    /// All places that may hold a match, to be walked while matches come and go.
-    fn slots(&self) -> Range<usize> {
-        0..self.matches.capacity()
-    }
 }
 
 const KEY_BITS: u32 = 32;
@@ -429,15 +488,17 @@ const fn token(slot: usize, key: usize) -> Token {
     Token((slot << KEY_BITS) | key)
 }
 
-/// When the `n`th match of a shard begins: matches are spread over the tick interval by the golden
-/// ratio, however many there will be.
-fn stagger(rate: TickRate, n: u32, now: Micros) -> Micros {
+/// When the match in the `n`th place of a shard begins: bundles are spread over the tick interval by
+/// the golden ratio, however many there will be, and a bundle's matches follow one another.
+fn stagger(rate: TickRate, seats: u16, n: usize, now: Micros) -> Micros {
     /// 2^32 divided by the golden ratio.
     const STEP: u32 = 0x9E37_79B9;
     let interval = rate.interval().0;
-    let phase = (u64::from(n.wrapping_mul(STEP)) * interval) >> 32;
+    let bundle = ((n / BUNDLE) as u32).wrapping_mul(STEP);
+    let place = (n % BUNDLE) as u64 * u64::from(seats) * SEAT_TIME.0;
+    let phase = ((u64::from(bundle) * interval) >> 32) + place;
     let intervals = now.0 / interval + 1;
-    Micros(intervals * interval + phase)
+    Micros(intervals * interval + phase % interval)
 }
 
 #[cfg(test)]
@@ -445,12 +506,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn matches_are_spread_over_the_interval() {
+    fn bundles_are_spread_over_the_interval_and_their_matches_follow_one_another() {
         let rate = TickRate::new(30).unwrap();
-        let mut phases: Vec<_> =
-            (0..10).map(|n| stagger(rate, n, Micros(5)).0 % rate.interval().0).collect();
-        phases.sort_unstable();
-        let gaps = phases.windows(2).map(|pair| pair[1] - pair[0]);
-        assert!(gaps.min() >= Some(rate.interval().0 / 20), "{phases:?}");
+        let start = |n| stagger(rate, 16, n, Micros(5)).0 % rate.interval().0;
+        let mut bundles: Vec<_> = (0..10).map(|bundle| start(bundle * BUNDLE)).collect();
+        bundles.sort_unstable();
+        let gaps = bundles.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(gaps.min() >= Some(rate.interval().0 / 20), "{bundles:?}");
+        assert!((1..BUNDLE).all(|n| start(n) == start(n - 1) + 16 * SEAT_TIME.0));
     }
 }
