@@ -271,22 +271,28 @@ impl<G: Game> Match<G> {
 
     /// Ends a connection and says why.
     pub(crate) fn close(&mut self, key: usize, reason: CloseReason, context: &mut Context<'_>) {
-        let mut connection = self.connections.remove(key);
-        connection.socket.close(reason);
-        self.see_off(connection, reason, context);
+        self.see_off(key, reason, context, |socket| socket.close(reason));
     }
 
     /// The client ends a connection, and hears its own code.
     fn leave(&mut self, key: usize, code: Option<u16>, context: &mut Context<'_>) {
-        let mut connection = self.connections.remove(key);
-        connection.socket.answer_close(code);
-        self.see_off(connection, leaving(code), context);
+        self.see_off(key, leaving(code), context, |socket| socket.answer_close(code));
     }
 
-    fn see_off(&mut self, connection: Connection, why: CloseReason, context: &mut Context<'_>) {
+    /// A connection is over. Its seat is given up before the client is told, which may come back
+    /// for it at once.
+    fn see_off(
+        &mut self,
+        key: usize,
+        why: CloseReason,
+        context: &mut Context<'_>,
+        tell: impl FnOnce(&mut Socket),
+    ) {
+        let mut connection = self.connections.remove(key);
         context.stats.count_closed(why);
         tracing::debug!(match_id = self.id.0, id = connection.id.0, %why, "closed");
         self.part(&connection, keeps_seat(why), context.now);
+        tell(&mut connection.socket);
         context.closed.push(connection.socket);
     }
 
