@@ -120,6 +120,37 @@ fn pages_of_other_origins_are_refused_unless_named() {
 }
 
 #[test]
+fn pages_of_named_origins_may_ask_what_the_api_offers() {
+    let server = start(|config| config.origins = Origins(vec!["https://play.example".into()]));
+    let preflight = |origin: &str| {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        let head = format!(
+            "OPTIONS /v1/events HTTP/1.1\r\nhost: h\r\nconnection: close\r\norigin: {origin}\r\n\
+             access-control-request-method: GET\r\n\
+             access-control-request-headers: last-event-id\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let allowed = preflight("https://play.example");
+    assert!(allowed.starts_with("HTTP/1.1 204"), "{allowed}");
+    for line in [
+        "access-control-allow-origin: https://play.example\r\n",
+        "access-control-allow-methods: GET, POST\r\n",
+        "access-control-allow-headers: authorization, content-type, last-event-id\r\n",
+    ] {
+        assert!(allowed.contains(line), "{allowed}");
+    }
+    let refused = preflight("https://evil.example");
+    assert!(
+        refused.starts_with("HTTP/1.1 403") && !refused.contains("access-control"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn every_answer_has_the_headers_that_protect_a_page() {
     let server = start(|_| {});
     let mut stream = TcpStream::connect(server.addr).unwrap();
