@@ -309,6 +309,33 @@ fn a_client_that_does_not_read_is_skipped_and_catches_up() {
 }
 
 #[test]
+fn matches_are_listed_in_pages() {
+    let server = TestServer::start::<Tally>(|_| {});
+    (0..3).for_each(|_| assert_eq!(server.post("/v1/matches", "").0, 201));
+    let list = |query: &str| {
+        let (status, list) = server.get(&format!("/v1/matches{query}"));
+        assert_eq!(status, 200, "{list}");
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        let matches = list["matches"].as_array().unwrap();
+        let ids: Vec<_> = matches.iter().map(|entry| entry["id"].as_u64().unwrap()).collect();
+        (ids, list.get("next").map(|next| next.as_u64().unwrap()))
+    };
+    assert_eq!(list(""), (vec![1, 2, 3], None));
+    assert_eq!(list("?limit=2"), (vec![1, 2], Some(2)));
+    assert_eq!(list("?limit=2&after=2"), (vec![3], None));
+    assert_eq!(list("?limit=1&after=1"), (vec![2], Some(2)));
+    assert_eq!(list("?limit=3"), (vec![1, 2, 3], None));
+    assert_eq!(list("?after=4294967295"), (vec![], None));
+    for query in
+        ["limit=0", "limit=101", "limit=x", "limit=-1", "after=x", "after=4294967296", "page=2"]
+    {
+        let (status, refused) = server.get(&format!("/v1/matches?{query}"));
+        assert_eq!(status, 400, "{query}");
+        assert!(refused.starts_with(r#"{"error":{"code":"bad_request""#), "{refused}");
+    }
+}
+
+#[test]
 fn the_api_answers() {
     let server = TestServer::start::<Tally>(|config| config.limits.matches_max = 2);
     assert_eq!(server.post("/v1/matches", "").0, 201);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
@@ -32,6 +32,27 @@ struct MatchInfo {
 #[derive(Debug, Serialize)]
 pub(super) struct MatchList {
     matches: Vec<MatchInfo>,
+    /// What `after` is for the matches that follow, if any do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u32>,
+}
+
+/// Which matches to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    #[serde(default = "Page::default_limit")]
+    limit: usize,
+    /// A match id, which need not be there any more: those that are younger.
+    after: Option<u32>,
+}
+
+impl Page {
+    const LIMIT_MAX: usize = 100;
+
+    const fn default_limit() -> usize {
+        Self::LIMIT_MAX
+    }
 }
 
 /// What `POST /v1/join` takes.
@@ -62,9 +83,22 @@ pub(super) struct JoinAnswer {
     expires_at: Option<u64>,
 }
 
-pub(super) async fn list(State(admission): State<Arc<Admission>>) -> Json<MatchList> {
-    let entries = admission.directory().list();
-    Json(MatchList { matches: entries.iter().map(|entry| info(entry, &admission)).collect() })
+pub(super) async fn list(
+    State(admission): State<Arc<Admission>>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<MatchList>, Problem> {
+    let bad = |message| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
+    let Query(page) = page.map_err(|rejection| bad(rejection.body_text()))?;
+    if !(1..=Page::LIMIT_MAX).contains(&page.limit) {
+        return Err(bad(format!("limit must be 1 to {}", Page::LIMIT_MAX)));
+    }
+    let mut entries = admission.directory().list();
+    entries.retain(|entry| page.after.is_none_or(|after| entry.id.0 > after));
+    let is_more = entries.len() > page.limit;
+    entries.truncate(page.limit);
+    let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
+    let matches = entries.iter().map(|entry| info(entry, &admission)).collect();
+    Ok(Json(MatchList { matches, next }))
 }
 
 pub(super) async fn show(
