@@ -5,6 +5,7 @@ mod api;
 mod echo;
 mod events;
 mod monitor;
+mod openapi;
 mod pages;
 mod play;
 mod security;
@@ -21,7 +22,7 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get, post},
 };
 use serde_json::json;
 use tokio::{
@@ -45,19 +46,10 @@ const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All routes.
 pub(crate) fn routes(admission: Arc<Admission>) -> Router {
-    Router::new()
-        .merge(pages::routes())
-        .route("/v1/play", get(play::play))
-        .route("/v1/matches", get(api::list).post(api::create))
-        .route("/v1/matches/{id}", get(api::show))
-        .route("/v1/join", axum::routing::post(api::join))
-        .route("/v1/monitor", get(monitor::monitor))
-        .route("/v1/events", get(events::all))
-        .route("/v1/matches/{id}/events", get(events::one))
-        .route("/v1/notices", axum::routing::post(talk::notice))
-        .route("/livez", get(api::livez))
-        .route("/readyz", get(api::readyz))
-        .route("/metrics", get(api::metrics))
+    let router = api_routes()
+        .into_iter()
+        .fold(pages::routes(), |router, (path, methods)| router.route(path, methods));
+    router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "no such route"))
         .method_not_allowed_fallback(async || {
             let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -66,6 +58,24 @@ pub(crate) fn routes(admission: Arc<Admission>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&admission), security::guard))
         .with_state(admission)
+}
+
+/// What programs ask; `openapi.json` describes each.
+fn api_routes() -> Vec<(&'static str, MethodRouter<Arc<Admission>>)> {
+    vec![
+        ("/v1/play", get(play::play)),
+        ("/v1/matches", get(api::list).post(api::create)),
+        ("/v1/matches/{id}", get(api::show)),
+        ("/v1/join", post(api::join)),
+        ("/v1/monitor", get(monitor::monitor)),
+        ("/v1/events", get(events::all)),
+        ("/v1/matches/{id}/events", get(events::one)),
+        ("/v1/notices", post(talk::notice)),
+        ("/v1/openapi.json", get(openapi::document)),
+        ("/livez", get(api::livez)),
+        ("/readyz", get(api::readyz)),
+        ("/metrics", get(api::metrics)),
+    ]
 }
 
 /// An error, as the API tells it.
