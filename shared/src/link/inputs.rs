@@ -42,7 +42,7 @@ struct Waiting<I> {
 impl<I: Clone + Default> Default for InputQueue<I> {
     fn default() -> Self {
         Self {
-            waiting: VecDeque::with_capacity(INPUTS_MAX),
+            waiting: VecDeque::new(),
             next: Tick(0),
             current: I::default(),
             seen: None,
