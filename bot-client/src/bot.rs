@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tickwire_shared::{
     dice::Dice,
-    ids::{InputSeq, Seat, Tick},
+    ids::{InputSeq, MatchId, Seat, Tick},
     link::{ClientEvent, ClientLink, Digest, ServerFault},
     time::{Micros, TickRate},
 };
@@ -32,6 +32,8 @@ pub(crate) struct Bot {
     unanswered: VecDeque<(InputSeq, Micros)>,
     /// The newest snapshot, and when it was applied.
     newest: Option<(Tick, Micros)>,
+    /// It has said hello again, and waits for the welcome.
+    is_resuming: bool,
 }
 
 /// What a bot is once it is welcome.
@@ -48,6 +50,8 @@ struct Player {
 pub(crate) enum Heard {
     /// The server takes it in, at this rate.
     Welcome(TickRate),
+    /// The server has taken it back.
+    Back,
     /// The digest differs, and a request for a full snapshot waits to be sent.
     Mismatch,
     /// It goes on playing.
@@ -78,7 +82,24 @@ impl Bot {
             player: None,
             unanswered: VecDeque::new(),
             newest: None,
+            is_resuming: false,
         }
+    }
+
+    /// Its connection was cut: what was on its way is forgotten, and it has its hello to send on
+    /// the next one.
+    pub(crate) fn resume(&mut self) {
+        self.unanswered.clear();
+        self.newest = None;
+        self.is_resuming = true;
+        self.outgoing.taken(self.outgoing.unsent().len());
+        self.outgoing.binary(|payload| self.link.write_hello_again(payload));
+    }
+
+    /// Path and query with which its session is taken up.
+    pub(crate) fn resume_path(&self) -> Option<String> {
+        let MatchId(id) = self.link.welcome()?.match_id;
+        Some(format!("/v1/play?match={id}&resume=1"))
     }
 
     /// What waits to be sent.
@@ -124,6 +145,10 @@ impl Bot {
     }
 
     fn welcomed(&mut self, make_brain: &BrainMaker) -> Result<Heard, Unplayable> {
+        if self.is_resuming {
+            self.is_resuming = false;
+            return Ok(Heard::Back);
+        }
         let (Some(welcome), Some(schema)) = (self.link.welcome(), self.link.schema()) else {
             return Ok(Heard::Other);
         };
@@ -174,7 +199,7 @@ impl Bot {
 
     /// Writes what is to be sent for this tick interval: an input, and now and then a ping.
     pub(crate) fn play(&mut self, due: Micros, now: impl Fn() -> Micros, measures: &mut Measures) {
-        let Some(player) = &mut self.player else { return };
+        let Some(player) = self.player.as_mut().filter(|_| !self.is_resuming) else { return };
         let (link, outgoing) = (&mut self.link, &mut self.outgoing);
         if let (Some(applied), Some(rows)) = (link.applied(), link.rows()) {
             let view = View { seat: player.seat, rows, owner: link.owner() };

@@ -88,11 +88,12 @@ fn closed(payload: &[u8]) -> ReadError {
 /// [`crate::outgoing`].
 pub(crate) async fn connect(
     target: &Target,
+    path: &str,
     address: SocketAddr,
 ) -> Result<(Reader, OwnedWriteHalf), ConnectError> {
     let socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
-    let request = Request::get(target.path())
+    let request = Request::get(path)
         .header(header::HOST, target.authority())
         .header(header::UPGRADE, "websocket")
         .header(header::CONNECTION, "upgrade")

@@ -17,11 +17,14 @@ pub enum Scenario {
     Hostile,
     /// Everybody joins and never reads.
     SlowReader,
+    /// All connections are cut at once, and everybody comes back.
+    Reconnect,
 }
 
 impl Scenario {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Steady, Self::JoinStorm, Self::Hostile, Self::SlowReader];
+    pub const ALL: [Self; 5] =
+        [Self::Steady, Self::JoinStorm, Self::Hostile, Self::SlowReader, Self::Reconnect];
 
     /// What it is called on the command line and in reports.
     #[must_use]
@@ -31,6 +34,7 @@ impl Scenario {
             Self::JoinStorm => "join-storm",
             Self::Hostile => "hostile",
             Self::SlowReader => "slow-reader",
+            Self::Reconnect => "reconnect",
         }
     }
 
@@ -42,6 +46,9 @@ impl Scenario {
             Self::JoinStorm => "every bot joins within one second, whatever the ramp, and plays on",
             Self::Hostile => "nobody plays: every bot attacks, in one way after the other",
             Self::SlowReader => "every bot joins, says that it is alive, and never reads",
+            Self::Reconnect => {
+                "all connections are cut mid-window, and every bot resumes by itself"
+            }
         }
     }
 
@@ -49,7 +56,7 @@ impl Scenario {
     pub(crate) fn ramp(self, ramp: Duration) -> Duration {
         match self {
             Self::JoinStorm => STORM,
-            Self::Steady | Self::Hostile | Self::SlowReader => ramp,
+            Self::Steady | Self::Hostile | Self::SlowReader | Self::Reconnect => ramp,
         }
     }
 

@@ -8,7 +8,7 @@ mod table;
 use std::time::Duration;
 
 use serde::Serialize;
-use tickwire_shared::time::TickRate;
+use tickwire_shared::time::{Micros, TickRate};
 
 use crate::{
     attack::Outcome,
@@ -78,6 +78,10 @@ pub struct Report {
     pub attacks: Option<u64>,
     /// The longest that the server kept a client which never reads.
     pub kept_s_max: Option<f64>,
+    /// Bots that resumed, in a scenario that cuts them off.
+    pub resumed: Option<usize>,
+    /// From the cut until the last of them was welcome.
+    pub all_back_ms: Option<f64>,
     /// Why the run is not a success.
     pub failure: Option<String>,
     /// For the plots.
@@ -92,6 +96,8 @@ pub(crate) struct Attendance {
     pub(crate) lost: usize,
     /// Time in the window, all bots added up.
     pub(crate) played: Duration,
+    /// Bots that resumed after a cut, and how long the last of them was away.
+    pub(crate) back: Option<(usize, Micros)>,
     /// The first thing that went wrong for a bot.
     pub(crate) first_trouble: Option<String>,
 }
@@ -147,6 +153,8 @@ impl Report {
             server_rss_bytes: costs.server_rss_bytes,
             attacks: None,
             kept_s_max: None,
+            resumed: attendance.back.map(|(resumed, _)| resumed),
+            all_back_ms: attendance.back.map(|(_, away)| away.0 as f64 / 1_000.0),
             failure: None,
             timeline: measures.timeline.seconds().to_vec(),
         };
@@ -160,6 +168,7 @@ impl Report {
             joined: options.bots,
             lost: 0,
             played: Duration::ZERO,
+            back: None,
             first_trouble: None,
         };
         let costs = Costs {
@@ -196,6 +205,9 @@ impl Report {
         }
         if self.bots_lost > 0 {
             return Some(format!("{} bots were lost{because}", self.bots_lost));
+        }
+        if let Some(resumed) = self.resumed.filter(|&resumed| resumed < self.bots_joined) {
+            return Some(format!("{resumed} of {} bots came back", self.bots_joined));
         }
         (self.snapshots_received == 0).then(|| String::from("no snapshot came in the window"))
     }

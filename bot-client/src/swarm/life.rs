@@ -1,15 +1,15 @@
 //! One bot's life in the swarm, from connecting to being gone, and its writing.
 
-use std::{convert::Infallible, rc::Rc};
+use std::{convert::Infallible, rc::Rc, time::Duration};
 
-use tickwire_shared::time::Micros;
-use tokio::{net::tcp::OwnedWriteHalf, time::sleep};
+use tickwire_shared::{dice::Dice, time::Micros};
+use tokio::{net::tcp::OwnedWriteHalf, select, time::sleep};
 
 use super::{Phase, Swarm};
 use crate::{
     bot::{Bot, Heard, Unplayable},
     clock::Alarm,
-    connection::{ConnectError, Message, ReadError, connect},
+    connection::{ConnectError, Message, ReadError, Reader, connect},
     measure::Measures,
     outgoing::UNSENT_BYTES_MAX,
     schedule::{Schedule, Send},
@@ -21,6 +21,8 @@ pub(super) enum Place {
     Coming,
     /// Connected.
     Here { bot: Box<Bot>, socket: OwnedWriteHalf, joined_at: Option<Micros> },
+    /// Cut off, and on its way back.
+    Away { bot: Box<Bot>, joined_at: Option<Micros> },
     /// Never to come back.
     Gone { joined_at: Option<Micros>, at: Micros },
 }
@@ -40,6 +42,10 @@ pub(super) enum Trouble {
     NotRead,
 }
 
+/// The longest wait before connecting again, at first.
+const FIRST_WAIT_MS: u64 = 250;
+/// The longest after failures: one that fails after it is lost.
+const WAIT_MS_MAX: u64 = 5_000;
 const NORMAL_CLOSURE: u16 = 1000;
 
 impl Swarm {
@@ -47,15 +53,56 @@ impl Swarm {
     pub(super) async fn live(self: Rc<Self>, bot: usize) {
         let part = bot as f64 / self.options.bots as f64;
         sleep(self.options.ramp.mul_f64(part)).await;
-        let Err(trouble) = self.connect_and_listen(bot).await;
+        let trouble = select! {
+            Err(trouble) = self.connect_and_listen(bot) => trouble,
+            () = self.cut.notified() => match self.come_back(bot).await {
+                Err(trouble) => trouble,
+            },
+        };
         self.gone(bot, trouble);
     }
 
     async fn connect_and_listen(&self, number: usize) -> Result<Infallible, Trouble> {
-        let (mut reader, socket) = connect(&self.options.target, self.address).await?;
-        let place = &self.places[number];
+        let target = &self.options.target;
+        let (reader, socket) = connect(target, target.path(), self.address).await?;
         let bot = Box::new(Bot::new(number, self.options.seed));
-        place.replace(Place::Here { bot, socket, joined_at: None });
+        self.places[number].replace(Place::Here { bot, socket, joined_at: None });
+        self.listen(number, reader).await
+    }
+
+    /// Connects again and again, as PROTOCOL.md asks of clients, and goes on where it was.
+    async fn come_back(&self, number: usize) -> Result<Infallible, Trouble> {
+        let place = &self.places[number];
+        let path = match place.replace(Place::Coming) {
+            Place::Here { mut bot, joined_at, .. } => {
+                bot.resume();
+                let path = bot.resume_path().ok_or(Trouble::NoWelcome)?;
+                place.replace(Place::Away { bot, joined_at });
+                path
+            }
+            other => {
+                place.replace(other);
+                return Err(Trouble::NoWelcome);
+            }
+        };
+        let mut dice = Dice::new(self.options.seed ^ number as u64);
+        let mut wait_ms = FIRST_WAIT_MS;
+        let (reader, socket) = loop {
+            sleep(Duration::from_millis(dice.next() % wait_ms)).await;
+            match connect(&self.options.target, &path, self.address).await {
+                Ok(connected) => break connected,
+                Err(error) if wait_ms == WAIT_MS_MAX => return Err(error.into()),
+                Err(_) => wait_ms = (wait_ms * 2).min(WAIT_MS_MAX),
+            }
+        };
+        if let Place::Away { bot, joined_at } = place.replace(Place::Coming) {
+            place.replace(Place::Here { bot, socket, joined_at });
+        }
+        self.listen(number, reader).await
+    }
+
+    async fn listen(&self, number: usize, mut reader: Reader) -> Result<Infallible, Trouble> {
+        let place = &self.places[number];
         place.borrow_mut().flush()?;
         loop {
             match reader.next().await? {
@@ -79,6 +126,13 @@ impl Swarm {
                 self.changed.notify_one();
                 Ok(())
             }
+            Heard::Back => {
+                let away = now().since(self.cut_at.get());
+                self.resumed.set(self.resumed.get() + 1);
+                self.away_sum.set(self.away_sum.get().plus(away));
+                self.away_max.set(self.away_max.get().max(away));
+                Ok(())
+            }
             Heard::Mismatch => place.flush(),
             Heard::Other => Ok(()),
         }
@@ -91,6 +145,7 @@ impl Swarm {
         let joined_at = match &mut *place {
             Place::Gone { .. } => return,
             Place::Coming => None,
+            Place::Away { joined_at, .. } => *joined_at,
             Place::Here { bot, joined_at, .. } => {
                 bot.give_up(at, &mut self.measures.borrow_mut());
                 *joined_at
@@ -134,7 +189,9 @@ impl Place {
     pub(super) const fn has_joined(&self) -> bool {
         match self {
             Self::Coming => false,
-            Self::Here { joined_at, .. } | Self::Gone { joined_at, .. } => joined_at.is_some(),
+            Self::Here { joined_at, .. }
+            | Self::Away { joined_at, .. }
+            | Self::Gone { joined_at, .. } => joined_at.is_some(),
         }
     }
 
@@ -142,7 +199,9 @@ impl Place {
     pub(super) fn attendance(&self, now: Micros) -> (Micros, Micros) {
         match *self {
             Self::Coming => (now, now),
-            Self::Here { joined_at, .. } => (joined_at.unwrap_or(now), now),
+            Self::Here { joined_at, .. } | Self::Away { joined_at, .. } => {
+                (joined_at.unwrap_or(now), now)
+            }
             Self::Gone { joined_at, at } => (joined_at.unwrap_or(at), at),
         }
     }
@@ -150,7 +209,7 @@ impl Place {
     pub(super) fn awaits_answer(&self, measures: &Measures) -> bool {
         match self {
             Self::Here { bot, .. } => bot.awaits_answer(measures),
-            Self::Coming | Self::Gone { .. } => false,
+            Self::Coming | Self::Away { .. } | Self::Gone { .. } => false,
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tickwire_shared::time::TickRate;
+use tickwire_shared::time::{Micros, TickRate};
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::Notify,
@@ -155,6 +155,13 @@ struct Swarm {
     turned_away: Cell<usize>,
     lost: Cell<usize>,
     first_trouble: RefCell<Option<Trouble>>,
+    /// Told when the scenario cuts all connections.
+    cut: Notify,
+    cut_at: Cell<Micros>,
+    /// Bots that were taken back since, and how long they were away: all together, and at most.
+    resumed: Cell<usize>,
+    away_sum: Cell<Micros>,
+    away_max: Cell<Micros>,
     /// One of the numbers above has changed.
     changed: Notify,
 }
@@ -183,6 +190,11 @@ impl Swarm {
             turned_away: Cell::new(0),
             lost: Cell::new(0),
             first_trouble: RefCell::new(None),
+            cut: Notify::new(),
+            cut_at: Cell::default(),
+            resumed: Cell::new(0),
+            away_sum: Cell::default(),
+            away_max: Cell::default(),
             changed: Notify::new(),
         }
     }
@@ -247,7 +259,14 @@ impl Swarm {
         let start = self.clock.now();
         self.measures.borrow_mut().open(start);
         self.phase.set(Phase::Window);
-        sleep(self.options.duration).await;
+        if self.options.scenario == Scenario::Reconnect {
+            sleep(self.options.duration / 2).await;
+            self.cut_at.set(self.clock.now());
+            self.cut.notify_waiters();
+            sleep(self.options.duration / 2).await;
+        } else {
+            sleep(self.options.duration).await;
+        }
         let end = self.clock.now();
         self.measures.borrow_mut().close(end);
         // A server that is no more has lost all bots, which the report will tell.
@@ -308,7 +327,11 @@ impl Swarm {
         let attendance = Attendance {
             joined: self.joined.get(),
             lost: self.lost.get(),
-            played: Duration::from_micros(played.sum()),
+            played: Duration::from_micros(
+                played.sum::<u64>().saturating_sub(self.away_sum.get().0),
+            ),
+            back: (self.options.scenario == Scenario::Reconnect)
+                .then(|| (self.resumed.get(), self.away_max.get())),
             first_trouble: self.first_trouble.borrow().as_ref().map(ToString::to_string),
         };
         Report::new(&self.options, rate, &measures, &attendance, costs)

@@ -19,7 +19,7 @@ use tickwire_shared::{
 };
 
 use super::{Options, RunError, run};
-use crate::{Report, brain};
+use crate::{Report, Scenario, brain};
 
 #[test]
 fn an_honest_server_passes() {
@@ -63,6 +63,23 @@ fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let missing = run(&options(nobody), brain::for_game).unwrap_err();
     assert!(matches!(missing, RunError::NoServer { .. }), "{missing}");
+}
+
+#[test]
+fn bots_that_are_cut_off_resume() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            thread::spawn(move || serve(socket?, Server::Honest));
+        }
+    });
+    let duration = Duration::from_secs(2);
+    let scenario = Scenario::Reconnect;
+    let options = Options { scenario, duration, ..options(address) };
+    let report = run(&options, brain::for_game).unwrap();
+    assert_eq!(report.failure, None);
+    assert_eq!((report.bots_lost, report.resumed), (0, Some(BOTS)));
 }
 
 const BOTS: usize = 3;
@@ -192,9 +209,13 @@ impl Connection {
             let now = Micros::from(start.elapsed());
             let mut answer = Vec::new();
             match self.link.handle_frame(frame, &schema().input, &mut values, now).unwrap() {
-                Received::Hello(_) => {
-                    self.link.welcome(&welcome());
-                    write_message(&ServerMessage::Welcome(Box::new(welcome())), &mut answer);
+                Received::Hello(hello) => {
+                    let mut welcome = welcome();
+                    if hello.resume.is_some() {
+                        (welcome.schema, welcome.model) = (None, None);
+                    }
+                    self.link.welcome(&welcome);
+                    write_message(&ServerMessage::Welcome(Box::new(welcome)), &mut answer);
                 }
                 Received::Ping { client_time } => {
                     let tick_time = Micros(rate().nanos_to(tick.0.into()) / 1_000);
