@@ -25,6 +25,7 @@ use crate::{
     config::{Config, ConfigError},
     directory::{Directory, Entry, JoinRefused, Reservation},
     feeds::{Feeds, Happening, Item},
+    lobby::{Lobby, LobbyLine},
     matches::{Claim, Newcomer, Role},
     places::{ConnectionPlace, FrontDoor, Tally, TurnedAway},
     shard::{Arrival, Command, ShardHandle},
@@ -41,6 +42,7 @@ pub struct Admission {
     directory: Arc<Directory>,
     shards: Vec<ShardHandle>,
     feeds: Arc<Feeds>,
+    lobby: Mutex<Lobby>,
     /// Places of those who follow feeds.
     readers: Arc<Semaphore>,
     slow_readers: AtomicU64,
@@ -97,6 +99,7 @@ impl Admission {
             directory,
             shards,
             feeds,
+            lobby: Mutex::new(Lobby::new()),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             slow_readers: AtomicU64::new(0),
             samples: watch::Sender::default(),
@@ -310,6 +313,22 @@ impl Admission {
             }
         }
         Ok(())
+    }
+
+    /// Says a line, cleaned already, to all who are in no match. `None`: the address says too much.
+    pub(crate) fn chat(&self, ip: IpAddr, name: &str, text: &str) -> Option<LobbyLine> {
+        let (now, at) = (self.clock.now(), self.clock.date());
+        let mut lobby = self.lobby.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = lobby.say(ip, now, at, name.to_owned(), text.to_owned())?;
+        // Still locked, so that the feed has the same order.
+        let what = Happening::Chat(None, name.into(), text.into());
+        self.feeds.publish(&Item { match_id: None, at, tick: None, what });
+        Some(line)
+    }
+
+    /// The last lines said outside of matches.
+    pub(crate) fn chat_lines(&self) -> Vec<LobbyLine> {
+        self.lobby.lock().unwrap_or_else(PoisonError::into_inner).lines()
     }
 
     /// What each shard has counted. `None` when one does not answer.

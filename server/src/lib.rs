@@ -23,6 +23,7 @@ mod ladder;
 pub mod limits;
 mod lingering;
 pub mod listener;
+mod lobby;
 mod matches;
 mod places;
 mod shard;

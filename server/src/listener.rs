@@ -55,7 +55,7 @@ pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admissi
         }
         let tls = admission.tls().map(Tls::acceptor);
         let door = match admission.enter(address.ip()) {
-            Ok((place, handshake)) => Door::new(place, handshake),
+            Ok((place, handshake)) => Door::new(address.ip(), place, handshake),
             Err(reason) => {
                 // Over TLS it would take a handshake to say no.
                 if tls.is_none()

@@ -143,11 +143,7 @@ impl FrontDoor {
             handshakes: Arc::new(Semaphore::new(limits.handshakes_max)),
             addresses: Tally::new(),
             per_address_max: limits.connections_per_address_max,
-            buckets: Mutex::new(Buckets {
-                rate: limits.connects(),
-                each: HashMap::new(),
-                others: Bucket::full(Micros(0)),
-            }),
+            buckets: Mutex::new(Buckets::new(limits.connects())),
         }
     }
 
@@ -175,8 +171,9 @@ impl FrontDoor {
     }
 }
 
+/// A bucket for each address.
 #[derive(Debug)]
-struct Buckets {
+pub(crate) struct Buckets {
     rate: Rate,
     each: HashMap<Address, Bucket>,
     /// For addresses that found no place in the map.
@@ -184,6 +181,15 @@ struct Buckets {
 }
 
 impl Buckets {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, each: HashMap::new(), others: Bucket::full(Micros(0)) }
+    }
+
+    /// Takes one out of the bucket of an address; this machine has one too.
+    pub(crate) fn take_ip(&mut self, ip: IpAddr, now: Micros) -> bool {
+        self.take(Address::of(ip).unwrap_or(Address::V4(Ipv4Addr::LOCALHOST)), now)
+    }
+
     fn take(&mut self, address: Address, now: Micros) -> bool {
         if self.each.len() >= BUCKETS_MAX {
             self.each.retain(|_, bucket| !bucket.is_full(now));

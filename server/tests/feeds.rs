@@ -67,6 +67,24 @@ fn on_a_server_with_tickets_the_feed_keeps_chat_to_itself() {
 }
 
 #[test]
+fn the_lobby_talks_within_bounds() {
+    let server = TestServer::start::<Arena>(|_| {});
+    let mut everything = Stream::open(&server, "/v1/events", "");
+    for text in ["a\\u0007b", "", &"x".repeat(201)] {
+        let body = format!(r#"{{"name": "Ada", "text": "{text}"}}"#);
+        assert_eq!(server.post("/v1/chat", &body).0, 400, "{text}");
+    }
+    let say = || server.post("/v1/chat", r#"{"name": "Ada", "text": "<b>"}"#).0;
+    assert_eq!(say(), 201);
+    everything.wait("event: chat");
+    everything.wait(r#""match":null,"name":"Ada","text":"<b>""#);
+    let (status, body) = server.get("/v1/chat");
+    let told: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &told["lines"][0]["text"]), (200, &"<b>".into()));
+    assert!((0..100).any(|_| say() == 429), "too fast is refused");
+}
+
+#[test]
 fn the_monitor_tells_how_the_server_does() {
     let server = TestServer::start::<Arena>(|config| config.npcs = 4);
     let mut ada = server.join();

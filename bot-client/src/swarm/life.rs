@@ -80,7 +80,7 @@ impl Swarm {
                 place.replace(Place::Away { bot, joined_at });
                 path
             }
-            other => {
+            other @ (Place::Coming | Place::Away { .. } | Place::Gone { .. }) => {
                 place.replace(other);
                 return Err(Trouble::NoWelcome);
             }

@@ -12,6 +12,7 @@ mod security;
 mod talk;
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -70,6 +71,7 @@ fn api_routes() -> Vec<(&'static str, MethodRouter<Arc<Admission>>)> {
         ("/v1/monitor", get(monitor::monitor)),
         ("/v1/events", get(events::all)),
         ("/v1/matches/{id}/events", get(events::one)),
+        ("/v1/chat", get(talk::lines).post(talk::say)),
         ("/v1/notices", post(talk::notice)),
         ("/v1/openapi.json", get(openapi::document)),
         ("/livez", get(api::livez)),
@@ -107,7 +109,10 @@ impl IntoResponse for Problem {
 
 /// What a connection holds while HTTP is spoken on it.
 #[derive(Clone, Debug)]
-pub(crate) struct Door(Arc<Mutex<Held>>);
+pub(crate) struct Door {
+    ip: IpAddr,
+    held: Arc<Mutex<Held>>,
+}
 
 /// Shared and locked only because a request's extensions must be: it has one owner.
 #[derive(Debug)]
@@ -119,9 +124,9 @@ struct Held {
 }
 
 impl Door {
-    pub(crate) fn new(place: ConnectionPlace, handshake: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(ip: IpAddr, place: ConnectionPlace, handshake: OwnedSemaphorePermit) -> Self {
         let held = Held { place: Some(place), handshake: Some(handshake) };
-        Self(Arc::new(Mutex::new(held)))
+        Self { ip, held: Arc::new(Mutex::new(held)) }
     }
 
     /// The client has sent a request.
@@ -134,7 +139,7 @@ impl Door {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,15 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Bytes, extract::State, http::StatusCode};
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
 use serde::{Deserialize, Serialize};
 use tickwire_shared::{
     ids::MatchId,
-    social::{NOTICE_CHARS_MAX, clean_line},
+    social::{CHAT_CHARS_MAX, NOTICE_CHARS_MAX, clean_line, clean_name},
 };
 
-use super::{Problem, api::problem, security::Operator};
-use crate::admission::Admission;
+use super::{
+    Door, Problem,
+    api::problem,
+    security::{Operator, bearer},
+};
+use crate::{admission::Admission, lobby::LobbyLine, tickets::unix_now};
 
 /// What `POST /v1/notices` takes, and answers once it is cleaned.
 #[derive(Debug, Deserialize, Serialize)]
@@ -34,4 +43,51 @@ pub(super) async fn notice(
         .map_err(|_| bad(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters")))?;
     admission.notice(match_id.map(MatchId), &text).map_err(problem)?;
     Ok((StatusCode::CREATED, Json(Notice { match_id, text })))
+}
+
+/// What `POST /v1/chat` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saying {
+    #[serde(default)]
+    name: String,
+    text: String,
+}
+
+/// What `GET /v1/chat` answers.
+#[derive(Debug, Serialize)]
+pub(super) struct Lines {
+    lines: Vec<LobbyLine>,
+}
+
+pub(super) async fn lines(State(admission): State<Arc<Admission>>) -> Json<Lines> {
+    Json(Lines { lines: admission.chat_lines() })
+}
+
+pub(super) async fn say(
+    State(admission): State<Arc<Admission>>,
+    Extension(door): Extension<Door>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<LobbyLine>), Problem> {
+    let ticket =
+        admission.tickets().and_then(|tickets| tickets.check(bearer(&headers)?, unix_now()).ok());
+    let is_closed = admission.tickets().is_some() && !admission.config().tickets.guests;
+    if is_closed && ticket.is_none() {
+        let message = "a ticket is needed";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
+    }
+    let bad = |message| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
+    let said: Saying = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    if said.name.chars().chain(said.text.chars()).any(char::is_control) {
+        return Err(bad("control characters are not for chat".into()));
+    }
+    let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(|why| bad(why.to_string()))?;
+    let name = ticket.and_then(|ticket| clean_name(&ticket.name));
+    let name = name.or_else(|| clean_name(&said.name)).unwrap_or_else(|| "guest".into());
+    let line = admission.chat(door.ip, &name, &text).ok_or_else(|| {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Problem::new(status, "too_fast", "too many lines in a short time")
+    })?;
+    Ok((StatusCode::CREATED, Json(line)))
 }

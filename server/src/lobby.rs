@@ -1,0 +1,67 @@
+//! What is said outside of matches: the last lines, and how fast an address may say more.
+
+use std::{collections::VecDeque, net::IpAddr};
+
+use serde::Serialize;
+use tickwire_shared::{
+    social::HISTORY_LINES,
+    time::{Micros, UnixMillis},
+};
+
+use crate::{bucket::Rate, places::Buckets};
+
+/// Lines of one address each second, saved up for `LINES_BURST_S`: as in a match.
+const LINES_HZ: u32 = 1;
+const LINES_BURST_S: u32 = 5;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Lobby {
+    /// The last [`HISTORY_LINES`], oldest first.
+    lines: VecDeque<LobbyLine>,
+    buckets: Buckets,
+}
+
+/// A line, as the feed tells it too.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LobbyLine {
+    /// Always `null`: not said in a match.
+    #[serde(rename = "match")]
+    pub(crate) match_id: Option<u32>,
+    /// In milliseconds since 1970.
+    pub(crate) at: u64,
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl Lobby {
+    pub(crate) fn new() -> Self {
+        let rate = Rate::per_second(LINES_HZ, LINES_BURST_S);
+        Self { lines: VecDeque::new(), buckets: Buckets::new(rate) }
+    }
+
+    /// Keeps a line, cleaned already. `None`: the address says too much.
+    pub(crate) fn say(
+        &mut self,
+        ip: IpAddr,
+        now: Micros,
+        at: UnixMillis,
+        name: String,
+        text: String,
+    ) -> Option<LobbyLine> {
+        if !self.buckets.take_ip(ip, now) {
+            return None;
+        }
+        if self.lines.len() == HISTORY_LINES {
+            self.lines.pop_front();
+        }
+        let line = LobbyLine { match_id: None, at: at.0, name, text };
+        self.lines.push_back(line.clone());
+        Some(line)
+    }
+
+    /// The last lines, oldest first.
+    pub(crate) fn lines(&self) -> Vec<LobbyLine> {
+        self.lines.iter().cloned().collect()
+    }
+}
