@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
-use tickwire_bot_client::{Options, Progress, Scenario, Target, duration};
+use tickwire_bot_client::{Fingerprint, Options, Progress, Scenario, Target, duration};
 
 /// A swarm of bots that plays on a Tickwire server, checks what it is sent, and measures it.
 ///
@@ -15,6 +15,9 @@ pub(crate) struct Args {
     /// The server; with a path, one of its matches
     #[arg(long, default_value_t, value_name = "URL")]
     url: Target,
+    /// SHA-256 of the certificate that a server at wss:// has, as it logs it
+    #[arg(long, value_name = "HEX")]
+    tls_sha256: Option<Fingerprint>,
     /// How many bots; they fill matches in order
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = bots)]
     bots: usize,
@@ -57,6 +60,7 @@ impl Args {
         let Wanted::Run(scenario) = self.scenario else { return None };
         Some(Options {
             target: self.url.clone(),
+            certificate: self.tls_sha256,
             bots: self.bots,
             duration: self.duration,
             warm_up: self.warm_up,

@@ -1,10 +1,11 @@
-//! One bot's way to the server: TCP, the upgrade to WebSocket, and reading.
+//! One bot's WebSocket: the upgrade, reading, and writing without waiting.
 
 use std::{
     convert::Infallible,
     future::{Future, ready},
     io::{self, Cursor},
-    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, Waker},
 };
 
 use fastwebsockets::{
@@ -15,21 +16,18 @@ use http_body_util::Empty;
 use hyper::{Request, StatusCode, body::Bytes, header, rt::Executor};
 use hyper_util::rt::TokioIo;
 use tickwire_shared::wire::{SERVER_FRAME_BYTES_MAX, SUBPROTOCOL};
-use tokio::{
-    io::{AsyncReadExt, Chain, sink},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
+use tokio::io::{AsyncReadExt, AsyncWrite, Chain, ReadHalf, WriteHalf, sink, split};
 
-use crate::target::Target;
+use crate::{
+    dial::{Dialer, Stream},
+    target::Target,
+};
 
 /// Why there is no WebSocket to the server.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error("cannot connect: {0}")]
-    Tcp(#[from] io::Error),
+    Network(#[from] io::Error),
     #[error("the server answered {0}")]
     Refused(StatusCode),
     #[error("the WebSocket handshake failed: {0}")]
@@ -59,7 +57,7 @@ pub(crate) enum Message<'a> {
 
 /// The reading end. Dropping a half-done [`Reader::next`] loses the stream's place, so it belongs
 /// to one task that does nothing else.
-pub(crate) struct Reader(WebSocketRead<Chain<Cursor<Bytes>, OwnedReadHalf>>);
+pub(crate) struct Reader(WebSocketRead<Chain<Cursor<Bytes>, ReadHalf<Stream>>>);
 
 impl Reader {
     pub(crate) async fn next(&mut self) -> Result<Message<'_>, ReadError> {
@@ -84,15 +82,30 @@ fn closed(payload: &[u8]) -> ReadError {
     ReadError::Closed { code, reason: String::from_utf8_lossy(reason).into_owned() }
 }
 
-/// Connects and upgrades. The writing end is the bare socket: frames are formatted by
-/// [`crate::outgoing`].
+/// The writing end, for frames that [`crate::outgoing`] has formatted.
+pub(crate) struct Writer(WriteHalf<Stream>);
+
+impl Writer {
+    /// Writes as much as is taken now.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Nobody waits for it to take more: the next send tries again.
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(taken) = Pin::new(&mut self.0).poll_write(&mut context, bytes)? else {
+            return Ok(0);
+        };
+        // What TLS has taken may be on its way to the kernel yet.
+        let _ = Pin::new(&mut self.0).poll_flush(&mut context)?;
+        Ok(taken)
+    }
+}
+
+/// Connects and upgrades.
 pub(crate) async fn connect(
+    dialer: &Dialer,
     target: &Target,
     path: &str,
-    address: SocketAddr,
-) -> Result<(Reader, OwnedWriteHalf), ConnectError> {
-    let socket = TcpStream::connect(address).await?;
-    socket.set_nodelay(true)?;
+) -> Result<(Reader, Writer), ConnectError> {
+    let socket = dialer.dial().await?;
     let request = Request::get(path)
         .header(header::HOST, target.authority())
         .header(header::UPGRADE, "websocket")
@@ -109,8 +122,8 @@ pub(crate) async fn connect(
         return Err(ConnectError::WrongSubprotocol);
     }
     let upgraded = websocket.into_inner().into_inner();
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("hyper was given a TcpStream");
-    let (read, write) = parts.io.into_inner().into_split();
+    let parts = upgraded.downcast::<TokioIo<Stream>>().expect("hyper was given a Stream");
+    let (read, write) = split(parts.io.into_inner());
     // What the server sent right behind its answer was already read.
     let read = Cursor::new(parts.read_buf).chain(read);
     let (mut reader, _) = after_handshake_split(read, sink(), Role::Client);
@@ -118,7 +131,7 @@ pub(crate) async fn connect(
     reader.set_auto_pong(false);
     // The limit itself is refused as well.
     reader.set_max_message_size(SERVER_FRAME_BYTES_MAX + 1);
-    Ok((Reader(reader), write))
+    Ok((Reader(reader), Writer(write)))
 }
 
 fn refused(error: WebSocketError) -> ConnectError {

@@ -17,6 +17,7 @@ mod bot;
 pub mod brain;
 mod clock;
 mod connection;
+mod dial;
 pub mod duration;
 mod measure;
 mod outgoing;
@@ -29,6 +30,7 @@ mod swarm;
 mod target;
 
 pub use brain::Brain;
+pub use dial::{BadFingerprint, Fingerprint};
 pub use report::Report;
 pub use scenario::Scenario;
 pub use swarm::{Options, Progress, RunError, run};

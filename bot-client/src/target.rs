@@ -8,10 +8,11 @@ use std::{
 
 use hyper::Uri;
 
-/// A server's address, or one of its matches: `ws://HOST:PORT`, with a path and query if the bots
-/// are not to fill matches in order.
+/// A server's address, or one of its matches: `ws://HOST:PORT` or `wss://HOST:PORT`, with a path and
+/// query if the bots are not to fill matches in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
+    is_secure: bool,
     authority: String,
     host: String,
     port: u16,
@@ -24,8 +25,8 @@ pub enum BadTarget {
     /// It is no URL at all.
     #[error("not a URL; expected something like ws://127.0.0.1:8080")]
     NoUrl,
-    /// Bots speak plain WebSocket only.
-    #[error("the URL must start with ws://")]
+    /// It is not one of a WebSocket.
+    #[error("the URL must start with ws:// or wss://")]
     NotWs,
 }
 
@@ -37,6 +38,17 @@ impl Target {
     pub(crate) fn resolve(&self) -> io::Result<SocketAddr> {
         let mut addresses = (self.host.as_str(), self.port).to_socket_addrs()?;
         addresses.next().ok_or_else(|| io::Error::other("the host has no address"))
+    }
+
+    /// Whether TLS is spoken.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// Whose certificate it should be.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// Value of the `Host` header.
@@ -56,17 +68,20 @@ impl FromStr for Target {
     fn from_str(url: &str) -> Result<Self, BadTarget> {
         let uri: Uri = url.parse().map_err(|_| BadTarget::NoUrl)?;
         let authority = uri.authority().ok_or(BadTarget::NoUrl)?;
-        if uri.scheme_str() != Some("ws") {
-            return Err(BadTarget::NotWs);
-        }
+        let is_secure = match uri.scheme_str() {
+            Some("ws") => false,
+            Some("wss") => true,
+            Some(_) | None => return Err(BadTarget::NotWs),
+        };
         let path = match uri.path_and_query().map(|path| path.as_str()) {
             None | Some("" | "/") => AUTO,
             Some(path) => path,
         };
         Ok(Self {
+            is_secure,
             authority: authority.to_string(),
             host: authority.host().trim_matches(['[', ']']).into(),
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 }),
             path: path.into(),
         })
     }
@@ -76,6 +91,7 @@ impl Default for Target {
     /// Where a server listens unless told otherwise.
     fn default() -> Self {
         Self {
+            is_secure: false,
             authority: String::from("127.0.0.1:8080"),
             host: String::from("127.0.0.1"),
             port: 8080,
@@ -86,7 +102,8 @@ impl Default for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}", self.authority)
+        let scheme = if self.is_secure { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}", self.authority)
     }
 }
 
@@ -100,7 +117,8 @@ mod tests {
         check("ws://[::1]:9/", Ok(("[::1]:9", AUTO)));
         check("ws://a.example/v1/play?match=3", Ok(("a.example", "/v1/play?match=3")));
         check("http://127.0.0.1:8080", Err(BadTarget::NotWs));
-        check("wss://127.0.0.1:8080", Err(BadTarget::NotWs));
+        check("wss://a.example/", Ok(("a.example", AUTO)));
+        check("https://127.0.0.1:8080", Err(BadTarget::NotWs));
         check("nonsense nonsense", Err(BadTarget::NoUrl));
     }
 

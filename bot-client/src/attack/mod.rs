@@ -7,7 +7,6 @@ mod ways;
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::SocketAddr,
     rc::Rc,
     time::Duration,
 };
@@ -15,13 +14,13 @@ use std::{
 use tickwire_shared::dice::Dice;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     runtime::{Builder, LocalOptions},
     task::spawn_local,
     time::{Instant, sleep, timeout},
 };
 
 use crate::{
+    dial::Dialer,
     process::{Process, allow_sockets},
     scenario::Scenario,
     swarm::Options,
@@ -54,7 +53,7 @@ pub(crate) struct Outcome {
 /// Who is attacked.
 #[derive(Debug)]
 struct Victim {
-    address: SocketAddr,
+    dialer: Dialer,
     authority: String,
 }
 
@@ -66,15 +65,15 @@ struct Counts {
 }
 
 /// Attacks for as long as the options say.
-pub(crate) fn run(options: &Options, address: SocketAddr) -> io::Result<Outcome> {
+pub(crate) fn run(options: &Options, dialer: Dialer) -> io::Result<Outcome> {
     // Some ways take two sockets or more.
     allow_sockets(4 * options.bots)?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    runtime.block_on(attack(options, address))
+    runtime.block_on(attack(options, dialer))
 }
 
-async fn attack(options: &Options, address: SocketAddr) -> io::Result<Outcome> {
-    let victim = Rc::new(Victim { address, authority: options.target.authority().into() });
+async fn attack(options: &Options, dialer: Dialer) -> io::Result<Outcome> {
+    let victim = Rc::new(Victim { dialer, authority: options.target.authority().into() });
     let counts = Rc::new(Counts::default());
     let own = Process::this();
     let server = options.server_pid.map(Process::with_id);
@@ -148,7 +147,7 @@ async fn never_read(victim: &Victim, mut dice: Dice, counts: &Counts) {
 
 async fn is_well(victim: &Victim) -> bool {
     let ask = async {
-        let mut socket = TcpStream::connect(victim.address).await?;
+        let mut socket = victim.dialer.dial().await?;
         let request = b"GET /livez HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
         socket.write_all(request).await?;
         let mut answer = [0; 12];

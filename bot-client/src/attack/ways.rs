@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::Victim;
-use crate::outgoing::Outgoing;
+use crate::{dial::Stream, outgoing::Outgoing};
 
 /// How long an attacker listens to what it gets for an attack.
 const LISTEN_TIMEOUT: Duration = Duration::from_millis(500);
@@ -78,15 +78,15 @@ impl Way {
     /// Attacks once.
     pub(super) async fn attack(self, victim: &Victim, dice: &mut Dice) -> io::Result<()> {
         match self {
-            Self::Noise => say(victim.connect().await?, &noise(dice, 2_000)).await,
+            Self::Noise => say(Box::new(victim.connect_bare().await?), &noise(dice, 2_000)).await,
             Self::GiantHead => {
                 let head =
                     format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "a".repeat(99_999));
-                say(victim.connect().await?, head.as_bytes()).await
+                say(victim.dialer.dial().await?, head.as_bytes()).await
             }
             Self::SlowLoris => trickle(victim, b"GET /v1/play HTTP/1.1\r\nhost: h\r\n", b'x').await,
             Self::HalfOpen => {
-                let idle = victim.connect().await?;
+                let idle = victim.connect_bare().await?;
                 let upgraded = victim.upgrade("match=auto").await?;
                 sleep(HOLD_TIME).await;
                 drop((idle, upgraded));
@@ -104,7 +104,7 @@ impl Way {
             }
             Self::MatchFlood => {
                 let request = "POST /v1/matches HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n";
-                say(victim.connect().await?, request.repeat(50).as_bytes()).await
+                say(victim.dialer.dial().await?, request.repeat(50).as_bytes()).await
             }
             Self::OthersTicket => {
                 // Of an algorithm called none, of a stranger, and none at all.
@@ -210,7 +210,7 @@ fn noise(dice: &mut Dice, bytes: usize) -> Vec<u8> {
 }
 
 /// Sends all of it, and hears what the server makes of it.
-async fn say(mut socket: TcpStream, bytes: &[u8]) -> io::Result<()> {
+async fn say(mut socket: Stream, bytes: &[u8]) -> io::Result<()> {
     let said = async {
         socket.write_all(bytes).await?;
         let mut answer = [0; 4096];
@@ -222,7 +222,7 @@ async fn say(mut socket: TcpStream, bytes: &[u8]) -> io::Result<()> {
 
 /// Sends a beginning, and then one byte after the other until it is cut off.
 async fn trickle(victim: &Victim, begin: &[u8], byte: u8) -> io::Result<()> {
-    let mut socket = victim.connect().await?;
+    let mut socket = victim.dialer.dial().await?;
     socket.write_all(begin).await?;
     loop {
         sleep(TRICKLE_INTERVAL).await;
@@ -231,23 +231,25 @@ async fn trickle(victim: &Victim, begin: &[u8], byte: u8) -> io::Result<()> {
 }
 
 impl Victim {
-    async fn connect(&self) -> io::Result<TcpStream> {
-        TcpStream::connect(self.address).await
+    /// Without TLS, whatever the victim speaks.
+    async fn connect_bare(&self) -> io::Result<TcpStream> {
+        TcpStream::connect(self.dialer.address()).await
     }
 
     /// From an address that is not this machine's usual one, if the victim is on this machine.
     async fn connect_from_elsewhere(&self, dice: &mut Dice) -> io::Result<TcpStream> {
-        if !self.address.ip().is_loopback() || self.address.is_ipv6() {
-            return self.connect().await;
+        let address = self.dialer.address();
+        if !address.ip().is_loopback() || address.is_ipv6() {
+            return self.connect_bare().await;
         }
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind(([127, 0, 1, dice.within(1, 4) as u8], 0).into())?;
-        socket.connect(self.address).await
+        socket.connect(address).await
     }
 
     /// A WebSocket, whatever the server then says on it.
-    pub(super) async fn upgrade(&self, query: &str) -> io::Result<TcpStream> {
-        let mut socket = self.connect().await?;
+    pub(super) async fn upgrade(&self, query: &str) -> io::Result<Stream> {
+        let mut socket = self.dialer.dial().await?;
         let head = format!(
             "GET /v1/play?{query} HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\n\
              upgrade: websocket\r\nsec-websocket-version: 13\r\n\

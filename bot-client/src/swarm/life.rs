@@ -3,13 +3,13 @@
 use std::{convert::Infallible, rc::Rc, time::Duration};
 
 use tickwire_shared::{dice::Dice, time::Micros};
-use tokio::{net::tcp::OwnedWriteHalf, select, time::sleep};
+use tokio::{select, time::sleep};
 
 use super::{Phase, Swarm};
 use crate::{
     bot::{Bot, Heard, Unplayable},
     clock::Alarm,
-    connection::{ConnectError, Message, ReadError, Reader, connect},
+    connection::{ConnectError, Message, ReadError, Reader, Writer, connect},
     measure::Measures,
     outgoing::UNSENT_BYTES_MAX,
     schedule::{Schedule, Send},
@@ -20,7 +20,7 @@ pub(super) enum Place {
     /// On its way.
     Coming,
     /// Connected.
-    Here { bot: Box<Bot>, socket: OwnedWriteHalf, joined_at: Option<Micros> },
+    Here { bot: Box<Bot>, socket: Writer, joined_at: Option<Micros> },
     /// Cut off, and on its way back.
     Away { bot: Box<Bot>, joined_at: Option<Micros> },
     /// Never to come back.
@@ -64,7 +64,7 @@ impl Swarm {
 
     async fn connect_and_listen(&self, number: usize) -> Result<Infallible, Trouble> {
         let target = &self.options.target;
-        let (reader, socket) = connect(target, target.path(), self.address).await?;
+        let (reader, socket) = connect(&self.dialer, target, target.path()).await?;
         let bot = Box::new(Bot::new(number, self.options.seed));
         self.places[number].replace(Place::Here { bot, socket, joined_at: None });
         self.listen(number, reader).await
@@ -89,7 +89,7 @@ impl Swarm {
         let mut wait_ms = FIRST_WAIT_MS;
         let (reader, socket) = loop {
             sleep(Duration::from_millis(dice.next() % wait_ms)).await;
-            match connect(&self.options.target, &path, self.address).await {
+            match connect(&self.dialer, &self.options.target, &path).await {
                 Ok(connected) => break connected,
                 Err(error) if wait_ms == WAIT_MS_MAX => return Err(error.into()),
                 Err(_) => wait_ms = (wait_ms * 2).min(WAIT_MS_MAX),

@@ -8,7 +8,6 @@ mod life;
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::SocketAddr,
     rc::Rc,
     time::Duration,
 };
@@ -27,6 +26,7 @@ use crate::{
     brain::{Brain, Newcomer},
     clock::{Alarm, Clock},
     connection::ConnectError,
+    dial::{Dialer, Fingerprint},
     measure::Measures,
     process::{Process, allow_sockets},
     progress::{Line, ProgressLine, erase},
@@ -42,6 +42,8 @@ use life::{Place, Trouble};
 pub struct Options {
     /// Where.
     pub target: Target,
+    /// The certificate that a server at `wss://` has.
+    pub certificate: Option<Fingerprint>,
     /// How many bots; at least one.
     pub bots: usize,
     /// The measured window.
@@ -73,6 +75,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             target: Target::default(),
+            certificate: None,
             bots: 16,
             duration: Duration::from_secs(10),
             warm_up: Duration::from_secs(2),
@@ -99,6 +102,9 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The server speaks TLS, and nobody has said which certificate it has.
+    #[error("say with --tls-sha256 which certificate the server has; it logs that when it starts")]
+    NoCertificate,
     /// The first bot could not join, so there is nothing to measure.
     #[error("the first bot could not join: {0}")]
     FirstBot(String),
@@ -123,12 +129,17 @@ pub fn run(
 ) -> Result<Report, RunError> {
     let no_server = |source| RunError::NoServer { target: options.target.clone(), source };
     let address = options.target.resolve().map_err(no_server)?;
+    let certificate = options.certificate.filter(|_| options.target.is_secure());
+    if options.target.is_secure() && certificate.is_none() {
+        return Err(RunError::NoCertificate);
+    }
+    let dialer = Dialer::new(&options.target, address, certificate)?;
     if matches!(options.scenario, Scenario::Hostile | Scenario::SlowReader) {
-        return Ok(Report::of_attack(options, &attack::run(options, address)?));
+        return Ok(Report::of_attack(options, &attack::run(options, dialer)?));
     }
     allow_sockets(options.bots)?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let swarm = Rc::new(Swarm::new(options.clone(), address, Box::new(make_brain)));
+    let swarm = Rc::new(Swarm::new(options.clone(), dialer, Box::new(make_brain)));
     runtime.block_on(swarm.run())
 }
 
@@ -141,7 +152,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 struct Swarm {
     options: Options,
-    address: SocketAddr,
+    dialer: Dialer,
     make_brain: Box<BrainMaker>,
     clock: Clock,
     places: Vec<RefCell<Place>>,
@@ -175,12 +186,12 @@ enum Phase {
 }
 
 impl Swarm {
-    fn new(mut options: Options, address: SocketAddr, make_brain: Box<BrainMaker>) -> Self {
+    fn new(mut options: Options, dialer: Dialer, make_brain: Box<BrainMaker>) -> Self {
         options.ramp = options.scenario.ramp(options.ramp);
         Self {
             places: (0..options.bots).map(|_| RefCell::new(Place::Coming)).collect(),
             options,
-            address,
+            dialer,
             make_brain,
             clock: Clock::start(),
             measures: RefCell::new(Measures::new()),
@@ -229,7 +240,7 @@ impl Swarm {
             return Ok(rate);
         }
         Err(match self.first_trouble.take() {
-            Some(Trouble::Connect(ConnectError::Tcp(source))) => {
+            Some(Trouble::Connect(ConnectError::Network(source))) => {
                 RunError::NoServer { target: self.options.target.clone(), source }
             }
             Some(trouble) => RunError::FirstBot(trouble.to_string()),

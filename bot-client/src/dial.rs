@@ -1,0 +1,182 @@
+//! The way to the server below the WebSocket: TCP, and TLS on it where the URL says so.
+//!
+//! Whoever loads a server knows it, so its certificate is told by its SHA-256, as the server logs it
+//! and browsers show it: one made for development is as good as any, and no authority is asked.
+
+use std::{fmt, io, net::SocketAddr, str::FromStr, sync::Arc};
+
+use aws_lc_rs::digest;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{
+        CryptoProvider, aws_lc_rs::default_provider, verify_tls12_signature, verify_tls13_signature,
+    },
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
+use crate::target::Target;
+
+/// A connection, whatever it runs on.
+pub(crate) type Stream = Box<dyn ReadWrite>;
+
+/// See [`Stream`].
+pub(crate) trait ReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
+
+/// SHA-256 of a certificate: 32 bytes in hex, with or without colons.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fingerprint([u8; 32]);
+
+/// Why a text is no fingerprint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not the SHA-256 of a certificate; the server logs its own when it starts")]
+pub struct BadFingerprint;
+
+/// Connects to one server. Copies are cheap.
+#[derive(Clone)]
+pub(crate) struct Dialer {
+    address: SocketAddr,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl Dialer {
+    /// A dialer to the target, whose name was found to be this address. With a fingerprint it
+    /// speaks TLS.
+    pub(crate) fn new(
+        target: &Target,
+        address: SocketAddr,
+        fingerprint: Option<Fingerprint>,
+    ) -> io::Result<Self> {
+        let tls = fingerprint.map(|fingerprint| {
+            let name = ServerName::try_from(target.host().to_owned()).map_err(io::Error::other)?;
+            let connector = connector(fingerprint).map_err(io::Error::other)?;
+            Ok::<_, io::Error>((connector, name))
+        });
+        Ok(Self { address, tls: tls.transpose()? })
+    }
+
+    /// Where it connects to.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A connection on which HTTP may be spoken.
+    pub(crate) async fn dial(&self) -> io::Result<Stream> {
+        let socket = TcpStream::connect(self.address).await?;
+        socket.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Box::new(socket)),
+            Some((tls, name)) => Ok(Box::new(tls.connect(name.clone(), socket).await?)),
+        }
+    }
+}
+
+fn connector(fingerprint: Fingerprint) -> Result<TlsConnector, Error> {
+    let provider = Arc::new(default_provider());
+    let verifier = Arc::new(OneCertificate { fingerprint, provider: Arc::clone(&provider) });
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Bots stand for as many players, none of whom was here before.
+    config.resumption = Resumption::disabled();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+impl FromStr for Fingerprint {
+    type Err = BadFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, BadFingerprint> {
+        let digits = text.chars().filter(|&char| char != ':');
+        let digits: Option<Vec<_>> = digits.map(|char| char.to_digit(16)).collect();
+        let digits = digits.filter(|digits| digits.len() == 64).ok_or(BadFingerprint)?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = (pair[0] << 4 | pair[1]) as u8;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Trusts one certificate, whoever it names and whoever signed it.
+#[derive(Debug)]
+struct OneCertificate {
+    fingerprint: Fingerprint,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for OneCertificate {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let hash = digest::digest(&digest::SHA256, certificate);
+        if hash.as_ref() == self.fingerprint.0 {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_as_servers_and_browsers_write_them() {
+        let colons = ["0A"; 32].join(":");
+        let expected = Ok(Fingerprint([10; 32]));
+        assert_eq!(colons.parse(), expected);
+        assert_eq!("0a".repeat(32).parse(), expected);
+        for wrong in ["", "0a", &"0a".repeat(33), &"0g".repeat(32)] {
+            assert_eq!(wrong.parse::<Fingerprint>(), Err(BadFingerprint), "{wrong}");
+        }
+    }
+}
