@@ -21,6 +21,8 @@ use crate::{
 
 /// Most shards that one process runs.
 const SHARDS_MAX: usize = 256;
+/// The rows of so much time are kept by each match: 2 MB of the arena's at 30 Hz.
+const SPECTATOR_DELAY_MAX: Duration = Duration::from_secs(60);
 /// Environment variables with this beginning are settings.
 const ENV_PREFIX: &str = "TICKWIRE_";
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub resume_grace: Duration,
     /// How long a match without anybody goes on.
     pub match_idle: Duration,
+    /// How much later than players spectators see what happens.
+    pub spectator_delay: Duration,
     /// How long a server that was told to end lets rounds go on.
     pub drain_timeout: Duration,
     /// How much of everything one client and all together may have.
@@ -118,6 +122,9 @@ struct Settings {
     /// Seconds for which a match without anybody goes on [default: 30]
     #[arg(long, value_name = "S", env = "TICKWIRE_MATCH_IDLE_S")]
     match_idle_s: Option<u32>,
+    /// Seconds by which spectators see the game later than players, up to 60 [default: 0]
+    #[arg(long, value_name = "S", env = "TICKWIRE_SPECTATOR_DELAY_S")]
+    spectator_delay_s: Option<u32>,
     /// Seconds for which a server that was told to end lets rounds go on [default: 10]
     #[arg(long = "drain-timeout", value_name = "S", env = "TICKWIRE_DRAIN_TIMEOUT")]
     drain_timeout: Option<u32>,
@@ -159,6 +166,7 @@ impl Default for Config {
             shards: cores.min(SHARDS_MAX),
             resume_grace: Duration::from_secs(20),
             match_idle: Duration::from_secs(30),
+            spectator_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             tls: None,
@@ -216,6 +224,7 @@ impl Config {
         self.shards = settings.shards.unwrap_or(self.shards);
         self.resume_grace = seconds(settings.resume_grace_s, self.resume_grace);
         self.match_idle = seconds(settings.match_idle_s, self.match_idle);
+        self.spectator_delay = seconds(settings.spectator_delay_s, self.spectator_delay);
         self.drain_timeout = seconds(settings.drain_timeout, self.drain_timeout);
         self.limits = self.limits.with(&settings.limits)?;
         self.tls = settings.tls.over(self.tls)?;
@@ -232,6 +241,10 @@ impl Config {
         };
         within("seats", self.seats.into(), SEATS_MAX.into())?;
         within("shards", self.shards, SHARDS_MAX)?;
+        if self.spectator_delay > SPECTATOR_DELAY_MAX {
+            let most = SPECTATOR_DELAY_MAX.as_secs();
+            return Err(ConfigError(format!("spectator_delay_s must be at most {most}")));
+        }
         Ok(self)
     }
 }
@@ -284,6 +297,7 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         check("seats = 0", "seats must be at least 1");
         check("shards = 1000", "shards must be at most 256");
+        check("spectator_delay_s = 61", "spectator_delay_s must be at most 60");
         check("tick_rate = 129", "a tick rate is 1 to 128 Hz, not 129");
         check("[limits]\nmatches_max = 0", "matches_max must be 1 to 1000000, not 0");
         check("[tls]\ncert = 'a'", "tls_cert and tls_key go together");

@@ -1,14 +1,14 @@
-//! The rows of the last [`HISTORY_LEN`] ticks of one match, addressed by [`Tick`].
+//! The rows of the last [`HISTORY_LEN`] ticks of one match, or of more, addressed by [`Tick`].
 //!
 //! Rows may serve as a *baseline* only while they are still here, so the length bounds how long a
 //! session may be skipped: 64 ticks at 30 Hz are 2.1 s. After that it gets a full snapshot; that
 //! is never an error.
 //!
-//! Invariant: `slots[t % HISTORY_LEN]` holds tick `t` or another; a look-up compares the tick.
+//! Invariant: `slots[t % slots.len()]` holds tick `t` or another; a look-up compares the tick.
 
 use crate::{ids::Tick, rows::Rows};
 
-/// Ticks that are kept.
+/// Ticks that are kept at least.
 pub const HISTORY_LEN: usize = 64;
 const _: () = assert!(HISTORY_LEN.is_power_of_two(), "slots must stay in step across the wrap");
 
@@ -26,14 +26,23 @@ struct Slot {
 
 impl Default for History {
     fn default() -> Self {
-        Self { slots: vec![Slot::default(); HISTORY_LEN].into() }
+        Self::keeping(0)
     }
 }
 
 impl History {
+    /// A history in which a tick so many ticks old has [`HISTORY_LEN`] more before it. Memory for
+    /// rows is taken when they come.
+    #[must_use]
+    pub fn keeping(ticks: usize) -> Self {
+        let len = (HISTORY_LEN + ticks).next_power_of_two();
+        Self { slots: vec![Slot::default(); len].into() }
+    }
+
     /// Rows for `tick`, empty, to be filled. They replace the oldest, whose memory they reuse.
     pub fn push(&mut self, tick: Tick) -> &mut Rows {
-        let slot = &mut self.slots[index(tick)];
+        let index = self.index(tick);
+        let slot = &mut self.slots[index];
         slot.tick = Some(tick);
         slot.rows.clear();
         &mut slot.rows
@@ -42,13 +51,13 @@ impl History {
     /// The rows of `tick`, if they are still here.
     #[must_use]
     pub fn rows(&self, tick: Tick) -> Option<&Rows> {
-        let slot = &self.slots[index(tick)];
+        let slot = &self.slots[self.index(tick)];
         (slot.tick == Some(tick)).then_some(&slot.rows)
     }
-}
 
-const fn index(tick: Tick) -> usize {
-    tick.0 as usize % HISTORY_LEN
+    const fn index(&self, tick: Tick) -> usize {
+        tick.0 as usize % self.slots.len()
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +76,17 @@ mod tests {
         check(&history, 2, false);
         let _ = history.push(Tick(63));
         check(&history, u32::MAX, false);
+    }
+
+    #[test]
+    fn more_ticks_are_kept_if_they_should_be() {
+        let mut history = History::keeping(100);
+        for tick in 0..256 {
+            let _ = history.push(Tick(tick));
+        }
+        check(&history, 256 - (HISTORY_LEN as u32 + 100), true);
+        let _ = history.push(Tick(256));
+        check(&history, 0, false);
     }
 
     #[track_caller]

@@ -16,6 +16,12 @@ impl Tick {
         self.0.wrapping_sub(earlier.0).cast_signed()
     }
 
+    /// The tick `steps` earlier.
+    #[must_use]
+    pub const fn minus(self, steps: u32) -> Self {
+        Self(self.0.wrapping_sub(steps))
+    }
+
     /// The tick `steps` later.
     #[must_use]
     pub const fn plus(self, steps: u32) -> Self {

@@ -202,7 +202,8 @@ impl<G: Game> Match<G> {
             self.catch_up(key, session, kept)?;
         }
         if self.slowdown_told != 1 {
-            self.say(key, &ServerMessage::Pace(self.pace()))?;
+            let pace = self.pace(self.newest_for(self.sessions[session].seat));
+            self.say(key, &ServerMessage::Pace(pace))?;
         }
         self.brief(key)?;
         self.tell_presence(session, Presence::Here);

@@ -4,9 +4,14 @@
 //! them. A snapshot is left out (*skipped*) while earlier bytes wait or too many are on their way:
 //! it would only arrive late, and a later one says more. Events are never left out.
 //!
+//! Spectators may be shown the match *late*, with the snapshots and the game's events of an earlier
+//! tick, so that watching does not help anybody who plays. They share encodings as well: there is one
+//! more. Late they see the match as if it were played at that time: ticks of pongs and paces are late
+//! too, so their clocks need to know nothing of it. What people say, and who comes and goes, is not late.
+//!
 //! In a steady match nothing here allocates: all buffers are kept.
 
-use std::ops::Range;
+use std::{collections::VecDeque, ops::Range};
 
 use tickwire_shared::{
     codec::{BASIS_MAX, Encoder},
@@ -17,7 +22,7 @@ use tickwire_shared::{
     rows::Rows,
     schema::Schema,
     time::Micros,
-    wire::ServerMessage,
+    wire::{Pace, ServerMessage},
 };
 
 use super::{Connection, Context, Halves, Match};
@@ -36,10 +41,13 @@ const FULLS_MAX: usize = 32;
 
 /// Buffers that are kept from tick to tick.
 pub(super) struct Fanout {
-    bodies: Bodies,
-    /// Reliable frames since the last tick, one after the other, and who gets each.
-    reliable: Vec<u8>,
-    reliable_to: Vec<(Audience, Range<usize>)>,
+    live: Side,
+    /// What spectators are sent, unless they see the match live.
+    late: Side,
+    /// By so many ticks.
+    late_by: u32,
+    /// Frames of the game's events that spectators are yet to be told, by tick, oldest first.
+    tape: VecDeque<Vec<u8>>,
     owner_values: Vec<i32>,
     owner: Vec<u8>,
     payload: Vec<u8>,
@@ -47,12 +55,22 @@ pub(super) struct Fanout {
     failed: Vec<(usize, SendError)>,
 }
 
+/// What those are sent who see the same tick.
+#[derive(Default)]
+struct Side {
+    bodies: Bodies,
+    /// Reliable frames since the last tick, one after the other, and who gets each.
+    reliable: Vec<u8>,
+    reliable_to: Vec<(Audience, Range<usize>)>,
+}
+
 impl Fanout {
-    pub(super) fn new(schema: &Schema) -> Self {
+    pub(super) fn new(schema: &Schema, late_by: u32) -> Self {
         Self {
-            bodies: Bodies::default(),
-            reliable: Vec::new(),
-            reliable_to: Vec::new(),
+            live: Side::default(),
+            late: Side::default(),
+            late_by,
+            tape: VecDeque::new(),
             owner_values: vec![0; schema.owner.len()],
             owner: Vec::new(),
             payload: Vec::new(),
@@ -65,8 +83,69 @@ impl Fanout {
     pub(super) fn push_message(&mut self, audience: Audience, message: &ServerMessage<'_>) {
         self.payload.clear();
         write_message(message, &mut self.payload);
+        self.live.push(audience, &self.payload);
+        if self.late_by > 0 {
+            self.late.push(audience, &self.payload);
+        }
+    }
+
+    /// Adds an event of the game to the same end; spectators may be told later.
+    fn push_event(&mut self, audience: Audience, message: &ServerMessage<'_>) {
+        if self.late_by == 0 {
+            return self.push_message(audience, message);
+        }
+        self.payload.clear();
+        write_message(message, &mut self.payload);
+        self.live.push(audience, &self.payload);
+        if audience == Audience::All
+            && let Some(newest) = self.tape.back_mut()
+        {
+            push_frame(&self.payload, newest);
+        }
+    }
+
+    /// Adds how far apart ticks are, as each side sees it.
+    pub(super) fn push_pace(&mut self, live: Pace, late: Pace) {
+        for (side, pace) in [(&mut self.live, live), (&mut self.late, late)] {
+            self.payload.clear();
+            write_message(&ServerMessage::Pace(pace), &mut self.payload);
+            side.push(Audience::All, &self.payload);
+        }
+    }
+
+    /// How many ticks late spectators see the match.
+    pub(super) const fn late_by(&self) -> u32 {
+        self.late_by
+    }
+
+    fn begin(&mut self) {
+        self.live.bodies.begin();
+        self.late.bodies.begin();
+        if self.late_by > 0 {
+            if self.tape.len() == self.late_by as usize
+                && let Some(events) = self.tape.pop_front()
+                && !events.is_empty()
+            {
+                let start = self.late.reliable.len();
+                self.late.reliable.extend(events);
+                self.late.reliable_to.push((Audience::All, start..self.late.reliable.len()));
+            }
+            self.tape.push_back(Vec::new());
+        }
+    }
+
+    fn end(&mut self) {
+        for side in [&mut self.live, &mut self.late] {
+            side.reliable.clear();
+            side.reliable_to.clear();
+        }
+    }
+}
+
+impl Side {
+    fn push(&mut self, audience: Audience, payload: &[u8]) {
         let start = self.reliable.len();
-        push_frame(&self.payload, &mut self.reliable);
+        push_frame(payload, &mut self.reliable);
         self.reliable_to.push((audience, start..self.reliable.len()));
     }
 }
@@ -77,14 +156,14 @@ impl<G: Game> Match<G> {
         let Self { fanout, events, log, talk, encoder, history, connections, .. } = self;
         let (sessions, queues) = (&mut self.sessions, &self.queues);
         let (tick, now, stats) = (self.tick, context.now, &mut *context.stats);
-        fanout.bodies.begin();
+        fanout.begin();
         if let Some(model) = encoder.poll_model() {
             fanout.push_message(Audience::All, &ServerMessage::Model(model.into()));
         }
         for event in events.iter() {
             let message =
                 ServerMessage::Event { tick, kind: event.kind, values: event.values.into() };
-            fanout.push_message(event.audience, &message);
+            fanout.push_event(event.audience, &message);
             log.push(event.audience, &fanout.payload);
             if event.audience == Audience::All {
                 let values = Values::new(event.values);
@@ -98,15 +177,21 @@ impl<G: Game> Match<G> {
         for (key, connection) in connections {
             let Some(session) = connection.session else { continue };
             let seat = sessions[session].seat;
+            let is_late = seat.is_none() && fanout.late_by > 0;
+            let side = if is_late { &fanout.late } else { &fanout.live };
             fanout.frames.clear();
-            for (audience, range) in &fanout.reliable_to {
+            for (audience, range) in &side.reliable_to {
                 if audience.includes(seat) {
-                    fanout.frames.extend_from_slice(&fanout.reliable[range.clone()]);
+                    fanout.frames.extend_from_slice(&side.reliable[range.clone()]);
                 }
             }
+            let tick = if is_late { tick.minus(fanout.late_by) } else { tick };
             let basis = connection.link.basis(tick);
             let is_full = basis.ticks().is_empty();
-            if self.relief.halves.includes(seat, tick) {
+            if history.rows(tick).is_none() {
+                // The match is too young to be seen late.
+                connection.took_at = now;
+            } else if self.relief.halves.includes(seat, tick) {
                 stats.skipped_relief += 1;
             } else if is_full && fulls == FULLS_MAX {
                 stats.skipped_storm += 1;
@@ -119,9 +204,10 @@ impl<G: Game> Match<G> {
                 if let Some(seat) = seat {
                     write_owner(&self.game, &self.schema, seat, fanout);
                 }
+                let side = if is_late { &mut fanout.late } else { &mut fanout.live };
                 let digest = (tick.0.is_multiple_of(DIGEST_TICKS) || is_full)
-                    .then(|| fanout.bodies.digest(history, tick));
-                let body = fanout.bodies.body(basis, encoder, history, tick, stats);
+                    .then(|| side.bodies.digest(history, tick));
+                let body = side.bodies.body(basis, encoder, history, tick, stats);
                 let snapshot = Snapshot { tick, digest, processed, owner: &fanout.owner, body };
                 fanout.payload.clear();
                 connection.link.write_snapshot(&snapshot, context.now, &mut fanout.payload);
@@ -136,8 +222,7 @@ impl<G: Game> Match<G> {
                 fanout.failed.push((key, error));
             }
         }
-        fanout.reliable.clear();
-        fanout.reliable_to.clear();
+        fanout.end();
         talk.tell();
         while let Some((key, error)) = self.fanout.failed.pop() {
             self.fail(key, error, context);

@@ -60,6 +60,8 @@ pub(crate) struct Manners {
     pub(crate) resume_grace: Micros,
     /// How long a match without anybody goes on.
     pub(crate) empty_timeout: Micros,
+    /// How much later than players spectators see the game.
+    spectator_delay: Micros,
     hello_timeout: Micros,
     idle_timeout: Micros,
     stall_timeout: Micros,
@@ -73,6 +75,7 @@ impl Manners {
         Self {
             resume_grace: config.resume_grace.into(),
             empty_timeout: config.match_idle.into(),
+            spectator_delay: config.spectator_delay.into(),
             hello_timeout: limits.hello_timeout.into(),
             idle_timeout: limits.idle_timeout.into(),
             stall_timeout: limits.stall_timeout.into(),
@@ -215,6 +218,7 @@ impl<G: Game> Match<G> {
         teller: Teller,
     ) -> Self {
         let seats = usize::from(options.seats);
+        let late_by = options.tick_rate.ticks_in(manners.spectator_delay);
         Self {
             id,
             game: G::new(&options),
@@ -234,9 +238,9 @@ impl<G: Game> Match<G> {
             events: Events::default(),
             log: EventLog::default(),
             talk: Talk::default(),
-            history: History::default(),
+            history: History::keeping(late_by as usize),
             encoder: Encoder::new(schema, options.tick_rate),
-            fanout: Fanout::new(schema),
+            fanout: Fanout::new(schema, late_by),
             connections: Slab::new(),
             sessions: Slab::new(),
             empty_since: Some(start),
@@ -303,8 +307,19 @@ impl<G: Game> Match<G> {
         self.connections.is_empty() || self.game.may_end()
     }
 
-    const fn pace(&self) -> Pace {
-        Pace { slowdown: self.slowdown_told, tick: self.tick, tick_time: self.tick_due }
+    /// How far apart ticks are, for those who are shown `tick` as the newest.
+    const fn pace(&self, tick: Tick) -> Pace {
+        Pace { slowdown: self.slowdown_told, tick, tick_time: self.tick_due }
+    }
+
+    /// The newest tick that spectators are shown.
+    const fn late_tick(&self) -> Tick {
+        self.tick.minus(self.fanout.late_by())
+    }
+
+    /// The newest tick that somebody in this seat, or a spectator, is shown.
+    const fn newest_for(&self, seat: Option<Seat>) -> Tick {
+        if seat.is_some() { self.tick } else { self.late_tick() }
     }
 
     /// Runs one tick: inputs, step, rows, snapshots.
@@ -327,8 +342,8 @@ impl<G: Game> Match<G> {
         self.game.write_rows(self.history.push(self.tick));
         if self.slowdown_told != self.schedule.slowdown() {
             self.slowdown_told = self.schedule.slowdown();
-            let pace = ServerMessage::Pace(self.pace());
-            self.fanout.push_message(Audience::All, &pace);
+            let (live, late) = (self.pace(self.tick), self.pace(self.late_tick()));
+            self.fanout.push_pace(live, late);
         }
         self.fan_out(context);
         self.tell_scores();
@@ -390,10 +405,12 @@ impl<G: Game> Match<G> {
         client_time: Micros,
         context: &Context<'_>,
     ) -> Result<(), CloseReason> {
+        let session = self.connections[key].session;
+        let seat = session.and_then(|session| self.sessions[session].seat);
         let pong = Pong {
             client_time,
             server_time: context.now,
-            tick: self.tick,
+            tick: self.newest_for(seat),
             tick_time: self.tick_due,
         };
         self.say(key, &ServerMessage::Pong(pong))

@@ -166,6 +166,10 @@ pub(crate) struct Client {
     pub(crate) snapshots: u32,
     pub(crate) digests: u32,
     pub(crate) events: u32,
+    /// The tick of the newest.
+    pub(crate) newest_event: Option<Tick>,
+    /// How many times as far apart as usual ticks are.
+    pub(crate) slowdown: u8,
     pub(crate) social: Vec<Social>,
     pub(crate) end: Option<End>,
     /// The server has said that it goes.
@@ -204,6 +208,8 @@ impl Client {
             snapshots: 0,
             digests: 0,
             events: 0,
+            newest_event: None,
+            slowdown: 1,
             social: Vec::new(),
             end: None,
             was_told: false,
@@ -332,12 +338,13 @@ impl Client {
                 assert_ne!(digest, Digest::Differs);
                 self.digests += u32::from(digest == Digest::Agrees);
             }
-            ClientEvent::Event { .. } => self.events += 1,
+            ClientEvent::Event { tick, .. } => {
+                self.events += 1;
+                self.newest_event = Some(tick);
+            }
+            ClientEvent::Pace { slowdown } => self.slowdown = slowdown,
             ClientEvent::Leaving { .. } => self.was_told = true,
-            ClientEvent::Welcome(_)
-            | ClientEvent::Pong { .. }
-            | ClientEvent::Model
-            | ClientEvent::Pace { .. } => {}
+            ClientEvent::Welcome(_) | ClientEvent::Pong { .. } | ClientEvent::Model => {}
             ClientEvent::Social(social) => self.social.push(social),
         }
     }
