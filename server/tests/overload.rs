@@ -1,0 +1,105 @@
+//! A shard that can't carry what it has, and one that can again.
+
+mod support;
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use support::{Client, TestServer};
+use tickwire_shared::{
+    arena::Arena,
+    game::{Game, MatchOptions, Step},
+    ids::Seat,
+    rows::Rows,
+    schema::Schema,
+};
+
+/// Milliseconds that each step takes.
+static STEP_MS: AtomicU64 = AtomicU64::new(0);
+
+#[test]
+fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
+    let server = TestServer::start::<Heavy>(|config| {
+        config.seats = 2;
+        // What takes so long to come must not be taken for silence.
+        config.limits.idle_timeout = Duration::from_secs(600);
+        config.limits.stall_timeout = Duration::from_secs(600);
+    });
+    let mut players: Vec<_> = (0..4).map(|_| server.join()).collect();
+    let mut watching = Client::open(server.addr, "match=1&role=spectator", "tickwire.v1");
+    watching.say_hello(None);
+    watching.wait_snapshots(1);
+    assert_eq!(server.metric("tickwire_matches"), 2.0);
+
+    // Two matches at 30 Hz: 2.4 times what fits.
+    STEP_MS.store(40, Ordering::Relaxed);
+    while server.metric(STEP) < 4.0 {
+        players.iter_mut().for_each(|player| player.wait_snapshots(1));
+    }
+    assert_eq!(server.get("/readyz").0, 503);
+    assert_eq!(server.post("/v1/matches", "").0, 503, "no new match is taken in");
+    for player in &mut players {
+        player.wait("slow motion", |player| player.slowdown == 3);
+        player.wait_snapshots(5);
+    }
+    for step in ["spectators", "snapshots", "ticks", "matches"] {
+        let counter = format!("tickwire_overload_steps_total{{step=\"{step}\"}}");
+        assert!(server.metric(&counter) >= 1.0, "{step} was not counted");
+    }
+
+    STEP_MS.store(0, Ordering::Relaxed);
+    while server.metric(STEP) > 0.0 || server.get("/readyz").0 != 200 {
+        players.iter_mut().for_each(|player| player.wait_snapshots(1));
+    }
+    for player in players.iter_mut().chain([&mut watching]) {
+        player.wait("the usual pace", |player| player.slowdown == 1);
+        player.wait_snapshots(5);
+        assert_eq!(player.end, None);
+    }
+    assert_eq!(server.metric("tickwire_connections"), 5.0, "nobody was closed");
+    assert_eq!(server.metric("tickwire_matches"), 2.0);
+}
+
+const STEP: &str = "tickwire_overload_step";
+
+/// The arena, as slow as it is told to be.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Heavy(Arena);
+
+impl Game for Heavy {
+    type Input = <Arena as Game>::Input;
+
+    fn schema() -> Schema {
+        Arena::schema()
+    }
+
+    fn new(options: &MatchOptions) -> Self {
+        Self(Arena::new(options))
+    }
+
+    fn join(&mut self, seat: Seat) {
+        self.0.join(seat);
+    }
+
+    fn leave(&mut self, seat: Seat) {
+        self.0.leave(seat);
+    }
+
+    fn step(&mut self, step: &mut Step<'_, Self::Input>) {
+        thread::sleep(Duration::from_millis(STEP_MS.load(Ordering::Relaxed)));
+        self.0.step(step);
+    }
+
+    fn write_rows(&self, rows: &mut Rows) {
+        self.0.write_rows(rows);
+    }
+
+    fn write_owner(&self, seat: Seat, values: &mut [i32]) {
+        self.0.write_owner(seat, values);
+    }
+}
