@@ -3,10 +3,14 @@
 //! Matches hand over what happened through one bounded channel, only when something did. Here each
 //! item is written down once, as the bytes that every reader gets, in the log of everything and in
 //! that of its match. A reader is a place in a log: however slow, it costs no memory of its own.
-//! When a log has forgotten what a reader is yet to be told, the reader is told of the gap.
+//! When a log has forgotten what a reader is yet to be told, the reader is told of the gap. After that,
+//! and at first, a reader is told how each match stands.
 //!
 //! Ids are `BOOT-N`: `N` counts everything that happened, `BOOT` tells one run of the server from
 //! another.
+
+mod board;
+mod item;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,15 +21,14 @@ use std::{
 };
 
 use hyper::body::Bytes;
-use serde_json::{Map, Value, json};
-use tickwire_shared::{
-    ids::{MatchId, Seat, Tick},
-    schema::{FIELDS_MAX, Schema},
-    time::UnixMillis,
-};
+use serde_json::{Value, json};
+use tickwire_shared::{ids::MatchId, schema::Schema};
 use tokio::sync::{mpsc, watch};
 
 use crate::{clock::Clock, directory::Directory};
+use board::Board;
+use item::Words;
+pub(crate) use item::{Came, Happening, Item, Teller, Values};
 
 /// Items on their way from the shards. More are lost, and readers are told so.
 const CHANNEL_MAX: usize = 4096;
@@ -35,93 +38,11 @@ const MATCH_MAX: usize = 256;
 /// Bytes that a reader is given at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Something that happened.
-#[derive(Clone, Debug)]
-pub(crate) struct Item {
-    pub(crate) match_id: Option<MatchId>,
-    pub(crate) at: UnixMillis,
-    pub(crate) tick: Option<Tick>,
-    pub(crate) what: Happening,
-}
-
-/// See [`Item`].
-#[derive(Clone, Debug)]
-pub(crate) enum Happening {
-    /// A match begins.
-    Opened,
-    /// A match is over.
-    Ended,
-    Join(Seat, Arc<str>),
-    Leave(Seat, Arc<str>),
-    Away(Seat, Arc<str>),
-    Back(Seat, Arc<str>),
-    /// A seat's score is this now; a computer player has no name.
-    Score(Seat, Option<Arc<str>>, Values),
-    /// One of the game's own events that everybody is told of, by its kind.
-    Event(u8, Values),
-    Chat(Option<Seat>, Arc<str>, Arc<str>),
-    Notice(Arc<str>),
-    /// So many items found no room.
-    Lost(u64),
-}
-
-/// A few integers, without memory of their own.
-#[derive(Clone, Debug)]
-pub(crate) struct Values {
-    all: [i32; FIELDS_MAX],
-    len: usize,
-}
-
-impl Values {
-    pub(crate) fn new(values: &[i32]) -> Self {
-        let len = values.len().min(FIELDS_MAX);
-        let mut all = [0; FIELDS_MAX];
-        all[..len].copy_from_slice(&values[..len]);
-        Self { all, len }
-    }
-
-    fn named<'a>(&self, names: impl Iterator<Item = &'a str>) -> Value {
-        let values = names.zip(&self.all[..self.len]);
-        values.map(|(name, &value)| (name.to_owned(), value.into())).collect::<Map<_, _>>().into()
-    }
-}
-
-/// A match's, or a shard's, end of the channel.
-#[derive(Clone, Debug)]
-pub(crate) struct Teller {
-    sender: mpsc::Sender<Item>,
-    clock: Clock,
-    match_id: Option<MatchId>,
-    lost: u64,
-}
-
-impl Teller {
-    /// The end of one match.
-    pub(crate) fn of(&self, id: MatchId) -> Self {
-        Self { match_id: Some(id), lost: 0, ..self.clone() }
-    }
-
-    /// Hands over what happened, or counts it as lost when the front door does not keep up.
-    pub(crate) fn tell(&mut self, tick: Option<Tick>, what: Happening) {
-        let (match_id, at) = (self.match_id, self.clock.date());
-        if self.lost > 0 {
-            let what = Happening::Lost(self.lost);
-            if self.sender.try_send(Item { match_id, at, tick, what }).is_ok() {
-                self.lost = 0;
-            }
-        }
-        if self.sender.try_send(Item { match_id, at, tick, what }).is_err() {
-            self.lost += 1;
-        }
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Feeds {
     boot: u32,
-    schema: Schema,
-    scores: &'static [&'static str],
+    words: Words,
     /// Whether what players say in matches is told.
     tells_chat: bool,
     logs: Mutex<Logs>,
@@ -133,7 +54,14 @@ pub(crate) struct Feeds {
 struct Logs {
     newest: u64,
     everything: Arc<Log>,
-    matches: HashMap<MatchId, Arc<Log>>,
+    matches: HashMap<MatchId, Followed>,
+}
+
+/// A match that goes on.
+#[derive(Debug)]
+struct Followed {
+    log: Arc<Log>,
+    board: Board,
 }
 
 /// The last items of a match, or of all.
@@ -161,6 +89,8 @@ pub(crate) struct Reader {
     after: u64,
     /// What it had before is not known here.
     is_stranger: bool,
+    /// Matches of which it is yet to be told how they stand.
+    unknown: VecDeque<MatchId>,
     match_id: Option<MatchId>,
 }
 
@@ -179,8 +109,7 @@ impl Feeds {
         let logs = Logs { newest: 0, everything, matches: HashMap::new() };
         let feeds = Arc::new(Self {
             boot: u32::from_le_bytes(boot),
-            schema,
-            scores,
+            words: Words { schema, scores },
             tells_chat,
             logs: Mutex::new(logs),
             lost: AtomicU64::new(0),
@@ -191,16 +120,16 @@ impl Feeds {
             while let Some(item) = items.recv().await {
                 if let Happening::Lost(_) = item.what {
                     // The end of a match may be among what was lost.
-                    lock(&collecting.logs).matches.retain(|&id, log| {
+                    lock(&collecting.logs).matches.retain(|&id, followed| {
                         let goes_on = directory.find(id).is_some();
-                        log.news.send_replace(!goes_on);
+                        followed.log.news.send_replace(!goes_on);
                         goes_on
                     });
                 }
                 collecting.publish(&item);
             }
         });
-        (feeds, Teller { sender, clock, match_id: None, lost: 0 })
+        (feeds, Teller::new(sender, clock))
     }
 
     /// Adds an item to the log of everything and to that of its match; a notice to all matches, to
@@ -213,19 +142,21 @@ impl Feeds {
         let mut logs = lock(&self.logs);
         logs.newest += 1;
         let n = logs.newest;
-        let bytes = self.write(n, item);
+        let (kind, data) = self.words.tell(item);
+        let bytes = self.event(n, kind, &data);
         logs.everything.push(n, bytes.clone());
         match item.match_id {
             Some(id) => {
-                let log = logs.matches.entry(id).or_insert_with(|| Log::new(n - 1, MATCH_MAX));
-                log.push(n, bytes);
+                let followed = logs.matches.entry(id).or_insert_with(|| Followed::new(n - 1));
+                followed.board.follow(&item.what);
+                followed.log.push(n, bytes);
                 if matches!(item.what, Happening::Ended) {
-                    log.news.send_replace(true);
+                    followed.log.news.send_replace(true);
                     logs.matches.remove(&id);
                 }
             }
             None if matches!(item.what, Happening::Notice(_)) => {
-                logs.matches.values().for_each(|log| log.push(n, bytes.clone()));
+                logs.matches.values().for_each(|followed| followed.log.push(n, bytes.clone()));
             }
             None => {}
         }
@@ -247,10 +178,11 @@ impl Feeds {
         let log = match only {
             None => Arc::clone(&logs.everything),
             Some(id) => {
-                let log = logs.matches.entry(id);
-                Arc::clone(log.or_insert_with(|| Log::new(newest, MATCH_MAX)))
+                let followed = logs.matches.entry(id);
+                Arc::clone(&followed.or_insert_with(|| Followed::new(newest)).log)
             }
         };
+        let unknown = if last.is_none() { logs.goes_on(only) } else { VecDeque::new() };
         let known = last.and_then(|last| self.parse(last)).filter(|&n| n <= newest);
         Reader {
             feeds: Arc::clone(self),
@@ -258,6 +190,7 @@ impl Feeds {
             log,
             after: known.unwrap_or(newest),
             is_stranger: last.is_some() && known.is_none(),
+            unknown,
             match_id: only,
         }
     }
@@ -267,65 +200,26 @@ impl Feeds {
         (u32::from_str_radix(boot, 16) == Ok(self.boot)).then(|| n.parse().ok())?
     }
 
-    fn write(&self, n: u64, item: &Item) -> Bytes {
-        let mut data = Map::new();
-        data.insert("match".into(), json!(item.match_id.map(|id| id.0)));
-        data.insert("at".into(), json!(item.at.0));
-        if let Some(tick) = item.tick {
-            data.insert("tick".into(), json!(tick.0));
-        }
-        let mut name = |seat: Option<Seat>, name: Option<&str>| {
-            seat.map(|seat| data.insert("seat".into(), json!(seat.0)));
-            name.map(|name| data.insert("name".into(), json!(name)));
-        };
-        let kind = match &item.what {
-            Happening::Opened => "opened",
-            Happening::Ended => "ended",
-            Happening::Lost(count) => {
-                data.insert("lost".into(), json!(count));
-                "gap"
-            }
-            Happening::Join(seat, who) => {
-                name(Some(*seat), Some(who));
-                "join"
-            }
-            Happening::Leave(seat, who) => {
-                name(Some(*seat), Some(who));
-                "leave"
-            }
-            Happening::Away(seat, who) => {
-                name(Some(*seat), Some(who));
-                "away"
-            }
-            Happening::Back(seat, who) => {
-                name(Some(*seat), Some(who));
-                "back"
-            }
-            Happening::Score(seat, who, values) => {
-                name(Some(*seat), who.as_deref());
-                data.insert("values".into(), values.named(self.scores.iter().copied()));
-                "score"
-            }
-            Happening::Event(kind, values) => {
-                let event = &self.schema.events[usize::from(*kind)];
-                data.insert("values".into(), values.named(event.values.iter().map(String::as_str)));
-                &event.name
-            }
-            Happening::Chat(seat, who, text) => {
-                name(*seat, Some(who));
-                data.insert("text".into(), json!(&**text));
-                "chat"
-            }
-            Happening::Notice(text) => {
-                data.insert("text".into(), json!(&**text));
-                "notice"
-            }
-        };
-        self.event(n, kind, &data.into())
-    }
-
     fn event(&self, n: u64, kind: &str, data: &Value) -> Bytes {
         format!("id: {:08x}-{n}\nevent: {kind}\ndata: {data}\n\n", self.boot).into()
+    }
+}
+
+impl Logs {
+    /// One match, or all that go on, the oldest first.
+    fn goes_on(&self, only: Option<MatchId>) -> VecDeque<MatchId> {
+        let mut ids: Vec<_> = match only {
+            Some(id) => vec![id],
+            None => self.matches.keys().copied().collect(),
+        };
+        ids.sort_unstable_by_key(|id| id.0);
+        ids.into()
+    }
+}
+
+impl Followed {
+    fn new(forgotten: u64) -> Self {
+        Self { log: Log::new(forgotten, MATCH_MAX), board: Board::default() }
     }
 }
 
@@ -351,14 +245,13 @@ impl Log {
 impl Reader {
     /// What there is to tell, if anything.
     pub(crate) fn take(&mut self) -> Option<Bytes> {
-        let kept = lock(&self.log.kept);
         let mut chunk = Vec::new();
-        if self.after < kept.forgotten || self.is_stranger {
-            self.after = self.after.max(kept.forgotten);
-            self.is_stranger = false;
-            let data = json!({ "match": self.match_id.map(|id| id.0) });
-            chunk.extend_from_slice(&self.feeds.event(self.after, "gap", &data));
+        self.take_gap(&mut chunk);
+        self.take_states(&mut chunk);
+        if !self.unknown.is_empty() {
+            return Some(chunk.into());
         }
+        let kept = lock(&self.log.kept);
         let start = kept.items.partition_point(|&(n, _)| n <= self.after);
         for (n, bytes) in kept.items.range(start..) {
             if chunk.len() + bytes.len() > CHUNK_BYTES && !chunk.is_empty() {
@@ -368,6 +261,33 @@ impl Reader {
             self.after = *n;
         }
         (!chunk.is_empty()).then(|| chunk.into())
+    }
+
+    fn take_gap(&mut self, chunk: &mut Vec<u8>) {
+        let forgotten = lock(&self.log.kept).forgotten;
+        if self.after >= forgotten && !self.is_stranger {
+            return;
+        }
+        self.after = self.after.max(forgotten);
+        self.is_stranger = false;
+        let data = json!({ "match": self.match_id.map(|id| id.0) });
+        chunk.extend_from_slice(&self.feeds.event(self.after, "gap", &data));
+        self.unknown = lock(&self.feeds.logs).goes_on(self.match_id);
+    }
+
+    fn take_states(&mut self, chunk: &mut Vec<u8>) {
+        if self.unknown.is_empty() {
+            return;
+        }
+        let mut logs = lock(&self.feeds.logs);
+        while chunk.len() < CHUNK_BYTES
+            && let Some(id) = self.unknown.pop_front()
+        {
+            // It may have ended since.
+            if let Some(followed) = logs.matches.get_mut(&id) {
+                chunk.extend_from_slice(&followed.board.tell(id, &self.feeds.words));
+            }
+        }
     }
 
     /// Waits until there may be more. `false`: there is none and will be none.
@@ -383,13 +303,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use tickwire_shared::{ids::Seat, time::UnixMillis};
+
     use super::*;
 
     #[tokio::test]
     async fn a_reader_goes_on_where_it_was_and_hears_of_gaps() {
         let feeds = feeds();
         let mut reader = feeds.read(None, None);
-        assert_eq!(reader.take(), None);
+        assert_eq!(reader.take(), None, "no match, no state");
         publish(&feeds, 1..=3);
         let chunk = text(reader.take());
         assert_eq!(chunk.matches("event: notice\n").count(), 3);
@@ -413,6 +335,7 @@ mod tests {
     async fn the_feed_of_a_match_ends_with_it() {
         let feeds = feeds();
         let mut reader = feeds.read(Some(MatchId(7)), None);
+        assert_eq!(text(reader.take()), "event: state\ndata: {\"match\":7,\"players\":[]}\n\n");
         let tell = |id, what| {
             feeds.publish(&Item {
                 match_id: Some(MatchId(id)),
@@ -422,13 +345,38 @@ mod tests {
             });
         };
         tell(8, Happening::Opened);
-        tell(7, Happening::Join(Seat(3), "Ada".into()));
+        tell(7, Happening::Came(Came::Join, Seat(3), "Ada".into()));
         tell(7, Happening::Ended);
         let chunk = text(reader.take());
         assert_eq!(chunk.matches("data:").count(), 2, "{chunk}");
         assert!(chunk.contains(r#"{"at":1,"match":7,"name":"Ada","seat":3}"#), "{chunk}");
         assert!(!reader.wait().await);
         assert!(!lock(&feeds.logs).matches.contains_key(&MatchId(7)));
+    }
+
+    #[tokio::test]
+    async fn who_begins_or_has_missed_something_is_told_how_matches_stand() {
+        let feeds = feeds();
+        for id in 1..=1_000 {
+            let (match_id, at) = (Some(MatchId(id)), UnixMillis(1));
+            let what = Happening::Came(Came::Join, Seat(0), "Ada".into());
+            feeds.publish(&Item { match_id, at, tick: None, what });
+        }
+        for last in [None, Some("of-another-run")] {
+            let mut reader = feeds.read(None, last);
+            let mut told = String::new();
+            while let Some(chunk) = reader.take() {
+                assert!(chunk.len() < 2 * CHUNK_BYTES);
+                told.push_str(&text(Some(chunk)));
+            }
+            assert_eq!(told.matches("event: state\n").count(), 1_000);
+            assert_eq!(told.starts_with("id: "), last.is_some());
+            assert!(
+                told.ends_with("{\"match\":1000,\"players\":[{\"name\":\"Ada\",\"seat\":0}]}\n\n")
+            );
+        }
+        let last = format!("{:08x}-999", feeds.boot);
+        assert_eq!(text(feeds.read(None, Some(&last)).take()).matches("event:").count(), 1);
     }
 
     fn feeds() -> Arc<Feeds> {

@@ -23,7 +23,7 @@ use tickwire_shared::{
 use super::{Context, Match, Session};
 use crate::{
     bucket::Rate,
-    feeds::{Happening, Values},
+    feeds::{Came, Happening, Values},
     socket::push_frame,
 };
 
@@ -107,13 +107,14 @@ impl<G: Game> Match<G> {
     pub(super) fn tell_presence(&mut self, session: usize, presence: Presence) {
         let session = &self.sessions[session];
         let Some(player) = session.player(presence) else { return };
-        let what = match presence {
-            Presence::Here if session.lost_at == Micros(0) => Happening::Join,
-            Presence::Here => Happening::Back,
-            Presence::Away => Happening::Away,
-            Presence::Gone => Happening::Leave,
+        let how = match presence {
+            Presence::Here if session.lost_at == Micros(0) => Came::Join,
+            Presence::Here => Came::Back,
+            Presence::Away => Came::Away,
+            Presence::Gone => Came::Leave,
         };
-        self.teller.tell(Some(self.tick), what(player.seat, Arc::clone(&session.name)));
+        let what = Happening::Came(how, player.seat, Arc::clone(&session.name));
+        self.teller.tell(Some(self.tick), what);
         self.tell_all(Social::Presence(player));
     }
 

@@ -1,0 +1,118 @@
+//! How a match stands: who plays, and their scores. Who begins to follow is told it first.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hyper::body::Bytes;
+use serde_json::{Map, Value, json};
+use tickwire_shared::ids::{MatchId, Seat};
+
+use super::item::{Came, Happening, Values, Words, player};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    /// By seat.
+    lines: BTreeMap<u16, Line>,
+    /// As it is told, until it changes.
+    written: Option<Bytes>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    /// None: nobody, or a computer player.
+    name: Option<Arc<str>>,
+    is_away: bool,
+    score: Option<Values>,
+}
+
+impl Board {
+    /// Something happened in the match.
+    pub(super) fn follow(&mut self, what: &Happening) {
+        match what {
+            Happening::Came(how, seat, name) => {
+                let line = self.lines.entry(seat.0).or_default();
+                line.name = (*how != Came::Leave).then(|| Arc::clone(name));
+                line.is_away = *how == Came::Away;
+            }
+            Happening::Score(seat, name, values) => {
+                let line = self.lines.entry(seat.0).or_default();
+                line.name.clone_from(name);
+                line.score = Some(values.clone());
+            }
+            Happening::Opened
+            | Happening::Ended
+            | Happening::Event(..)
+            | Happening::Chat(..)
+            | Happening::Notice(_)
+            | Happening::Lost(_) => return,
+        }
+        self.written = None;
+    }
+
+    /// The event that tells it. It has no id: whoever comes back goes on after what it was told
+    /// before, or is told this again.
+    pub(super) fn tell(&mut self, id: MatchId, words: &Words) -> Bytes {
+        let lines = &self.lines;
+        let write = || {
+            let players: Vec<_> =
+                lines.iter().filter_map(|(seat, l)| l.tell(*seat, words)).collect();
+            let data = json!({ "match": id.0, "players": players });
+            format!("event: state\ndata: {data}\n\n").into()
+        };
+        self.written.get_or_insert_with(write).clone()
+    }
+}
+
+impl Line {
+    /// `None`: nobody is there.
+    fn tell(&self, seat: u16, words: &Words) -> Option<Value> {
+        let score = self.score.as_ref().filter(|score| self.name.is_some() || !score.are_zero());
+        if self.name.is_none() && score.is_none() {
+            return None;
+        }
+        let mut data: Map<_, _> = player(Some(Seat(seat)), self.name.as_deref()).collect();
+        if self.is_away {
+            data.insert("away".into(), true.into());
+        }
+        if let Some(score) = score {
+            data.insert("values".into(), words.score(score));
+        }
+        Some(data.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tickwire_shared::schema::Schema;
+
+    use super::*;
+
+    #[test]
+    fn it_stands_as_what_happened_says() {
+        let words = Words { schema: Schema::default(), scores: &["kills"] };
+        let mut board = Board::default();
+        let mut check = |what, expected: &str| {
+            board.follow(&what);
+            let told = board.tell(MatchId(7), &words);
+            let expected =
+                format!("event: state\ndata: {{\"match\":7,\"players\":[{expected}]}}\n\n");
+            assert_eq!(std::str::from_utf8(&told), Ok(expected.as_str()));
+        };
+        let (ada, score) = (Arc::<str>::from("Ada"), |kills| Values::new(&[kills]));
+        check(Happening::Opened, "");
+        let came = |how| Happening::Came(how, Seat(1), Arc::clone(&ada));
+        check(came(Came::Join), r#"{"name":"Ada","seat":1}"#);
+        let scored = r#"{"name":"Ada","seat":1,"values":{"kills":2}}"#;
+        check(Happening::Score(Seat(1), Some(Arc::clone(&ada)), score(2)), scored);
+        let away = r#"{"away":true,"name":"Ada","seat":1,"values":{"kills":2}}"#;
+        check(came(Came::Away), away);
+        check(came(Came::Back), scored);
+        let computer = r#"{"seat":0,"values":{"kills":1}}"#;
+        check(Happening::Score(Seat(0), None, score(1)), &format!("{computer},{scored}"));
+        check(
+            came(Came::Leave),
+            &format!("{computer},{}", scored.replace("\"name\":\"Ada\",", "")),
+        );
+        check(Happening::Score(Seat(1), None, score(0)), computer);
+    }
+}

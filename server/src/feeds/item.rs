@@ -1,0 +1,189 @@
+//! What happens, on its way from matches, and how feeds write it down.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tickwire_shared::{
+    ids::{MatchId, Seat, Tick},
+    schema::{FIELDS_MAX, Schema},
+    time::UnixMillis,
+};
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) match_id: Option<MatchId>,
+    pub(crate) at: UnixMillis,
+    pub(crate) tick: Option<Tick>,
+    pub(crate) what: Happening,
+}
+
+/// See [`Item`].
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    /// A match begins.
+    Opened,
+    /// A match is over.
+    Ended,
+    /// Somebody with a seat and a name comes or goes.
+    Came(Came, Seat, Arc<str>),
+    /// A seat's score is this now; a computer player has no name.
+    Score(Seat, Option<Arc<str>>, Values),
+    /// One of the game's own events that everybody is told of, by its kind.
+    Event(u8, Values),
+    Chat(Option<Seat>, Arc<str>, Arc<str>),
+    Notice(Arc<str>),
+    /// So many items found no room.
+    Lost(u64),
+}
+
+/// How somebody comes or goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Came {
+    /// For the first time.
+    Join,
+    /// For good.
+    Leave,
+    /// The connection is lost.
+    Away,
+    /// After that.
+    Back,
+}
+
+impl Came {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Leave => "leave",
+            Self::Away => "away",
+            Self::Back => "back",
+        }
+    }
+}
+
+/// What a game calls the integers that it tells.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) schema: Schema,
+    pub(super) scores: &'static [&'static str],
+}
+
+impl Words {
+    /// Kind and data of an item, as feeds tell it.
+    pub(super) fn tell(&self, item: &Item) -> (&str, Value) {
+        let mut data = Map::new();
+        data.insert("match".into(), json!(item.match_id.map(|id| id.0)));
+        data.insert("at".into(), json!(item.at.0));
+        if let Some(tick) = item.tick {
+            data.insert("tick".into(), json!(tick.0));
+        }
+        let kind = match &item.what {
+            Happening::Opened => "opened",
+            Happening::Ended => "ended",
+            Happening::Lost(count) => {
+                data.insert("lost".into(), json!(count));
+                "gap"
+            }
+            Happening::Came(how, seat, who) => {
+                data.extend(player(Some(*seat), Some(who)));
+                how.name()
+            }
+            Happening::Score(seat, who, values) => {
+                data.extend(player(Some(*seat), who.as_deref()));
+                data.insert("values".into(), self.score(values));
+                "score"
+            }
+            Happening::Event(kind, values) => {
+                let event = &self.schema.events[usize::from(*kind)];
+                data.insert("values".into(), values.named(event.values.iter().map(String::as_str)));
+                &event.name
+            }
+            Happening::Chat(seat, who, text) => {
+                data.extend(player(*seat, Some(who)));
+                data.insert("text".into(), json!(&**text));
+                "chat"
+            }
+            Happening::Notice(text) => {
+                data.insert("text".into(), json!(&**text));
+                "notice"
+            }
+        };
+        (kind, data.into())
+    }
+
+    pub(super) fn score(&self, values: &Values) -> Value {
+        values.named(self.scores.iter().copied())
+    }
+}
+
+/// Who, as far as it is known.
+pub(super) fn player(
+    seat: Option<Seat>,
+    name: Option<&str>,
+) -> impl Iterator<Item = (String, Value)> {
+    let seat = seat.map(|seat| ("seat".into(), json!(seat.0)));
+    let name = name.map(|name| ("name".into(), json!(name)));
+    seat.into_iter().chain(name)
+}
+
+/// A few integers, without memory of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Values {
+    all: [i32; FIELDS_MAX],
+    len: usize,
+}
+
+impl Values {
+    pub(crate) fn new(values: &[i32]) -> Self {
+        let len = values.len().min(FIELDS_MAX);
+        let mut all = [0; FIELDS_MAX];
+        all[..len].copy_from_slice(&values[..len]);
+        Self { all, len }
+    }
+
+    pub(super) fn are_zero(&self) -> bool {
+        self.all[..self.len].iter().all(|&value| value == 0)
+    }
+
+    fn named<'a>(&self, names: impl Iterator<Item = &'a str>) -> Value {
+        let values = names.zip(&self.all[..self.len]);
+        values.map(|(name, &value)| (name.to_owned(), value.into())).collect::<Map<_, _>>().into()
+    }
+}
+
+/// A match's, or a shard's, end of the channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Teller {
+    sender: mpsc::Sender<Item>,
+    clock: Clock,
+    match_id: Option<MatchId>,
+    lost: u64,
+}
+
+impl Teller {
+    pub(super) const fn new(sender: mpsc::Sender<Item>, clock: Clock) -> Self {
+        Self { sender, clock, match_id: None, lost: 0 }
+    }
+
+    /// The end of one match.
+    pub(crate) fn of(&self, id: MatchId) -> Self {
+        Self { match_id: Some(id), lost: 0, ..self.clone() }
+    }
+
+    /// Hands over what happened, or counts it as lost when the front door does not keep up.
+    pub(crate) fn tell(&mut self, tick: Option<Tick>, what: Happening) {
+        let (match_id, at) = (self.match_id, self.clock.date());
+        if self.lost > 0 {
+            let what = Happening::Lost(self.lost);
+            if self.sender.try_send(Item { match_id, at, tick, what }).is_ok() {
+                self.lost = 0;
+            }
+        }
+        if self.sender.try_send(Item { match_id, at, tick, what }).is_err() {
+            self.lost += 1;
+        }
+    }
+}
