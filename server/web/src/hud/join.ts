@@ -11,8 +11,16 @@ export interface Wish {
   spectate: boolean;
 }
 
-interface MatchList {
-  matches: { id: number; players: number; seats: number; spectators?: number }[];
+interface Match {
+  id: number;
+  players: number;
+  seats: number;
+}
+
+/** A page of the list, and what `after` is for the one that follows. */
+interface MatchPage {
+  matches: Match[];
+  next?: number;
 }
 
 export class JoinDialog {
@@ -20,6 +28,7 @@ export class JoinDialog {
   readonly #name = element<HTMLInputElement>("name");
   #timer: ReturnType<typeof setInterval> | undefined;
   #listed = "";
+  #isListing = false;
   readonly #lobby = new Lobby(() => this.#name.value.trim());
 
   constructor(wish: (wish: Wish) => void) {
@@ -51,24 +60,39 @@ export class JoinDialog {
   }
 
   async #list(): Promise<void> {
-    let list: MatchList = { matches: [] };
-    try {
-      const answer = await fetch("/v1/matches");
-      if (answer.ok) list = (await answer.json()) as MatchList;
-    } catch {
-      // The server is away; "any" will say so.
-    }
-    const text = JSON.stringify(list.matches);
+    if (this.#isListing) return;
+    this.#isListing = true;
+    const matches = await allMatches();
+    this.#isListing = false;
+    const text = JSON.stringify(matches);
     if (text === this.#listed) return;
     this.#listed = text;
     const chosen = element("matches").querySelector<HTMLInputElement>("input:checked")?.value;
     element("matches").replaceChildren(
       choice("auto", "Any with a free seat", "", chosen === undefined || chosen === "auto"),
-      ...list.matches.map(({ id, players, seats }) =>
+      ...matches.map(({ id, players, seats }) =>
         choice(String(id), `Match ${id}`, `${players} of ${seats} seats taken`, chosen === String(id)),
       ),
     );
   }
+}
+
+/** As many as are told: the server may be away, and then "any" will say so. */
+async function allMatches(): Promise<Match[]> {
+  const all: Match[] = [];
+  try {
+    let query = "";
+    do {
+      const answer = await fetch(`/v1/matches${query}`);
+      if (!answer.ok) break;
+      const { matches, next } = (await answer.json()) as MatchPage;
+      all.push(...matches);
+      query = next === undefined ? "" : `?after=${next}`;
+    } while (query);
+  } catch {
+    // It is away.
+  }
+  return all;
 }
 
 function choice(value: string, text: string, more: string, isChosen: boolean): HTMLElement {
