@@ -1,5 +1,6 @@
 //! What the benchmark programs share.
 
+pub mod clock;
 pub mod controls;
 pub mod cores;
 pub mod output;

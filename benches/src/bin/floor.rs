@@ -9,7 +9,6 @@ use std::{
     env,
     io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    os::fd::OwnedFd,
     path::PathBuf,
     process::{Child, Command},
     time::Duration,
@@ -17,16 +16,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
-use rustix::{
-    buffer::spare_capacity,
-    event::epoll,
-    time::{
-        ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec,
-        clock_gettime, timerfd_create, timerfd_settime,
-    },
-};
+use rustix::{buffer::spare_capacity, event::epoll};
 use serde::Serialize;
 use tickwire_benches::{
+    clock::{now, sleep_until},
     cores::{Cores, Side},
     output::write_json,
 };
@@ -34,6 +27,7 @@ use tickwire_bot_client::{
     duration,
     process::{Process, allow_sockets},
 };
+use tickwire_shared::time::Micros;
 
 /// The raw cost of a server's sends
 #[derive(Debug, Parser)]
@@ -138,13 +132,14 @@ fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
     let bytes = vec![0x5A; load.bytes];
     let ticks = |time: Duration| (time.as_secs_f64() * f64::from(load.rate)).round() as u64;
     let (warm_up, measured) = (ticks(WARM_UP), ticks(load.duration).max(1));
-    let mut ticker = Ticker::start(load.rate)?;
+    let first = now();
+    let due = |tick: u64| first.plus(Micros(tick * 1_000_000 / u64::from(load.rate)));
     let mut blocked = 0;
-    let mut start = (Duration::ZERO, 0);
+    let mut start = (Duration::ZERO, first);
     for tick in 0..warm_up + measured {
-        ticker.wait()?;
+        sleep_until(due(tick))?;
         if tick == warm_up {
-            start = (Process::this().cpu_time()?, monotonic_nanos());
+            start = (Process::this().cpu_time()?, now());
             blocked = 0;
         }
         for socket in &mut sockets {
@@ -156,56 +151,19 @@ fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
         }
     }
     // The last tick is over when the next one would start.
-    ticker.wait()?;
+    sleep_until(due(warm_up + measured))?;
     let cpu = Process::this().cpu_time()? - start.0;
     let frames = measured * sockets.len() as u64;
     Ok(Results {
         clients: load.clients,
         bytes: load.bytes,
         rate_hz: load.rate,
-        window_s: (monotonic_nanos() - start.1) as f64 / 1e9,
+        window_s: now().since(start.1).0 as f64 / 1e6,
         frames,
         blocked,
         cpu_s: cpu.as_secs_f64(),
         cpu_us_per_frame: cpu.as_secs_f64() * 1e6 / frames as f64,
     })
-}
-
-/// Wakes at absolute deadlines, so that ticks don't drift.
-struct Ticker {
-    timer: OwnedFd,
-    start_nanos: u64,
-    rate: u32,
-    ticks: u64,
-}
-
-impl Ticker {
-    fn start(rate: u32) -> io::Result<Self> {
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
-        Ok(Self { timer, start_nanos: monotonic_nanos(), rate, ticks: 0 })
-    }
-
-    fn wait(&mut self) -> io::Result<()> {
-        self.ticks += 1;
-        let at = self.start_nanos + self.ticks * NANOS_PER_SEC / u64::from(self.rate);
-        let once_at = Itimerspec {
-            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: Timespec {
-                tv_sec: (at / NANOS_PER_SEC).cast_signed(),
-                tv_nsec: (at % NANOS_PER_SEC).cast_signed(),
-            },
-        };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once_at)?;
-        rustix::io::read(&self.timer, &mut [0; 8])?;
-        Ok(())
-    }
-}
-
-const NANOS_PER_SEC: u64 = 1_000_000_000;
-
-fn monotonic_nanos() -> u64 {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
-    tv_sec.cast_unsigned() * NANOS_PER_SEC + tv_nsec.cast_unsigned()
 }
 
 fn read(address: SocketAddr, clients: usize) -> Result<()> {
