@@ -6,4 +6,6 @@ pub mod cores;
 pub mod output;
 pub mod recording;
 pub mod replay;
+pub mod server;
+pub mod window;
 pub mod workload;

@@ -1,25 +1,25 @@
-//! One client: a socket, its WebSocket frames, the real client link, and its steering.
+//! One client: a socket, its WebSocket frames, a server's dialect, and its steering.
 
 use std::{
-    collections::VecDeque,
+    collections::{VecDeque, vec_deque},
     io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use tickwire_benches::workload::Command;
-use tickwire_shared::{
-    dice::Dice,
-    game::Input,
-    ids::InputSeq,
-    link::{ClientEvent, ClientLink, Digest},
-    time::Micros,
-    wire::{SERVER_FRAME_BYTES_MAX, SUBPROTOCOL},
+use tickwire_benches::server::Server;
+use tickwire_shared::time::{Micros, TickRate};
+
+use crate::{
+    dialect::{self, Dialect, State, Upgrade},
+    steering::Steering,
 };
 
 /// Longest answer to an upgrade, in bytes.
 const ANSWER_BYTES_MAX: usize = 4096;
+/// Longest message: some whole states of a few hundred players.
+const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 const BINARY: u8 = 2;
 const PING: u8 = 9;
@@ -30,10 +30,10 @@ const MASK: [u8; 4] = [0x5A, 0xC3, 0x3C, 0xA5];
 /// See the module.
 pub(crate) struct Client {
     pub(crate) socket: TcpStream,
-    link: ClientLink,
+    dialect: Box<dyn Dialect>,
     steering: Steering,
-    unanswered: VecDeque<(InputSeq, Micros)>,
-    pub(crate) newest: Option<Micros>,
+    unanswered: VecDeque<(u32, Micros)>,
+    newest: Option<Micros>,
     /// The beginning of a frame whose end is still to come.
     partial: Vec<u8>,
     payload: Vec<u8>,
@@ -45,34 +45,27 @@ pub(crate) struct Update {
     /// Payload and frame head.
     pub(crate) bytes: usize,
     pub(crate) entities: usize,
+    pub(crate) at: Micros,
+    /// When the one before came.
+    pub(crate) before: Option<Micros>,
 }
+
+/// Inputs that an update includes: their numbers, and when they were sent.
+pub(crate) type Answered<'a> = vec_deque::Drain<'a, (u32, Micros)>;
 
 impl Client {
     /// Connects, upgrades and says hello.
-    pub(crate) fn join(address: SocketAddr, index: usize, rate: u16) -> Result<Self> {
-        let mut socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(JOIN_TIMEOUT))?;
-        write!(
-            socket,
-            "GET /v1/play?match=auto HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
-        )?;
-        let (mut answer, mut byte) = (Vec::new(), [0]);
-        while !answer.ends_with(b"\r\n\r\n") {
-            ensure!(answer.len() < ANSWER_BYTES_MAX, "the answer to the upgrade has no end");
-            socket.read_exact(&mut byte).context("no answer to the upgrade")?;
-            answer.extend(byte);
-        }
-        if !answer.starts_with(b"HTTP/1.1 101") {
-            bail!("refused: {}", String::from_utf8_lossy(&answer).lines().next().unwrap_or(""));
-        }
-        socket.set_nonblocking(true)?;
+    pub(crate) fn join(
+        address: SocketAddr,
+        server: Server,
+        index: usize,
+        rate: TickRate,
+    ) -> Result<Self> {
+        let mut dialect = dialect::of(server);
+        let upgrade = dialect.reserve(address)?;
         let mut client = Self {
-            socket,
-            link: ClientLink::default(),
+            socket: connect(address, &upgrade)?,
+            dialect,
             steering: Steering::new(index, rate),
             unanswered: VecDeque::new(),
             newest: None,
@@ -80,19 +73,17 @@ impl Client {
             payload: Vec::new(),
             frame: Vec::new(),
         };
-        ClientLink::write_hello("", None, &mut client.payload);
-        client.send(BINARY)?;
+        client.dialect.write_hello(&mut client.payload);
+        if !client.payload.is_empty() {
+            client.send(BINARY)?;
+        }
         Ok(client)
     }
 
     /// Sends the next input. `Ok(false)`: the socket did not take it.
     pub(crate) fn play(&mut self, now: Micros) -> Result<bool> {
-        let Some(applied) = self.link.applied() else { return Ok(true) };
-        let mut values = [0; 4];
-        self.steering.next().write_values(&mut values);
         self.payload.clear();
-        // A tick that is past means "as soon as possible".
-        let Some(seq) = self.link.write_input(applied, &values, &mut self.payload) else {
+        let Some(seq) = self.dialect.write_input(self.steering.next(), &mut self.payload) else {
             return Ok(true);
         };
         self.unanswered.push_back((seq, now));
@@ -103,14 +94,13 @@ impl Client {
         }
     }
 
-    /// Reads what has come into `buffer` and hands each update and each answered input over. The
-    /// error is the end of the connection.
+    /// Reads what has come into `buffer` and hands each update over, with the inputs that it
+    /// answers. The error is the end of the connection.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         now: impl FnOnce() -> Micros,
-        mut on_update: impl FnMut(Update, Option<Micros>, Micros),
-        mut on_answer: impl FnMut(Micros, Micros),
+        mut on_update: impl FnMut(Update, Answered<'_>),
     ) -> Result<()> {
         let count = match self.socket.read(buffer) {
             Ok(0) => bail!("closed by the server"),
@@ -129,19 +119,20 @@ impl Client {
         let mut rest = bytes;
         while let Some((opcode, head_bytes, end)) = frame_at(rest)? {
             let payload = &rest[head_bytes..end];
+            self.payload.clear();
             match opcode {
                 BINARY => {
-                    if let ClientEvent::Snapshot { digest, .. } =
-                        self.link.handle_frame(payload, now)?
-                    {
-                        ensure!(digest != Digest::Differs, "a digest differs");
-                        let entities = self.link.rows().map_or(0, |rows| rows.len());
-                        on_update(Update { bytes: end, entities }, self.newest.replace(now), now);
-                        self.answer(now, &mut on_answer);
+                    let state = self.dialect.handle(payload, now, &mut self.payload)?;
+                    if !self.payload.is_empty() {
+                        self.send(BINARY)?;
+                    }
+                    if let Some(State { entities, processed }) = state {
+                        let before = self.newest.replace(now);
+                        let answered = self.answered(processed);
+                        on_update(Update { bytes: end, entities, at: now, before }, answered);
                     }
                 }
                 PING => {
-                    self.payload.clear();
                     self.payload.extend_from_slice(payload);
                     self.send(PONG)?;
                 }
@@ -153,14 +144,11 @@ impl Client {
         Ok(())
     }
 
-    fn answer(&mut self, now: Micros, on_answer: &mut impl FnMut(Micros, Micros)) {
-        let processed = self.link.processed();
-        while let Some(&(seq, sent_at)) = self.unanswered.front()
-            && processed.0.wrapping_sub(seq.0).cast_signed() >= 0
-        {
-            self.unanswered.pop_front();
-            on_answer(sent_at, now);
-        }
+    /// The inputs that `processed` answers.
+    fn answered(&mut self, processed: u32) -> Answered<'_> {
+        let is_answered = |&&(seq, _): &&(u32, _)| processed.wrapping_sub(seq).cast_signed() >= 0;
+        let count = self.unanswered.iter().take_while(is_answered).count();
+        self.unanswered.drain(..count)
     }
 
     /// Sends the payload as one frame. All of a client's frames are short.
@@ -175,6 +163,32 @@ impl Client {
     }
 }
 
+fn connect(address: SocketAddr, upgrade: &Upgrade) -> Result<TcpStream> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(JOIN_TIMEOUT))?;
+    let mut request = format!(
+        "GET {} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        upgrade.path
+    );
+    if let Some(subprotocol) = upgrade.subprotocol {
+        request += &format!("Sec-WebSocket-Protocol: {subprotocol}\r\n");
+    }
+    socket.write_all((request + "\r\n").as_bytes())?;
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    while !answer.ends_with(b"\r\n\r\n") {
+        ensure!(answer.len() < ANSWER_BYTES_MAX, "the answer to the upgrade has no end");
+        socket.read_exact(&mut byte).context("no answer to the upgrade")?;
+        answer.extend(byte);
+    }
+    if !answer.starts_with(b"HTTP/1.1 101") {
+        bail!("refused: {}", String::from_utf8_lossy(&answer).lines().next().unwrap_or(""));
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// Opcode, length of the head and length of the whole first frame, if all of it is there.
 fn frame_at(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>> {
     let &[first, second, ..] = bytes else { return Ok(None) };
@@ -187,44 +201,9 @@ fn frame_at(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>> {
         }
         _ => return Ok(None),
     };
-    ensure!(payload_bytes <= SERVER_FRAME_BYTES_MAX, "a frame of {payload_bytes} bytes");
+    ensure!(payload_bytes <= MESSAGE_BYTES_MAX, "a frame of {payload_bytes} bytes");
     let end = head_bytes + payload_bytes;
     Ok((bytes.len() >= end).then_some((first & 0x0F, head_bytes, end)))
-}
-
-/// What a client commands: a new direction, turn and fire button every 0.5 to 2 s.
-struct Steering {
-    dice: Dice,
-    rate: i32,
-    command: Command,
-    turn: i16,
-    inputs_left: i32,
-}
-
-impl Steering {
-    /// It turns by up to this in a second: half a turn.
-    const TURN_MAX: i32 = 32_768;
-
-    fn new(index: usize, rate: u16) -> Self {
-        let dice = Dice::new(index as u64);
-        Self { dice, rate: rate.into(), command: Command::default(), turn: 0, inputs_left: 0 }
-    }
-
-    fn next(&mut self) -> Command {
-        if self.inputs_left == 0 {
-            self.inputs_left = self.dice.within(self.rate / 2, self.rate * 2).max(1);
-            self.command.movement = [(); 2].map(|()| self.dice.within(-127, 127) as i8);
-            self.command.buttons = (self.dice.within(1, 10) <= 3).into();
-            let turn_max = Self::TURN_MAX / self.rate;
-            self.turn = self.dice.within(-turn_max, turn_max) as i16;
-            if self.turn == 0 {
-                self.turn = 1;
-            }
-        }
-        self.inputs_left -= 1;
-        self.command.aim = self.command.aim.wrapping_add_signed(self.turn);
-        self.command
-    }
 }
 
 #[cfg(test)]
@@ -240,16 +219,5 @@ mod tests {
         assert_eq!(frame_at(&[0x82, 1, 9, 0x82]).unwrap(), Some((BINARY, 2, 3)));
         assert!(frame_at(&[0x82, 0x81, 0, 0]).is_err(), "masked");
         assert!(frame_at(&[0x82, 127, 0, 0, 0, 0, 255, 255, 255, 255]).is_err(), "too long");
-    }
-
-    #[test]
-    fn the_aim_moves_with_every_input() {
-        let mut steering = Steering::new(3, 30);
-        let mut before = steering.next();
-        for _ in 0..1_000 {
-            let command = steering.next();
-            assert_ne!(command.aim, before.aim);
-            before = command;
-        }
     }
 }

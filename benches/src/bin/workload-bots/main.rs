@@ -4,7 +4,9 @@
 //! With `--ramp`, matches are added until a level fails twice.
 
 mod client;
+mod dialect;
 mod machine;
+mod steering;
 mod swarm;
 
 use std::{
@@ -16,10 +18,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use tickwire_benches::{server::Server, window::Window};
 use tickwire_bot_client::{duration, process::allow_sockets};
 use tickwire_shared::time::TickRate;
 
-use swarm::{Swarm, Window};
+use swarm::Swarm;
 
 /// Loads a server with the workload's clients
 #[derive(Debug, Parser)]
@@ -27,6 +30,9 @@ struct Bots {
     /// Server
     #[arg(long, default_value = "ws://127.0.0.1:8080")]
     url: String,
+    /// Which server it is, and so what to speak
+    #[arg(long, value_enum, default_value_t = Server::Tickwire)]
+    server: Server,
     /// Matches to fill
     #[arg(long, default_value_t = 10, value_name = "M")]
     matches: usize,
@@ -90,7 +96,8 @@ fn main() -> Result<()> {
     };
     let most = levels.last().copied().unwrap_or(args.matches);
     allow_sockets(most * args.players).context("so many sockets are not allowed")?;
-    let mut swarm = Swarm::new(address, args.players, args.tick_rate, args.server_pid)?;
+    let mut swarm =
+        Swarm::new(address, args.server, args.players, args.tick_rate, args.server_pid)?;
     for matches in levels {
         swarm.grow(matches * args.players)?;
         let mut measure = || -> Result<Window> {

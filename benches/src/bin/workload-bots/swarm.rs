@@ -1,6 +1,6 @@
 //! All clients on one epoll, their schedule, and what is measured over a window.
 
-use std::{cell::RefCell, io, net::SocketAddr, os::fd::OwnedFd, time::Duration};
+use std::{io, net::SocketAddr, os::fd::OwnedFd, time::Duration};
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
@@ -8,16 +8,20 @@ use rustix::{
     buffer::spare_capacity,
     event::epoll,
     time::{
-        ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec,
-        clock_gettime, timerfd_create, timerfd_settime,
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
+        timerfd_settime,
     },
 };
-use serde::Serialize;
+use tickwire_benches::{
+    clock::{now, timespec},
+    server::Server,
+    window::Window,
+};
 use tickwire_bot_client::schedule::Schedule;
 use tickwire_shared::time::{Micros, TickRate};
 
 use crate::{
-    client::{Client, Update},
+    client::{Answered, Client, Update},
     machine::{Spent, memory_mib},
 };
 
@@ -26,11 +30,11 @@ const DELIVERED_MIN: f64 = 0.95;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 const EVENTS_MAX: usize = 1024;
 const TIMER: u64 = u64::MAX;
-const NANOS_PER_SEC: u64 = 1_000_000_000;
 
 /// See the module.
 pub(crate) struct Swarm {
     address: SocketAddr,
+    server: Server,
     players: usize,
     rate: TickRate,
     server_pid: Option<u32>,
@@ -56,42 +60,10 @@ pub(crate) struct Tally {
     sent: u64,
 }
 
-/// What a window has shown; `workload.md` in the project's documents says what each key means.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Window {
-    cpu_s: Option<f64>,
-    cpu_core: Option<f64>,
-    cpu_s_per_1k: Option<f64>,
-    bytes_per_update: f64,
-    bytes_per_entity: f64,
-    lat_p50_ms: f64,
-    lat_p99_ms: f64,
-    lat_p999_ms: f64,
-    lat_mean_ms: f64,
-    lat_excess_ms: f64,
-    jit_p50_ms: f64,
-    jit_p99_ms: f64,
-    rate_hz: f64,
-    delivered: f64,
-    rss_mib: Option<f64>,
-    rss_peak_mib: Option<f64>,
-    clients: usize,
-    updates: u64,
-    entities_per_update: f64,
-    acked_ratio: f64,
-    window_s: f64,
-    bots_core: f64,
-    foreign_core: f64,
-    steal_core: f64,
-    errors: u64,
-    blocked: u64,
-    dead: u64,
-    pub(crate) healthy: bool,
-}
-
 impl Swarm {
     pub(crate) fn new(
         address: SocketAddr,
+        server: Server,
         players: usize,
         rate: TickRate,
         server_pid: Option<u32>,
@@ -102,6 +74,7 @@ impl Swarm {
         epoll::add(&epoll, &timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN)?;
         Ok(Self {
             address,
+            server,
             players,
             rate,
             server_pid,
@@ -121,7 +94,7 @@ impl Swarm {
     pub(crate) fn grow(&mut self, clients: usize) -> Result<()> {
         while self.clients.len() < clients {
             let index = self.clients.len();
-            let client = Client::join(self.address, index, self.rate.hz())
+            let client = Client::join(self.address, self.server, index, self.rate)
                 .with_context(|| format!("client {index} could not join"))?;
             let key = epoll::EventData::new_u64(index as u64);
             epoll::add(&self.epoll, &client.socket, key, epoll::EventFlags::IN)?;
@@ -187,26 +160,14 @@ impl Swarm {
         }
     }
 
-    fn read(&mut self, index: usize, tally: Option<&mut Tally>) {
+    fn read(&mut self, index: usize, mut tally: Option<&mut Tally>) {
         let Some(client) = &mut self.clients[index] else { return };
-        let tally = RefCell::new(tally);
-        let on_update = |update: Update, before: Option<Micros>, at: Micros| {
-            if let Some(tally) = &mut *tally.borrow_mut() {
-                tally.updates += 1;
-                tally.bytes += update.bytes as u64;
-                tally.entities += update.entities as u64;
-                if let Some(before) = before {
-                    let error = at.since(before).0.abs_diff(tally.interval.0);
-                    tally.jitter.saturating_record(error);
-                }
+        let on_update = |update: Update, answered: Answered<'_>| {
+            if let Some(tally) = &mut tally {
+                tally.count(&update, answered);
             }
         };
-        let on_answer = |sent_at: Micros, at: Micros| {
-            if let Some(tally) = &mut *tally.borrow_mut() {
-                tally.latency.saturating_record(at.since(sent_at).0);
-            }
-        };
-        if client.read(&mut self.buffer, now, on_update, on_answer).is_err() {
+        if client.read(&mut self.buffer, now, on_update).is_err() {
             self.clients[index] = None;
             self.errors += 1;
             self.dead += 1;
@@ -214,13 +175,7 @@ impl Swarm {
     }
 
     fn arm(&self, at: Micros) -> io::Result<()> {
-        let once_at = Itimerspec {
-            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: Timespec {
-                tv_sec: (at.0 / 1_000_000).cast_signed(),
-                tv_nsec: (at.0 % 1_000_000 * 1_000).cast_signed(),
-            },
-        };
+        let once_at = Itimerspec { it_interval: timespec(Micros(0)), it_value: timespec(at) };
         timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once_at)?;
         Ok(())
     }
@@ -282,10 +237,16 @@ impl Tally {
             sent: 0,
         }
     }
-}
-
-/// On the clock that the timer goes by.
-fn now() -> Micros {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
-    Micros((tv_sec.cast_unsigned() * NANOS_PER_SEC + tv_nsec.cast_unsigned()) / 1_000)
+    fn count(&mut self, update: &Update, answered: Answered<'_>) {
+        self.updates += 1;
+        self.bytes += update.bytes as u64;
+        self.entities += update.entities as u64;
+        if let Some(before) = update.before {
+            let error = update.at.since(before).0.abs_diff(self.interval.0);
+            self.jitter.saturating_record(error);
+        }
+        for (_, sent_at) in answered {
+            self.latency.saturating_record(update.at.since(sent_at).0);
+        }
+    }
 }
