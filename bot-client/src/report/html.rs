@@ -17,10 +17,7 @@ pub(super) fn write(report: &Report) -> String {
 
 fn fill(report: &Report, out: &mut String) -> Result {
     let Report { scenario, bots_joined, tick_rate_hz, window_s, seed, .. } = report;
-    write!(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">")?;
-    write!(out, "<meta name=\"viewport\" content=\"width=device-width\">")?;
-    write!(out, "<title>Tickwire: {scenario}, {bots_joined} bots</title>")?;
-    write!(out, "<style>{STYLE}</style><main>")?;
+    open_page(&format!("Tickwire: {scenario}, {bots_joined} bots"), out)?;
     write!(out, "<header><h1>{bots_joined} bots, {tick_rate_hz} Hz</h1>")?;
     write!(out, "<p>Scenario <b>{scenario}</b>, seed {seed}, measured over {window_s:.1} s</p>")?;
     match &report.failure {
@@ -36,6 +33,13 @@ fn fill(report: &Report, out: &mut String) -> Result {
     }
     fill_tables(report, out)?;
     write!(out, "</main></html>")
+}
+
+/// Appends all of a page that comes before its content; `</main></html>` ends it.
+pub fn open_page(title: &str, out: &mut String) -> Result {
+    write!(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">")?;
+    write!(out, "<meta name=\"viewport\" content=\"width=device-width\">")?;
+    write!(out, "<title>{title}</title><style>{STYLE}</style><main>")
 }
 
 /// The few numbers to look at first.
@@ -226,7 +230,8 @@ impl std::fmt::Display for Escaped<'_> {
     }
 }
 
-const STYLE: &str = "\
+/// How pages and plots look, in light and in dark.
+pub const STYLE: &str = "\
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--text:#1b1f24;--soft:#5c6670;\
 --grid:#e3e6ea;--s0:#2468c8;--s1:#d9622b;--s2:#16876a;--s3:#8450c9;--s4:#b8324f}\
 @media(prefers-color-scheme:dark){:root{--page:#111418;--card:#1a1f25;--text:#e6e9ec;\
@@ -243,7 +248,7 @@ border-radius:10px;padding:14px 16px;color:var(--soft)}.tiles b{display:block;fo
 color:var(--text);font-variant-numeric:tabular-nums}section{margin:14px 0;padding:18px 20px}\
 svg{display:block;width:100%;height:auto;margin-top:6px}\
 text{fill:var(--soft);font:12px system-ui,sans-serif}.mid{text-anchor:middle}\
-.end{text-anchor:end}.title{font-size:12.5px}.grid{stroke:var(--grid);fill:none}\
+.end{text-anchor:end}.title{font-size:12.5px}.grid{stroke:var(--grid);fill:none}.paper{fill:var(--card)}\
 .line{fill:none;stroke-width:2;stroke-linejoin:round}\
 .level{fill:none;stroke-width:1.5;stroke-dasharray:5 4}\
 .s0{--c:var(--s0)}.s1{--c:var(--s1)}.s2{--c:var(--s2)}.s3{--c:var(--s3)}.s4{--c:var(--s4)}\

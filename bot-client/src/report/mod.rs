@@ -2,7 +2,7 @@
 
 mod distribution;
 mod html;
-mod plot;
+pub mod plot;
 mod table;
 
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::{
     swarm::Options,
 };
 pub use distribution::Distribution;
+pub use html::{STYLE, open_page};
 
 /// What a run found. Names of fields are the keys of the JSON report and end with the unit; what
 /// was not measured is `None`.

@@ -12,47 +12,62 @@ const LEFT: f64 = 58.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
+/// Room for the legend of a picture.
+const LEGEND: f64 = 24.0;
 
 /// One plot.
 #[derive(Debug)]
-pub(super) struct Plot {
-    pub(super) x: Axis,
-    pub(super) y: Axis,
-    pub(super) series: Vec<Series>,
+pub struct Plot {
+    /// To the right.
+    pub x: Axis,
+    /// Upwards.
+    pub y: Axis,
+    /// What is drawn, in the order of the legend.
+    pub series: Vec<Series>,
 }
 
 /// One axis: what it is of, and where its ticks are.
 #[derive(Debug)]
-pub(super) struct Axis {
-    pub(super) title: &'static str,
-    pub(super) scale: Scale,
-    pub(super) ticks: Vec<(f64, String)>,
+pub struct Axis {
+    /// Of what, in which unit.
+    pub title: &'static str,
+    /// How values lie along it.
+    pub scale: Scale,
+    /// Values that are marked, and what is written there.
+    pub ticks: Vec<(f64, String)>,
 }
 
 /// How values lie along an axis, from `min` to `max`.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Scale {
+pub enum Scale {
+    /// Evenly.
     Linear {
+        /// Where it begins.
         min: f64,
+        /// Where it ends.
         max: f64,
     },
-    /// `min` is above 0, and smaller values lie with it.
+    /// By logarithms. `min` is above 0, and smaller values lie with it.
     Log {
+        /// Where it begins.
         min: f64,
+        /// Where it ends.
         max: f64,
     },
 }
 
 /// One set of values and its name.
 #[derive(Debug)]
-pub(super) struct Series {
-    pub(super) name: &'static str,
-    pub(super) shape: Shape,
+pub struct Series {
+    /// What the legend says.
+    pub name: &'static str,
+    /// How it is drawn.
+    pub shape: Shape,
 }
 
 /// How a series is drawn.
 #[derive(Debug)]
-pub(super) enum Shape {
+pub enum Shape {
     /// A line through points.
     Line(Vec<(f64, f64)>),
     /// A level that others are to be compared with.
@@ -63,7 +78,8 @@ pub(super) enum Shape {
 
 impl Axis {
     /// From 0 to a little beyond `max`, with round ticks.
-    pub(super) fn linear(title: &'static str, max: f64) -> Self {
+    #[must_use]
+    pub fn linear(title: &'static str, max: f64) -> Self {
         let max = if max > 0.0 { max * 1.05 } else { 1.0 };
         let step = round_step(max / 6.0);
         let ticks = (0..).map(|n| f64::from(n) * step).take_while(|&tick| tick <= max);
@@ -72,7 +88,8 @@ impl Axis {
     }
 
     /// From `min` to `max`, both moved outwards to powers of ten, which are the ticks.
-    pub(super) fn log(title: &'static str, min: f64, max: f64) -> Self {
+    #[must_use]
+    pub fn log(title: &'static str, min: f64, max: f64) -> Self {
         let low = min.log10().floor() as i32;
         let high = (max.log10().ceil() as i32).max(low + 1);
         let power = |exponent| 10_f64.powi(exponent);
@@ -97,10 +114,43 @@ impl Scale {
 }
 
 impl Plot {
-    /// Appends the plot and its legend.
-    pub(super) fn write(&self, out: &mut String) -> Result {
+    /// Appends the plot and its legend, for a page that has [`STYLE`](super::STYLE).
+    pub fn write(&self, out: &mut String) -> Result {
         self.write_legend(out)?;
         write!(out, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">")?;
+        self.write_area(out)?;
+        write!(out, "</svg>")
+    }
+
+    /// The plot as a picture of its own, with the legend above.
+    #[must_use]
+    pub fn picture(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String can't fail.
+        let _ = self.write_picture(&mut out);
+        out
+    }
+
+    fn write_picture(&self, out: &mut String) -> Result {
+        let (top, height) = (-LEGEND, HEIGHT + LEGEND);
+        let xmlns = "http://www.w3.org/2000/svg";
+        write!(out, "<svg xmlns=\"{xmlns}\" viewBox=\"0 {top} {WIDTH} {height}\">")?;
+        write!(out, "<style>{}</style>", super::STYLE)?;
+        write!(out, "<path class=\"paper\" d=\"M0 {top}H{WIDTH}V{HEIGHT}H0z\"/>")?;
+        let room = (WIDTH - LEFT - RIGHT) / self.series.len().max(1) as f64;
+        for (class, series) in self.series.iter().enumerate() {
+            let x = LEFT + room * class as f64;
+            write!(
+                out,
+                "<rect class=\"s{class}\" x=\"{x:.0}\" y=\"-10\" width=\"14\" height=\"3\"/>"
+            )?;
+            write!(out, "<text x=\"{:.0}\" y=\"-5\">{}</text>", x + 20.0, series.name)?;
+        }
+        self.write_area(out)?;
+        write!(out, "</svg>")
+    }
+
+    fn write_area(&self, out: &mut String) -> Result {
         let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
         for (value, label) in &self.y.ticks {
             let y = self.y_of(*value);
@@ -122,7 +172,7 @@ impl Plot {
         let (x, y) = (14.0, (TOP + bottom) / 2.0);
         let turn = format!("transform=\"rotate(-90 {x} {y})\"");
         let title = self.y.title;
-        write!(out, "<text class=\"mid title\" x=\"{x}\" y=\"{y}\" {turn}>{title}</text></svg>")
+        write!(out, "<text class=\"mid title\" x=\"{x}\" y=\"{y}\" {turn}>{title}</text>")
     }
 
     fn write_legend(&self, out: &mut String) -> Result {

@@ -1,110 +1,101 @@
-//! Servers side by side on the same load, and the floor under all of them.
+//! Servers side by side on the workload, and the floor under each of them.
 //!
-//! Rounds are interleaved: in each, every contestant runs once, then the floor with as many bytes
-//! as the first one sent. What is told is the median over the rounds. The measured side has one
-//! core and the loading side another, where there are two.
+//! One command installs what the peers need, runs all of them interleaved, the measured side on
+//! one core and the load on another, each time with a fresh server process, and tells medians and
+//! ranges. What a folder has of earlier calls counts too, so that a comparison can be made in
+//! pieces. A run that other work on the machine disturbed is repeated, and marked if that did not
+//! help.
 
-mod contestant;
-mod floor;
-mod tickwire;
+mod machine;
+mod page;
+mod peers;
+mod results;
+mod run;
+mod table;
+mod workloads;
 
 use std::{
+    collections::BTreeSet,
+    fs,
     io::{self, Write},
-    path::PathBuf,
-    time::Duration,
+    path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use serde::Serialize;
-use tickwire_benches::{
-    cores::Cores,
-    output::{median, write_json},
-};
+use tickwire_benches::{cores::Cores, output::write_json, server::Server};
+use tickwire_bot_client::process::allow_sockets;
 
-use contestant::{Contestant, Load, Outcome};
-use tickwire::Tickwire;
+use machine::Machine;
+use results::Results;
+use workloads::{Lengths, Workload};
 
-/// Servers side by side on the same load, as a Markdown table
+/// Servers side by side on the same load: a Markdown table, and plots
 #[derive(Debug, Parser)]
 struct Compare {
-    /// Two short rounds instead of five long ones
+    /// Three minutes instead of an hour: one workload, and the capacity in big steps
     #[arg(long)]
     quick: bool,
-    /// Players, in matches of 16
-    #[arg(long, default_value_t = 160, value_name = "N")]
-    clients: usize,
-    /// Ticks per second
-    #[arg(long, default_value_t = 30, value_name = "HZ")]
-    rate: u16,
-    /// Write `results.json` into this folder
+    /// Write `results.json` and the page `index.html` into this folder; results that it has
+    /// already count too
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Run only this server; may be repeated
+    #[arg(long, value_name = "SERVER", value_enum)]
+    server: Vec<Server>,
+    /// Run only this workload, such as 10x16@30 or capacity; may be repeated
+    #[arg(long, value_name = "WORKLOAD")]
+    workload: Vec<String>,
+    /// Runs of each server on each workload
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
 }
 
-/// One contestant in one round.
-#[derive(Clone, Debug, Serialize)]
-struct Run {
-    contestant: &'static str,
-    round: usize,
-    outcome: Outcome,
-    /// The floor of the same round.
-    floor_cpu_us_per_update: f64,
-}
+/// Sockets of the largest load, on each side.
+const SOCKETS_MAX: usize = 4_096;
 
 fn main() -> Result<()> {
     let args = Compare::parse();
-    let (rounds, window) = if args.quick { (2, 4) } else { (5, 15) };
-    let load =
-        Load { clients: args.clients, rate_hz: args.rate, window: Duration::from_secs(window) };
+    let lengths = if args.quick { Lengths::QUICK } else { Lengths::FULL };
+    let workloads = Workload::named(&args.workload, args.quick)?;
+    let chosen = if args.server.is_empty() { Server::ALL.to_vec() } else { args.server };
+    let mut results = match &args.out {
+        Some(folder) => Results::load(&folder.join(RESULTS))?,
+        None => Results::default(),
+    };
+    allow_sockets(SOCKETS_MAX).context("so many sockets are not allowed")?;
+    let servers = peers::install(&chosen);
+    ensure!(!servers.is_empty(), "no server to run");
+    results.machine = Some(Machine::here()?);
     let cores = Cores::of_this_process()?;
-    let contestants: Vec<Box<dyn Contestant>> = vec![Box::new(Tickwire::new(cores))];
-    let mut runs = Vec::new();
-    for round in 1..=rounds {
-        runs.extend(play(round, &contestants, &load)?);
+    // A ramp runs once: its levels are many windows.
+    let once = BTreeSet::from([workloads::CAPACITY]);
+    for round in 1..=args.rounds.unwrap_or(lengths.rounds) {
+        for workload in &workloads {
+            if round > 1 && once.contains(workload.name) {
+                continue;
+            }
+            for &server in &servers {
+                writeln!(io::stderr(), "{} {round}: {}", workload.name, server.title())?;
+                results.runs.push(run::run(server, workload, &lengths, cores)?);
+                if let Some(folder) = &args.out {
+                    write(folder, &results)?;
+                }
+            }
+        }
     }
-    if let Some(folder) = &args.out {
-        std::fs::create_dir_all(folder)?;
-        write_json(&folder.join("results.json"), &runs)?;
-    }
-    write_table(&contestants, &runs).context("cannot write the table")
+    io::stdout().write_all(table::markdown(&results).as_bytes())?;
+    Ok(())
 }
 
-fn play(round: usize, contestants: &[Box<dyn Contestant>], load: &Load) -> Result<Vec<Run>> {
-    let mut outcomes = Vec::new();
-    for contestant in contestants {
-        let name = contestant.name();
-        writeln!(io::stderr(), "round {round}: {name}")?;
-        outcomes.push((name, contestant.run(load).with_context(|| format!("{name} failed"))?));
-    }
-    let bytes = outcomes.first().map_or(0.0, |(_, outcome)| outcome.bytes_per_update);
-    writeln!(io::stderr(), "round {round}: floor, {bytes:.0} bytes")?;
-    let floor =
-        floor::cpu_us_per_frame(load, bytes.round() as usize).context("the floor failed")?;
-    let run =
-        |(contestant, outcome)| Run { contestant, round, outcome, floor_cpu_us_per_update: floor };
-    Ok(outcomes.into_iter().map(run).collect())
-}
+const RESULTS: &str = "results.json";
 
-fn write_table(contestants: &[Box<dyn Contestant>], runs: &[Run]) -> io::Result<()> {
-    let mut out = io::stdout();
-    writeln!(
-        out,
-        "| server | CPU per update, µs | × floor | bytes per update | p50, ms | p99, ms |"
-    )?;
-    writeln!(out, "|---|---|---|---|---|---|")?;
-    for name in contestants.iter().map(|contestant| contestant.name()) {
-        let of = |value: fn(&Run) -> f64| {
-            let own = runs.iter().filter(|run| run.contestant == name);
-            median(own.map(value)).unwrap_or(f64::NAN)
-        };
-        let cpu = of(|run| run.outcome.cpu_us_per_update);
-        let ratio = of(|run| run.outcome.cpu_us_per_update / run.floor_cpu_us_per_update);
-        let bytes = of(|run| run.outcome.bytes_per_update);
-        let (p50, p99) =
-            (of(|run| run.outcome.latency_p50_ms), of(|run| run.outcome.latency_p99_ms));
-        writeln!(out, "| {name} | {cpu:.2} | {ratio:.2} | {bytes:.1} | {p50:.1} | {p99:.1} |")?;
+fn write(folder: &Path, results: &Results) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    write_json(&folder.join(RESULTS), results)?;
+    fs::write(folder.join("index.html"), page::html(results))?;
+    for (name, svg) in page::pictures(results) {
+        fs::write(folder.join(name), svg)?;
     }
-    let floor = median(runs.iter().map(|run| run.floor_cpu_us_per_update)).unwrap_or(f64::NAN);
-    writeln!(out, "| floor | {floor:.2} | 1.00 | | | |")
+    Ok(())
 }
