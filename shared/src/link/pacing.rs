@@ -23,7 +23,8 @@ pub const MARGIN: i64 = 4_000;
 pub const STRETCH_PERCENT: i64 = 4;
 /// A client is never further ahead of the server's clock than this.
 pub const AHEAD_MAX: i64 = 400_000;
-/// Ticks that a client makes up for at once, when it was kept from its work. More are left out.
+/// Ticks that a client makes up for at once when it was kept from its work. When there are more,
+/// it goes on with the next one.
 pub const CATCH_UP_TICKS: i32 = 4;
 
 /// The least of the leads that have arrived since it was told last.
@@ -68,10 +69,11 @@ impl InputPace {
     /// The pace of a client in a match of this rate.
     #[must_use]
     pub fn new(rate: TickRate) -> Self {
-        // A telling stands for 8 inputs, so one late telling of 25 is one late input of 200.
+        // A telling stands for 8 inputs, so one late telling of 100 is one late input of 800 when
+        // it is one that was late, and of 100 when it was a stall.
         Self {
             rate,
-            way: Tail::new(6_000, 24),
+            way: Tail::new(12_000, 99),
             ahead: None,
             at: Micros(0),
             newest: None,
@@ -83,16 +85,17 @@ impl InputPace {
     pub fn poll(&mut self, clock: &Clock, now: Micros) -> Option<Tick> {
         let ahead = self.advance(clock, now)?;
         let due = clock.moment(now.shifted(ahead), now)?.tick;
-        let missing = self.newest.map_or(1, |newest| due.since(newest));
-        if missing <= 0 {
-            // A clock that was set back by much would have the client wait for it.
-            if missing < -CATCH_UP_TICKS {
-                self.newest = Some(due);
-            }
+        let missing = self.newest.map_or(i32::MAX, |newest| due.since(newest));
+        if missing.abs() > CATCH_UP_TICKS {
+            // Who comes into the middle of a tick is too late for it, and a clock that was set
+            // back by much is not waited for.
+            self.newest = Some(due);
             return None;
         }
-        let skipped = if missing > CATCH_UP_TICKS { 0 } else { missing.cast_unsigned() - 1 };
-        let tick = Tick(due.0.wrapping_sub(skipped));
+        if missing <= 0 {
+            return None;
+        }
+        let tick = Tick(due.0.wrapping_sub(missing.cast_unsigned() - 1));
         self.newest = Some(tick);
         Some(tick)
     }
@@ -104,7 +107,7 @@ impl InputPace {
         Some(clock.due(next, now)?.shifted(-self.ahead?))
     }
 
-    /// The newest tick for which an input was made.
+    /// The newest tick for which an input was made, or whose time is over.
     #[must_use]
     pub const fn newest(&self) -> Option<Tick> {
         self.newest
@@ -197,6 +200,27 @@ mod tests {
         for (way, jitter) in [(1_000, 100), (30_000, 3_000), (60_000, 40_000), (150_000, 10_000)] {
             check_pace(way, jitter);
         }
+    }
+
+    #[test]
+    fn who_comes_into_the_middle_of_a_tick_waits_for_the_next() {
+        let rate = TickRate::new(10).unwrap();
+        let (mut clock, mut pace) = (Clock::new(rate), InputPace::new(rate));
+        let pong = Pong {
+            client_time: Micros(0),
+            server_time: Micros(0),
+            tick: Tick(10),
+            tick_time: Micros(1_000_000),
+        };
+        clock.hear(pong, Micros(0));
+        // 8 ms ahead of the server: tick 11 has begun there 58 ms ago.
+        assert_eq!(pace.poll(&clock, Micros(1_150_000)), None);
+        assert_eq!(pace.poll(&clock, Micros(1_192_000)), Some(Tick(12)));
+        // The machine was busy for two ticks, and then for a second.
+        assert_eq!(pace.poll(&clock, Micros(1_392_000)), Some(Tick(13)));
+        assert_eq!(pace.poll(&clock, Micros(1_392_000)), Some(Tick(14)));
+        assert_eq!(pace.poll(&clock, Micros(2_450_000)), None);
+        assert_eq!(pace.poll(&clock, Micros(2_492_000)), Some(Tick(25)));
     }
 
     /// Inputs that take `way` and up to `jitter` more.

@@ -14,16 +14,16 @@ const MARGIN = 4_000;
 /** Change of tick length per tick length. */
 const STRETCH = 0.04;
 const AHEAD_MAX = 400_000;
-/** Ticks that are made up for at once, when the page was kept from its work. */
+/** Ticks that are made up for at once when the page was kept from its work. */
 const CATCH_UP_TICKS = 4;
 /** Inputs whose lead may not be known yet. */
 const MADE_MAX = 256;
 
 export class Pace {
-  readonly #way = new Tail(6_000, 24);
+  readonly #way = new Tail(12_000, 99);
   /** How far ahead of the server's clock inputs are made; NaN before the first. */
   ahead = NaN;
-  /** The newest tick for which an input was made. */
+  /** The newest tick for which an input was made, or whose time is over. */
   newest: number | null = null;
   #at = 0;
   /** By sequence number: how far ahead an input was made. */
@@ -37,13 +37,14 @@ export class Pace {
     this.#advance(clock, now);
     const reference = this.newest ?? 0;
     const due = Math.floor(clock.ticksSince(reference, now + this.ahead, now));
-    if (this.newest !== null && due <= 0) {
-      // A clock that was set back by much would have the client wait for it.
-      if (due < -CATCH_UP_TICKS) this.newest = (reference + due) >>> 0;
+    if (this.newest === null || Math.abs(due) > CATCH_UP_TICKS) {
+      // Who comes into the middle of a tick is too late for it, and a clock that was set back by
+      // much is not waited for.
+      this.newest = (reference + due) >>> 0;
       return -1;
     }
-    const step = this.newest === null || due > CATCH_UP_TICKS ? due : 1;
-    this.newest = (reference + step) >>> 0;
+    if (due <= 0) return -1;
+    this.newest = (reference + 1) >>> 0;
     return this.newest;
   }
 
