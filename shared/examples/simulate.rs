@@ -2,11 +2,12 @@
 //!
 //! `cargo run --release -p tickwire-shared --features testing --example simulate -- [SECONDS] [SEEDS] [CUT_EVERY_S] [PROFILE…]`
 //!
-//! 600 20 is the long run; a cut interval other than 0 has players lose their connections.
+//! 600 20 is the long run; a cut interval other than 0 has players lose their connections. It ends
+//! with 1 if a client had other rows or events than the server.
 
 #![expect(clippy::print_stdout, reason = "it is a program")]
 
-use std::env;
+use std::{env, process::ExitCode};
 
 use tickwire_shared::{
     testing::{Outcome, Profile, Simulation},
@@ -14,8 +15,9 @@ use tickwire_shared::{
 };
 
 const PLAYERS: u16 = 8;
+const RATE: TickRate = TickRate::new(30).expect("it is within 1 to 128");
 
-fn main() {
+fn main() -> ExitCode {
     let mut words = env::args().skip(1);
     let mut number = |default| words.next().and_then(|word| word.parse().ok()).unwrap_or(default);
     let (seconds, seeds, cut_s) = (number(60_u64), number(2_u64), number(0_u64));
@@ -26,38 +28,43 @@ fn main() {
          starved frames % | starved ticks % | skipped % | delay ms | ahead ms | bytes/snapshot | reconnects |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+    let mut code = ExitCode::SUCCESS;
     for profile in profiles {
-        let outcomes = (1..=seeds).map(|seed| {
-            let rate = TickRate::new(30).expect("a rate");
-            let (lasts, cut_every) = (Micros::from_secs(seconds), Micros::from_secs(cut_s));
-            Simulation { seed, profile, players: PLAYERS, rate, lasts, cut_every }.run()
+        let (lasts, cut_every) = (Micros::from_secs(seconds), Micros::from_secs(cut_s));
+        let all = (1..=seeds).map(|seed| {
+            let run = Simulation { seed, profile, players: PLAYERS, rate: RATE, lasts, cut_every };
+            run.run()
         });
-        let all: Vec<Outcome> = outcomes.collect();
-        print_row(profile.name, &all, seconds);
+        let outcome = all.fold(Outcome::default(), Outcome::plus);
+        print_row(profile.name, &outcome);
+        for fault in outcome.faults() {
+            println!("{}: {fault}", profile.name);
+            code = ExitCode::FAILURE;
+        }
     }
+    code
 }
 
-fn print_row(name: &str, all: &[Outcome], seconds: u64) {
-    let sum = |of: &dyn Fn(&Outcome) -> u64| all.iter().map(of).sum::<u64>() as f64;
-    let snapshots = sum(&|o| o.counts.snapshots);
-    let frames = sum(&|o| o.counts.frames);
-    let minutes = f64::from(PLAYERS) * all.len() as f64 * seconds as f64 / 60.0;
-    let largest = all.iter().map(|o| o.counts.largest_m).fold(0.0, f32::max);
+fn print_row(name: &str, outcome: &Outcome) {
+    let &Outcome { counts, .. } = outcome;
+    let frames = counts.frames as f64 * 1_000.0;
     println!(
-        "| {name} | {snapshots} | {} | {} | {} | {} of {} | {} | {:.2} | {largest:.2} | {:.3} | {:.3} | {:.2} | {:.0} | {:.0} | {:.1} | {} |",
-        sum(&|o| o.counts.wrong),
-        sum(&|o| o.events),
-        sum(&|o| o.wrong_events),
-        sum(&|o| o.counts.unshown),
-        sum(&|o| o.counts.keys),
-        sum(&|o| o.counts.corrections),
-        sum(&|o| o.counts.visible) / minutes,
-        100.0 * sum(&|o| o.counts.starved) / frames,
-        100.0 * sum(&|o| o.queue_starved) / sum(&|o| o.player_ticks),
-        100.0 * sum(&|o| o.skipped) / sum(&|o| o.player_ticks),
-        sum(&|o| o.counts.delay) / frames / 1_000.0,
-        sum(&|o| o.counts.ahead) / frames / 1_000.0,
-        sum(&|o| o.counts.bytes) / snapshots,
-        sum(&|o| o.reconnects),
+        "| {name} | {} | {} | {} | {} | {} of {} | {} | {:.2} | {:.2} | {:.3} | {:.3} | {:.2} | {:.0} | {:.0} | {:.1} | {} |",
+        counts.snapshots,
+        counts.wrong,
+        outcome.events,
+        outcome.wrong_events,
+        counts.unshown,
+        counts.keys,
+        counts.corrections,
+        outcome.visible_per_minute(RATE),
+        counts.largest_m,
+        100.0 * outcome.frames_starved(),
+        100.0 * outcome.ticks_starved(),
+        100.0 * outcome.skipped as f64 / outcome.player_ticks as f64,
+        counts.delay as f64 / frames,
+        counts.ahead as f64 / frames,
+        counts.bytes as f64 / counts.snapshots as f64,
+        outcome.reconnects,
     );
 }

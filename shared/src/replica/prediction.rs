@@ -41,7 +41,7 @@ pub trait Predict {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Prediction<P: Predict> {
     rules: P,
     /// What the server said last.

@@ -5,7 +5,13 @@ use glam::IVec2;
 
 use super::world::fingerprint;
 use crate::{
-    arena::{Arena, ArenaInput, input::MOVE_MAX, predict::Walk, rows::player_id, units::ANGLES},
+    arena::{
+        Arena, ArenaInput,
+        input::MOVE_MAX,
+        predict::Walk,
+        rows::{PlayerRow, player_id},
+        units::{ANGLES, STEPS_PER_M},
+    },
     dice::Dice,
     game::{Game, Input},
     ids::{Seat, Tick},
@@ -17,6 +23,8 @@ use crate::{
 
 /// Errors from here on are visible: 5 cm.
 const VISIBLE_M: f32 = 0.05;
+/// Nobody runs further than this in a tick: who comes further was put there, when a round starts.
+const PUT_FROM: i32 = STEPS_PER_M;
 /// What happens sooner after coming (back) is not counted: delays are still being learnt.
 const WARM_UP: Micros = Micros::from_secs(5);
 /// Time between two frames.
@@ -39,10 +47,18 @@ pub struct Player {
     prediction: Prediction<Walk>,
     keys: ArenaInput,
     keys_until: Micros,
-    /// The input before the newest key, until a frame has shown that key.
-    unshown: Option<ArenaInput>,
+    /// What would be without the newest key, until a frame has shown that key.
+    without: Option<Without>,
+    applied: Option<Tick>,
     frame_due: Micros,
     came_at: Micros,
+}
+
+#[derive(Debug)]
+struct Without {
+    pressed_at: Micros,
+    keys: ArenaInput,
+    prediction: Prediction<Walk>,
 }
 
 /// What a player saw.
@@ -58,7 +74,7 @@ pub struct Counts {
     pub starved: u64,
     /// Keys that were pressed, where it makes a difference.
     pub keys: u64,
-    /// Of them, those that the next frame did not show.
+    /// Of them, those that no frame showed within a frame.
     pub unshown: u64,
     /// Predictions that were wrong, once delays were learnt.
     pub corrections: u64,
@@ -72,6 +88,27 @@ pub struct Counts {
     pub ahead: u64,
     /// Bytes of all frames from the server.
     pub bytes: u64,
+}
+
+impl Counts {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            snapshots: self.snapshots + other.snapshots,
+            wrong: self.wrong + other.wrong,
+            frames: self.frames + other.frames,
+            starved: self.starved + other.starved,
+            keys: self.keys + other.keys,
+            unshown: self.unshown + other.unshown,
+            corrections: self.corrections + other.corrections,
+            visible: self.visible + other.visible,
+            largest_m: self.largest_m.max(other.largest_m),
+            delay: self.delay + other.delay,
+            ahead: self.ahead + other.ahead,
+            bytes: self.bytes + other.bytes,
+        }
+    }
 }
 
 impl Player {
@@ -91,7 +128,8 @@ impl Player {
             prediction: Prediction::new(Walk { rate }),
             keys: ArenaInput::default(),
             keys_until: Micros(0),
-            unshown: None,
+            without: None,
+            applied: None,
             frame_due,
             came_at: Micros(0),
         }
@@ -102,6 +140,7 @@ impl Player {
         let mut hello = Vec::new();
         self.link.write_hello_again(&mut hello);
         self.came_at = now;
+        self.without = None;
         hello
     }
 
@@ -133,9 +172,16 @@ impl Player {
         if let Some(clock) = self.link.clock() {
             self.interpolation.push(tick, rows, clock, now);
         }
-        let verdict = self.prediction.reconcile(tick, rows.find(player_id(self.seat)), now);
+        let own = rows.find(player_id(self.seat));
+        let verdict = self.prediction.reconcile(tick, own, now);
+        if let Some(without) = &mut self.without {
+            without.prediction.reconcile(tick, own, now);
+        }
+        let since = self.applied.replace(tick).map_or(0, |before| tick.since(before));
+        let was_put = (0..since).any(|n| was_put(self.seat, Tick(tick.0 - n as u32), &truth));
         if let Verdict::Corrected(by) = verdict
             && self.is_warm(now)
+            && !was_put
         {
             self.counts.corrections += 1;
             self.counts.visible += u64::from(by > VISIBLE_M);
@@ -153,6 +199,9 @@ impl Player {
             let mut frame = Vec::new();
             if self.link.write_input(tick, &values, &mut frame).is_some() {
                 self.prediction.push(tick, &self.keys);
+                if let Some(without) = &mut self.without {
+                    without.prediction.push(tick, &without.keys);
+                }
                 send(frame);
             }
         }
@@ -178,7 +227,12 @@ impl Player {
         self.keys.aim = self.dice.within(0, ANGLES - 1);
         self.keys.fire = self.fights && self.dice.within(0, 2) == 0;
         let shows = |keys| self.prediction.shown(&keys, 1.0, now);
-        self.unshown = (shows(before) != shows(self.keys)).then_some(before);
+        let matters = self.link.input_due(now).is_some() && shows(before) != shows(self.keys);
+        self.without = matters.then(|| Without {
+            pressed_at: now,
+            keys: before,
+            prediction: self.prediction.clone(),
+        });
     }
 
     fn draw(&mut self, now: Micros) {
@@ -190,10 +244,16 @@ impl Player {
             .link
             .input_due(now)
             .map_or(0.0, |due| 1.0 - due.since(now).0 as f32 / clock.interval().0 as f32);
-        if let Some(before) = self.unshown.take() {
-            let shows = |keys| self.prediction.shown(&keys, part.clamp(0.0, 1.0), now);
-            self.counts.keys += 1;
-            self.counts.unshown += u64::from(shows(before) == shows(self.keys));
+        if let Some(Without { pressed_at, keys, prediction }) = &self.without {
+            let part = part.clamp(0.0, 1.0);
+            let is_shown =
+                self.prediction.shown(&self.keys, part, now) != prediction.shown(keys, part, now);
+            // A frame of the very moment of the press may miss it: the next is a frame later.
+            if is_shown || now.since(*pressed_at) > Micros::from_millis(1) {
+                self.counts.keys += 1;
+                self.counts.unshown += u64::from(!is_shown);
+                self.without = None;
+            }
         }
         if is_warm {
             self.counts.frames += 1;
@@ -208,4 +268,14 @@ impl Player {
     fn is_warm(&self, now: Micros) -> bool {
         now.since(self.came_at) > WARM_UP
     }
+}
+
+/// Whether the player in a seat was put elsewhere in `tick`.
+fn was_put<'a>(seat: Seat, tick: Tick, truth: &impl Fn(Tick) -> Option<&'a Rows>) -> bool {
+    let place = |tick| {
+        let row = truth(tick)?.find(player_id(seat))?;
+        Some(PlayerRow::read(row.values)?.body.position)
+    };
+    let (before, after) = (place(Tick(tick.0.wrapping_sub(1))), place(tick));
+    before.zip(after).is_some_and(|(before, after)| (after - before).abs().max_element() > PUT_FROM)
 }

@@ -63,6 +63,53 @@ struct Line {
     reconnects: u32,
 }
 
+impl Outcome {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            counts: self.counts.plus(other.counts),
+            queue_starved: self.queue_starved + other.queue_starved,
+            player_ticks: self.player_ticks + other.player_ticks,
+            skipped: self.skipped + other.skipped,
+            events: self.events + other.events,
+            wrong_events: self.wrong_events + other.wrong_events,
+            reconnects: self.reconnects + other.reconnects,
+        }
+    }
+
+    /// Visible corrections of a player in a minute.
+    #[must_use]
+    pub fn visible_per_minute(&self, rate: TickRate) -> f64 {
+        let minutes = self.player_ticks as f64 / f64::from(rate.hz()) / 60.0;
+        self.counts.visible as f64 / minutes
+    }
+
+    /// Part of the frames that had no snapshot to go to.
+    #[must_use]
+    pub fn frames_starved(&self) -> f64 {
+        self.counts.starved as f64 / self.counts.frames as f64
+    }
+
+    /// Part of the ticks that had to do without a player's input.
+    #[must_use]
+    pub fn ticks_starved(&self) -> f64 {
+        self.queue_starved as f64 / self.player_ticks as f64
+    }
+
+    /// What must never be, over any network.
+    #[must_use]
+    pub fn faults(&self) -> Vec<&'static str> {
+        let Counts { wrong, snapshots, .. } = self.counts;
+        let all = [
+            (snapshots == 0, "nobody was sent anything"),
+            (wrong > 0, "rows are not the server's"),
+            (self.wrong_events > 0, "events are not told exactly once"),
+        ];
+        all.iter().filter(|(is_so, _)| *is_so).map(|&(_, what)| what).collect()
+    }
+}
+
 impl Simulation {
     /// Runs it.
     ///
@@ -76,8 +123,9 @@ impl Simulation {
         let mut world = World::<Arena>::new(options);
         let mut lines: Vec<_> = (0..self.players).map(|n| self.line(Seat(n), &mut dice)).collect();
         let mut outcome = Outcome::default();
-        // At the end everybody who is out comes back, and what is on its way arrives.
-        let last_ms = self.lasts.plus(OUT_MAX).plus(Micros::from_secs(5)).0 / 1_000;
+        // At the end everybody who is out comes back, and then what is on its way arrives.
+        let last_tick = self.lasts.plus(OUT_MAX);
+        let last_ms = last_tick.plus(Micros::from_secs(5)).0 / 1_000;
         for millis in 0..last_ms {
             let now = Micros::from_millis(millis);
             let is_over = now >= self.lasts;
@@ -89,7 +137,7 @@ impl Simulation {
                 }
                 line.carry(seat, &mut world, now);
             }
-            if world.due() <= now {
+            if world.due() <= now.min(last_tick) {
                 world.step(now);
                 for (session, line) in world.sessions.iter_mut().zip(&mut lines) {
                     session.out.drain(..).for_each(|frame| line.down.send(frame, now));
@@ -128,21 +176,7 @@ impl Simulation {
 
     fn sum(&self, world: &World<Arena>, lines: &[Line], outcome: &mut Outcome) {
         for (session, line) in world.sessions.iter().zip(lines) {
-            let (all, one) = (&mut outcome.counts, line.player.counts);
-            *all = Counts {
-                snapshots: all.snapshots + one.snapshots,
-                wrong: all.wrong + one.wrong,
-                frames: all.frames + one.frames,
-                starved: all.starved + one.starved,
-                keys: all.keys + one.keys,
-                unshown: all.unshown + one.unshown,
-                corrections: all.corrections + one.corrections,
-                visible: all.visible + one.visible,
-                largest_m: all.largest_m.max(one.largest_m),
-                delay: all.delay + one.delay,
-                ahead: all.ahead + one.ahead,
-                bytes: all.bytes + one.bytes,
-            };
+            outcome.counts = outcome.counts.plus(line.player.counts);
             outcome.queue_starved += session.queue.starved();
             outcome.player_ticks += u64::from(world.tick.0);
             outcome.skipped += session.skipped;

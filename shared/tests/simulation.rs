@@ -1,0 +1,62 @@
+//! Whole matches of the arena over every kind of network, in simulated time.
+//!
+//! The long version, ten minutes for each of twenty seeds, is the example `simulate`.
+
+use tickwire_shared::{
+    testing::{Outcome, Profile, Simulation},
+    time::{Micros, TickRate},
+};
+
+#[test]
+fn a_cable_shows_no_correction_at_all() {
+    let outcome = check(Profile::LAN, 0);
+    let [starved, corrections] = [outcome.counts.starved, outcome.counts.corrections];
+    assert_eq!((starved, corrections, outcome.queue_starved, outcome.skipped), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_phone_hardly_shows_its_network() {
+    for (profile, visible_max) in [(Profile::WIFI, 0.5), (Profile::G4, 1.0)] {
+        let outcome = check(profile, 0);
+        let visible = outcome.visible_per_minute(RATE);
+        assert!(visible <= visible_max, "{visible} corrections a minute on {}", profile.name);
+        let [frames, ticks] = [outcome.frames_starved(), outcome.ticks_starved()];
+        assert!(frames < 0.005 && ticks < 0.01, "{} starves: {frames} {ticks}", profile.name);
+        let seen = outcome.counts.delay + outcome.counts.ahead;
+        let seen_ms = seen / outcome.counts.frames / 1_000;
+        assert!(seen_ms < 250, "others are seen {seen_ms} ms late: beyond lag compensation");
+    }
+}
+
+#[test]
+fn a_jittering_network_is_not_taken_for_a_slow_one() {
+    let outcome = check(Profile::G3, 0);
+    let skipped = outcome.skipped as f64 / outcome.player_ticks as f64;
+    assert!(skipped < 0.01, "{skipped} of the snapshots left out");
+    check(Profile::BAD, 0);
+}
+
+#[test]
+fn who_loses_the_connection_misses_nothing() {
+    for profile in Profile::ALL {
+        let outcome = check(profile, 15);
+        assert!(outcome.reconnects > 50, "{} reconnects", outcome.reconnects);
+    }
+}
+
+const RATE: TickRate = TickRate::new(30).unwrap();
+
+/// A minute and a half of 8 players, for two seeds, with a cut every so many seconds.
+#[track_caller]
+fn check(profile: Profile, cut_every_s: u64) -> Outcome {
+    let run = |seed| {
+        let (lasts, cut_every) = (Micros::from_secs(90), Micros::from_secs(cut_every_s));
+        let outcome = Simulation { seed, profile, players: 8, rate: RATE, lasts, cut_every }.run();
+        assert!(outcome.faults().is_empty(), "{:?}, seed {seed}", outcome.faults());
+        if cut_every_s == 0 {
+            assert_eq!(outcome.counts.unshown, 0, "keys that were not shown at once, seed {seed}");
+        }
+        outcome
+    };
+    run(1).plus(run(2))
+}
