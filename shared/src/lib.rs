@@ -22,7 +22,7 @@ pub mod replica;
 pub mod rows;
 pub mod schema;
 pub mod social;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
 pub mod wire;

@@ -9,8 +9,8 @@ use crate::{
         Arena, ArenaInput,
         input::MOVE_MAX,
         predict::Walk,
-        rows::{PlayerRow, player_id},
-        units::{ANGLES, STEPS_PER_M},
+        rows::{ROUND_ID, RoundRow, player_id},
+        units::ANGLES,
     },
     dice::Dice,
     game::{Game, Input},
@@ -23,8 +23,6 @@ use crate::{
 
 /// Errors from here on are visible: 5 cm.
 const VISIBLE_M: f32 = 0.05;
-/// Nobody runs further than this in a tick: who comes further was put there, when a round starts.
-const PUT_FROM: i32 = STEPS_PER_M;
 /// What happens sooner after coming (back) is not counted: delays are still being learnt.
 const WARM_UP: Micros = Micros::from_secs(5);
 /// Time between two frames.
@@ -178,7 +176,7 @@ impl Player {
             without.prediction.reconcile(tick, own, now);
         }
         let since = self.applied.replace(tick).map_or(0, |before| tick.since(before));
-        let was_put = (0..since).any(|n| was_put(self.seat, Tick(tick.0 - n as u32), &truth));
+        let was_put = (0..since).any(|n| was_put(Tick(tick.0 - n as u32), &truth));
         if let Verdict::Corrected(by) = verdict
             && self.is_warm(now)
             && !was_put
@@ -270,12 +268,8 @@ impl Player {
     }
 }
 
-/// Whether the player in a seat was put elsewhere in `tick`.
-fn was_put<'a>(seat: Seat, tick: Tick, truth: &impl Fn(Tick) -> Option<&'a Rows>) -> bool {
-    let place = |tick| {
-        let row = truth(tick)?.find(player_id(seat))?;
-        Some(PlayerRow::read(row.values)?.body.position)
-    };
-    let (before, after) = (place(Tick(tick.0.wrapping_sub(1))), place(tick));
-    before.zip(after).is_some_and(|(before, after)| (after - before).abs().max_element() > PUT_FROM)
+/// Whether the player in a seat was put elsewhere in `tick`: a round has begun.
+fn was_put<'a>(tick: Tick, truth: &impl Fn(Tick) -> Option<&'a Rows>) -> bool {
+    let round = |tick| RoundRow::read(truth(tick)?.find(ROUND_ID)?.values);
+    round(tick).map(|round| round.number) != round(Tick(tick.0 - 1)).map(|round| round.number)
 }

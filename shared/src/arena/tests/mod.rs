@@ -1,5 +1,6 @@
 //! Facts about whole matches. Rules are in `rules`.
 
+mod lag;
 mod rules;
 mod vectors;
 

@@ -234,7 +234,7 @@ fn at(x: i32, y: i32) -> IVec2 {
 }
 
 /// A match of people who have stood up at these places, in centimetres.
-fn duel(places: &[(i32, i32)]) -> World {
+pub(super) fn duel(places: &[(i32, i32)]) -> World {
     let mut world = World::new(1, 30, 0);
     for (seat, &(x, y)) in (0..).map(Seat).zip(places) {
         world.arena.join(seat);
