@@ -28,7 +28,9 @@ impl Process {
     ///
     /// From the process's CPU clock, which is good to far less than the 10 ms of `/proc/PID/stat`.
     pub fn cpu_time(self) -> io::Result<Duration> {
-        let pid = Pid::from_raw(self.pid.cast_signed());
+        // The kernel takes a negative one for the caller's own.
+        let pid = i32::try_from(self.pid).map_err(|_| io::ErrorKind::NotFound)?;
+        let pid = Pid::from_raw(pid);
         Ok(ClockId::pid_cpu_clock_id(pid)?.now()?.into())
     }
 
