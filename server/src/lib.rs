@@ -19,6 +19,7 @@ pub mod config;
 pub mod directory;
 mod feeds;
 pub mod http;
+mod intake;
 mod ladder;
 pub mod limits;
 mod lingering;

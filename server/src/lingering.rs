@@ -2,12 +2,14 @@
 //!
 //! Closing a socket while the client's bytes are unread makes the kernel reset it, and a reset
 //! may overtake the close frame. So these are read, for [`LINGER_TIMEOUT`] at most and
-//! [`LINGER_BYTES_MAX`] a wake-up, and what comes is thrown away.
+//! [`LINGER_BYTES_MAX`] a look, and what comes is thrown away.
 
-use slab::Slab;
 use tickwire_shared::time::Micros;
 
-use crate::socket::{Arrived, Socket};
+use crate::{
+    intake::Intake,
+    socket::{Arrived, Socket},
+};
 
 /// How long a client may take to answer a close.
 const LINGER_TIMEOUT: Micros = Micros::from_secs(2);
@@ -17,40 +19,36 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Lingering {
-    sockets: Slab<(Socket, Micros)>,
+    sockets: Vec<(Socket, Micros)>,
 }
 
 impl Lingering {
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.sockets.is_empty()
     }
 
-    /// The key that the next socket will have.
-    pub(crate) fn next_key(&self) -> usize {
-        self.sockets.vacant_key()
-    }
-
     pub(crate) fn insert(&mut self, socket: Socket, now: Micros) {
-        self.sockets.insert((socket, now.plus(LINGER_TIMEOUT)));
+        self.sockets.push((socket, now.plus(LINGER_TIMEOUT)));
     }
 
-    /// The socket can be read or written.
-    pub(crate) fn handle_ready(&mut self, key: usize, buffer: &mut [u8]) {
-        let Some((socket, _)) = self.sockets.get_mut(key) else { return };
-        let mut is_over = socket.finish().is_err();
-        let mut bytes = 0;
-        while !is_over && bytes < LINGER_BYTES_MAX {
-            match socket.read(buffer) {
-                Arrived::Bytes(count) => bytes += count,
-                Arrived::Nothing => return,
-                Arrived::End => is_over = true,
-            }
+    /// Reads all of them, and drops those that have ended or whose time is up.
+    pub(crate) fn look(&mut self, intake: &mut Intake, now: Micros) {
+        self.sockets.retain_mut(|(socket, until)| now < *until && lingers(socket, intake));
+    }
+}
+
+/// Whether there is more to wait for.
+fn lingers(socket: &mut Socket, intake: &mut Intake) -> bool {
+    if socket.finish().is_err() {
+        return false;
+    }
+    let mut bytes = 0;
+    while bytes < LINGER_BYTES_MAX {
+        match socket.read(intake) {
+            Arrived::Bytes { count, .. } => bytes += count,
+            Arrived::Nothing => return true,
+            Arrived::End => return false,
         }
-        self.sockets.remove(key);
     }
-
-    /// Drops the sockets whose time is up.
-    pub(crate) fn sweep(&mut self, now: Micros) {
-        self.sockets.retain(|_, (_, until)| now < *until);
-    }
+    false
 }

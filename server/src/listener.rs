@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     admission::Admission,
     http::{Door, turn_away},
+    intake,
     limits::Limits,
     tls::Tls,
 };
@@ -101,6 +102,7 @@ async fn serve_connection(
 
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    intake::stamp(stream)?;
     let socket = SockRef::from(stream);
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;

@@ -1,28 +1,29 @@
-//! A shard: one thread and one event loop with its matches, their sockets and their timer.
+//! A shard: one thread with its matches and their sockets.
 //!
 //! Everything that happens in a match happens here, so matches need no locks. The front door sends
 //! commands through a bounded mailbox; that is the only thread hop in a connection's life.
 //!
 //! A wake-up costs about as much as a write, so the loop sleeps until a match is due, not until a
-//! client has said something: what clients say waits in the kernel until a tick needs it, or for
-//! [`LOOK_INTERVAL`] at most. For the same reason matches tick in bundles, one right after another.
+//! client has said something: what clients say waits in the kernel, which notes when it came, until
+//! a tick needs it. For the same reason matches tick in bundles, one right after another.
 
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     io,
+    num::NonZeroU64,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
     time::Duration,
 };
 
-use mio::{Events, Interest, Poll, Token, Waker, event::Event, unix::SourceFd};
+use rustix::thread::set_current_timer_slack;
 use slab::Slab;
 use tickwire_shared::{
     close::CloseReason,
@@ -34,37 +35,27 @@ use tickwire_shared::{
 use tokio::sync::oneshot;
 
 use crate::{
-    clock::{Clock, Timer},
+    clock::Clock,
     directory::Directory,
     feeds::{Happening, Teller},
+    intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
-    matches::{Context, Halves, Manners, Match, Newcomer, Relief, Until},
+    matches::{Context, EARLY, Halves, Manners, Match, Newcomer, Relief},
     socket::{Handed, Socket},
     telemetry::Stats,
 };
 
 /// Commands that may wait for a shard. More are refused: the shard does not keep up.
 const MAILBOX_MAX: usize = 4096;
-/// Bytes that one read takes in at most; more than all that a client may have on its way.
-const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// Readiness events taken in at once.
-const EVENTS_MAX: usize = 1024;
-/// How long what a client says may wait unread. Ticks look at all sockets anyway; this bounds how
-/// wrong the answers to pings and what inputs are told of their lead can be.
-const LOOK_INTERVAL: Micros = Micros(4_000);
+/// How often sockets that linger are looked at, and a ladder on which a shard still stands.
+const LOOK_INTERVAL: Micros = Micros::from_millis(20);
 /// Matches whose ticks follow one another without a wake-up between them.
 const BUNDLE: usize = 16;
 /// What a seat takes of a tick, about: a match is due when the one before it in its bundle is done.
 const SEAT_TIME: Micros = Micros(8);
-/// A match that is due so soon ticks now rather than after another wake-up.
-const EARLY: Micros = Micros(250);
-
-const TIMER: Token = Token(usize::MAX);
-const MAILBOX: Token = Token(usize::MAX - 1);
-/// On its way to linger: nothing is done when it becomes ready.
-const PARTING: Token = Token(usize::MAX - 2);
-const READ_WRITE: Interest = Interest::READABLE.add(Interest::WRITABLE);
+/// How late the kernel may wake a shard up; usually it takes 50 µs.
+const TIMER_SLACK_NANOS: u64 = 1_000;
 
 /// What the front door asks of a shard.
 #[derive(Debug)]
@@ -97,7 +88,6 @@ pub(crate) struct ShardHandle {
     /// Set by the shard while no match may be added.
     is_overloaded: Arc<AtomicBool>,
     mailbox: SyncSender<Command>,
-    waker: Arc<Waker>,
 }
 
 impl ShardHandle {
@@ -110,10 +100,7 @@ impl ShardHandle {
     pub(crate) fn send(&self, command: Command) -> Result<(), Command> {
         self.mailbox.try_send(command).map_err(|error| match error {
             TrySendError::Full(command) | TrySendError::Disconnected(command) => command,
-        })?;
-        // The mailbox was filled; a waker that fails is only woken later, by the next event.
-        let _ = self.waker.wake();
-        Ok(())
+        })
     }
 }
 
@@ -126,19 +113,12 @@ pub(crate) fn start<G: Game>(
     directory: Arc<Directory>,
     teller: &Teller,
 ) -> io::Result<(ShardHandle, JoinHandle<()>)> {
-    let (wakers, sockets) = (Poll::new()?, Poll::new()?);
-    let waker = Arc::new(Waker::new(wakers.registry(), MAILBOX)?);
-    let timer = Timer::new(clock)?;
-    wakers.registry().register(&mut SourceFd(&timer.fd()), TIMER, Interest::READABLE)?;
     let (mailbox, commands) = sync_channel(MAILBOX_MAX);
     let is_overloaded = Arc::new(AtomicBool::new(false));
     let told_overloaded = Arc::clone(&is_overloaded);
     let teller = teller.clone();
     let run = move || {
         let mut shard = Shard::<G> {
-            wakers,
-            sockets,
-            timer,
             clock,
             commands,
             rate,
@@ -152,17 +132,18 @@ pub(crate) fn start<G: Game>(
             lingering: Lingering::default(),
             closed: Vec::new(),
             stats: Stats::default(),
-            buffer: vec![0; READ_BUFFER_BYTES].into(),
+            intake: Intake::new(),
             ladder: Ladder::default(),
             is_overloaded: told_overloaded,
             leaves_by: None,
         };
-        if let Err(error) = shard.run() {
-            tracing::error!(shard = index, %error, "the shard's event loop failed");
+        if let Err(error) = set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NANOS)) {
+            tracing::warn!(%error, "ticks may be some 50 µs late");
         }
+        shard.run();
     };
     let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(run)?;
-    Ok((ShardHandle { is_overloaded, mailbox, waker }, thread))
+    Ok((ShardHandle { is_overloaded, mailbox }, thread))
 }
 
 /// When a match's next tick is due; the earliest comes first.
@@ -174,11 +155,6 @@ struct Deadline {
 }
 
 struct Shard<G: Game> {
-    /// The timer and the mailbox: what ends the loop's sleep.
-    wakers: Poll,
-    /// All sockets, looked at when the loop is awake.
-    sockets: Poll,
-    timer: Timer,
     clock: Clock,
     commands: Receiver<Command>,
     rate: TickRate,
@@ -190,12 +166,13 @@ struct Shard<G: Game> {
     matches: Slab<Match<G>>,
     /// When each match's next tick is due. Those of matches that have ended are passed over.
     deadlines: BinaryHeap<Reverse<Deadline>>,
+    /// When those who linger were last looked at.
     looked_at: Micros,
     lingering: Lingering,
     /// Sockets that matches are done with, until they linger.
     closed: Vec<Socket>,
     stats: Stats,
-    buffer: Box<[u8]>,
+    intake: Intake,
     ladder: Ladder,
     is_overloaded: Arc<AtomicBool>,
     /// Set while it drains.
@@ -203,64 +180,46 @@ struct Shard<G: Game> {
 }
 
 impl<G: Game> Shard<G> {
-    fn run(&mut self) -> io::Result<()> {
-        let mut wakes = Events::with_capacity(2);
-        let mut ready = Events::with_capacity(EVENTS_MAX);
+    /// Until it has drained, or nobody is left who could tell it to.
+    fn run(&mut self) {
         while !self.has_drained() {
-            self.timer.arm(self.next_wake())?;
-            match self.wakers.poll(&mut wakes, None) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                polled => polled?,
-            }
+            let Ok(command) = self.sleep() else { return };
             let now = self.clock.now();
-            if wakes.iter().any(|event| event.token() == MAILBOX) {
-                self.handle_commands(now);
-            }
+            self.handle_commands(command, now);
             // Bounded, so that a shard which can't keep up still hears its commands.
             for _ in 0..=self.matches.len() {
-                self.look(&mut ready)?;
                 let Some(deadline) = self.pop_due() else { break };
-                self.tick(deadline);
+                self.run_match(deadline);
             }
             self.linger(now);
             let done = self.clock.now();
             self.stats.busy = self.stats.busy.plus(done.since(now));
             self.relieve(done);
         }
-        Ok(())
     }
 
-    /// When the loop has to go on by itself.
+    /// Waits for a command or until there is something to do.
+    fn sleep(&self) -> Result<Option<Command>, RecvTimeoutError> {
+        let Some(wake) = self.next_wake() else {
+            return self.commands.recv().map(Some).map_err(|_| RecvTimeoutError::Disconnected);
+        };
+        let span = Duration::from_micros(wake.since(self.clock.now()).0);
+        match self.commands.recv_timeout(span) {
+            Ok(command) => Ok(Some(command)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(gone @ RecvTimeoutError::Disconnected) => Err(gone),
+        }
+    }
+
+    /// When there is something to do without a command.
     fn next_wake(&self) -> Option<Micros> {
+        let next = self.deadlines.peek().map(|Reverse(next)| next.due);
         let is_settled = self.lingering.is_empty() && self.ladder.step() == Step::Ground;
-        if self.matches.is_empty() && is_settled {
-            return None;
-        }
-        let look = self.looked_at.plus(LOOK_INTERVAL);
-        Some(self.deadlines.peek().map_or(look, |Reverse(next)| next.due.min(look)))
+        let look = (!is_settled).then(|| self.looked_at.plus(LOOK_INTERVAL));
+        next.into_iter().chain(look).min()
     }
 
-    /// Takes in what the sockets have.
-    fn look(&mut self, ready: &mut Events) -> io::Result<()> {
-        loop {
-            match self.sockets.poll(ready, Some(Duration::ZERO)) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                polled => polled?,
-            }
-            let now = self.clock.now();
-            self.looked_at = now;
-            let mut count = 0;
-            for event in &*ready {
-                self.handle_ready(event, now);
-                count += 1;
-            }
-            if count < EVENTS_MAX {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The next match to tick, if one is due.
+    /// The next match to run, if one is due.
     fn pop_due(&mut self) -> Option<Deadline> {
         let soon = self.clock.now().plus(EARLY);
         while self.deadlines.peek().is_some_and(|Reverse(next)| next.due <= soon) {
@@ -276,10 +235,10 @@ impl<G: Game> Shard<G> {
         None
     }
 
-    fn tick(&mut self, deadline: Deadline) {
+    fn run_match(&mut self, deadline: Deadline) {
         let Deadline { slot, id, .. } = deadline;
         let now = self.clock.now();
-        self.guard(slot, now, |found, context, _| found.tick(context));
+        self.guard(slot, now, |found, context, intake| found.run(intake, context));
         let Some(ticked) = self.matches.get(slot) else { return };
         if self.leaves_by.is_some_and(|by| now >= by || ticked.may_end()) {
             return self.end(slot, CloseReason::Drain, now);
@@ -294,8 +253,9 @@ impl<G: Game> Shard<G> {
         self.leaves_by.is_some() && self.matches.is_empty() && self.lingering.is_empty()
     }
 
-    fn handle_commands(&mut self, now: Micros) {
-        while let Ok(command) = self.commands.try_recv() {
+    fn handle_commands(&mut self, first: Option<Command>, now: Micros) {
+        let mut next = first;
+        while let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) {
             match command {
                 Command::Open(id, options) => self.open(id, options, now),
                 Command::Connect(arrival) => self.connect(*arrival, now),
@@ -348,44 +308,12 @@ impl<G: Game> Shard<G> {
             let reason = if is_draining { CloseReason::Drain } else { CloseReason::NoMatch };
             self.stats.count_closed(reason);
             socket.close(reason);
-            // The registration is changed, not made, when it lingers.
-            if self.sockets.registry().register(socket.source(), PARTING, READ_WRITE).is_ok() {
-                self.closed.push(socket);
-            }
+            self.closed.push(socket);
             return;
         };
-        let key = self.matches[slot].accept(socket, newcomer, now);
-        let token = token(slot, key);
-        let socket = self.matches[slot].socket(key).expect("it was accepted just now");
-        if let Err(error) = self.sockets.registry().register(socket.source(), token, READ_WRITE) {
-            tracing::error!(%error, "a socket can't be polled; raise the limit of open files");
-            self.guard(slot, now, |found, context, _| {
-                found.close(key, CloseReason::TooSlow, context);
-            });
-            return;
-        }
-        self.guard(slot, now, |found, context, buffer| {
-            found.handle_bytes(key, &mut leftover, context);
-            // What a TLS session has taken off its socket already is not told by a poll.
-            found.handle_readable(key, Until::Drained, buffer, context);
+        self.guard(slot, now, |found, context, intake| {
+            found.accept(socket, newcomer, &mut leftover, intake, context);
         });
-    }
-
-    fn handle_ready(&mut self, event: &Event, now: Micros) {
-        let Token(token) = event.token();
-        let (slot, key) = (token >> KEY_BITS, token & KEY_MASK);
-        if slot == LINGERING {
-            return self.lingering.handle_ready(key, &mut self.buffer);
-        }
-        if event.is_writable() {
-            self.guard(slot, now, |found, context, _| found.handle_writable(key, context));
-        }
-        if event.is_readable() || event.is_error() || event.is_read_closed() {
-            let until = if event.is_read_closed() { Until::End } else { Until::Drained };
-            self.guard(slot, now, |found, context, buffer| {
-                found.handle_readable(key, until, buffer, context);
-            });
-        }
     }
 
     /// Leaves out what the shard can't carry, and takes it back when it can.
@@ -427,13 +355,13 @@ impl<G: Game> Shard<G> {
         &mut self,
         slot: usize,
         now: Micros,
-        call: impl FnOnce(&mut Match<G>, &mut Context<'_>, &mut [u8]),
+        call: impl FnOnce(&mut Match<G>, &mut Context<'_>, &mut Intake),
     ) {
         let Some(found) = self.matches.get_mut(slot) else { return };
         let (stats, closed) = (&mut self.stats, &mut self.closed);
         let mut context = Context { now, clock: self.clock, stats, closed };
-        let buffer = &mut self.buffer;
-        let called = catch_unwind(AssertUnwindSafe(|| call(found, &mut context, buffer)));
+        let intake = &mut self.intake;
+        let called = catch_unwind(AssertUnwindSafe(|| call(found, &mut context, intake)));
         if called.is_err() {
             tracing::error!(match_id = found.id().0, "the game panicked; its match ends");
             self.stats.matches_failed += 1;
@@ -455,14 +383,13 @@ impl<G: Game> Shard<G> {
 
     /// Sees sockets off that matches are done with.
     fn linger(&mut self, now: Micros) {
-        for mut socket in self.closed.drain(..) {
-            let key = self.lingering.next_key();
-            let token = token(LINGERING, key);
-            if self.sockets.registry().reregister(socket.source(), token, READ_WRITE).is_ok() {
-                self.lingering.insert(socket, now);
-            }
+        for socket in self.closed.drain(..) {
+            self.lingering.insert(socket, now);
         }
-        self.lingering.sweep(now);
+        if now.since(self.looked_at) >= LOOK_INTERVAL {
+            self.looked_at = now;
+            self.lingering.look(&mut self.intake, now);
+        }
     }
 
     fn report(&self) -> Stats {
@@ -476,16 +403,6 @@ impl<G: Game> Shard<G> {
         }
         stats
     }
-}
-
-const KEY_BITS: u32 = 32;
-const KEY_MASK: usize = (1 << KEY_BITS) - 1;
-/// Stands for the match of sockets that no match has any more. Less than all bits, so that it
-/// never makes one of the tokens above.
-const LINGERING: usize = (1 << 31) - 1;
-
-const fn token(slot: usize, key: usize) -> Token {
-    Token((slot << KEY_BITS) | key)
 }
 
 /// When the match in the `n`th place of a shard begins: bundles are spread over the tick interval by

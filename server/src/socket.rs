@@ -5,15 +5,15 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::Shutdown,
+    net::{Shutdown, TcpStream},
+    time::Duration,
 };
 
 use fastwebsockets::{Frame, Payload};
-use mio::net::TcpStream;
 use rustls::ServerConnection;
 use tickwire_shared::close::CloseReason;
 
-use crate::{places::ConnectionPlace, tls::TlsSession};
+use crate::{intake::Intake, places::ConnectionPlace, tls::TlsSession};
 
 /// Bytes that may wait for a slow client: all of a second's events and a full snapshot or two.
 pub(crate) const OUTBOX_BYTES_MAX: usize = 64 * 1024;
@@ -29,7 +29,7 @@ pub(crate) struct Socket {
 /// A connection as the front door hands it over.
 #[derive(Debug)]
 pub(crate) struct Handed {
-    pub(crate) stream: std::net::TcpStream,
+    pub(crate) stream: TcpStream,
     /// The TLS session, unless the connection is a plain one.
     pub(crate) tls: Option<Box<ServerConnection>>,
     pub(crate) place: ConnectionPlace,
@@ -55,7 +55,11 @@ pub(crate) enum SendError {
 pub(crate) enum Arrived {
     /// So many bytes. If they fill the buffer there may be more; if not, there are none for now,
     /// but the end may have come.
-    Bytes(usize),
+    Bytes {
+        count: usize,
+        /// When the last of them came to this machine, since 1970.
+        stamp: Option<Duration>,
+    },
     /// Nothing for now.
     Nothing,
     /// The connection is over.
@@ -65,7 +69,6 @@ pub(crate) enum Arrived {
 impl Socket {
     pub(crate) fn new(handed: Handed) -> Self {
         let Handed { stream, tls, place } = handed;
-        let stream = TcpStream::from_std(stream);
         let transport = match tls {
             Some(tls) => Transport::Tls(TlsSession::new(stream, tls)),
             None => Transport::Plain { stream, outbox: Outbox::default() },
@@ -73,11 +76,11 @@ impl Socket {
         Self { transport, _place: place }
     }
 
-    /// To register with a poll.
-    pub(crate) fn source(&mut self) -> &mut TcpStream {
-        match &mut self.transport {
+    /// What it runs on.
+    pub(crate) const fn stream(&self) -> &TcpStream {
+        match &self.transport {
             Transport::Plain { stream, .. } => stream,
-            Transport::Tls(session) => &mut session.stream,
+            Transport::Tls(session) => &session.stream,
         }
     }
 
@@ -110,15 +113,18 @@ impl Socket {
     }
 
     /// Reads what is there.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Arrived {
+    pub(crate) fn read(&mut self, intake: &mut Intake) -> Arrived {
         match &mut self.transport {
-            Transport::Plain { stream, .. } => match retry(|| stream.read(buffer)) {
-                Ok(0) => Arrived::End,
-                Ok(count) => Arrived::Bytes(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::Nothing,
-                Err(_) => Arrived::End,
-            },
-            Transport::Tls(session) => session.read(buffer),
+            Transport::Plain { stream, .. } => {
+                let (bytes, mut stamped) = intake.of(stream);
+                match retry(|| stamped.read(bytes)) {
+                    Ok(0) => Arrived::End,
+                    Ok(count) => Arrived::Bytes { count, stamp: stamped.arrived },
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::Nothing,
+                    Err(_) => Arrived::End,
+                }
+            }
+            Transport::Tls(session) => session.read(intake),
         }
     }
 
@@ -151,7 +157,7 @@ impl Socket {
     pub(crate) fn finish(&mut self) -> Result<(), SendError> {
         self.flush()?;
         if self.is_flushed() {
-            self.source().shutdown(Shutdown::Write).map_err(|_| SendError::Lost)?;
+            self.stream().shutdown(Shutdown::Write).map_err(|_| SendError::Lost)?;
         }
         Ok(())
     }

@@ -152,12 +152,22 @@ pub struct Welcome {
 pub struct Pong {
     /// The ping's `client_time`.
     pub client_time: Micros,
-    /// When the server read the ping, on its clock.
+    /// When the ping arrived, on the server's clock.
     pub server_time: Micros,
+    /// How long it then waited to be read and answered: servers read when a tick is due.
+    pub held: Micros,
     /// The match's newest tick.
     pub tick: Tick,
     /// When that tick was due, on the server's clock.
     pub tick_time: Micros,
+}
+
+impl Pong {
+    /// How long ping and pong travelled, when the pong arrives `now` on the client's clock.
+    #[must_use]
+    pub const fn rtt(&self, now: Micros) -> Micros {
+        now.since(self.client_time.plus(self.held))
+    }
 }
 
 /// Why bytes are not the message that they should be.

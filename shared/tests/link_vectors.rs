@@ -96,6 +96,7 @@ fn server_messages() -> [ServerMessage<'static>; 9] {
         ServerMessage::Pong(Pong {
             client_time: Micros(5),
             server_time: Micros(70_000),
+            held: Micros(300),
             tick: Tick(2),
             tick_time,
         }),

@@ -219,7 +219,8 @@ impl Connection {
                 }
                 Received::Ping { client_time } => {
                     let tick_time = Micros(rate().nanos_to(tick.0.into()) / 1_000);
-                    let pong = Pong { client_time, server_time: now, tick, tick_time };
+                    let pong =
+                        Pong { client_time, server_time: now, held: Micros(0), tick, tick_time };
                     write_message(&ServerMessage::Pong(pong), &mut answer);
                 }
                 Received::Input { .. } | Received::Ack | Received::Resync | Received::Chat(_) => {

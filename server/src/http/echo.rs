@@ -1,7 +1,7 @@
 //! An echo behind the very listener, handshake, socket and decoder that matches use, so that the
 //! Autobahn test suite can say whether they speak RFC 6455.
 
-use std::{io, process::Command, sync::Arc, thread, time::Duration};
+use std::{process::Command, sync::Arc, thread};
 
 use axum::{
     Extension, Router,
@@ -14,7 +14,10 @@ use fastwebsockets::{
     Frame, Payload,
     upgrade::{is_upgrade_request, upgrade},
 };
-use mio::{Events, Interest, Poll, Token};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    time::Timespec,
+};
 use tickwire_shared::{
     close::CloseReason,
     schema::Schema,
@@ -29,6 +32,7 @@ use crate::{
     config::Config,
     directory::Directory,
     feeds::Feeds,
+    intake::Intake,
     listener,
     socket::{Arrived, OUTBOX_BYTES_MAX, Socket, push},
 };
@@ -36,7 +40,7 @@ use crate::{
 /// The longest message of the suite is 16 MiB.
 const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long a client may take to answer a close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// Runs the program that `AUTOBAHN_CLIENT` names with the echo's URL; `.ci/conformance` does.
 #[test]
@@ -72,7 +76,7 @@ async fn accept(Extension(door): Extension<Door>, mut request: Request) -> Respo
     tokio::spawn(async move {
         let Some((stream, leftover)) = Stream::take_over(upgraded).await else { return };
         let socket = Socket::new(stream.into_handed(place).unwrap());
-        thread::spawn(move || Echo::new(socket).unwrap().run(&mut leftover.to_vec()));
+        thread::spawn(move || Echo::new(socket).run(&mut leftover.to_vec()));
     });
     response.map(Body::new)
 }
@@ -84,7 +88,7 @@ fn assert_declines_extensions(headers: &HeaderMap) {
 struct Echo {
     socket: Socket,
     decoder: Decoder,
-    poll: Poll,
+    intake: Intake,
 }
 
 /// Who ended the connection.
@@ -94,20 +98,19 @@ enum Ended {
 }
 
 impl Echo {
-    fn new(mut socket: Socket) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(socket.source(), Token(0), interest)?;
-        Ok(Self { socket, decoder: Decoder::new(MESSAGE_BYTES_MAX), poll })
+    fn new(socket: Socket) -> Self {
+        Self { socket, decoder: Decoder::new(MESSAGE_BYTES_MAX), intake: Intake::new() }
     }
 
     fn run(mut self, leftover: &mut [u8]) {
-        let mut buffer = vec![0; 64 * 1024];
         let mut ended = self.answer(leftover);
         while ended.is_none() {
-            match self.socket.read(&mut buffer) {
-                Arrived::Bytes(count) => ended = self.answer(&mut buffer[..count]),
-                Arrived::Nothing => self.wait(None),
+            match self.socket.read(&mut self.intake) {
+                Arrived::Bytes { count, .. } => {
+                    let mut bytes = self.intake.bytes[..count].to_vec();
+                    ended = self.answer(&mut bytes);
+                }
+                Arrived::Nothing => self.wait(PollFlags::IN, None),
                 Arrived::End => return,
             }
         }
@@ -116,8 +119,8 @@ impl Echo {
             Some(Ended::Server(reason)) => self.socket.close(reason),
             None => {}
         }
-        self.wait(Some(CLOSE_TIMEOUT));
-        while matches!(self.socket.read(&mut buffer), Arrived::Bytes(_)) {}
+        self.wait(PollFlags::IN, Some(&CLOSE_TIMEOUT));
+        while matches!(self.socket.read(&mut self.intake), Arrived::Bytes { .. }) {}
     }
 
     /// Sends back what the bytes bring, however long that takes.
@@ -140,14 +143,14 @@ impl Echo {
             // The client may be gone; the next read tells.
             let mut sent = self.socket.send(part);
             while sent.is_ok() && !self.socket.is_flushed() {
-                self.wait(None);
+                self.wait(PollFlags::OUT, None);
                 sent = self.socket.flush();
             }
         }
         ended
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) {
-        self.poll.poll(&mut Events::with_capacity(8), timeout).unwrap();
+    fn wait(&self, flags: PollFlags, timeout: Option<&Timespec>) {
+        poll(&mut [PollFd::new(self.socket.stream(), flags)], timeout).unwrap();
     }
 }

@@ -11,9 +11,11 @@ use tickwire_shared::{
     ws::{Decoder, Message},
 };
 
-use super::{Claim, Connection, Context, Match, Role, Session, people::name_of};
+use super::{Claim, Connection, Context, Match, Ping, Role, Session, people::name_of};
 use crate::{
     bucket::Bucket,
+    clock::Reading,
+    intake::Intake,
     socket::{Arrived, SendError, Socket, push_frame, push_pong},
 };
 
@@ -28,20 +30,19 @@ pub(crate) struct Newcomer {
     pub(crate) claim: Claim,
 }
 
-/// How far a socket is read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Until {
-    /// Until nothing more is there.
-    Drained,
-    /// The client has ended its side: until that end, or nobody would tell of it again.
-    End,
-}
-
 impl<G: Game> Match<G> {
-    /// Takes in a connection, which has yet to say hello, and gives its key.
-    pub(crate) fn accept(&mut self, socket: Socket, newcomer: Newcomer, now: Micros) -> usize {
+    /// Takes in a connection, which has yet to say hello, and what it has said already.
+    pub(crate) fn accept(
+        &mut self,
+        socket: Socket,
+        newcomer: Newcomer,
+        leftover: &mut [u8],
+        intake: &mut Intake,
+        context: &mut Context<'_>,
+    ) {
         let Newcomer { id, role, claim } = newcomer;
-        self.connections.insert(Connection {
+        let now = context.now;
+        let key = self.connections.insert(Connection {
             id,
             socket,
             decoder: Decoder::new(self.manners.frame_bytes_max),
@@ -51,29 +52,42 @@ impl<G: Game> Match<G> {
             role,
             allowance: Bucket::full(now),
             took_at: now,
-        })
+            ping: None,
+        });
+        self.handle_bytes(key, leftover, now, context);
+        self.look_at(key, context.clock.reading(), intake, context);
     }
 
-    /// The socket of a connection, to be registered with a poll.
-    pub(crate) fn socket(&mut self, key: usize) -> Option<&mut Socket> {
-        self.connections.get_mut(key).map(|connection| &mut connection.socket)
+    /// Takes in what all clients have said since the last time, and goes on with what waits for
+    /// them.
+    pub(super) fn look(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
+        self.looked_at = context.now;
+        let reading = context.clock.reading();
+        for key in 0..self.connections.capacity() {
+            self.look_at(key, reading, intake, context);
+        }
     }
 
-    /// The socket can be read: takes in all that is there, by way of `buffer`.
-    pub(crate) fn handle_readable(
+    /// The same for one client.
+    fn look_at(
         &mut self,
         key: usize,
-        until: Until,
-        buffer: &mut [u8],
+        reading: Reading,
+        intake: &mut Intake,
         context: &mut Context<'_>,
     ) {
-        loop {
-            let Some(connection) = self.connections.get_mut(key) else { return };
-            match connection.socket.read(buffer) {
-                Arrived::Bytes(count) => {
-                    self.handle_bytes(key, &mut buffer[..count], context);
-                    // A short read has drained the socket; the next bytes wake us again.
-                    if count < buffer.len() && until == Until::Drained {
+        while let Some(connection) = self.connections.get_mut(key) {
+            if !connection.socket.is_flushed()
+                && let Err(error) = connection.socket.flush()
+            {
+                return self.fail(key, error, context);
+            }
+            match connection.socket.read(intake) {
+                Arrived::Bytes { count, stamp } => {
+                    let arrived = reading.arrival(stamp);
+                    self.handle_bytes(key, &mut intake.bytes[..count], arrived, context);
+                    // Whether there is more, or the end, is seen the next time.
+                    if count < intake.bytes.len() {
                         return;
                     }
                 }
@@ -83,16 +97,14 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// The socket can be written: goes on with what waits.
-    pub(crate) fn handle_writable(&mut self, key: usize, context: &mut Context<'_>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if let Err(error) = connection.socket.flush() {
-            self.fail(key, error, context);
-        }
-    }
-
     /// Takes in bytes that came off a connection.
-    pub(crate) fn handle_bytes(&mut self, key: usize, bytes: &mut [u8], context: &mut Context<'_>) {
+    fn handle_bytes(
+        &mut self,
+        key: usize,
+        bytes: &mut [u8],
+        arrived: Micros,
+        context: &mut Context<'_>,
+    ) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let (rate, cost) = (self.manners.messages, bytes.len() as u32 / BYTES_PER_MESSAGE);
         if !connection.allowance.take(cost, rate, context.now) {
@@ -106,7 +118,7 @@ impl<G: Game> Match<G> {
                 Ok(None) => break None,
                 Ok(Some(Message::Close(code))) => return self.leave(key, code, context),
                 Ok(Some(message)) => {
-                    if let Err(reason) = self.handle_message(key, &message, context) {
+                    if let Err(reason) = self.handle_message(key, &message, arrived, context) {
                         break Some(reason);
                     }
                 }
@@ -123,6 +135,7 @@ impl<G: Game> Match<G> {
         &mut self,
         key: usize,
         message: &Message<'_>,
+        arrived: Micros,
         context: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
         let connection = &mut self.connections[key];
@@ -140,7 +153,7 @@ impl<G: Game> Match<G> {
             Message::Pong(_) | Message::Close(_) => return Ok(()),
         };
         let values = &mut self.input_values;
-        match connection.link.handle_frame(frame, &self.schema.input, values, context.now)? {
+        match connection.link.handle_frame(frame, &self.schema.input, values, arrived)? {
             Received::Input { seq, tick, seen } => {
                 context.stats.inputs += 1;
                 let seat = connection.session.and_then(|session| self.sessions[session].seat);
@@ -148,12 +161,24 @@ impl<G: Game> Match<G> {
                 self.queues[seat.index()].push(tick, seq, seen, G::Input::from_values(values));
                 let early = i64::from(tick.since(self.tick.plus(1)));
                 let interval = self.schedule.interval().0.cast_signed();
-                let lead = self.schedule.due().signed_since(context.now) + early * interval;
+                let lead = self.schedule.due().signed_since(arrived) + early * interval;
                 connection.link.hear_lead(lead);
                 Ok(())
             }
             Received::Ack => Ok(()),
-            Received::Ping { client_time } => self.answer_ping(key, client_time, context),
+            Received::Ping { client_time } => {
+                // The newest is answered with the next snapshot, any before it at once.
+                match connection.ping.replace(Ping { client_time, arrived }) {
+                    Some(earlier) => {
+                        let seat =
+                            connection.session.and_then(|session| self.sessions[session].seat);
+                        let newest = self.newest_for(seat);
+                        let pong = earlier.answer(newest, self.tick_due, context.now);
+                        self.say(key, &pong)
+                    }
+                    None => Ok(()),
+                }
+            }
             Received::Resync => {
                 context.stats.resyncs += 1;
                 Ok(())

@@ -150,6 +150,17 @@ impl Side {
     }
 }
 
+/// Appends a message's frame; its payload is left in `payload`.
+pub(super) fn push_message(
+    message: &ServerMessage<'_>,
+    payload: &mut Vec<u8>,
+    frames: &mut Vec<u8>,
+) {
+    payload.clear();
+    write_message(message, payload);
+    push_frame(payload, frames);
+}
+
 impl<G: Game> Match<G> {
     /// Sends this tick to everyone.
     pub(super) fn fan_out(&mut self, context: &mut Context<'_>) {
@@ -186,6 +197,10 @@ impl<G: Game> Match<G> {
                 }
             }
             let tick = if is_late { tick.minus(fanout.late_by) } else { tick };
+            if let Some(ping) = connection.ping.take() {
+                let pong = ping.answer(tick, self.tick_due, context.clock.now());
+                push_message(&pong, &mut fanout.payload, &mut fanout.frames);
+            }
             let basis = connection.link.basis(tick);
             let is_full = basis.ticks().is_empty();
             if history.rows(tick).is_none() {

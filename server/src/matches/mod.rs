@@ -18,7 +18,7 @@ use tickwire_shared::{
     game::{Audience, Events, Game, MatchOptions, Step},
     history::History,
     ids::{InputSeq, MatchId, Seat, SessionId, Tick},
-    link::{EventLog, InputQueue, ServerLink, server::write_message},
+    link::{EventLog, InputQueue, ServerLink},
     replica::Rewind,
     schema::Schema,
     social::Presence,
@@ -33,15 +33,21 @@ use crate::{
     config::Config,
     directory::Reservation,
     feeds::Teller,
+    intake::Intake,
     limits::Limits,
     places::Place,
-    socket::{Socket, push_frame},
+    socket::Socket,
     telemetry::Stats,
 };
-pub(crate) use connections::{Newcomer, Until};
-use fanout::Fanout;
+pub(crate) use connections::Newcomer;
+use fanout::{Fanout, push_message};
 use people::Talk;
 use schedule::Schedule;
+
+/// A match that is due so soon runs now rather than after another wake-up.
+pub(crate) const EARLY: Micros = Micros(250);
+/// Sockets are read when a tick is due, and at least so often where ticks are rare.
+const LOOK_INTERVAL_MAX: Micros = Micros::from_millis(50);
 
 /// What a shard lends a match for one call.
 pub(crate) struct Context<'a> {
@@ -104,6 +110,8 @@ pub(crate) struct Match<G: Game> {
     slowdown_told: u8,
     /// When the newest tick was due.
     tick_due: Micros,
+    /// When the sockets were last read.
+    looked_at: Micros,
     queues: Vec<InputQueue<G::Input>>,
     inputs: Vec<G::Input>,
     /// What the players saw when they made these inputs.
@@ -153,6 +161,15 @@ struct Connection {
     allowance: Bucket,
     /// When the client could last be sent a snapshot.
     took_at: Micros,
+    /// To be answered with the next snapshot.
+    ping: Option<Ping>,
+}
+
+/// A client has asked for the time.
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    client_time: Micros,
+    arrived: Micros,
 }
 
 /// What a participant holds of the server. Dropping it gives it back.
@@ -207,6 +224,15 @@ impl Connection {
     }
 }
 
+impl Ping {
+    /// The answer, in a match whose newest tick was due at `tick_time`.
+    const fn answer(self, tick: Tick, tick_time: Micros, now: Micros) -> ServerMessage<'static> {
+        let Self { client_time, arrived: server_time } = self;
+        let held = now.since(server_time);
+        ServerMessage::Pong(Pong { client_time, server_time, held, tick, tick_time })
+    }
+}
+
 impl<G: Game> Match<G> {
     /// A match whose first tick is due at `start`.
     pub(crate) fn new(
@@ -231,6 +257,7 @@ impl<G: Game> Match<G> {
             relief: Relief::default(),
             slowdown_told: 1,
             tick_due: start,
+            looked_at: start,
             queues: (0..seats).map(|_| InputQueue::default()).collect(),
             inputs: vec![G::Input::default(); seats],
             seen: vec![None; seats],
@@ -253,9 +280,9 @@ impl<G: Game> Match<G> {
         self.id
     }
 
-    /// When the next tick is due.
-    pub(crate) const fn due(&self) -> Micros {
-        self.schedule.due()
+    /// When [`Self::run`] is to be called next.
+    pub(crate) fn due(&self) -> Micros {
+        self.schedule.due().min(self.looked_at.plus(LOOK_INTERVAL_MAX))
     }
 
     /// Number of open connections.
@@ -322,8 +349,16 @@ impl<G: Game> Match<G> {
         if seat.is_some() { self.tick } else { self.late_tick() }
     }
 
-    /// Runs one tick: inputs, step, rows, snapshots.
-    pub(crate) fn tick(&mut self, context: &mut Context<'_>) {
+    /// Takes in what clients say, and runs a tick if one is due.
+    pub(crate) fn run(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
+        self.look(intake, context);
+        if self.schedule.due() <= context.now.plus(EARLY) {
+            self.tick(context);
+        }
+    }
+
+    /// One tick: inputs, step, rows, snapshots.
+    fn tick(&mut self, context: &mut Context<'_>) {
         let begun = self.schedule.begin(context.now);
         self.tick = self.tick.plus(1);
         self.tick_due = begun.due;
@@ -399,28 +434,10 @@ impl<G: Game> Match<G> {
         tracing::debug!(match_id = self.id.0, session = session.id.0, "session over");
     }
 
-    fn answer_ping(
-        &mut self,
-        key: usize,
-        client_time: Micros,
-        context: &Context<'_>,
-    ) -> Result<(), CloseReason> {
-        let session = self.connections[key].session;
-        let seat = session.and_then(|session| self.sessions[session].seat);
-        let pong = Pong {
-            client_time,
-            server_time: context.now,
-            tick: self.newest_for(seat),
-            tick_time: self.tick_due,
-        };
-        self.say(key, &ServerMessage::Pong(pong))
-    }
-
     /// Sends one message now.
     fn say(&mut self, key: usize, message: &ServerMessage<'_>) -> Result<(), CloseReason> {
         let (mut payload, mut frame) = (Vec::new(), Vec::new());
-        write_message(message, &mut payload);
-        push_frame(&payload, &mut frame);
+        push_message(message, &mut payload, &mut frame);
         self.connections[key].socket.send(&frame).map_err(|_| CloseReason::TooSlow)
     }
 }

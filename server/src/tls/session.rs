@@ -7,12 +7,15 @@
 use std::{
     fmt,
     io::{ErrorKind, Read, Write},
+    net::TcpStream,
 };
 
-use mio::net::TcpStream;
 use rustls::ServerConnection;
 
-use crate::socket::{Arrived, OUTBOX_BYTES_MAX, SendError, retry};
+use crate::{
+    intake::{Intake, Stamped},
+    socket::{Arrived, OUTBOX_BYTES_MAX, SendError, retry},
+};
 
 /// See the module.
 pub(crate) struct TlsSession {
@@ -49,57 +52,40 @@ impl TlsSession {
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), SendError> {
-        while self.tls.wants_write() {
-            match self.tls.write_tls(&mut self.stream) {
-                Ok(0) => return Err(SendError::Lost),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(SendError::Lost),
-            }
-        }
-        Ok(())
+        write_out(&mut self.tls, &self.stream)
     }
 
     /// Reads until the buffer is full or the socket is drained.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Arrived {
-        let mut filled = 0;
+    pub(crate) fn read(&mut self, intake: &mut Intake) -> Arrived {
+        let Self { stream, tls } = self;
+        let (bytes, mut stamped) = intake.of(stream);
+        let mut count = 0;
+        let so_far = |count, stamp| match count {
+            0 => Arrived::Nothing,
+            1.. => Arrived::Bytes { count, stamp },
+        };
         loop {
-            match self.tls.reader().read(&mut buffer[filled..]) {
+            match tls.reader().read(&mut bytes[count..]) {
                 // Ended in order, or the buffer is full.
-                Ok(0) if filled == 0 => return Arrived::End,
-                Ok(0) => return Arrived::Bytes(filled),
-                Ok(count) => {
-                    filled += count;
+                Ok(0) if count == 0 => return Arrived::End,
+                Ok(0) => return so_far(count, stamped.arrived),
+                Ok(more) => {
+                    count += more;
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(_) => return Arrived::End,
             }
-            match self.take_in() {
-                Arrived::Bytes(_) => {}
-                Arrived::Nothing | Arrived::End if filled > 0 => return Arrived::Bytes(filled),
-                Arrived::Nothing => return Arrived::Nothing,
-                Arrived::End => return Arrived::End,
+            if stamped.is_drained {
+                return so_far(count, stamped.arrived);
             }
-        }
-    }
-
-    /// Moves ciphertext from the socket into the session.
-    fn take_in(&mut self) -> Arrived {
-        let Self { stream, tls } = self;
-        match retry(|| tls.read_tls(stream)) {
-            Ok(0) => return Arrived::End,
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Arrived::Nothing,
-            Err(_) => return Arrived::End,
-        }
-        let processed = self.tls.process_new_packets();
-        // Answers of the protocol itself: a new key, an alert.
-        let flushed = self.flush();
-        match (processed, flushed) {
-            (Ok(_), Ok(())) => Arrived::Bytes(0),
-            (Ok(_), Err(_)) | (Err(_), _) => Arrived::End,
+            match take_in(tls, &mut stamped) {
+                TakenIn::Some => {}
+                TakenIn::Nothing => return so_far(count, stamped.arrived),
+                // What came before the end is told first.
+                TakenIn::End if count > 0 => return so_far(count, stamped.arrived),
+                TakenIn::End => return Arrived::End,
+            }
         }
     }
 
@@ -107,6 +93,43 @@ impl TlsSession {
     pub(crate) fn say_end(&mut self) {
         self.tls.send_close_notify();
     }
+}
+
+/// What moving ciphertext from a socket into its session brought.
+enum TakenIn {
+    Some,
+    Nothing,
+    End,
+}
+
+fn take_in(tls: &mut ServerConnection, stamped: &mut Stamped<'_>) -> TakenIn {
+    match retry(|| tls.read_tls(stamped)) {
+        Ok(0) => return TakenIn::End,
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return TakenIn::Nothing,
+        Err(_) => return TakenIn::End,
+    }
+    let processed = tls.process_new_packets();
+    // Answers of the protocol itself: a new key, an alert.
+    let flushed = write_out(tls, stamped.stream);
+    match (processed, flushed) {
+        (Ok(_), Ok(())) => TakenIn::Some,
+        (Ok(_), Err(_)) | (Err(_), _) => TakenIn::End,
+    }
+}
+
+/// Writes ciphertext as far as the kernel takes it.
+fn write_out(tls: &mut ServerConnection, mut stream: &TcpStream) -> Result<(), SendError> {
+    while tls.wants_write() {
+        match tls.write_tls(&mut stream) {
+            Ok(0) => return Err(SendError::Lost),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Err(SendError::Lost),
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for TlsSession {

@@ -194,7 +194,7 @@ impl ClientLink {
             }
             ServerMessage::Pong(pong) => {
                 self.welcomed()?.clock.hear(pong, now);
-                Ok(ClientEvent::Pong { rtt: now.since(pong.client_time) })
+                Ok(ClientEvent::Pong { rtt: pong.rtt(now) })
             }
             ServerMessage::Event { tick, kind, values } => {
                 let game = self.welcomed()?;

@@ -1,7 +1,7 @@
 //! When the server's ticks are due, on the client's clock, from pongs.
 //!
-//! Of each pong it is certain that the server wrote it while the round trip lasted, and likely
-//! that this was half-way. So the pong with the shortest round trip of the last [`SAMPLES`] tells
+//! Of each pong it is certain that the ping arrived while the round trip lasted, and likely that
+//! this was half-way; how long the server held it is not part of the round trip. So the pong with the shortest round trip of the last [`SAMPLES`] tells
 //! best, and two that contradict each other mean that a clock has jumped: the client's machine
 //! slept. Then the older ones are forgotten.
 //!
@@ -74,7 +74,7 @@ impl Clock {
         if self.shown.is_none() {
             self.settled_at = now.plus(SETTLING);
         }
-        let rtt = now.since(pong.client_time).0.cast_signed();
+        let rtt = pong.rtt(now).0.cast_signed();
         let halfway = pong.client_time.0.cast_signed() + rtt / 2;
         let offset = halfway - pong.server_time.0.cast_signed();
         let sample = Sample { at: now, rtt, offset };
@@ -255,12 +255,13 @@ mod tests {
         assert_eq!(clock.due(Tick(103), Micros(1_061_000)), Some(Micros(1_070_000)));
     }
 
-    /// `match_time` is how long the match has run when the server reads the ping.
+    /// `match_time` is how long the match has run when the ping arrives.
     fn pong(clock: &mut Clock, client_time: u64, match_time: u64, rtt: u64) {
         let tick = match_time / 10_000;
         let pong = Pong {
             client_time: Micros(client_time),
             server_time: Micros(match_time),
+            held: Micros(0),
             tick: Tick(tick as u32),
             tick_time: Micros(tick * 10_000),
         };

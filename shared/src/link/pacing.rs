@@ -209,6 +209,7 @@ mod tests {
         let pong = Pong {
             client_time: Micros(0),
             server_time: Micros(0),
+            held: Micros(0),
             tick: Tick(10),
             tick_time: Micros(1_000_000),
         };
@@ -241,7 +242,10 @@ mod tests {
                 let tick = Tick((millis * 30 / 1000) as u32);
                 let tick_time = Micros(rate.nanos_to(tick.0.into()) / 1_000);
                 let server_time = now.shifted(-way);
-                clock.hear(Pong { client_time: sent, server_time, tick, tick_time }, now);
+                clock.hear(
+                    Pong { client_time: sent, server_time, held: Micros(0), tick, tick_time },
+                    now,
+                );
             }
             while let Some(tick) = pace.poll(&clock, now) {
                 let seq = InputSeq(tick.0);

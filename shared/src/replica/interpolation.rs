@@ -179,8 +179,13 @@ mod tests {
         fn new() -> Self {
             let mut clock = Clock::new(RATE);
             let zero = Micros(0);
-            let pong =
-                Pong { client_time: zero, server_time: zero, tick: Tick(0), tick_time: zero };
+            let pong = Pong {
+                client_time: zero,
+                server_time: zero,
+                held: zero,
+                tick: Tick(0),
+                tick_time: zero,
+            };
             clock.hear(pong, zero);
             let interpolation = Interpolation::default();
             Self { interpolation, clock, arriving: VecDeque::new(), last: zero }

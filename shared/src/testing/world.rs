@@ -123,7 +123,13 @@ impl<G: Game> World<G> {
             Received::Ping { client_time } => {
                 let before = u64::from(self.tick.0.saturating_sub(1));
                 let tick_time = Micros(self.options.tick_rate.nanos_to(before) / 1_000);
-                let pong = Pong { client_time, server_time: now, tick: self.tick, tick_time };
+                let pong = Pong {
+                    client_time,
+                    server_time: now,
+                    held: Micros(0),
+                    tick: self.tick,
+                    tick_time,
+                };
                 push(&ServerMessage::Pong(pong), &mut session.out);
             }
             Received::Hello(hello) => self.welcome(seat, &hello)?,

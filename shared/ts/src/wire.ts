@@ -56,7 +56,10 @@ export interface Welcome {
 /** The server's clock; all in microseconds but the tick. */
 export interface Pong {
   clientTime: number;
+  /** When the ping arrived. */
   serverTime: number;
+  /** How long it then waited for its answer. */
+  held: number;
   tick: number;
   tickTime: number;
 }
@@ -119,8 +122,8 @@ function readMessage(reader: ByteReader): ServerMessage {
     case 0:
       return { type: "welcome", welcome: readWelcome(reader) };
     case 1: {
-      const [clientTime, serverTime] = [reader.varu64(), reader.varu64()];
-      return { type: "pong", pong: { clientTime, serverTime, tick: reader.varu32(), tickTime: reader.varu64() } };
+      const [clientTime, serverTime, held] = [reader.varu64(), reader.varu64(), reader.varu64()];
+      return { type: "pong", pong: { clientTime, serverTime, held, tick: reader.varu32(), tickTime: reader.varu64() } };
     }
     case 2: {
       const [tick, kind] = [reader.varu32(), reader.u8()];

@@ -98,8 +98,8 @@ function asServer(message: ServerMessage): unknown {
     case "welcome":
       return { Welcome: welcome(message.welcome) };
     case "pong": {
-      const { clientTime, serverTime, tick, tickTime } = message.pong;
-      return { Pong: { client_time: clientTime, server_time: serverTime, tick, tick_time: tickTime } };
+      const { clientTime, serverTime, held, tick, tickTime } = message.pong;
+      return { Pong: { client_time: clientTime, server_time: serverTime, held, tick, tick_time: tickTime } };
     }
     case "event":
       return { Event: { tick: message.tick, kind: message.kind, values: message.values } };

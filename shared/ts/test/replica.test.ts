@@ -123,7 +123,7 @@ function check(from: number[], to: number[], part: number, expected: number[]): 
 
 function match(): { others: Interpolation; clock: Clock } {
   const clock = new Clock(HZ);
-  clock.hear({ clientTime: 0, serverTime: 0, tick: 0, tickTime: 0 }, 0);
+  clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   return { others: new Interpolation(SCHEMA, HZ), clock };
 }
 

@@ -76,7 +76,7 @@ function checkPace(way: number, jitter: number): void {
     const now = millis * 1_000;
     if (millis % 500 === 0) {
       const tick = Math.floor((millis * 30) / 1_000);
-      clock.hear({ clientTime: now - 2 * way, serverTime: now - way, tick, tickTime: due(tick) }, now);
+      clock.hear({ clientTime: now - 2 * way, serverTime: now - way, held: 0, tick, tickTime: due(tick) }, now);
     }
     for (let tick = pace.poll(clock, now); tick >= 0; tick = pace.poll(clock, now)) {
       pace.made(tick);
@@ -97,8 +97,8 @@ function checkPace(way: number, jitter: number): void {
   assert.ok(waited / made < jitter + 12_000, `inputs wait for ${waited / made} us`);
 }
 
-/** `matchTime` is how long the match has run when the server reads the ping. */
+/** `matchTime` is how long the match has run when the ping arrives. */
 function pong(clock: Clock, clientTime: number, matchTime: number, rtt: number): void {
   const tick = Math.floor(matchTime / 10_000);
-  clock.hear({ clientTime, serverTime: matchTime, tick, tickTime: tick * 10_000 }, clientTime + rtt);
+  clock.hear({ clientTime, serverTime: matchTime, held: 0, tick, tickTime: tick * 10_000 }, clientTime + rtt);
 }

@@ -15,7 +15,7 @@ import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
 import * as wire from "../wire.js";
 import type { Welcome } from "../wire.js";
-import { Clock, ticksBetween } from "./clock.js";
+import { Clock, roundTrip, ticksBetween } from "./clock.js";
 import { SNAPSHOT, SnapshotHead, writeAck, writeInputHead } from "./frames.js";
 import { Pace } from "./pace.js";
 
@@ -69,7 +69,7 @@ export class ClientLink {
         return message;
       case "pong":
         this.#welcomed().clock.hear(message.pong, now);
-        return { type: "pong", rtt: now - message.pong.clientTime };
+        return { type: "pong", rtt: roundTrip(message.pong, now) };
       case "model":
         this.#welcomed().setModel(message.model);
         return { type: "model" };

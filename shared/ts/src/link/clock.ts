@@ -1,9 +1,10 @@
 /**
  * When the server's ticks are due, on the client's clock, from pongs. All times in microseconds.
  *
- * Of each pong it is certain that the server wrote it while the round trip lasted, and likely that
- * this was half-way. So the pong with the shortest round trip of the last 16 tells best, and two
- * that contradict each other mean that the machine slept: then the older ones are forgotten.
+ * Of each pong it is certain that the ping arrived while the round trip lasted, and likely that
+ * this was half-way; how long the server held it is not part of the round trip. So the pong with
+ * the shortest round trip of the last 16 tells best, and two that contradict each other mean that
+ * the machine slept: then the older ones are forgotten.
  *
  * What is told moves smoothly, by 2 % at most. It jumps only just after the first pong, and when it
  * is wrong by more than half a second.
@@ -39,6 +40,11 @@ export function ticksBetween(earlier: number, later: number): number {
   return (later - earlier) | 0;
 }
 
+/** How long ping and pong travelled, when the pong arrives `now`. */
+export function roundTrip(pong: Pong, now: number): number {
+  return Math.max(0, now - pong.held - pong.clientTime);
+}
+
 export class Clock {
   #slowdown = 1;
   #samples: Sample[] = [];
@@ -51,7 +57,7 @@ export class Clock {
   /** Takes in a pong that arrived `now`. */
   hear(pong: Pong, now: number): void {
     if (!this.#shown) this.#settledAt = now + SETTLING;
-    const rtt = Math.max(0, now - pong.clientTime);
+    const rtt = roundTrip(pong, now);
     const sample = { at: now, rtt, offset: pong.clientTime + rtt / 2 - pong.serverTime };
     if (this.#samples.some((earlier) => contradict(earlier, sample))) this.#samples = [];
     if (this.#samples.length === SAMPLES) this.#samples.shift();
