@@ -6,20 +6,18 @@
 //!
 //! Rows know no schema, so that they can be compared, copied and digested as plain integers.
 
+use std::ops::Range;
+
 use crate::ids::EntityId;
 
 /// Rows of all entities of a match at one tick. Cleared and refilled without giving memory back.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rows {
-    heads: Vec<Head>,
+    ids: Vec<u32>,
+    kinds: Vec<u8>,
+    /// Where in `values` each row ends, and the next one begins.
+    ends: Vec<u32>,
     values: Vec<i32>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Head {
-    id: EntityId,
-    kind: u8,
-    values_end: u32,
 }
 
 /// One entity.
@@ -36,13 +34,17 @@ pub struct Row<'a> {
 impl Rows {
     /// Forgets all rows, keeping their memory.
     pub fn clear(&mut self) {
-        self.heads.clear();
+        self.ids.clear();
+        self.kinds.clear();
+        self.ends.clear();
         self.values.clear();
     }
 
     /// Makes these rows equal to `other`, keeping memory.
     pub fn copy_from(&mut self, other: &Self) {
-        self.heads.clone_from(&other.heads);
+        self.ids.clone_from(&other.ids);
+        self.kinds.clone_from(&other.kinds);
+        self.ends.clone_from(&other.ends);
         self.values.clone_from(&other.values);
     }
 
@@ -50,29 +52,56 @@ impl Rows {
     ///
     /// # Panics
     /// When the id is not larger: a game that writes rows out of order is wrong.
+    #[inline]
     pub fn push(&mut self, id: EntityId, kind: u8, values: &[i32]) {
-        let last = self.heads.last();
-        assert!(last.is_none_or(|head| head.id < id), "rows must be written in order of id");
+        let last = self.ids.last();
+        assert!(last.is_none_or(|&last| last < id.0), "rows must be written in order of id");
         self.values.extend_from_slice(values);
-        self.heads.push(Head { id, kind, values_end: self.values.len() as u32 });
+        self.ids.push(id.0);
+        self.kinds.push(kind);
+        self.ends.push(self.values.len() as u32);
     }
 
     /// Number of entities.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.heads.len()
+        self.ids.len()
     }
 
     /// Whether there is no entity.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.heads.is_empty()
+        self.ids.is_empty()
     }
 
-    /// Integers of all rows together.
+    /// The integers of all rows, one row after the other.
     #[must_use]
-    pub fn values_len(&self) -> usize {
-        self.values.len()
+    pub fn values(&self) -> &[i32] {
+        &self.values
+    }
+
+    /// See [`Self::values`].
+    #[must_use]
+    pub fn values_mut(&mut self) -> &mut [i32] {
+        &mut self.values
+    }
+
+    /// The values of the row at `index`, which has so many.
+    #[inline]
+    pub(crate) fn values_of(&self, index: usize, count: usize) -> &[i32] {
+        let end = self.ends[index] as usize;
+        &self.values[end - count..end]
+    }
+
+    /// Where in [`Self::values`] the row at `index` is, counted in order of id.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    #[inline]
+    pub fn place(&self, index: usize) -> Range<usize> {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[index] as usize
     }
 
     /// The row at `index`, counted in order of id.
@@ -82,15 +111,24 @@ impl Rows {
     #[must_use]
     #[inline]
     pub fn row(&self, index: usize) -> Row<'_> {
-        let start = index.checked_sub(1).map_or(0, |before| self.heads[before].values_end);
-        let Head { id, kind, values_end } = self.heads[index];
-        Row { id, kind, values: &self.values[start as usize..values_end as usize] }
+        let (id, kind) = self.entity(index);
+        Row { id, kind, values: &self.values[self.place(index)] }
+    }
+
+    /// The id and kind of the row at `index`.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    #[inline]
+    pub fn entity(&self, index: usize) -> (EntityId, u8) {
+        (EntityId(self.ids[index]), self.kinds[index])
     }
 
     /// Whether both have the same entities, of the same kinds.
     #[must_use]
     pub fn has_entities_of(&self, other: &Self) -> bool {
-        self.heads == other.heads
+        self.ids == other.ids && self.kinds == other.kinds
     }
 
     /// The row of an entity, if it exists.
@@ -102,7 +140,7 @@ impl Rows {
     /// Where in the order of ids an entity is.
     #[must_use]
     pub fn position(&self, id: EntityId) -> Option<usize> {
-        self.heads.binary_search_by_key(&id, |head| head.id).ok()
+        self.ids.binary_search(&id.0).ok()
     }
 
     /// All rows, in order of id.
@@ -114,7 +152,7 @@ impl Rows {
     #[must_use]
     pub fn digest(&self) -> u32 {
         // Not from 0, from which small ids would lead back to 0.
-        let mut digest = mix(0x811C_9DC5, self.heads.len() as u32);
+        let mut digest = mix(0x811C_9DC5, self.ids.len() as u32);
         for row in self.iter() {
             digest = mix(digest, row.id.0);
             digest = mix(digest, u32::from(row.kind));

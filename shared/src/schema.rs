@@ -227,7 +227,7 @@ impl KindSchema {
             }
         }
         self.validate_quaternions()?;
-        match self.coding_order() {
+        match self.coding_rounds() {
             Some(_) => Ok(()),
             None => Err(SchemaError::RatesInACircle(self.name.clone())),
         }
@@ -274,12 +274,9 @@ impl KindSchema {
         }
     }
 
-    /// The order in which a row's fields travel: first those that no other moves, then those that
-    /// are moved by these, and so on; those that don't move at all come last. Otherwise as in the
-    /// row. A quaternion's components are not listed: they follow it. `None` when rates form a
-    /// circle.
-    #[must_use]
-    pub fn coding_order(&self) -> Option<Vec<u8>> {
+    /// In which round each field travels: one after those that move it, 0 if none does. A
+    /// quaternion's components are of its round. `None` when rates form a circle.
+    pub(crate) fn coding_rounds(&self) -> Option<Vec<usize>> {
         let mut rounds = vec![0; self.fields.len()];
         for _ in 0..=self.fields.len() {
             let before = rounds.clone();
@@ -291,13 +288,19 @@ impl KindSchema {
                 }
             }
             if rounds == before {
-                let is_listed = |i: &u8| self.fields[usize::from(*i)].predict != Predict::Component;
-                let mut order: Vec<u8> = (0..self.fields.len() as u8).filter(is_listed).collect();
-                order.sort_by_key(|&i| (!self.moves(i.into()), rounds[usize::from(i)]));
-                return Some(order);
+                return Some(rounds);
             }
         }
         None
+    }
+
+    /// The order in which a row's fields travel: by rounds, those that don't move at all at last,
+    /// otherwise as in the row. A quaternion's components are not listed: they follow it.
+    pub(crate) fn coding_order(&self, rounds: &[usize]) -> Vec<u8> {
+        let is_listed = |i: &u8| self.fields[usize::from(*i)].predict != Predict::Component;
+        let mut order: Vec<u8> = (0..self.fields.len() as u8).filter(is_listed).collect();
+        order.sort_by_key(|&i| (!self.moves(i.into()), rounds[usize::from(i)]));
+        order
     }
 }
 

@@ -118,7 +118,8 @@ fn schema(substeps: u8) -> Schema {
     let velocities = ["vx", "vy", "vz"];
     let velocities = velocities.map(|name| field(name, 0.01, (-4000, 4000), Predict::Linear));
     let spins = ["wx", "wy", "wz"].map(|name| field(name, 0.01, (-1000, 1000), Predict::Linear));
-    let body = body.chain(velocities).chain(spins);
+    let led = field("led", 0.01, all, Predict::Carried { rate: 0 });
+    let body = body.chain(velocities).chain(spins).chain([led]);
     let thrown = ["x", "y"].map(|name| field(name, 0.01, (-20_000, 20_000), Predict::Linear));
     let thrown = thrown.into_iter().chain(Field::quaternion("turn", 11, None));
     let player = [
@@ -235,7 +236,7 @@ impl Thing {
         match self.kind {
             0 => {
                 let [l, q1, q2, q3] = pack_quaternion(quaternion, 9);
-                vec![x, y, z / 2, l, q1, q2, q3, vx, vy, vz, a, b, c]
+                vec![x, y, z / 2, l, q1, q2, q3, vx, vy, vz, a, b, c, y * 3]
             }
             1 => {
                 let [l, q1, q2, q3] = pack_quaternion(quaternion, 11);

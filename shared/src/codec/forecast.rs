@@ -4,8 +4,8 @@
 //! so that a match can find out how its game moves. Doubles only, and only `+ - * /` and `floor`.
 
 use super::{
-    past::Past,
-    plan::{FieldPlan, Motion},
+    past::Steps,
+    plan::{FieldPlan, Rate},
 };
 
 /// Features of a forecast.
@@ -24,58 +24,54 @@ pub(super) struct Forecast {
 }
 
 impl Forecast {
-    /// Of the field at `index`. `values` are those of the new row that are known already, its
-    /// rates among them; `elapsed` is in ticks.
-    #[inline]
-    pub(super) fn new(
-        field: &FieldPlan,
-        index: usize,
-        past: &Past<'_>,
-        values: &[i32],
-        elapsed: f64,
-    ) -> Self {
-        let now = f64::from(past.now()[index]);
-        match field.motion {
-            Motion::Carried { rate, per_tick } | Motion::Turned { rate, per_tick } => {
-                let old = f64::from(past.now()[rate]) * per_tick;
-                let new = f64::from(values[rate]) * per_tick;
-                let surprise = if field.has_own_clock {
-                    0.0
-                } else {
-                    surprise(field, index, rate, per_tick, past)
-                };
-                Self {
-                    base: now + old * elapsed,
-                    features: [(new - old) * elapsed, surprise, 0.0],
-                    activity: ((new - old) * elapsed).abs(),
-                }
-            }
-            Motion::Held | Motion::Flags | Motion::Quaternion { .. } | Motion::Component => {
-                let change = past.state(1).map_or(0.0, |before| now - f64::from(before[index]));
-                let activity = (change * past.per_span[0] * elapsed).abs();
-                Self { base: now, features: [0.0; FEATURES], activity }
-            }
-            Motion::Linear | Motion::Angle => {
-                let slopes = slopes(field, index, past, elapsed);
-                let activity = 0.5 * (slopes[0].abs() + (slopes[0] - slopes[1]).abs());
-                Self { base: now, features: slopes, activity }
-            }
-        }
+    /// Of a field that is usually still.
+    #[inline(always)]
+    pub(super) fn held(index: usize, steps: &Steps<'_>, elapsed: f64) -> Self {
+        let now = f64::from(steps.newer[0][index]);
+        let pace = (now - f64::from(steps.older[0][index])) * steps.per_span[0];
+        Self { base: now, features: [0.0; FEATURES], activity: (pace * elapsed).abs() }
     }
 
-    /// By how much a field that moves would change, whatever the weights: by the mean of its old
-    /// and new velocity, or as much as the last time.
-    #[inline]
-    pub(super) fn pace(&self, field: &FieldPlan, now: i32) -> f64 {
-        match field.motion {
-            Motion::Carried { .. } => self.base - f64::from(now) + 0.5 * self.features[0],
-            Motion::Held
-            | Motion::Linear
-            | Motion::Angle
-            | Motion::Turned { .. }
-            | Motion::Flags
-            | Motion::Quaternion { .. }
-            | Motion::Component => self.features[0],
+    /// Of a field that goes on at its pace. The features are what it would change by at the pace
+    /// of the last change, of the one before, and so on.
+    #[inline(always)]
+    pub(super) fn linear(field: &FieldPlan, index: usize, steps: &Steps<'_>, elapsed: f64) -> Self {
+        let slope = |i: usize| {
+            difference(field, steps.newer[i][index], steps.older[i][index])
+                * steps.per_span[i]
+                * elapsed
+        };
+        let slopes = [slope(0), slope(1), slope(2)];
+        let activity = 0.5 * (slopes[0].abs() + (slopes[0] - slopes[1]).abs());
+        Self { base: steps.newer[0][index].into(), features: slopes, activity }
+    }
+
+    /// Of a field that is moved by another, whose new value is `rate`. The features are what that
+    /// has gained since, and by how much the last step went beyond where its rate should have
+    /// carried it: rounding pulls the next one back.
+    #[inline(always)]
+    pub(super) fn carried(
+        field: &FieldPlan,
+        index: usize,
+        by: Rate,
+        rate: i32,
+        steps: &Steps<'_>,
+        elapsed: f64,
+    ) -> Self {
+        let (newer, older) = (steps.newer[0], steps.older[0]);
+        let now_rate = f64::from(newer[by.index]);
+        let old = now_rate * by.per_tick;
+        let change = (f64::from(rate) * by.per_tick - old) * elapsed;
+        let surprise = if field.has_own_clock {
+            0.0
+        } else {
+            let mean = (now_rate + f64::from(older[by.index])) * 0.5 * by.per_tick;
+            difference(field, newer[index], older[index]) - mean * steps.span
+        };
+        Self {
+            base: f64::from(newer[index]) + old * elapsed,
+            features: [change, surprise, 0.0],
+            activity: change.abs(),
         }
     }
 
@@ -85,33 +81,6 @@ impl Forecast {
         let [a, b, c] = self.features;
         self.base + (weights[0] * a + weights[1] * b + weights[2] * c)
     }
-}
-
-/// What the field would change by at the pace of the last change, of the one before, and so on; of
-/// the oldest that is known, where that is not.
-#[inline]
-fn slopes(field: &FieldPlan, index: usize, past: &Past<'_>, elapsed: f64) -> [f64; FEATURES] {
-    let mut slopes = [0.0; FEATURES];
-    let mut newer = past.now()[index];
-    let mut last = 0.0;
-    for (change, slope) in slopes.iter_mut().enumerate() {
-        if let Some(older) = past.state(change + 1) {
-            last = difference(field, newer, older[index]) * past.per_span[change] * elapsed;
-            newer = older[index];
-        }
-        *slope = last;
-    }
-    slopes
-}
-
-/// By how much the last step went beyond where its rate should have carried it: rounding pulls
-/// the next one back.
-#[inline]
-fn surprise(field: &FieldPlan, index: usize, rate: usize, per_tick: f64, past: &Past<'_>) -> f64 {
-    let Some(before) = past.state(1) else { return 0.0 };
-    let now = past.now();
-    let mean = (f64::from(now[rate]) + f64::from(before[rate])) * 0.5 * per_tick;
-    difference(field, now[index], before[index]) - mean * f64::from(past.span(0))
 }
 
 /// How far it is from `older` to `newer`: the short way round, if the field turns.
@@ -132,7 +101,7 @@ pub(super) fn nearest(value: f64) -> (i32, f64) {
 
 impl FieldPlan {
     /// How far a value is above another: the short way round, if the field turns.
-    #[inline]
+    #[inline(always)]
     pub(super) fn beyond(&self, value: i32, other: f64) -> f64 {
         let straight = f64::from(value) - other;
         if self.turns { straight - self.whole_turns(straight) } else { straight }
@@ -140,10 +109,18 @@ impl FieldPlan {
 
     /// The integer next to a forecast, within the field's range, and how far above that the
     /// forecast is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn round(&self, value: f64) -> (i32, f64) {
         let (min, max) = self.range;
-        let value = if self.turns { self.wrapped(value) } else { value.max(min).min(max) };
+        let value = if self.turns {
+            self.wrapped(value)
+        } else if value < min {
+            min
+        } else if value > max {
+            max
+        } else {
+            value
+        };
         let (integer, rounded) = nearest(value);
         // Half a step beyond the end of the circle, the nearest may be the other end.
         let integer = match integer {
@@ -156,7 +133,7 @@ impl FieldPlan {
     }
 
     /// What is to be sent for `value` when `expected` was.
-    #[inline]
+    #[inline(always)]
     pub(super) fn residual(&self, value: i32, expected: i32) -> i32 {
         if self.turns {
             nearest(self.beyond(value, expected.into())).0
@@ -166,7 +143,7 @@ impl FieldPlan {
     }
 
     /// The value for which `residual` was sent; it may be out of range if that was not honest.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&self, residual: i32, expected: i32) -> i32 {
         if self.turns {
             nearest(self.wrapped(f64::from(expected) + f64::from(residual))).0

@@ -7,12 +7,14 @@
 //!
 //! Each field is forecast from the basis, and only by how much the forecast was off travels, in a
 //! range coder whose tables the model picks. `PROTOCOL.md` has the details, in the order in which
-//! a reader may like to meet them here: `table`, `range`, `past`, `forecast`, `turn`, `walk`,
-//! `structure`, `model`, and `survey`, which is the encoder's own affair.
+//! a reader may like to meet them here: `table`, `range`, `links`, `past`, `forecast`, `turn`,
+//! `columns`, `walk`, `structure`, `model`, and `survey`, which is the encoder's own affair.
 //!
 //! Not here: which snapshots a session has, the header with the tick, and the digest.
 
+mod columns;
 mod forecast;
+mod links;
 mod model;
 mod past;
 mod plan;
@@ -27,14 +29,15 @@ mod walk;
 
 use crate::{ids::Tick, rows::Rows, schema::Schema, time::TickRate};
 use forecast::Forecast;
+use links::{Link, Links};
 use model::{Model, Odds};
 use past::Basis;
 use plan::{FieldPlan, Plan};
 use range::{RangeDecoder, RangeEncoder};
-use structure::{Entry, Structure};
+use structure::Structure;
 use survey::Survey;
 use table::{Family, Symbol, Table};
-use walk::{Side, Site, Values, Walk};
+use walk::{Side, Site, Walk};
 
 /// Snapshots that a basis may have; more are ignored.
 pub const BASIS_MAX: usize = 5;
@@ -74,6 +77,7 @@ pub struct Encoder {
     model: Model,
     model_bytes: Vec<u8>,
     structure: Structure,
+    links: Links,
     books: Books,
     /// The baseline of a full snapshot.
     none: Rows,
@@ -88,6 +92,7 @@ impl Encoder {
             model: Model::prior(&plan),
             model_bytes: Vec::new(),
             structure: Structure::default(),
+            links: Links::default(),
             books: Books { survey: Survey::new(&plan), costs: Costs::new(&plan) },
             odds: Odds::new(),
             none: Rows::default(),
@@ -98,18 +103,24 @@ impl Encoder {
     /// Appends to `out` the body from which [`Decoder::decode`] makes `rows` of `tick`.
     ///
     /// `basis` is what both ends have: the baseline, then snapshots that were sent before it,
-    /// newest first. Without any, the body is a full snapshot.
+    /// newest first. Without any, the body is a full snapshot. The rows of a tick must be the same
+    /// at every call.
     ///
     /// # Panics
     /// When rows have more than [`ENTITIES_MAX`] entities, or do not fit the schema.
     pub fn encode(&mut self, basis: &[(Tick, &Rows)], tick: Tick, rows: &Rows, out: &mut Vec<u8>) {
         assert!(rows.len() <= ENTITIES_MAX, "at most {ENTITIES_MAX} entities");
-        let basis = Basis::new(basis, tick, &self.none);
+        let basis = &basis[..basis.len().min(BASIS_MAX)];
+        self.links.make_all([(tick, rows)].into_iter().chain(basis.iter().copied()));
+        let baseline = basis.first();
+        let links = baseline.map_or(&[][..], |baseline| self.links.between(tick, baseline.0));
+        let basis = Basis::new(basis, tick, &self.none, &self.links);
         let mut range = RangeEncoder::new(out);
         self.structure.compare(basis.baseline(), rows);
         self.structure.write(&mut range, basis.baseline(), self.plan.kinds.len());
-        let mut sender = Sender { range, odds: &self.odds, rows, next: 0, books: &mut self.books };
-        sender.books.survey.begin();
+        let is_surveyed = self.books.survey.begin();
+        let books = &mut self.books;
+        let mut sender = Sender { range, odds: &self.odds, rows, links, books, is_surveyed };
         let walk = Walk { plan: &self.plan, model: &self.model, family: Family::shared() };
         walk.rows(&mut sender, &self.structure, basis);
         sender.range.finish();
@@ -145,8 +156,8 @@ pub struct Costs {
     /// In 1/256 bit: by kind and field, each kind followed by its moment.
     slots: Vec<u64>,
     first_slots: Vec<usize>,
-    /// In bits, by kind: which entities, and whether still fields, changed.
-    changes: Vec<f64>,
+    /// By kind: which entities, and whether still fields, changed.
+    changes: Vec<u64>,
 }
 
 impl Costs {
@@ -154,7 +165,7 @@ impl Costs {
         Self {
             slots: vec![0; plan.slots],
             first_slots: plan.kinds.iter().map(|kind| kind.first_slot).collect(),
-            changes: vec![0.0; plan.kinds.len()],
+            changes: vec![0; plan.kinds.len()],
         }
     }
 
@@ -168,7 +179,7 @@ impl Costs {
     /// Bits spent on saying which entities of a kind changed.
     #[must_use]
     pub fn change_bits(&self, kind: usize) -> f64 {
-        self.changes[kind]
+        self.changes[kind] as f64 / 256.0
     }
 }
 
@@ -183,8 +194,10 @@ struct Sender<'a> {
     range: RangeEncoder<'a>,
     odds: &'a Odds,
     rows: &'a Rows,
-    next: usize,
+    /// From the new rows to the baseline.
+    links: &'a [Link],
     books: &'a mut Books,
+    is_surveyed: bool,
 }
 
 impl Sender<'_> {
@@ -192,7 +205,8 @@ impl Sender<'_> {
     fn bit(&mut self, kind: u8, odds: u8, yes: bool) {
         let odds = usize::from(odds);
         self.range.bit(self.odds.of[odds], yes);
-        self.books.costs.changes[usize::from(kind)] += self.odds.costs[odds][usize::from(yes)];
+        let cost = self.odds.costs[odds][usize::from(yes)];
+        self.books.costs.changes[usize::from(kind)] += u64::from(cost);
     }
 
     #[inline]
@@ -205,55 +219,69 @@ impl Side for Sender<'_> {
     const KNOWS: bool = true;
 
     #[inline]
-    fn load(&mut self, values: &mut Values, fields: usize) {
-        let row = self.rows.row(self.next);
-        assert_eq!(row.values.len(), fields, "a row has a value for each field of its kind");
-        values[..fields].copy_from_slice(row.values);
-        self.next += 1;
+    fn values(&self) -> &[i32] {
+        self.rows.values()
     }
 
     #[inline]
-    fn change(&mut self, kind: u8, context: usize, odds: u8, changed: bool) -> bool {
+    fn set(&mut self, _: usize, _: i32) {}
+
+    #[inline]
+    fn change(&mut self, kind: u8, context: usize, odds: u8, position: usize) -> bool {
+        let changed = self.links[position].differs();
         self.bit(kind, odds, changed);
-        self.books.survey.change(kind, context, changed);
+        if self.is_surveyed {
+            self.books.survey.change(kind, context, changed);
+        }
         changed
     }
 
     #[inline]
     fn stills(&mut self, kind: u8, odds: u8, changed: bool) -> bool {
         self.bit(kind, odds, changed);
-        self.books.survey.stills(kind, changed);
+        if self.is_surveyed {
+            self.books.survey.stills(kind, changed);
+        }
         changed
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, site: Site, table: &Table, number: i32) -> i32 {
         let symbol = Symbol::of(number);
         self.range.number(table, symbol);
-        self.books.survey.number(site, symbol.index);
+        if self.is_surveyed {
+            self.books.survey.number(site, symbol.index);
+        }
         self.cost(site, table.costs[symbol.index].into());
         number
     }
 
     fn plain(&mut self, site: Site, field: &FieldPlan, value: i32) -> i32 {
         self.range.raw_long(value.wrapping_sub(field.min).cast_unsigned(), field.width());
-        self.books.survey.number(site, survey::spawned_symbol(field, value));
+        if self.is_surveyed {
+            self.books.survey.number(site, survey::spawned_symbol(field, value));
+        }
         self.cost(site, field.width() << 8);
         value
     }
 
     #[inline]
-    fn learn(&mut self, site: Site, forecast: &Forecast, change: f64, weights: [f64; 3]) {
-        self.books.survey.learn(site, forecast, change, weights);
+    fn learn(
+        &mut self,
+        site: Site,
+        field: &FieldPlan,
+        forecast: &Forecast,
+        value: i32,
+        weights: [f64; 3],
+    ) {
+        if self.is_surveyed {
+            let change = field.beyond(value, forecast.base);
+            self.books.survey.learn(site, forecast, change, weights);
+        }
     }
 
     fn refuse(&mut self) {
-        panic!("a value of entity {:?} is out of range", self.rows.row(self.next - 1).id);
-    }
-
-    #[inline]
-    fn store(&mut self, _: &Entry, _: &[i32]) -> bool {
-        true
+        panic!("a row has a value that is out of its field's range");
     }
 }
 
@@ -264,6 +292,7 @@ pub struct Decoder {
     odds: Odds,
     model: Model,
     structure: Structure,
+    links: Links,
     none: Rows,
 }
 
@@ -275,6 +304,7 @@ impl Decoder {
         Self {
             model: Model::prior(&plan),
             structure: Structure::default(),
+            links: Links::default(),
             odds: Odds::new(),
             none: Rows::default(),
             plan,
@@ -289,7 +319,7 @@ impl Decoder {
 
     /// Replaces `rows` by those of `tick`. With an error, `rows` are of no use.
     ///
-    /// `basis` must be what the body was encoded with.
+    /// `basis` must be what the body was encoded with, and the rows of a tick the same at every call.
     pub fn decode(
         &mut self,
         basis: &[(Tick, &Rows)],
@@ -297,10 +327,12 @@ impl Decoder {
         body: &[u8],
         rows: &mut Rows,
     ) -> Result<(), CodecError> {
-        rows.clear();
-        let basis = Basis::new(basis, tick, &self.none);
+        let basis = &basis[..basis.len().min(BASIS_MAX)];
+        self.links.make_all(basis.iter().copied());
+        let basis = Basis::new(basis, tick, &self.none, &self.links);
         let mut range = RangeDecoder::new(body);
         self.structure.read(&mut range, basis.baseline(), self.plan.kinds.len())?;
+        self.structure.apply(basis.baseline(), &self.plan, rows);
         let mut receiver = Receiver { range, odds: &self.odds, rows, is_out_of_range: false };
         let walk = Walk { plan: &self.plan, model: &self.model, family: Family::shared() };
         walk.rows(&mut receiver, &self.structure, basis);
@@ -324,10 +356,17 @@ impl Side for Receiver<'_> {
     const KNOWS: bool = false;
 
     #[inline]
-    fn load(&mut self, _: &mut Values, _: usize) {}
+    fn values(&self) -> &[i32] {
+        self.rows.values()
+    }
 
     #[inline]
-    fn change(&mut self, _: u8, _: usize, odds: u8, _: bool) -> bool {
+    fn set(&mut self, at: usize, value: i32) {
+        self.rows.values_mut()[at] = value;
+    }
+
+    #[inline]
+    fn change(&mut self, _: u8, _: usize, odds: u8, _: usize) -> bool {
         self.range.bit(self.odds.of[usize::from(odds)])
     }
 
@@ -336,7 +375,7 @@ impl Side for Receiver<'_> {
         self.range.bit(self.odds.of[usize::from(odds)])
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, _: Site, table: &Table, _: i32) -> i32 {
         self.range.number(table)
     }
@@ -346,17 +385,11 @@ impl Side for Receiver<'_> {
     }
 
     #[inline]
-    fn learn(&mut self, _: Site, _: &Forecast, _: f64, _: [f64; 3]) {}
+    fn learn(&mut self, _: Site, _: &FieldPlan, _: &Forecast, _: i32, _: [f64; 3]) {}
 
     #[inline]
     fn refuse(&mut self) {
         self.is_out_of_range = true;
-    }
-
-    #[inline]
-    fn store(&mut self, entry: &Entry, values: &[i32]) -> bool {
-        self.rows.push(entry.id, entry.kind, values);
-        !self.is_out_of_range
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::{
     CodecError, MODEL_BYTES_MAX,
-    forecast::{FEATURES, WEIGHT_ONE, nearest},
+    forecast::{FEATURES, WEIGHT_ONE},
     plan::{FieldPlan, Motion, Plan},
     prior,
     range::{RangeDecoder, RangeEncoder},
@@ -50,19 +50,25 @@ pub(super) struct FieldModel {
     pub(super) tables: [u8; CONTEXTS],
 }
 
-/// The class of a magnitude: a factor of four each, up to 2^14.
+/// The class of a magnitude: a factor of four each, from a half up.
 #[inline]
-pub(super) const fn class(magnitude: u32) -> usize {
-    let magnitude = if magnitude < CLASSED_MAX { magnitude } else { CLASSED_MAX };
-    (33 - magnitude.leading_zeros()) as usize / 2
+pub(super) fn class(magnitude: f64) -> usize {
+    // Twice the magnitude and one has an exponent of 0 below a half, of 1 or 2 below 3.5, and so on.
+    let twice = 2.0 * magnitude + 1.0;
+    let twice = if twice < CLASSED_MAX { twice } else { CLASSED_MAX };
+    ((twice.to_bits() >> (f64::MANTISSA_DIGITS - 1)) as usize - (EXPONENT_OF_ONE - 1)) / 2
 }
 
-const CLASSED_MAX: u32 = (1 << (2 * CLASSES - 2)) - 1;
+/// What is beyond is of the last class.
+const CLASSED_MAX: f64 = (1 << (2 * CLASSES - 3)) as f64;
+
+/// How a double's exponent of 0 is written.
+const EXPONENT_OF_ONE: usize = 1023;
 
 /// The class of an amount in a field's steps, which is counted in eighths.
 #[inline]
 pub(super) fn class_of(steps: f64) -> usize {
-    class(nearest((steps * 8.0).min(f64::from(CLASSED_MAX))).0.cast_unsigned())
+    class(steps * 8.0)
 }
 
 /// Numbers that a prior expects to be alike, whatever the game.
@@ -84,7 +90,7 @@ impl Sort {
         match motion {
             Motion::Held | Motion::Flags => Self::Held,
             Motion::Linear | Motion::Angle => Self::Linear,
-            Motion::Carried { .. } | Motion::Turned { .. } => Self::Carried,
+            Motion::Carried(_) | Motion::Turned(_) => Self::Carried,
             Motion::Quaternion { .. } => Self::Largest,
             Motion::Component => Self::Component,
         }
@@ -96,8 +102,8 @@ impl Sort {
 pub(super) struct Odds {
     /// In 2^14, from about 1 in 4096 to about 4095 in 4096.
     pub(super) of: [u16; Self::LEN],
-    /// Bits of a no and of a yes.
-    pub(super) costs: [[f64; 2]; Self::LEN],
+    /// What a no and a yes cost, in 1/256 bit.
+    pub(super) costs: [[u16; 2]; Self::LEN],
 }
 
 impl Odds {
@@ -106,15 +112,21 @@ impl Odds {
 
     pub(super) fn new() -> Self {
         let total = f64::from(1u32 << TOTAL_BITS);
-        let mut odds = Self { of: [0; Self::LEN], costs: [[0.0; 2]; Self::LEN] };
+        let mut odds = Self { of: [0; Self::LEN], costs: [[0; 2]; Self::LEN] };
         let mut ratio = 1.0 / 4096.0;
         for (of, costs) in odds.of.iter_mut().zip(&mut odds.costs) {
             let share = (ratio / (1.0 + ratio) * total).floor();
             ratio *= 1.35;
             *of = share as u16;
-            *costs = [total - share, share].map(|share| f64::from(TOTAL_BITS) - share.log2());
+            let bits = |share: f64| f64::from(TOTAL_BITS) - share.log2();
+            *costs = [total - share, share].map(|share| (bits(share) * 256.0) as u16);
         }
         odds
+    }
+
+    /// What a no and a yes cost, in bits.
+    pub(super) fn bits(&self, index: usize) -> [f64; 2] {
+        self.costs[index].map(|cost| f64::from(cost) / 256.0)
     }
 }
 
@@ -187,7 +199,7 @@ impl FieldModel {
             Motion::Linear if plan.is_paced => [64, 0, 0],
             Motion::Linear => [28, 14, 4],
             Motion::Angle => [48, 0, 0],
-            Motion::Carried { .. } | Motion::Turned { .. } => [36, 0, 0],
+            Motion::Carried(_) | Motion::Turned(_) => [36, 0, 0],
             Motion::Quaternion { spin: Some(_), .. } => [32, 0, 0],
             Motion::Quaternion { spin: None, .. } => [64, 0, 0],
             Motion::Held | Motion::Flags | Motion::Component => [0, 0, 0],

@@ -1,156 +1,160 @@
-//! What both ends know of one entity: the states that it went through in the basis, and when.
+//! What both ends know of entities: the states that they went through in the basis, and when.
+//!
+//! Entities of a match mostly fall into few *patterns*: one changed in every snapshot of the
+//! basis, another in none. What follows from a pattern is worked out once for a body.
 
-use crate::{
-    ids::Tick,
-    rows::{Row, Rows},
+use arrayvec::ArrayVec;
+
+use super::{
+    BASIS_MAX,
+    forecast::FEATURES,
+    links::{Link, Links},
 };
-
-use super::BASIS_MAX;
+use crate::{ids::Tick, rows::Rows};
 
 /// Older than this counts as this old, so that a long gap does not throw forecasts far away.
 const AGE_MAX: i32 = 64;
 
-/// One over each number of ticks.
-const ONE_OVER: [f64; AGE_MAX as usize + 1] = {
-    let mut table = [0.0; AGE_MAX as usize + 1];
-    let mut span = 1;
-    while span < table.len() {
-        table[span] = 1.0 / span as f64;
-        span += 1;
-    }
-    table
-};
-
-/// Different states of one entity, newest first.
+/// What follows from which rows of an entity differ.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Past<'a> {
-    states: [&'a [i32]; BASIS_MAX],
-    /// How many ticks before the new snapshot each state was first seen.
-    ages: [i32; BASIS_MAX],
-    len: usize,
+pub(super) struct Pattern {
     /// Ticks for which things have moved on since the newest state.
     pub(super) elapsed: i32,
+    /// Ticks that the last change took; 0 if none is known.
+    pub(super) last_span: i32,
     /// Whether the entity was at rest all through a basis of several snapshots.
     pub(super) is_settled: bool,
-    /// One over [`Self::span`], of each change that is known. See [`Self::prepare`].
-    pub(super) per_span: [f64; BASIS_MAX - 1],
+    /// The last changes, newest first; the oldest that is known stands for those before it.
+    spans: [Span; FEATURES],
 }
 
-impl<'a> Past<'a> {
-    /// The newest state: the row in the baseline.
-    #[inline]
-    pub(super) fn now(&self) -> &'a [i32] {
-        self.states[0]
-    }
-
-    /// A state that is `index` changes older, if it is known.
-    #[inline]
-    pub(super) fn state(&self, index: usize) -> Option<&'a [i32]> {
-        if index < self.len { Some(self.states[index]) } else { None }
-    }
-
-    /// Ticks between two neighbouring states, of which the newer is `index` changes old.
-    #[inline]
-    pub(super) fn span(&self, index: usize) -> i32 {
-        self.ages[index + 1] - self.ages[index]
-    }
-
-    /// Computes `per_span`, which the pasts of entities that did not change have no need of.
-    #[inline]
-    pub(super) fn prepare(&mut self) {
-        for change in 0..self.changes() {
-            self.per_span[change] = ONE_OVER[self.span(change) as usize];
-        }
-    }
-
-    /// Changes that are known.
-    #[inline]
-    pub(super) fn changes(&self) -> usize {
-        self.len - 1
-    }
+/// A change: between the rows of which snapshots, and how many ticks it took. All 0 if none is
+/// known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    newer: u8,
+    older: u8,
+    ticks: f64,
+    per_tick: f64,
 }
 
-/// Walks through the snapshots of a basis together.
+/// The last changes of an entity, newest first, as in its pattern.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps<'a> {
+    pub(super) newer: [&'a [i32]; FEATURES],
+    pub(super) older: [&'a [i32]; FEATURES],
+    /// Ticks that the last took, and one over those that each took; 0 if no change is known.
+    pub(super) span: f64,
+    pub(super) per_span: [f64; FEATURES],
+}
+
+/// The snapshots of a basis together.
 #[derive(Debug)]
 pub(super) struct Basis<'a> {
-    snapshots: [(i32, &'a Rows); BASIS_MAX],
-    len: usize,
-    /// Where to find the next entity in each snapshot.
-    next: [Next; BASIS_MAX],
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Next {
-    /// At the same place as in the baseline: no entity came or went in between.
-    Same,
-    /// Here or further on.
-    From(usize),
+    /// How old each is, newest first.
+    snapshots: ArrayVec<(i32, &'a Rows), BASIS_MAX>,
+    /// From each to the next older one.
+    links: ArrayVec<&'a [Link], { BASIS_MAX - 1 }>,
+    /// The baseline of a full snapshot.
+    none: &'a Rows,
+    /// Those that were met.
+    patterns: [Option<Pattern>; 1 << BASIS_MAX],
 }
 
 impl<'a> Basis<'a> {
-    /// `none` stands for the baseline of a full snapshot.
-    pub(super) fn new(basis: &[(Tick, &'a Rows)], tick: Tick, none: &'a Rows) -> Self {
-        let mut snapshots = [(1, none); BASIS_MAX];
-        for (place, &(at, rows)) in snapshots.iter_mut().zip(basis) {
-            *place = (tick.since(at).clamp(1, AGE_MAX), rows);
+    /// `none` stands for the baseline of a full snapshot. The links are made.
+    pub(super) fn new(
+        basis: &[(Tick, &'a Rows)],
+        tick: Tick,
+        none: &'a Rows,
+        links: &'a Links,
+    ) -> Self {
+        let age = |at: Tick| tick.since(at).clamp(1, AGE_MAX);
+        let pairs = basis.windows(2).map(|pair| links.between(pair[0].0, pair[1].0));
+        Self {
+            snapshots: basis.iter().map(|&(at, rows)| (age(at), rows)).collect(),
+            links: pairs.collect(),
+            none,
+            patterns: [None; 1 << BASIS_MAX],
         }
-        let mut next = [Next::Same; BASIS_MAX];
-        for (next, (_, rows)) in next.iter_mut().zip(&snapshots) {
-            if !rows.has_entities_of(snapshots[0].1) {
-                *next = Next::From(0);
-            }
-        }
-        Self { snapshots, len: basis.len().min(BASIS_MAX), next }
     }
 
     /// The newest snapshot.
     pub(super) fn baseline(&self) -> &'a Rows {
-        self.snapshots[0].1
+        self.snapshots.first().map_or(self.none, |&(_, rows)| rows)
     }
 
-    /// The past of the entity whose row in the baseline is at `index`. To be asked for in order.
+    /// For the baseline's entity at `index` a bit for each two neighbouring rows that differ, from
+    /// the newest on; the highest bit stands for the oldest row.
     #[inline]
-    pub(super) fn past(&mut self, index: usize) -> Past<'a> {
-        let (elapsed, baseline) = self.snapshots[0];
-        let row = baseline.row(index);
-        let mut past = Past {
-            states: [row.values; BASIS_MAX],
-            ages: [elapsed; BASIS_MAX],
-            len: 1,
-            elapsed,
-            is_settled: false,
-            per_span: [0.0; BASIS_MAX - 1],
-        };
-        let mut seen = 1;
-        for older in 1..self.len {
-            let Some(values) = self.find(older, index, row) else { break };
-            let age = self.snapshots[older].0;
-            if values != past.states[past.len - 1] {
-                past.states[past.len] = values;
-                past.len += 1;
+    pub(super) fn pattern(&self, index: usize) -> usize {
+        let (mut pattern, mut position) = (1, index);
+        for (age, links) in self.links.iter().enumerate() {
+            let link = links[position];
+            if link == Link::ABSENT {
+                break;
             }
-            past.ages[past.len - 1] = age;
-            seen += 1;
+            position = link.position();
+            pattern += (1 + usize::from(link.differs())) << age;
         }
-        if past.len > 1 {
-            past.elapsed = past.ages[0];
-        } else {
-            past.is_settled = seen > 1;
-        }
-        past
+        pattern
     }
 
-    /// The values of the same entity in an older snapshot.
+    /// What follows from a pattern.
     #[inline]
-    fn find(&mut self, older: usize, index: usize, row: Row<'a>) -> Option<&'a [i32]> {
-        let rows = self.snapshots[older].1;
-        let Next::From(next) = &mut self.next[older] else {
-            return Some(rows.row(index).values);
-        };
-        while *next < rows.len() && rows.row(*next).id < row.id {
-            *next += 1;
+    pub(super) fn meaning(&mut self, pattern: usize) -> &Pattern {
+        let Self { snapshots, patterns, .. } = self;
+        patterns[pattern].get_or_insert_with(|| Pattern::new(pattern, snapshots))
+    }
+
+    /// The last changes of the baseline's entity at `index`, which has so many fields.
+    #[inline]
+    pub(super) fn steps(&self, index: usize, fields: usize, pattern: &Pattern) -> Steps<'a> {
+        let mut rows: [&[i32]; BASIS_MAX] = [&[]; BASIS_MAX];
+        let mut position = index;
+        for (age, (row, (_, snapshot))) in rows.iter_mut().zip(&self.snapshots).enumerate() {
+            *row = snapshot.values_of(position, fields);
+            match self.links.get(age).map(|links| links[position]) {
+                Some(link) if link != Link::ABSENT => position = link.position(),
+                _ => break,
+            }
         }
-        let found = (*next < rows.len()).then(|| rows.row(*next))?;
-        (found.id == row.id && found.kind == row.kind).then_some(found.values)
+        let [a, b, c] = &pattern.spans;
+        let row = |index: u8| rows[usize::from(index)];
+        Steps {
+            newer: [row(a.newer), row(b.newer), row(c.newer)],
+            older: [row(a.older), row(b.older), row(c.older)],
+            span: a.ticks,
+            per_span: [a.per_tick, b.per_tick, c.per_tick],
+        }
+    }
+}
+
+impl Pattern {
+    #[cold]
+    fn new(pattern: usize, snapshots: &[(i32, &Rows)]) -> Self {
+        let count = pattern.ilog2() as usize + 1;
+        // The oldest row of each state.
+        let states: ArrayVec<usize, BASIS_MAX> =
+            (0..count).filter(|row| pattern >> row & 1 == 1).collect();
+        let age = |state: usize| snapshots[states[state]].0;
+        let mut span = Span::default();
+        let mut spans = [span; FEATURES];
+        for (i, place) in spans.iter_mut().enumerate() {
+            if i + 1 < states.len() {
+                let ticks = f64::from(age(i + 1) - age(i));
+                let per_tick = if ticks > 0.0 { 1.0 / ticks } else { 0.0 };
+                let (newer, older) = (states[i] as u8, states[i + 1] as u8);
+                span = Span { newer, older, ticks, per_tick };
+            }
+            *place = span;
+        }
+        let has_changed = states.len() > 1;
+        Self {
+            elapsed: if has_changed { age(0) } else { snapshots[0].0 },
+            last_span: if has_changed { age(1) - age(0) } else { 0 },
+            is_settled: !has_changed && count > 1,
+            spans,
+        }
     }
 }

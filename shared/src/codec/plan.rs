@@ -1,7 +1,7 @@
 //! A schema, prepared for coding: what each kind's fields are, in the order in which they travel.
 
 use crate::{
-    schema::{Field, KindSchema, Predict, Schema},
+    schema::{KindSchema, Predict, Schema},
     time::TickRate,
 };
 
@@ -24,10 +24,12 @@ pub(super) struct KindPlan {
     pub(super) fields: Vec<FieldPlan>,
     /// Fields that move, in coding order; a quaternion's components follow from its first field.
     pub(super) movers: Vec<u8>,
+    /// The same, with components.
+    pub(super) moving: Vec<u8>,
     /// Fields that are held and move no other, in coding order.
     pub(super) stills: Vec<u8>,
     /// The field before which the moment is told, when this kind has one.
-    pub(super) moment_before: Option<u8>,
+    pub(super) moment_before: Option<usize>,
     /// The fields from which the moment can be told.
     pub(super) paced: Vec<u8>,
 }
@@ -57,29 +59,24 @@ pub(super) struct FieldPlan {
 pub(super) enum Motion {
     Held,
     Linear,
-    /// `per_tick` is what one step of the rate moves this field by in a tick.
-    Carried {
-        rate: usize,
-        per_tick: f64,
-    },
+    Carried(Rate),
     Angle,
-    Turned {
-        rate: usize,
-        per_tick: f64,
-    },
+    Turned(Rate),
     Flags,
-    /// `scale` is the integer that a component of 1 would have.
+    /// `scale` is the integer that a component of 1 would have. The rate is that of the first of
+    /// three fields that turn it.
     Quaternion {
-        spin: Option<Spin>,
+        spin: Option<Rate>,
         scale: f64,
     },
     Component,
 }
 
-/// The fields that turn a quaternion, and what one step of them is in radians per tick.
+/// The field that moves another, and what one step of it does in a tick: in the other's steps, or
+/// in radians.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spin {
-    pub(super) first: usize,
+pub(super) struct Rate {
+    pub(super) index: usize,
     pub(super) per_tick: f64,
 }
 
@@ -108,10 +105,11 @@ impl Plan {
 impl KindPlan {
     fn new(kind: &KindSchema, first_slot: usize, schema: &Schema, rate: TickRate) -> Self {
         let hz = f64::from(rate.hz());
-        let motion = |field: &Field| motion(field, &kind.fields, hz);
-        let order = kind.coding_order().expect("the schema is valid");
-        let mut fields: Vec<_> = (kind.fields.iter())
-            .map(|field| FieldPlan {
+        let rounds = kind.coding_rounds().expect("the schema is valid");
+        let order = kind.coding_order(&rounds);
+        let mut fields: Vec<_> = (kind.fields.iter().enumerate())
+            .map(|(index, field)| (field, motion(kind, index, hz)))
+            .map(|(field, motion)| FieldPlan {
                 min: field.min,
                 max: field.max,
                 range: (field.min.into(), field.max.into()),
@@ -119,10 +117,10 @@ impl KindPlan {
                 has_own_clock: schema.substeps > 0,
                 is_paced: false,
                 learns: !matches!(
-                    motion(field),
+                    motion,
                     Motion::Held | Motion::Flags | Motion::Quaternion { .. } | Motion::Component
                 ),
-                motion: motion(field),
+                motion,
                 has_neighbour: false,
             })
             .collect();
@@ -133,20 +131,23 @@ impl KindPlan {
             fields[usize::from(pair[1])].has_neighbour = before.step == this.step
                 && std::mem::discriminant(&before.predict) == std::mem::discriminant(&this.predict);
         }
-        let of = |moves: fn(Motion) -> bool| {
+        let of = |moves: &dyn Fn(Motion) -> bool| {
             let moves = |index: &&u8| moves(fields[usize::from(**index)].motion);
             order.iter().filter(moves).copied().collect::<Vec<_>>()
         };
-        let carried = of(|motion| matches!(motion, Motion::Carried { .. }));
+        // Those whose rates are told before the moment is.
+        let is_paced = |motion| matches!(motion, Motion::Carried(by) if rounds[by.index] == 0);
+        let carried = of(&is_paced);
         let paced = match (schema.substeps, carried.is_empty()) {
             (0, _) => vec![],
             (1.., false) => carried,
-            (1.., true) => of(|motion| motion == Motion::Linear),
+            (1.., true) => of(&|motion| motion == Motion::Linear),
         };
         paced.iter().for_each(|&index| fields[usize::from(index)].is_paced = true);
-        let moment_before = paced.first().copied();
+        let moment_before = paced.first().map(|&index| usize::from(index));
         let (movers, stills) = (order.iter()).partition(|&&index| kind.moves(index.into()));
-        Self { first_slot, fields, movers, stills, moment_before, paced }
+        let moving = (0..fields.len() as u8).filter(|&index| kind.moves(index.into())).collect();
+        Self { first_slot, fields, movers, moving, stills, moment_before, paced }
     }
 }
 
@@ -157,25 +158,25 @@ impl FieldPlan {
     }
 }
 
-fn motion(field: &Field, fields: &[Field], hz: f64) -> Motion {
-    let per_tick =
-        |rate: u8| f64::from(fields[usize::from(rate)].step) / f64::from(field.step) / hz;
+fn motion(kind: &KindSchema, index: usize, hz: f64) -> Motion {
+    let field = &kind.fields[index];
+    let step = |index: u8| f64::from(kind.fields[usize::from(index)].step);
+    let rate = |index: u8| Rate {
+        index: index.into(),
+        per_tick: step(index) / f64::from(field.step) / hz,
+    };
     match field.predict {
-        Predict::Held | Predict::Counter => Motion::Held,
+        // Switches that move another field are a number.
+        Predict::Flags if !kind.moves(index) => Motion::Flags,
+        Predict::Held | Predict::Counter | Predict::Flags => Motion::Held,
         Predict::Linear => Motion::Linear,
-        Predict::Carried { rate } => {
-            Motion::Carried { rate: rate.into(), per_tick: per_tick(rate) }
-        }
+        Predict::Carried { rate: index } => Motion::Carried(rate(index)),
         Predict::Angle => Motion::Angle,
-        Predict::Turned { rate } => Motion::Turned { rate: rate.into(), per_tick: per_tick(rate) },
-        Predict::Flags => Motion::Flags,
+        Predict::Turned { rate: index } => Motion::Turned(rate(index)),
         Predict::Quaternion { spin } => {
-            let own = fields.iter().position(|other| std::ptr::eq(other, field));
-            let component = &fields[own.expect("a field of its kind") + 1];
-            let spin = spin
-                .map(usize::from)
-                .map(|first| Spin { first, per_tick: f64::from(fields[first].step) / hz });
-            Motion::Quaternion { spin, scale: f64::from(component.max) * std::f64::consts::SQRT_2 }
+            let spin = spin.map(|first| Rate { index: first.into(), per_tick: step(first) / hz });
+            let one = f64::from(kind.fields[index + 1].max) * std::f64::consts::SQRT_2;
+            Motion::Quaternion { spin, scale: one }
         }
         Predict::Component => Motion::Component,
     }

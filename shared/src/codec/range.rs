@@ -12,37 +12,45 @@ const RANGE_MIN: u32 = 1 << 24;
 pub(super) const RAW_BITS_MAX: u32 = 16;
 
 /// Appends to bytes.
+///
+/// The low end of the range is kept with the bytes that a carry may still change most, so that
+/// most symbols touch nothing else.
 #[derive(Debug)]
 pub(super) struct RangeEncoder<'a> {
     out: &'a mut Vec<u8>,
     /// Where in `out` this body begins.
     start: usize,
-    low: u32,
+    /// A carry, so many bits that are not in `out` yet, and the 32 bits of the low end.
+    low: u64,
+    pending_bits: u32,
     range: u32,
 }
 
 impl<'a> RangeEncoder<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
         let start = out.len();
-        Self { out, start, low: 0, range: u32::MAX }
+        Self { out, start, low: 0, pending_bits: 0, range: u32::MAX }
     }
 
     /// A residual.
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self, table: &Table, symbol: Symbol) {
         let (start, size) = table.share(symbol.index);
         self.narrow(start, size, TOTAL_BITS);
-        match symbol.index {
-            ..FIRST_BUCKET => {}
-            LONG => {
-                self.raw(symbol.extra_bits, 5);
-                self.raw(u32::from(symbol.negative), 1);
-                self.raw_long(symbol.extra, symbol.extra_bits);
-            }
-            FIRST_BUCKET.. => {
-                let sign = u32::from(symbol.negative) << symbol.extra_bits;
-                self.raw(sign | symbol.extra, symbol.extra_bits + 1);
-            }
+        if symbol.index >= FIRST_BUCKET {
+            self.extra(symbol);
+        }
+    }
+
+    #[inline(never)]
+    fn extra(&mut self, symbol: Symbol) {
+        if symbol.index == LONG {
+            self.raw(symbol.extra_bits, 5);
+            self.raw(u32::from(symbol.negative), 1);
+            self.raw_long(symbol.extra, symbol.extra_bits);
+        } else {
+            let sign = u32::from(symbol.negative) << symbol.extra_bits;
+            self.raw(sign | symbol.extra, symbol.extra_bits + 1);
         }
     }
 
@@ -74,20 +82,29 @@ impl<'a> RangeEncoder<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn narrow(&mut self, start: u32, size: u32, total_bits: u32) {
         let unit = self.range >> total_bits;
-        let (low, carries) = self.low.overflowing_add(unit * start);
-        self.low = low;
-        self.range = unit * size;
-        if carries {
+        let range = unit * size;
+        let shift = shift_of(range);
+        self.low = (self.low + u64::from(unit * start)) << shift;
+        self.range = range << shift;
+        self.pending_bits += shift;
+        if self.pending_bits >= FLUSHED_BITS {
+            self.flush();
+        }
+    }
+
+    /// Moves the oldest bits to `out`.
+    #[inline(never)]
+    fn flush(&mut self) {
+        self.pending_bits -= FLUSHED_BITS;
+        let bits = self.low >> (32 + self.pending_bits);
+        self.low &= (1 << (32 + self.pending_bits)) - 1;
+        if bits >> FLUSHED_BITS == 1 {
             self.carry();
         }
-        while self.range < RANGE_MIN {
-            self.out.push((self.low >> 24) as u8);
-            self.low <<= 8;
-            self.range <<= 8;
-        }
+        self.out.extend_from_slice(&(bits as u16).to_be_bytes());
     }
 
     #[cold]
@@ -102,22 +119,31 @@ impl<'a> RangeEncoder<'a> {
 
     /// Writes as few bytes as tell the last range from all others.
     pub(super) fn finish(mut self) {
-        let end = u64::from(self.low) + u64::from(self.range);
-        for bytes in 0..=4 {
-            let free = (1u64 << (32 - 8 * bytes)) - 1;
-            let value = (u64::from(self.low) + free) & !free;
-            if value < end {
-                if value > u64::from(u32::MAX) {
-                    self.carry();
-                }
-                self.out.extend_from_slice(&(value as u32).to_be_bytes()[..bytes]);
-                break;
-            }
+        let end = self.low + u64::from(self.range);
+        let value = |free_bytes: u32| {
+            let free = (1u64 << (8 * free_bytes)) - 1;
+            (self.low + free) & !free
+        };
+        let shortest = (0..=4).rev().map(value).find(|value| *value < end);
+        let shortest = shortest.expect("the low end itself is below the end");
+        if shortest >> (32 + self.pending_bits) == 1 {
+            self.carry();
         }
+        let bytes = (shortest << (32 - self.pending_bits)).to_be_bytes();
+        self.out.extend_from_slice(&bytes);
         while self.out.len() > self.start && self.out.last() == Some(&0) {
             self.out.pop();
         }
     }
+}
+
+/// What is moved to `out` at a time.
+const FLUSHED_BITS: u32 = 16;
+
+/// By how much a range has to be shifted to be long enough again: whole bytes.
+#[inline]
+fn shift_of(range: u32) -> u32 {
+    8 * (u32::from(range < RANGE_MIN) + u32::from(range < RANGE_MIN >> 8))
 }
 
 /// Takes from bytes.
@@ -125,26 +151,37 @@ impl<'a> RangeEncoder<'a> {
 pub(super) struct RangeDecoder<'a> {
     bytes: &'a [u8],
     next: usize,
-    /// The bytes taken, less the low end of the range.
-    offset: u32,
+    /// 32 bits of the bytes taken, less the low end of the range; then `ahead_bits` that follow.
+    window: u64,
+    ahead_bits: u32,
     range: u32,
 }
 
 impl<'a> RangeDecoder<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        let mut decoder = Self { bytes, next: 0, offset: 0, range: u32::MAX };
-        for _ in 0..4 {
-            decoder.offset = decoder.offset << 8 | decoder.byte();
+        let mut decoder = Self { bytes, next: 0, window: 0, ahead_bits: 32, range: u32::MAX };
+        for _ in 0..8 {
+            decoder.window = decoder.window << 8 | decoder.byte();
         }
         decoder
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self, table: &Table) -> i32 {
         let unit = self.range >> TOTAL_BITS;
-        let index = table.find(self.offset / unit);
+        let zero = unit * table.share(0).1;
+        if self.offset() < zero {
+            self.narrow(0, zero);
+            return 0;
+        }
+        self.other_number(unit, table)
+    }
+
+    #[inline(never)]
+    fn other_number(&mut self, unit: u32, table: &Table) -> i32 {
+        let index = table.find(self.offset() / unit);
         let (start, size) = table.share(index);
-        self.narrow(unit, start, size);
+        self.narrow(unit * start, unit * size);
         match index {
             ..FIRST_BUCKET => Symbol::small(index),
             LONG => {
@@ -163,20 +200,17 @@ impl<'a> RangeDecoder<'a> {
     pub(super) fn bit(&mut self, odds: u16) -> bool {
         let unit = self.range >> TOTAL_BITS;
         let no = (1 << TOTAL_BITS) - u32::from(odds);
-        let yes = self.offset >= unit * no;
-        if yes {
-            self.narrow(unit, no, odds.into());
-        } else {
-            self.narrow(unit, 0, no);
-        }
+        let yes = self.offset() >= unit * no;
+        let (start, size) = if yes { (no, odds.into()) } else { (0, no) };
+        self.narrow(unit * start, unit * size);
         yes
     }
 
     #[inline]
     pub(super) fn raw(&mut self, count: u32) -> u32 {
         let unit = self.range >> count;
-        let value = (self.offset / unit).min((1 << count) - 1);
-        self.narrow(unit, value, 1);
+        let value = (self.offset() / unit).min((1 << count) - 1);
+        self.narrow(unit * value, unit);
         value
     }
 
@@ -188,21 +222,34 @@ impl<'a> RangeDecoder<'a> {
 
     /// Whether the bytes are all used, and end where an encoder would have ended them.
     pub(super) fn is_finished(&self) -> bool {
-        self.next >= self.bytes.len() && self.bytes.last() != Some(&0)
+        let used = self.next - self.ahead_bits as usize / 8;
+        used >= self.bytes.len() && self.bytes.last() != Some(&0)
     }
 
     #[inline]
-    fn narrow(&mut self, unit: u32, start: u32, size: u32) {
-        self.offset -= unit * start;
-        self.range = unit * size;
-        while self.range < RANGE_MIN {
-            self.offset = self.offset << 8 | self.byte();
-            self.range <<= 8;
+    fn offset(&self) -> u32 {
+        (self.window >> 32) as u32
+    }
+
+    #[inline(always)]
+    fn narrow(&mut self, start: u32, range: u32) {
+        let shift = shift_of(range);
+        self.window = self.window.wrapping_sub(u64::from(start) << 32) << shift;
+        self.range = range << shift;
+        self.ahead_bits -= shift;
+        if self.ahead_bits < 16 {
+            self.look_ahead();
         }
     }
 
+    #[inline(never)]
+    fn look_ahead(&mut self) {
+        self.window |= (self.byte() << 8 | self.byte()) << (16 - self.ahead_bits);
+        self.ahead_bits += 16;
+    }
+
     #[inline]
-    fn byte(&mut self) -> u32 {
+    fn byte(&mut self) -> u64 {
         let byte = self.bytes.get(self.next).map_or(0, |&byte| byte.into());
         self.next += 1;
         byte

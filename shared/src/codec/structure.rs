@@ -3,10 +3,11 @@
 
 use super::{
     CodecError, ENTITIES_MAX,
+    plan::Plan,
     range::{RangeDecoder, RangeEncoder},
     table::TOTAL_BITS,
 };
-use crate::{ids::EntityId, rows::Rows};
+use crate::{ids::EntityId, rows::Rows, schema::FIELDS_MAX};
 
 /// The difference between two snapshots' entities. Reused without giving memory back.
 #[derive(Debug, Default)]
@@ -30,6 +31,9 @@ impl Structure {
     pub(super) fn compare(&mut self, baseline: &Rows, rows: &Rows) {
         self.despawned.clear();
         self.spawned.clear();
+        if rows.has_entities_of(baseline) {
+            return;
+        }
         let (mut old, mut new) = (0, 0);
         while old < baseline.len() || new < rows.len() {
             let before = (old < baseline.len()).then(|| baseline.row(old));
@@ -63,26 +67,47 @@ impl Structure {
                 despawned += 1;
                 old += 1;
             }
-            let kept = (old < baseline.len()).then(|| baseline.row(old));
+            let kept = (old < baseline.len()).then(|| baseline.entity(old));
             match (kept, self.spawned.get(spawned)) {
-                (kept, Some(&(id, kind))) if kept.is_none_or(|kept| id < kept.id) => {
+                (kept, Some(&(id, kind))) if kept.is_none_or(|kept| id < kept.0) => {
                     spawned += 1;
                     Some(Entry { id, kind, before: None })
                 }
-                (Some(kept), _) => {
+                (Some((id, kind)), _) => {
                     old += 1;
-                    Some(Entry { id: kept.id, kind: kept.kind, before: Some(old - 1) })
+                    Some(Entry { id, kind, before: Some(old - 1) })
                 }
                 (None, _) => None,
             }
         })
     }
 
+    /// Makes `rows` those of the new snapshot's entities, with the values of the baseline; spawned
+    /// entities have zeros.
+    pub(super) fn apply(&self, baseline: &Rows, plan: &Plan, rows: &mut Rows) {
+        if self.is_quiet() {
+            rows.copy_from(baseline);
+            return;
+        }
+        rows.clear();
+        for Entry { id, kind, before } in self.entries(baseline) {
+            let fields = plan.kinds[usize::from(kind)].fields.len();
+            let values = match before {
+                Some(index) => baseline.row(index).values,
+                None => &[0; FIELDS_MAX][..fields],
+            };
+            rows.push(id, kind, values);
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.despawned.is_empty() && self.spawned.is_empty()
+    }
+
     /// Writes the difference; nothing happened is nearly free.
     pub(super) fn write(&self, range: &mut RangeEncoder<'_>, baseline: &Rows, kinds: usize) {
-        let quiet = self.despawned.is_empty() && self.spawned.is_empty();
-        range.bit(CHANGED, !quiet);
-        if quiet {
+        range.bit(CHANGED, !self.is_quiet());
+        if self.is_quiet() {
             return;
         }
         put_count(range, self.despawned.len() as u32);

@@ -97,8 +97,8 @@ impl Survey {
         }
     }
 
-    /// A new body begins.
-    pub(super) fn begin(&mut self) {
+    /// A new body begins. Whether it is to be surveyed.
+    pub(super) fn begin(&mut self) -> bool {
         self.rests = match self.rests {
             0 if self.numbers > DENSE => RESTS,
             0 => 0,
@@ -106,28 +106,20 @@ impl Survey {
         };
         self.bodies += 1;
         self.surveyed += u64::from(self.rests == 0);
+        self.rests == 0
     }
 
     #[inline]
     pub(super) fn change(&mut self, kind: u8, context: usize, changed: bool) {
-        if self.rests > 0 {
-            return;
-        }
         self.kinds[usize::from(kind)].changes[context][usize::from(changed)] += 1;
     }
 
     #[inline]
     pub(super) fn stills(&mut self, kind: u8, changed: bool) {
-        if self.rests == 0 {
-            self.kinds[usize::from(kind)].stills[usize::from(changed)] += 1;
-        }
+        self.kinds[usize::from(kind)].stills[usize::from(changed)] += 1;
     }
 
-    #[inline]
     pub(super) fn number(&mut self, site: Site, symbol: usize) {
-        if self.rests > 0 {
-            return;
-        }
         self.numbers += 1;
         let field = &mut self.fields[usize::from(site.slot)];
         let place = &mut field.places[usize::from(site.context)];
@@ -146,7 +138,6 @@ impl Survey {
         }
     }
 
-    #[inline]
     pub(super) fn learn(
         &mut self,
         site: Site,
@@ -154,9 +145,6 @@ impl Survey {
         change: f64,
         weights: [f64; FEATURES],
     ) {
-        if self.rests > 0 {
-            return;
-        }
         self.fields[usize::from(site.slot)].fit.add(forecast, change, weights);
     }
 
@@ -228,7 +216,7 @@ fn better_odds(odds: &Odds, [no, yes]: [u32; 2], model: &mut u8, prior: u8) -> f
     // What was not met may yet come.
     let (no, yes) = (f64::from(no) + 0.5, f64::from(yes) + 0.5);
     let cost = |index: usize| {
-        let [no_bits, yes_bits] = odds.costs[index];
+        let [no_bits, yes_bits] = odds.bits(index);
         let told = if index == usize::from(prior) { 0.0 } else { TOLD };
         told + no * no_bits + yes * yes_bits
     };

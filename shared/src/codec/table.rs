@@ -32,14 +32,19 @@ pub(super) struct Symbol {
 }
 
 impl Symbol {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(residual: i32) -> Self {
         let magnitude = residual.unsigned_abs();
         let negative = residual < 0;
         if magnitude < 4 {
-            let index = (magnitude * 2).saturating_sub(u32::from(!negative)) as usize;
+            let index = (magnitude * 2 - u32::from(residual > 0)) as usize;
             return Self { index, negative, extra_bits: 0, extra: 0 };
         }
+        Self::of_large(magnitude, negative)
+    }
+
+    #[inline(never)]
+    fn of_large(magnitude: u32, negative: bool) -> Self {
         let log = magnitude.ilog2();
         let below = |bits: u32| magnitude & ((1 << bits) - 1);
         if log > 11 {
@@ -81,9 +86,10 @@ impl Symbol {
 
 /// One distribution.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct Table {
-    /// Where each symbol's share starts; the last is the total.
-    starts: [u16; SYMBOLS + 1],
+    /// Where each symbol's share starts; then the total, and what is beyond it.
+    starts: [i16; 32],
     /// What each symbol costs, in 1/256 bit, extra bits and sign included.
     pub(super) costs: [u16; SYMBOLS],
 }
@@ -93,17 +99,19 @@ impl Table {
     #[inline]
     pub(super) fn share(&self, symbol: usize) -> (u32, u32) {
         let (start, end) = (self.starts[symbol], self.starts[symbol + 1]);
-        (start.into(), u32::from(end) - u32::from(start))
+        (start as u32, (end - start) as u32)
     }
 
     /// The symbol in whose share `point` lies; beyond the total, the last.
     #[inline]
     pub(super) fn find(&self, point: u32) -> usize {
-        let mut symbol = 0;
-        while symbol < LONG && u32::from(self.starts[symbol + 1]) <= point {
-            symbol += 1;
+        let point = point.min((1 << TOTAL_BITS) - 1) as i16;
+        // All are compared, which a processor does at once, rather than some and a guess.
+        let mut starts = 0i16;
+        for &start in &self.starts {
+            starts += i16::from(start <= point);
         }
-        symbol
+        starts as usize - 1
     }
 
     fn new(scale: f64, power: u32, centre: f64) -> Self {
@@ -138,11 +146,12 @@ impl Table {
         let shared = f64::from((1u32 << TOTAL_BITS) - SYMBOLS as u32);
         let shares = masses.map(|mass| 1 + (mass / total * shared).floor() as u16);
         let left = (1 << TOTAL_BITS) - shares.iter().sum::<u16>();
-        let mut table = Self { starts: [0; SYMBOLS + 1], costs: [0; SYMBOLS] };
+        let mut table = Self { starts: [i16::MAX; 32], costs: [0; SYMBOLS] };
+        table.starts[0] = 0;
         for (symbol, share) in shares.into_iter().enumerate() {
             // What rounding has left over goes to the first symbol.
             let share = if symbol == 0 { share + left } else { share };
-            table.starts[symbol + 1] = table.starts[symbol] + share;
+            table.starts[symbol + 1] = table.starts[symbol] + share.cast_signed();
             let bits = f64::from(TOTAL_BITS) - f64::from(share).log2();
             let extra = match symbol {
                 ..FIRST_BUCKET => 0,

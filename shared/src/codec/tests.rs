@@ -116,7 +116,7 @@ fn orbit(schema: &Schema, tick: Tick) -> Rows {
     }
     let heading = (tick.0 * 3 % 360) as i32 - 180;
     let dial = (tick.0 / 7 % 10) as i32;
-    rows.push(EntityId(9), 1, &[heading, dial, 90, 5, 3, 7, tick.0 as i32, i32::MIN]);
+    rows.push(EntityId(9), 1, &[heading, dial, 90, 5, 3, 7, tick.0 as i32, i32::MIN, 0, 0]);
     rows
 }
 
@@ -160,6 +160,8 @@ fn schema() -> Schema {
         field("constant", (7, 7), Predict::Held),
         field("position", all, Predict::Linear),
         field("full circle", all, Predict::Angle),
+        field("pushed", all, Predict::Carried { rate: 6 }),
+        field("led", all, Predict::Carried { rate: 8 }),
     ];
     Schema::new("test").kind("body", body).kind("dial", dial).kind("marker", []).substeps(4)
 }

@@ -111,7 +111,7 @@ fn tables(contexts: &[Counts; CONTEXTS]) -> [u8; CONTEXTS] {
 fn best_odds(odds: &Odds, [no, yes]: [f64; 2]) -> u8 {
     let even = Odds::LEN / 2;
     let cost = |index: usize| {
-        let [no_bits, yes_bits] = odds.costs[index];
+        let [no_bits, yes_bits] = odds.bits(index);
         let unusual = if index == even { 0.0 } else { 20.0 };
         unusual + (no + 10.0) * no_bits + (yes + 10.0) * yes_bits
     };

@@ -145,7 +145,7 @@ function validateKind(kind: KindSchema): void {
       componentsDue = 3;
     }
   });
-  if (codingOrder(kind) === null) fault(`fields of ${kind.name} carry one another in a circle`);
+  if (codingRounds(kind) === null) fault(`fields of ${kind.name} carry one another in a circle`);
 }
 
 /** The fields that move a field: the first of them, and how many. */
@@ -165,11 +165,10 @@ export function moves(kind: KindSchema, index: number): boolean {
 }
 
 /**
- * The order in which a row's fields travel: first those that no other moves, then those that are
- * moved by these, and so on; those that don't move at all come last. Otherwise as in the row. A
- * quaternion's components are not listed: they follow it. `null` when rates form a circle.
+ * In which round each field travels: one after those that move it, 0 if none does. A quaternion's
+ * components are of its round. `null` when rates form a circle.
  */
-export function codingOrder(kind: KindSchema): number[] | null {
+export function codingRounds(kind: KindSchema): number[] | null {
   const rounds = kind.fields.map(() => 0);
   for (let n = 0; n <= kind.fields.length; n++) {
     const before = rounds.join();
@@ -178,11 +177,17 @@ export function codingOrder(kind: KindSchema): number[] | null {
       if (count > 0) rounds[i] = 1 + Math.max(...rounds.slice(first, first + count));
       else if (predict.type === "component") rounds[i] = rounds[i - 1];
     });
-    if (rounds.join() === before) {
-      const listed = [...rounds.keys()].filter((i) => kind.fields[i].predict.type !== "component");
-      const isStill = kind.fields.map((_, i) => Number(!moves(kind, i)));
-      return listed.sort((a, b) => isStill[a] - isStill[b] || rounds[a] - rounds[b]);
-    }
+    if (rounds.join() === before) return rounds;
   }
   return null;
+}
+
+/**
+ * The order in which a row's fields travel: by rounds, those that don't move at all at last,
+ * otherwise as in the row. A quaternion's components are not listed: they follow it.
+ */
+export function codingOrder(kind: KindSchema, rounds: readonly number[]): number[] {
+  const listed = [...rounds.keys()].filter((i) => kind.fields[i].predict.type !== "component");
+  const isStill = kind.fields.map((_, i) => Number(!moves(kind, i)));
+  return listed.sort((a, b) => isStill[a] - isStill[b] || rounds[a] - rounds[b]);
 }

@@ -1,7 +1,8 @@
 /**
  * Snapshot bodies into rows. Each field is forecast from the basis, and only by how much the
  * forecast was off travels, in a range coder whose tables the model picks; `PROTOCOL.md` has the
- * details. Doubles, and the order of operations, are the server's.
+ * details. Entities that changed come in groups of one kind, and a group by columns: a field of all
+ * of them, then the next field. Doubles, and the order of operations, are the server's.
  */
 
 import { fault } from "../fault.js";
@@ -11,6 +12,7 @@ import {
   classOf,
   CLASSES,
   classOfSteps,
+  type FieldModel,
   type KindModel,
   makeOdds,
   type Model,
@@ -28,6 +30,8 @@ import { Structure } from "./structure.js";
 import { tableAt } from "./table.js";
 import { halfAngles, largestOf, OTHERS, type Quaternion, turned, unpackQuaternion, type Vector } from "./turn.js";
 
+/** Entities of a group. */
+const GROUP_MAX = 16;
 const WEIGHT_ONE = 64;
 const NOTHING = 0;
 const SAME = 1;
@@ -39,15 +43,25 @@ export class Decoder {
   readonly #odds = makeOdds();
   readonly #range: RangeDecoder;
   readonly #structure = new Structure();
-  readonly #past = new Past();
   #model: Model;
-
-  // The row that is being read.
   #values = new Int32Array(0);
-  #start = 0;
+
+  // The group that is being read.
+  readonly #pasts = Array.from({ length: GROUP_MAX }, () => new Past());
+  readonly #starts = new Int32Array(GROUP_MAX);
+  readonly #elapsed = new Float64Array(GROUP_MAX);
   /** How far off the last two forecasts of the same sort were: the next will be off alike. */
-  #lastMiss = 0;
-  #olderMiss = 0;
+  readonly #lastMisses = new Float64Array(GROUP_MAX);
+  readonly #olderMisses = new Float64Array(GROUP_MAX);
+  /** The rotation to come, as integers would say it, and how much it turns. */
+  readonly #turns = Array.from({ length: GROUP_MAX }, () => new Float64Array(4));
+  readonly #activities = new Float64Array(GROUP_MAX);
+  #count = 0;
+
+  // The entity of it that is being read.
+  #past = this.#pasts[0];
+  #start = 0;
+  #member = 0;
   /** Of the last forecast: the base, three features, and how much happened lately. */
   readonly #forecast = new Float64Array(5);
 
@@ -73,12 +87,16 @@ export class Decoder {
     rows.clear();
     this.#range.begin(body);
     this.#structure.read(this.#range, baseline, kinds.length);
-    this.#past.begin(basis, ages);
+    for (const past of this.#pasts) past.begin(basis, ages);
     let before = NOTHING;
+    let group = 0;
     while (this.#structure.advance(baseline)) {
       const { id, kind } = this.#structure;
-      const fields = kinds[kind].fields.length;
-      this.#start = rows.push(id, kind, fields);
+      if (kind !== group || this.#count === GROUP_MAX) {
+        this.#moved(group);
+        group = kind;
+      }
+      this.#start = rows.push(id, kind, kinds[kind].fields.length);
       this.#values = rows.values;
       if (this.#structure.before < 0) {
         this.#spawned(kinds[kind], this.#model.kinds[kind]);
@@ -87,18 +105,21 @@ export class Decoder {
       const changed = this.#changed(this.#structure.before, before, kinds[kind], this.#model.kinds[kind]);
       if (!this.#past.isSettled) before = changed ? CHANGED : SAME;
     }
+    this.#moved(group);
     if (!this.#range.isFinished()) fault("bytes follow the end of the snapshot body");
   }
 
-  /** An entity that was in the baseline. Whether it changed. */
+  /** An entity that was in the baseline. Whether it changed, and joins the group. */
   #changed(index: number, before: number, kind: KindPlan, model: KindModel): boolean {
-    const past = this.#past;
+    const past = this.#pasts[this.#count];
+    this.#past = past;
     past.look(index);
     const age = past.isSettled ? 4 : Math.min(past.elapsed, 4) - 1;
     const span = past.changes > 0 ? Math.min(past.span(0), 3) : 0;
     const context = (age * 4 + span) * 3 + before;
     if (this.#range.bit(this.#odds[model.changes[context]])) {
-      this.#moved(kind, model);
+      this.#starts[this.#count] = this.#start;
+      this.#elapsed[this.#count++] = past.elapsed;
       return true;
     }
     for (let i = 0; i < kind.fields.length; i++) this.#values[this.#start + i] = past.now(i);
@@ -118,47 +139,78 @@ export class Decoder {
     }
   }
 
-  #moved(kind: KindPlan, model: KindModel): void {
-    let elapsed = this.#past.elapsed;
-    let hasMoved = false;
-    this.#lastMiss = this.#olderMiss = 0;
+  /** The group of entities that changed, which is empty afterwards. */
+  #moved(group: number): void {
+    if (this.#count === 0) return;
+    const kind = this.#plan.kinds[group];
+    const model = this.#model.kinds[group];
     for (const i of kind.movers) {
-      if (kind.momentBefore === i) elapsed = this.#moment(kind, model, elapsed);
-      const field = kind.fields[i];
-      if (!field.hasNeighbour) this.#lastMiss = this.#olderMiss = 0;
-      let parts = 1;
-      if (field.motion === plan.QUATERNION) {
-        this.#quaternion(kind, i, model, elapsed);
-        parts = 4;
-      } else {
-        this.#expect(field, i, elapsed);
-        this.#value(field, i, model);
+      if (kind.momentBefore === i) {
+        for (let member = 0; member < this.#count; member++) {
+          this.#select(member);
+          this.#moment(kind, model);
+        }
       }
-      for (let n = i; n < i + parts; n++) hasMoved ||= this.#values[this.#start + n] !== this.#past.now(n);
+      this.#column(kind, i, model);
     }
-    this.#stills(kind, model, hasMoved);
+    if (kind.stills.length > 0) this.#stills(kind, model);
+    this.#count = 0;
+  }
+
+  #select(member: number): void {
+    this.#member = member;
+    this.#past = this.#pasts[member];
+    this.#start = this.#starts[member];
   }
 
   /** The fields that are usually still. If no other field changed, one of these must have. */
-  #stills({ fields, stills }: KindPlan, model: KindModel, hasMoved: boolean): void {
-    if (hasMoved && stills.length > 0 && !this.#range.bit(this.#odds[model.stills[0]])) {
-      for (const i of stills) this.#values[this.#start + i] = this.#past.now(i);
+  #stills(kind: KindPlan, model: KindModel): void {
+    const members = this.#count;
+    this.#count = 0;
+    for (let member = 0; member < members; member++) {
+      this.#select(member);
+      const hasMoved = kind.moving.some((i) => this.#values[this.#start + i] !== this.#past.now(i));
+      if (hasMoved && !this.#range.bit(this.#odds[model.stills[0]])) {
+        for (const i of kind.stills) this.#values[this.#start + i] = this.#past.now(i);
+        continue;
+      }
+      // The others move up.
+      this.#pasts[member] = this.#pasts[this.#count];
+      this.#pasts[this.#count] = this.#past;
+      this.#starts[this.#count] = this.#start;
+      this.#elapsed[this.#count++] = 1;
+    }
+    for (const i of kind.stills) this.#column(kind, i, model);
+  }
+
+  /** One field of all entities of the group. */
+  #column(kind: KindPlan, i: number, model: KindModel): void {
+    const field = kind.fields[i];
+    if (!field.hasNeighbour) this.#forgetMisses();
+    if (field.motion === plan.QUATERNION) {
+      this.#quaternions(kind, i, model);
       return;
     }
-    this.#lastMiss = this.#olderMiss = 0;
-    for (const i of stills) {
-      if (fields[i].motion === plan.FLAGS) {
-        this.#flags(fields[i], i, model);
+    for (let member = 0; member < this.#count; member++) {
+      this.#select(member);
+      if (field.motion === plan.FLAGS) {
+        this.#flags(field, i, model);
       } else {
-        this.#expect(fields[i], i, 1);
-        this.#value(fields[i], i, model);
+        this.#expect(field, i);
+        this.#value(field, i, model.fields[i]);
       }
     }
   }
 
+  #forgetMisses(): void {
+    this.#lastMisses.fill(0);
+    this.#olderMisses.fill(0);
+  }
+
   /** Makes the forecast of a field. */
-  #expect(field: FieldPlan, i: number, elapsed: number): void {
+  #expect(field: FieldPlan, i: number): void {
     const past = this.#past;
+    const elapsed = this.#elapsed[this.#member];
     const forecast = this.#forecast;
     const now = past.now(i);
     switch (field.motion) {
@@ -225,8 +277,7 @@ export class Decoder {
   }
 
   /** Reads a value of which a forecast was made. */
-  #value(field: FieldPlan, i: number, kind: KindModel): void {
-    const model = kind.fields[i];
+  #value(field: FieldPlan, i: number, model: FieldModel): void {
     const forecast = this.#forecast;
     const weights = model.weights;
     let value =
@@ -243,12 +294,13 @@ export class Decoder {
     if (field.turns && rounded > max) expected = min;
     else if (field.turns && rounded < min) expected = max;
 
-    const misses = classOf(2 * this.#lastMiss + this.#olderMiss);
+    const member = this.#member;
+    const misses = classOf(2 * this.#lastMisses[member] + this.#olderMisses[member]);
     const context = classOfSteps(forecast[4]) * CLASSES + misses;
     const centre = nearest(Math.abs(rest) * 8);
     const residual = this.#range.number(tableAt(model.tables[context], centre));
-    this.#olderMiss = this.#lastMiss;
-    this.#lastMiss = Math.min(Math.abs(residual), 1 << 16);
+    this.#olderMisses[member] = this.#lastMisses[member];
+    this.#lastMisses[member] = Math.abs(residual);
     // Tables are centred above the integer; below it, they are used in mirror.
     const step = rest < 0 ? -residual | 0 : residual;
     this.#set(field, i, field.turns ? nearest(wrapped(field, expected + step)) : (expected + step) | 0);
@@ -268,28 +320,39 @@ export class Decoder {
     this.#set(field, i, this.#past.now(i) ^ toggled);
   }
 
-  #quaternion(kind: KindPlan, i: number, model: KindModel, elapsed: number): void {
+  /** Four fields, of which the rotation to come is a forecast. */
+  #quaternions(kind: KindPlan, i: number, model: KindModel): void {
     const { scale } = kind.fields[i];
-    const [forecast, activity] = this.#turn(kind.fields[i], i, model, elapsed);
-    const [expected, margin] = largestOf(forecast);
-    const context = classOfSteps(margin * scale * 0.125) * CLASSES;
-    const table = model.fields[i].tables[context];
-    const largest = (expected + this.#range.number(tableAt(table, 0))) & 3;
-    this.#values[this.#start + i] = largest;
-    const sign = forecast[largest] < 0 ? -scale : scale;
-    this.#lastMiss = this.#olderMiss = 0;
-    OTHERS[largest].forEach((place, part) => {
-      this.#forecast.fill(0);
-      this.#forecast[0] = forecast[place] * sign;
-      this.#forecast[4] = activity;
-      this.#value(kind.fields[i + 1 + part], i + 1 + part, model);
-    });
-    this.#lastMiss = this.#olderMiss = 0;
+    for (let member = 0; member < this.#count; member++) {
+      this.#select(member);
+      const [forecast, activity] = this.#turn(kind.fields[i], i, model);
+      const [expected, margin] = largestOf(forecast);
+      const context = classOfSteps(margin * scale * 0.125) * CLASSES;
+      const table = model.fields[i].tables[context];
+      const largest = (expected + this.#range.number(tableAt(table, 0))) & 3;
+      this.#values[this.#start + i] = largest;
+      const sign = forecast[largest] < 0 ? -scale : scale;
+      for (let place = 0; place < 4; place++) this.#turns[member][place] = forecast[place] * sign;
+      this.#activities[member] = activity;
+    }
+    this.#forgetMisses();
+    for (let part = 0; part < 3; part++) {
+      const component = i + 1 + part;
+      for (let member = 0; member < this.#count; member++) {
+        this.#select(member);
+        const place = OTHERS[this.#values[this.#start + i]][part];
+        this.#forecast.fill(0);
+        this.#forecast[0] = this.#turns[member][place];
+        this.#forecast[4] = this.#activities[member];
+        this.#value(kind.fields[component], component, model.fields[component]);
+      }
+    }
   }
 
   /** The rotation to come, and how much it turns, in a component's steps. */
-  #turn(field: FieldPlan, i: number, model: KindModel, elapsed: number): [Quaternion, number] {
+  #turn(field: FieldPlan, i: number, model: KindModel): [Quaternion, number] {
     const past = this.#past;
+    const elapsed = this.#elapsed[this.#member];
     const { scale, rate, perTick } = field;
     const read = (state: number) =>
       unpackQuaternion(
@@ -320,19 +383,20 @@ export class Decoder {
   }
 
   /** The ticks that really went by for this entity, if its kind has a clock of its own. */
-  #moment(kind: KindPlan, model: KindModel, elapsed: number): number {
+  #moment(kind: KindPlan, model: KindModel): void {
     const { substeps } = this.#plan;
+    const elapsed = this.#elapsed[this.#member];
     let speed = 0;
     for (const i of kind.paced) {
-      this.#expect(kind.fields[i], i, elapsed);
+      this.#expect(kind.fields[i], i);
       speed += Math.abs(this.#pace(kind.fields[i], i) / elapsed);
     }
     const perSubstep = speed / substeps;
-    if (perSubstep < 0.5) return elapsed;
+    if (perSubstep < 0.5) return;
     const context =
       classOfSteps(perSubstep) * CLASSES + Math.min(this.#past.elapsed, CLASSES - 1);
     const table = model.fields[kind.fields.length].tables[context];
-    return Math.max(0, elapsed + this.#range.number(tableAt(table, 0)) / substeps);
+    this.#elapsed[this.#member] = Math.max(0, elapsed + this.#range.number(tableAt(table, 0)) / substeps);
   }
 
   #set(field: FieldPlan, i: number, value: number): void {

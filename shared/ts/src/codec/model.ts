@@ -41,16 +41,17 @@ export interface FieldModel {
   tables: Uint8Array;
 }
 
-const CLASSED_MAX = (1 << (2 * CLASSES - 2)) - 1;
+/** Twice a magnitude, and one, from which on all are of the last class. */
+const CLASSED_MAX = 1 << (2 * CLASSES - 3);
 
-/** The class of a magnitude: a factor of four each, up to 2^14. */
+/** The class of a magnitude: a factor of four each, from a half up. */
 export function classOf(magnitude: number): number {
-  return (33 - Math.clz32(Math.min(magnitude, CLASSED_MAX))) >> 1;
+  return (32 - Math.clz32(Math.min(2 * magnitude + 1, CLASSED_MAX))) >> 1;
 }
 
 /** The class of an amount in a field's steps, which is counted in eighths. */
 export function classOfSteps(steps: number): number {
-  return classOf(nearest(Math.min(steps * 8, CLASSED_MAX)));
+  return classOf(steps * 8);
 }
 
 /** Adding this rounds a double to an integer, halves to even. */

@@ -1,6 +1,6 @@
 /** A schema, prepared for decoding. */
 
-import { codingOrder, moves, type Field, type KindSchema, type Schema } from "../schema.js";
+import { codingOrder, codingRounds, moves, type KindSchema, type Schema } from "../schema.js";
 import { width } from "../integers.js";
 
 export interface Plan {
@@ -14,6 +14,8 @@ export interface KindPlan {
   fields: FieldPlan[];
   /** Fields that move, in coding order; a quaternion's components follow from its first. */
   movers: number[];
+  /** The same by their place in the row, with components. */
+  moving: number[];
   /** Fields that are held and move no other, in coding order. */
   stills: number[];
   /** The field before which the moment is told, or -1. */
@@ -62,8 +64,9 @@ export function makePlan(schema: Schema, hz: number): Plan {
 }
 
 function kindPlan(kind: KindSchema, substeps: number, hz: number): KindPlan {
-  const order = codingOrder(kind) ?? [];
-  const fields = kind.fields.map((field, i) => fieldPlan(field, i, kind.fields, hz));
+  const rounds = codingRounds(kind) ?? [];
+  const order = codingOrder(kind, rounds);
+  const fields = kind.fields.map((_, i) => fieldPlan(kind, i, hz));
   for (let n = 1; n < order.length; n++) {
     const before = kind.fields[order[n - 1]];
     const field = kind.fields[order[n]];
@@ -73,20 +76,24 @@ function kindPlan(kind: KindSchema, substeps: number, hz: number): KindPlan {
       before.predict.type === field.predict.type;
   }
   const of = (motion: number) => order.filter((i) => fields[i].motion === motion);
-  const carried = of(CARRIED);
+  // Those whose rates are told before the moment is.
+  const carried = of(CARRIED).filter((i) => rounds[fields[i].rate] === 0);
   const paced = substeps === 0 ? [] : carried.length > 0 ? carried : of(LINEAR);
   for (const field of fields) field.hasOwnClock = substeps > 0;
   for (const i of paced) fields[i].isPaced = true;
   return {
     fields,
     movers: order.filter((i) => moves(kind, i)),
+    moving: [...fields.keys()].filter((i) => moves(kind, i)),
     stills: order.filter((i) => !moves(kind, i)),
     momentBefore: paced[0] ?? -1,
     paced,
   };
 }
 
-function fieldPlan({ min, max, step, predict }: Field, i: number, fields: Field[], hz: number): FieldPlan {
+function fieldPlan(kind: KindSchema, i: number, hz: number): FieldPlan {
+  const { fields } = kind;
+  const { min, max, step, predict } = fields[i];
   const plan: FieldPlan = {
     min,
     max,
@@ -112,7 +119,8 @@ function fieldPlan({ min, max, step, predict }: Field, i: number, fields: Field[
       plan.motion = ANGLE;
       break;
     case "flags":
-      plan.motion = FLAGS;
+      // Switches that move another field are a number.
+      if (!moves(kind, i)) plan.motion = FLAGS;
       break;
     case "component":
       plan.motion = COMPONENT;
