@@ -1,5 +1,7 @@
 //! What it costs to come back.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
 use tickwire_shared::{
     arena::Arena,
     game::MatchOptions,

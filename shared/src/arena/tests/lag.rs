@@ -110,7 +110,13 @@ fn shoot_at_a_runner(profile: Profile, tells: Tells) -> (u32, u32) {
                     interpolation.push(tick, rows, clock, at);
                 }
                 ClientEvent::Event { kind: events::HIT, tick, .. } if tick.0 > 10 * 30 => hits += 1,
-                _ => {}
+                ClientEvent::Welcome(_)
+                | ClientEvent::Event { .. }
+                | ClientEvent::Pong { .. }
+                | ClientEvent::Model
+                | ClientEvent::Pace { .. }
+                | ClientEvent::Leaving { .. }
+                | ClientEvent::Social(_) => {}
             }
         }
         let aim = aim_at_what_is_seen(&mut shooter, &mut interpolation, tells, now);
