@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
-use tickwire_bot_client::{Fingerprint, Options, Progress, Scenario, Target, duration};
+use tickwire_bot_client::{Fingerprint, Options, Profile, Progress, Scenario, Target, duration};
 
 /// A swarm of bots that plays on a Tickwire server, checks what it is sent, and measures it.
 ///
@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// What the run is about; `list` lists all
     #[arg(long, default_value = "steady", value_name = "NAME", value_parser = scenario)]
     scenario: Wanted,
+    /// The network between each bot and the server: lan, wifi, 4g, 3g or bad
+    #[arg(long, value_name = "NAME", value_parser = net)]
+    net: Option<Profile>,
     /// Also report what this process costs: the server's
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
@@ -67,6 +70,7 @@ impl Args {
             ramp: self.ramp,
             seed: self.seed,
             scenario,
+            net: self.net,
             server_pid: self.server_pid,
             progress: Progress::Line,
         })
@@ -80,6 +84,13 @@ fn scenario(name: &str) -> Result<Wanted, String> {
     Scenario::named(name).map(Wanted::Run).ok_or_else(|| {
         let names = Scenario::ALL.map(Scenario::name).join(", ");
         format!("there is no such scenario; there are: {names}")
+    })
+}
+
+fn net(name: &str) -> Result<Profile, String> {
+    Profile::named(name).ok_or_else(|| {
+        let names = Profile::ALL.map(|profile| profile.name).join(", ");
+        format!("there is no such network; there are: {names}")
     })
 }
 

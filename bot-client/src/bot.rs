@@ -6,6 +6,7 @@ use tickwire_shared::{
     dice::Dice,
     ids::{InputSeq, MatchId, Seat, Tick},
     link::{ClientEvent, ClientLink, Digest, ServerFault},
+    replica::Interpolation,
     time::{Micros, TickRate},
 };
 
@@ -20,6 +21,7 @@ pub(crate) type BrainMaker = dyn Fn(&Newcomer<'_>) -> Box<dyn Brain>;
 
 /// Time between a bot's pings.
 const PING_INTERVAL: Micros = Micros::from_millis(500);
+const NORMAL_CLOSURE: u16 = 1000;
 
 /// See the module.
 pub(crate) struct Bot {
@@ -28,12 +30,14 @@ pub(crate) struct Bot {
     link: ClientLink,
     outgoing: Outgoing,
     player: Option<Player>,
+    /// What it sees the others as, unless it is the newest snapshot.
+    others: Option<Interpolation>,
     /// Inputs that no snapshot has included yet, and when they were written.
     unanswered: VecDeque<(InputSeq, Micros)>,
     /// The newest snapshot, and when it was applied.
     newest: Option<(Tick, Micros)>,
-    /// It has said hello again, and waits for the welcome.
-    is_resuming: bool,
+    /// It has said hello again since its connection was lost then, and waits for the welcome.
+    lost_at: Option<Micros>,
 }
 
 /// What a bot is once it is welcome.
@@ -50,8 +54,8 @@ struct Player {
 pub(crate) enum Heard {
     /// The server takes it in, at this rate.
     Welcome(TickRate),
-    /// The server has taken it back.
-    Back,
+    /// The server has taken it back, which it had lost then.
+    Back(Micros),
     /// The digest differs, and a request for a full snapshot waits to be sent.
     Mismatch,
     /// It goes on playing.
@@ -69,7 +73,7 @@ pub(crate) enum Unplayable {
 
 impl Bot {
     /// A bot that has its hello to send.
-    pub(crate) fn new(number: usize, swarm_seed: u64) -> Self {
+    pub(crate) fn new(number: usize, swarm_seed: u64, others: Option<Interpolation>) -> Self {
         let mut dice = Dice::new(swarm_seed ^ (number as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
         let seed = dice.next();
         let mut outgoing = Outgoing::new(dice);
@@ -80,20 +84,38 @@ impl Bot {
             link: ClientLink::default(),
             outgoing,
             player: None,
+            others,
             unanswered: VecDeque::new(),
             newest: None,
-            is_resuming: false,
+            lost_at: None,
         }
     }
 
-    /// Its connection was cut: what was on its way is forgotten, and it has its hello to send on
+    /// Its connection was lost: what was on its way is forgotten, and it has its hello to send on
     /// the next one.
-    pub(crate) fn resume(&mut self) {
+    pub(crate) fn resume(&mut self, now: Micros) {
         self.unanswered.clear();
         self.newest = None;
-        self.is_resuming = true;
+        self.lost_at.get_or_insert(now);
         self.outgoing.taken(self.outgoing.unsent().len());
         self.outgoing.binary(|payload| self.link.write_hello_again(payload));
+    }
+
+    /// It leaves for good: it has its goodbye to send, and nothing after it.
+    pub(crate) fn leave(&mut self, now: Micros) {
+        self.lost_at = Some(now);
+        self.outgoing.close(NORMAL_CLOSURE);
+    }
+
+    /// Somebody else in its place, since it left.
+    pub(crate) fn successor(&self, swarm_seed: u64) -> Self {
+        let others = self.others.as_ref().map(|_| Interpolation::default());
+        Self { lost_at: self.lost_at, ..Self::new(self.number, swarm_seed, others) }
+    }
+
+    /// Whether the server has taken it in on its newest connection.
+    pub(crate) const fn is_welcome(&self) -> bool {
+        self.lost_at.is_none()
     }
 
     /// Path and query with which its session is taken up.
@@ -145,15 +167,14 @@ impl Bot {
     }
 
     fn welcomed(&mut self, make_brain: &BrainMaker) -> Result<Heard, Unplayable> {
-        if self.is_resuming {
-            self.is_resuming = false;
-            return Ok(Heard::Back);
-        }
         let (Some(welcome), Some(schema)) = (self.link.welcome(), self.link.schema()) else {
             return Ok(Heard::Other);
         };
         let seat = welcome.seat.ok_or(Unplayable::NoSeat)?;
         let rate = welcome.tick_rate;
+        if self.player.is_some() {
+            return Ok(self.lost_at.take().map_or(Heard::Other, Heard::Back));
+        }
         let newcomer = Newcomer { number: self.number, seed: self.seed, welcome, schema };
         self.player = Some(Player {
             seat,
@@ -163,7 +184,7 @@ impl Bot {
             values: schema.input.iter().map(|part| 0.clamp(part.min, part.max)).collect(),
             sends_until_ping: 0,
         });
-        Ok(Heard::Welcome(rate))
+        Ok(self.lost_at.take().map_or(Heard::Welcome(rate), Heard::Back))
     }
 
     fn applied(
@@ -179,6 +200,12 @@ impl Bot {
             let ticks = u64::from(tick.since(earlier).unsigned_abs());
             Micros(at.since(earlier_at).0.abs_diff(rate.nanos_to(ticks) / 1_000))
         });
+        if let (Some(others), Some(clock), Some(rows)) =
+            (&mut self.others, self.link.clock(), self.link.rows())
+        {
+            others.push(tick, rows, clock, at);
+        }
+        let gap = self.newest.map_or(0, |(earlier, _)| tick.since(earlier));
         self.newest = Some((tick, at));
         measures.applied(&Applied {
             at,
@@ -186,6 +213,7 @@ impl Bot {
             entities: self.link.rows().map_or(0, |rows| rows.len()),
             digest,
             age: self.link.due(tick, at).map(|due| at.since(due)),
+            ends_gap: rate.is_some_and(|rate| gap > rate.hz().into()),
             interval_error,
         });
         let processed = self.link.processed();
@@ -199,11 +227,20 @@ impl Bot {
 
     /// Writes what is to be sent for this tick interval: an input, and now and then a ping.
     pub(crate) fn play(&mut self, due: Micros, now: impl Fn() -> Micros, measures: &mut Measures) {
-        let Some(player) = self.player.as_mut().filter(|_| !self.is_resuming) else { return };
+        let Some(player) = self.player.as_mut().filter(|_| self.lost_at.is_none()) else { return };
         let (link, outgoing) = (&mut self.link, &mut self.outgoing);
         if let (Some(applied), Some(rows)) = (link.applied(), link.rows()) {
+            let clock = link.clock();
+            let others = self.others.as_mut().zip(clock).and_then(|(others, clock)| {
+                let view = others.view(clock, now())?;
+                Some((view.from.1, view.moment()))
+            });
+            let rows = others.map_or(rows, |(rows, _)| rows);
             let view = View { seat: player.seat, rows, owner: link.owner() };
             player.brain.decide(&view, &mut player.values);
+            if let Some((_, moment)) = others {
+                link.set_seen(moment);
+            }
             // Bots don't predict: to name a tick that is past is to say "as soon as possible".
             let write = |payload: &mut Vec<u8>| link.write_input(applied, &player.values, payload);
             if let Some(seq) = outgoing.binary(write) {

@@ -2,8 +2,17 @@
 //!
 //! Whoever loads a server knows it, so its certificate is told by its SHA-256, as the server logs it
 //! and browsers show it: one made for development is as good as any, and no authority is asked.
+//! A bad network, if there is to be one, lies between TCP and TLS.
 
-use std::{fmt, io, net::SocketAddr, str::FromStr, sync::Arc};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use aws_lc_rs::digest;
 use rustls::{
@@ -17,13 +26,14 @@ use rustls::{
     },
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use tickwire_shared::testing::Profile;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
 
-use crate::target::Target;
+use crate::{net, target::Target};
 
 /// A connection, whatever it runs on.
 pub(crate) type Stream = Box<dyn ReadWrite>;
@@ -47,6 +57,9 @@ pub struct BadFingerprint;
 pub(crate) struct Dialer {
     address: SocketAddr,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    net: Option<Profile>,
+    /// The seed of the next connection's network.
+    seed: Arc<AtomicU64>,
 }
 
 impl Dialer {
@@ -62,7 +75,12 @@ impl Dialer {
             let connector = connector(fingerprint).map_err(io::Error::other)?;
             Ok::<_, io::Error>((connector, name))
         });
-        Ok(Self { address, tls: tls.transpose()? })
+        Ok(Self { address, tls: tls.transpose()?, net: None, seed: Arc::default() })
+    }
+
+    /// The same, over a network like this.
+    pub(crate) fn over(self, net: Option<Profile>, seed: u64) -> Self {
+        Self { net, seed: Arc::new(AtomicU64::new(seed)), ..self }
     }
 
     /// Where it connects to.
@@ -74,8 +92,14 @@ impl Dialer {
     pub(crate) async fn dial(&self) -> io::Result<Stream> {
         let socket = TcpStream::connect(self.address).await?;
         socket.set_nodelay(true)?;
+        let socket: Stream = match &self.net {
+            None => Box::new(socket),
+            Some(profile) => {
+                net::over(profile, self.seed.fetch_add(1, Ordering::Relaxed), Box::new(socket))
+            }
+        };
         match &self.tls {
-            None => Ok(Box::new(socket)),
+            None => Ok(socket),
             Some((tls, name)) => Ok(Box::new(tls.connect(name.clone(), socket).await?)),
         }
     }

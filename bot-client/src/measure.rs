@@ -24,6 +24,8 @@ pub(crate) struct Measures {
     pub(crate) snapshot_age: Histogram<u64>,
     pub(crate) rtt: Histogram<u64>,
     pub(crate) send_lateness: Histogram<u64>,
+    /// The oldest snapshot that was the first in a second, when it was applied.
+    pub(crate) age_after_gap: Option<Micros>,
     pub(crate) timeline: Timeline,
     /// Of the whole run.
     pub(crate) snapshots_ever: u64,
@@ -51,6 +53,8 @@ pub(crate) struct Applied {
     pub(crate) digest: Digest,
     /// Since its tick was due, on the bot's clock.
     pub(crate) age: Option<Micros>,
+    /// Whether there was none for the second before.
+    pub(crate) ends_gap: bool,
     /// How far the time since the snapshot before it is from what the ticks between them say.
     pub(crate) interval_error: Option<Micros>,
 }
@@ -67,6 +71,7 @@ impl Measures {
             snapshot_age: histogram(),
             rtt: histogram(),
             send_lateness: histogram(),
+            age_after_gap: None,
             timeline: Timeline::new(),
             snapshots_ever: 0,
             decode_errors: 0,
@@ -143,6 +148,9 @@ impl Measures {
         self.timeline.applied(snapshot.at);
         if let Some(age) = snapshot.age {
             record(&mut self.snapshot_age, age);
+            if snapshot.ends_gap {
+                self.age_after_gap = self.age_after_gap.max(Some(age));
+            }
         }
         if let Some(error) = snapshot.interval_error {
             record(&mut self.interval_error, error);

@@ -19,12 +19,23 @@ pub enum Scenario {
     SlowReader,
     /// All connections are cut at once, and everybody comes back.
     Reconnect,
+    /// Everybody leaves after some seconds and joins anew, over and over.
+    Churn,
+    /// One of eight stops reading for a while.
+    Stall,
 }
 
 impl Scenario {
     /// All there are.
-    pub const ALL: [Self; 5] =
-        [Self::Steady, Self::JoinStorm, Self::Hostile, Self::SlowReader, Self::Reconnect];
+    pub const ALL: [Self; 7] = [
+        Self::Steady,
+        Self::JoinStorm,
+        Self::Hostile,
+        Self::SlowReader,
+        Self::Reconnect,
+        Self::Churn,
+        Self::Stall,
+    ];
 
     /// What it is called on the command line and in reports.
     #[must_use]
@@ -35,6 +46,8 @@ impl Scenario {
             Self::Hostile => "hostile",
             Self::SlowReader => "slow-reader",
             Self::Reconnect => "reconnect",
+            Self::Churn => "churn",
+            Self::Stall => "stall",
         }
     }
 
@@ -49,6 +62,8 @@ impl Scenario {
             Self::Reconnect => {
                 "all connections are cut mid-window, and every bot resumes by itself"
             }
+            Self::Churn => "every bot leaves after 2 to 8 s and joins anew, over and over",
+            Self::Stall => "one bot of eight stops reading for half of the window",
         }
     }
 
@@ -56,7 +71,12 @@ impl Scenario {
     pub(crate) fn ramp(self, ramp: Duration) -> Duration {
         match self {
             Self::JoinStorm => STORM,
-            Self::Steady | Self::Hostile | Self::SlowReader | Self::Reconnect => ramp,
+            Self::Steady
+            | Self::Hostile
+            | Self::SlowReader
+            | Self::Reconnect
+            | Self::Churn
+            | Self::Stall => ramp,
         }
     }
 

@@ -13,6 +13,7 @@ use tickwire_shared::time::{Micros, TickRate};
 use crate::{
     attack::Outcome,
     measure::{Measures, Second},
+    scenario::Scenario,
     swarm::Options,
 };
 pub use distribution::Distribution;
@@ -79,10 +80,12 @@ pub struct Report {
     pub attacks: Option<u64>,
     /// The longest that the server kept a client which never reads.
     pub kept_s_max: Option<f64>,
-    /// Bots that resumed, in a scenario that cuts them off.
+    /// Times that bots came back.
     pub resumed: Option<usize>,
-    /// From the cut until the last of them was welcome.
+    /// The longest that one was away.
     pub all_back_ms: Option<f64>,
+    /// Age of the oldest snapshot that was the first in a second, as after a bot had stalled.
+    pub age_after_gap_ms: Option<f64>,
     /// Why the run is not a success.
     pub failure: Option<String>,
     /// For the plots.
@@ -97,7 +100,7 @@ pub(crate) struct Attendance {
     pub(crate) lost: usize,
     /// Time in the window, all bots added up.
     pub(crate) played: Duration,
-    /// Bots that resumed after a cut, and how long the last of them was away.
+    /// How often bots came back, and how long one was away at most.
     pub(crate) back: Option<(usize, Micros)>,
     /// The first thing that went wrong for a bot.
     pub(crate) first_trouble: Option<String>,
@@ -156,6 +159,7 @@ impl Report {
             kept_s_max: None,
             resumed: attendance.back.map(|(resumed, _)| resumed),
             all_back_ms: attendance.back.map(|(_, away)| away.0 as f64 / 1_000.0),
+            age_after_gap_ms: measures.age_after_gap.map(|age| age.0 as f64 / 1_000.0),
             failure: None,
             timeline: measures.timeline.seconds().to_vec(),
         };
@@ -207,7 +211,10 @@ impl Report {
         if self.bots_lost > 0 {
             return Some(format!("{} bots were lost{because}", self.bots_lost));
         }
-        if let Some(resumed) = self.resumed.filter(|&resumed| resumed < self.bots_joined) {
+        if let Some(resumed) = self.resumed
+            && self.scenario == Scenario::Reconnect.name()
+            && resumed < self.bots_joined
+        {
             return Some(format!("{resumed} of {} bots came back", self.bots_joined));
         }
         (self.snapshots_received == 0).then(|| String::from("no snapshot came in the window"))

@@ -1,17 +1,22 @@
 //! One bot's life in the swarm, from connecting to being gone, and its writing.
 
-use std::{convert::Infallible, rc::Rc, time::Duration};
+use std::{convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
 
-use tickwire_shared::{dice::Dice, time::Micros};
-use tokio::{select, time::sleep};
+use hyper::StatusCode;
+use tickwire_shared::{dice::Dice, replica::Interpolation, time::Micros};
+use tokio::{
+    select,
+    time::{sleep, sleep_until, timeout},
+};
 
-use super::{Phase, Swarm};
+use super::{LEAVE_TIMEOUT, Phase, Swarm};
 use crate::{
     bot::{Bot, Heard, Unplayable},
     clock::Alarm,
     connection::{ConnectError, Message, ReadError, Reader, Writer, connect},
     measure::Measures,
     outgoing::UNSENT_BYTES_MAX,
+    scenario::Scenario,
     schedule::{Schedule, Send},
 };
 
@@ -42,62 +47,134 @@ pub(super) enum Trouble {
     NotRead,
 }
 
+/// How a connection ends.
+enum Loss {
+    Trouble(Trouble),
+    /// The scenario cuts it.
+    Cut,
+    /// The scenario has the bot leave, and somebody else join.
+    Left,
+}
+
 /// The longest wait before connecting again, at first.
 const FIRST_WAIT_MS: u64 = 250;
 /// The longest after failures: one that fails after it is lost.
 const WAIT_MS_MAX: u64 = 5_000;
-const NORMAL_CLOSURE: u16 = 1000;
+/// How long a bot stays where all come and go.
+const STAY_MS_MIN: u64 = 2_000;
+const STAY_MS_MAX: u64 = 8_000;
+
+impl Loss {
+    /// Whether another connection may help.
+    fn may_pass(&self) -> bool {
+        let Self::Trouble(trouble) = self else { return true };
+        match trouble {
+            Trouble::Connect(ConnectError::Refused(status)) => {
+                matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+            }
+            Trouble::Connect(ConnectError::Network(_) | ConnectError::Handshake(_))
+            | Trouble::Read(ReadError::Broken(_)) => true,
+            // Those of which PROTOCOL.md says so.
+            Trouble::Read(ReadError::Closed { code, .. }) => {
+                matches!(code, 1001 | 1012 | 1013 | 4014 | 4015)
+            }
+            Trouble::Connect(ConnectError::WrongSubprotocol)
+            | Trouble::Read(ReadError::NotBinary)
+            | Trouble::NoWelcome
+            | Trouble::Unplayable(_)
+            | Trouble::NotRead => false,
+        }
+    }
+}
 
 impl Swarm {
-    /// Joins when the ramp says so, and plays until the connection ends.
-    pub(super) async fn live(self: Rc<Self>, bot: usize) {
-        let part = bot as f64 / self.options.bots as f64;
+    /// Joins when the ramp says so, and plays. A connection that is lost is made again, as
+    /// PROTOCOL.md asks of clients, until that fails too often or can't help.
+    pub(super) async fn live(self: Rc<Self>, number: usize) {
+        let part = number as f64 / self.options.bots as f64;
         sleep(self.options.ramp.mul_f64(part)).await;
-        let trouble = select! {
-            Err(trouble) = self.connect_and_listen(bot) => trouble,
-            () = self.cut.notified() => match self.come_back(bot).await {
-                Err(trouble) => trouble,
-            },
-        };
-        self.gone(bot, trouble);
-    }
-
-    async fn connect_and_listen(&self, number: usize) -> Result<Infallible, Trouble> {
-        let target = &self.options.target;
-        let (reader, socket) = connect(&self.dialer, target, target.path()).await?;
-        let bot = Box::new(Bot::new(number, self.options.seed));
-        self.places[number].replace(Place::Here { bot, socket, joined_at: None });
-        self.listen(number, reader).await
-    }
-
-    /// Connects again and again, as PROTOCOL.md asks of clients, and goes on where it was.
-    async fn come_back(&self, number: usize) -> Result<Infallible, Trouble> {
-        let place = &self.places[number];
-        let path = match place.replace(Place::Coming) {
-            Place::Here { mut bot, joined_at, .. } => {
-                bot.resume();
-                let path = bot.resume_path().ok_or(Trouble::NoWelcome)?;
-                place.replace(Place::Away { bot, joined_at });
-                path
+        let mut dice = Dice::new(self.options.seed ^ number as u64);
+        let mut path = self.options.target.path().to_owned();
+        let mut wait_ms = FIRST_WAIT_MS;
+        loop {
+            let loss = self.session(number, &path, &mut dice).await;
+            if self.phase.get() == Phase::Leaving {
+                return;
             }
-            other @ (Place::Coming | Place::Away { .. } | Place::Gone { .. }) => {
+            if self.places[number].borrow().is_welcome() {
+                wait_ms = FIRST_WAIT_MS;
+            }
+            let has_hope = loss.may_pass() && wait_ms <= WAIT_MS_MAX;
+            let Some(next) = self.go_away(number, &loss).filter(|_| has_hope) else {
+                let trouble = match loss {
+                    Loss::Trouble(trouble) => trouble,
+                    Loss::Cut | Loss::Left => Trouble::NoWelcome,
+                };
+                return self.gone(number, trouble);
+            };
+            path = next;
+            sleep(Duration::from_millis(dice.next() % wait_ms)).await;
+            wait_ms *= 2;
+        }
+    }
+
+    /// A bot has lost its connection, and gets ready for another on this path. `None` if there is
+    /// no bot, which was never let in or is gone.
+    fn go_away(&self, number: usize, loss: &Loss) -> Option<String> {
+        let place = &mut *self.places[number].borrow_mut();
+        match std::mem::replace(place, Place::Coming) {
+            Place::Here { mut bot, joined_at, .. } => {
+                match loss {
+                    Loss::Left => *bot = bot.successor(self.options.seed),
+                    Loss::Trouble(_) | Loss::Cut => bot.resume(self.clock.now()),
+                }
+                *place = Place::Away { bot, joined_at };
+            }
+            other @ (Place::Coming | Place::Away { .. } | Place::Gone { .. }) => *place = other,
+        }
+        let Place::Away { bot, .. } = place else { return None };
+        Some(bot.resume_path().unwrap_or_else(|| self.options.target.path().to_owned()))
+    }
+
+    /// One connection, to its end.
+    async fn session(&self, number: usize, path: &str, dice: &mut Dice) -> Loss {
+        let mut playing = pin!(self.connect_and_listen(number, path));
+        select! {
+            Err(trouble) = &mut playing => Loss::Trouble(trouble),
+            () = self.cut.notified() => Loss::Cut,
+            () = self.stay(dice) => {
+                self.places[number].borrow_mut().leave(self.clock.now());
+                // The server answers the close; if not, it is left all the same.
+                let _ = timeout(LEAVE_TIMEOUT, playing).await;
+                Loss::Left
+            }
+        }
+    }
+
+    /// Waits until the scenario has a bot leave.
+    async fn stay(&self, dice: &mut Dice) {
+        if self.options.scenario != Scenario::Churn {
+            return pending().await;
+        }
+        sleep(Duration::from_millis(STAY_MS_MIN + dice.next() % (STAY_MS_MAX - STAY_MS_MIN))).await;
+    }
+
+    async fn connect_and_listen(&self, number: usize, path: &str) -> Result<Infallible, Trouble> {
+        let (reader, socket) = connect(&self.dialer, &self.options.target, path).await?;
+        let place = &self.places[number];
+        let (bot, joined_at) = match place.replace(Place::Coming) {
+            Place::Away { bot, joined_at } => (bot, joined_at),
+            Place::Coming => {
+                // Over a bad network bots see others as players do: evenly, and a little late.
+                let others = self.options.net.map(|_| Interpolation::default());
+                (Box::new(Bot::new(number, self.options.seed, others)), None)
+            }
+            other @ (Place::Here { .. } | Place::Gone { .. }) => {
                 place.replace(other);
                 return Err(Trouble::NoWelcome);
             }
         };
-        let mut dice = Dice::new(self.options.seed ^ number as u64);
-        let mut wait_ms = FIRST_WAIT_MS;
-        let (reader, socket) = loop {
-            sleep(Duration::from_millis(dice.next() % wait_ms)).await;
-            match connect(&self.dialer, &self.options.target, &path).await {
-                Ok(connected) => break connected,
-                Err(error) if wait_ms == WAIT_MS_MAX => return Err(error.into()),
-                Err(_) => wait_ms = (wait_ms * 2).min(WAIT_MS_MAX),
-            }
-        };
-        if let Place::Away { bot, joined_at } = place.replace(Place::Coming) {
-            place.replace(Place::Here { bot, socket, joined_at });
-        }
+        place.replace(Place::Here { bot, socket, joined_at });
         self.listen(number, reader).await
     }
 
@@ -105,6 +182,9 @@ impl Swarm {
         let place = &self.places[number];
         place.borrow_mut().flush()?;
         loop {
+            if let Some(until) = self.stalled_until.get().filter(|_| number.is_multiple_of(8)) {
+                sleep_until(until).await;
+            }
             match reader.next().await? {
                 Message::Binary(payload) => self.hear(number, &payload)?,
                 Message::Ping(payload) => place.borrow_mut().answer_ping(&payload)?,
@@ -126,11 +206,11 @@ impl Swarm {
                 self.changed.notify_one();
                 Ok(())
             }
-            Heard::Back => {
-                let away = now().since(self.cut_at.get());
+            Heard::Back(lost_at) => {
+                let now = now();
                 self.resumed.set(self.resumed.get() + 1);
-                self.away_sum.set(self.away_sum.get().plus(away));
-                self.away_max.set(self.away_max.get().max(away));
+                self.away_sum.set(self.away_sum.get().plus(measures.overlap(lost_at, now)));
+                self.away_max.set(self.away_max.get().max(now.since(lost_at)));
                 Ok(())
             }
             Heard::Mismatch => place.flush(),
@@ -195,6 +275,10 @@ impl Place {
         }
     }
 
+    fn is_welcome(&self) -> bool {
+        matches!(self, Self::Here { bot, .. } if bot.is_welcome())
+    }
+
     /// From when to when the bot has been playing; a span of nothing if it never has.
     pub(super) fn attendance(&self, now: Micros) -> (Micros, Micros) {
         match *self {
@@ -213,9 +297,10 @@ impl Place {
         }
     }
 
-    pub(super) fn say_bye(&mut self) {
+    /// The bot says goodbye.
+    pub(super) fn leave(&mut self, now: Micros) {
         if let Self::Here { bot, .. } = self {
-            bot.outgoing().close(NORMAL_CLOSURE);
+            bot.leave(now);
             // If it can't be said, the connection is over already.
             let _ = self.flush();
         }

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use tickwire_shared::time::{Micros, TickRate};
+use tickwire_shared::{
+    testing::Profile,
+    time::{Micros, TickRate},
+};
 use tokio::{
     runtime::{Builder, LocalOptions},
     sync::Notify,
@@ -56,6 +59,8 @@ pub struct Options {
     pub seed: u64,
     /// How bots behave.
     pub scenario: Scenario,
+    /// The network between each of them and the server, if it is to be a bad one.
+    pub net: Option<Profile>,
     /// A process whose cost over the window is to be reported: the server's.
     pub server_pid: Option<u32>,
     /// What is shown while it runs.
@@ -82,6 +87,7 @@ impl Default for Options {
             ramp: Duration::from_secs(1),
             seed: 1,
             scenario: Scenario::Steady,
+            net: None,
             server_pid: None,
             progress: Progress::Silent,
         }
@@ -134,6 +140,7 @@ pub fn run(
         return Err(RunError::NoCertificate);
     }
     let dialer = Dialer::new(&options.target, address, certificate)?;
+    let dialer = dialer.over(options.net, options.seed);
     if matches!(options.scenario, Scenario::Hostile | Scenario::SlowReader) {
         return Ok(Report::of_attack(options, &attack::run(options, dialer)?));
     }
@@ -168,8 +175,9 @@ struct Swarm {
     first_trouble: RefCell<Option<Trouble>>,
     /// Told when the scenario cuts all connections.
     cut: Notify,
-    cut_at: Cell<Micros>,
-    /// Bots that were taken back since, and how long they were away: all together, and at most.
+    /// Until when some do not read.
+    stalled_until: Cell<Option<Instant>>,
+    /// Bots that were taken back, and how long they were away: all together, and at most.
     resumed: Cell<usize>,
     away_sum: Cell<Micros>,
     away_max: Cell<Micros>,
@@ -202,7 +210,7 @@ impl Swarm {
             lost: Cell::new(0),
             first_trouble: RefCell::new(None),
             cut: Notify::new(),
-            cut_at: Cell::default(),
+            stalled_until: Cell::new(None),
             resumed: Cell::new(0),
             away_sum: Cell::default(),
             away_max: Cell::default(),
@@ -270,14 +278,27 @@ impl Swarm {
         let start = self.clock.now();
         self.measures.borrow_mut().open(start);
         self.phase.set(Phase::Window);
-        if self.options.scenario == Scenario::Reconnect {
-            sleep(self.options.duration / 2).await;
-            self.cut_at.set(self.clock.now());
-            self.cut.notify_waiters();
-            sleep(self.options.duration / 2).await;
-        } else {
-            sleep(self.options.duration).await;
+        let half = self.options.duration / 2;
+        match self.options.scenario {
+            Scenario::Reconnect => {
+                sleep(half).await;
+                self.cut.notify_waiters();
+            }
+            Scenario::Stall => {
+                sleep(half / 2).await;
+                self.stalled_until.set(Some(Instant::now() + half));
+            }
+            Scenario::Steady
+            | Scenario::JoinStorm
+            | Scenario::Hostile
+            | Scenario::SlowReader
+            | Scenario::Churn => {}
         }
+        sleep(
+            (self.options.duration - Duration::from(self.clock.now().since(start)))
+                .max(Duration::ZERO),
+        )
+        .await;
         let end = self.clock.now();
         self.measures.borrow_mut().close(end);
         // A server that is no more has lost all bots, which the report will tell.
@@ -319,7 +340,7 @@ impl Swarm {
     async fn leave(&self, tasks: Vec<JoinHandle<()>>) {
         self.phase.set(Phase::Leaving);
         for place in &self.places {
-            place.borrow_mut().say_bye();
+            place.borrow_mut().leave(self.clock.now());
         }
         let deadline = Instant::now() + LEAVE_TIMEOUT;
         for task in tasks {
@@ -341,7 +362,7 @@ impl Swarm {
             played: Duration::from_micros(
                 played.sum::<u64>().saturating_sub(self.away_sum.get().0),
             ),
-            back: (self.options.scenario == Scenario::Reconnect)
+            back: (self.options.scenario == Scenario::Reconnect || self.resumed.get() > 0)
                 .then(|| (self.resumed.get(), self.away_max.get())),
             first_trouble: self.first_trouble.borrow().as_ref().map(ToString::to_string),
         };

@@ -19,7 +19,7 @@ use tickwire_shared::{
 };
 
 use super::{Options, RunError, run};
-use crate::{Report, Scenario, brain};
+use crate::{Profile, Report, Scenario, brain};
 
 #[test]
 fn an_honest_server_passes() {
@@ -67,19 +67,42 @@ fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
 
 #[test]
 fn bots_that_are_cut_off_resume() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for socket in listener.incoming() {
-            thread::spawn(move || serve(socket?, Server::Honest));
-        }
-    });
+    let address = start(Server::Honest);
     let duration = Duration::from_secs(2);
     let scenario = Scenario::Reconnect;
     let options = Options { scenario, duration, ..options(address) };
     let report = run(&options, brain::for_game).unwrap();
     assert_eq!(report.failure, None);
     assert_eq!((report.bots_lost, report.resumed), (0, Some(BOTS)));
+}
+
+#[test]
+fn bots_that_lose_their_connection_come_back_by_themselves() {
+    let address = start(Server::Drops { after: Tick(60) });
+    let duration = Duration::from_secs(3);
+    let report = run(&Options { duration, ..options(address) }, brain::for_game).unwrap();
+    assert_eq!(report.failure, None);
+    assert!(report.resumed >= Some(BOTS), "{:?} came back", report.resumed);
+}
+
+#[test]
+fn bots_play_over_a_bad_network() {
+    let address = start(Server::Honest);
+    let net = Some(Profile { delay: Micros::from_millis(40), ..Profile::WIFI });
+    let duration = Duration::from_secs(1);
+    let report = run(&Options { net, duration, ..options(address) }, brain::for_game).unwrap();
+    assert_eq!(report.failure, None);
+    let rtt = report.rtt_us.unwrap();
+    assert!(rtt.p50 >= 72_000, "there and back in {} us", rtt.p50);
+}
+
+#[test]
+fn where_all_come_and_go_nobody_is_lost() {
+    let (scenario, duration) = (Scenario::Churn, Duration::from_secs(9));
+    let address = start(Server::Honest);
+    let report = run(&Options { scenario, duration, ..options(address) }, brain::for_game).unwrap();
+    assert_eq!((report.failure, report.bots_lost), (None, 0));
+    assert!(report.resumed >= Some(BOTS), "{:?} came again", report.resumed);
 }
 
 const BOTS: usize = 3;
@@ -99,12 +122,20 @@ enum Server {
     Babbles {
         after: Tick,
     },
+    /// It loses each connection at this tick.
+    Drops {
+        after: Tick,
+    },
     /// It does not upgrade.
     Refuses,
 }
 
 #[track_caller]
 fn play(server: Server) -> Result<Report, RunError> {
+    run(&options(start(server)), brain::for_game)
+}
+
+fn start(server: Server) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -113,7 +144,7 @@ fn play(server: Server) -> Result<Report, RunError> {
             thread::spawn(move || serve(socket?, server));
         }
     });
-    run(&options(address), brain::for_game)
+    address
 }
 
 fn options(address: SocketAddr) -> Options {
@@ -140,6 +171,7 @@ fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
             Server::Hangs { up_after: Tick(last) } if tick == last => {
                 return connection.write(CLOSE, &4016_u16.to_be_bytes());
             }
+            Server::Drops { after: Tick(last) } if tick == last => return Ok(()),
             Server::Babbles { after: Tick(last) } if tick == last => {
                 connection.write(BINARY, &[0x55; 9])?;
             }
@@ -147,6 +179,7 @@ fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
             | Server::Lies
             | Server::Hangs { .. }
             | Server::Babbles { .. }
+            | Server::Drops { .. }
             | Server::Refuses => connection.write_snapshot(Tick(tick), server)?,
         }
     }

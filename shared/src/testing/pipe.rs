@@ -79,6 +79,18 @@ impl Pipe {
         self.on_their_way.pop_front_if(|(at, _)| *at <= now)
     }
 
+    /// Frames that are on their way, and those that have arrived and were not polled.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.on_their_way.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.on_their_way.is_empty()
+    }
+
     /// When the next frame arrives.
     #[must_use]
     pub fn due(&self) -> Option<Micros> {
