@@ -26,9 +26,9 @@ use crate::{
     directory::{Directory, Entry, JoinRefused, Reservation},
     feeds::{Feeds, Happening, Item},
     lobby::{Lobby, LobbyLine},
-    matches::{Claim, Newcomer, Role},
+    matches::{Claim, Flight, Newcomer, Role},
     places::{ConnectionPlace, FrontDoor, Tally, TurnedAway},
-    shard::{Arrival, Command, ShardHandle},
+    shard::{Arrival, Command, Recorded, ShardHandle},
     socket::Handed,
     telemetry::{Refusals, Stats},
     tickets::{Ticket, TicketRole, Tickets, unix_now},
@@ -333,13 +333,23 @@ impl Admission {
 
     /// What each shard has counted. `None` when one does not answer.
     pub async fn stats(&self) -> Option<Vec<Stats>> {
-        let mut stats = Vec::new();
+        self.ask(Command::Report).await
+    }
+
+    /// What each shard has a recording of; none when one is stuck or has failed.
+    pub(crate) async fn flights(&self, which: Recorded) -> Option<Vec<Vec<Flight>>> {
+        self.ask(|reply| Command::Trace(which, reply)).await
+    }
+
+    /// Each shard's answer to a command, unless one is stuck or has failed.
+    async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Option<Vec<T>> {
+        let mut answers = Vec::new();
         for shard in &self.shards {
             let (reply, answer) = oneshot::channel();
-            shard.send(Command::Report(reply)).ok()?;
-            stats.push(tokio::time::timeout(SHARD_TIMEOUT, answer).await.ok()?.ok()?);
+            shard.send(command(reply)).ok()?;
+            answers.push(tokio::time::timeout(SHARD_TIMEOUT, answer).await.ok()?.ok()?);
         }
-        Some(stats)
+        Some(answers)
     }
 
     /// Takes nobody in any more, and has all shards end when their matches may, or after the drain

@@ -41,7 +41,7 @@ use crate::{
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
-    matches::{Context, EARLY, Halves, Manners, Match, Newcomer, Relief},
+    matches::{Context, EARLY, Flight, Halves, Manners, Match, Newcomer, Relief},
     socket::{Handed, Socket},
     telemetry::Stats,
 };
@@ -54,6 +54,8 @@ const LOOK_INTERVAL: Micros = Micros::from_millis(20);
 const BUNDLE: usize = 16;
 /// What a seat takes of a tick, about: a match is due when the one before it in its bundle is done.
 const SEAT_TIME: Micros = Micros(8);
+/// How much is kept of what led to an overrun, and how often at most.
+const RECORDED: Micros = Micros::from_secs(1);
 /// How late the kernel may wake a shard up; usually it takes 50 µs.
 const TIMER_SLACK_NANOS: u64 = 1_000;
 
@@ -66,10 +68,21 @@ pub(crate) enum Command {
     Connect(Box<Arrival>),
     /// Have one match, or all, tell an operator's notice.
     Notice(Option<MatchId>, Arc<str>),
+    /// Tell where the time of ticks went.
+    Trace(Recorded, oneshot::Sender<Vec<Flight>>),
     /// Tell what was counted.
     Report(oneshot::Sender<Stats>),
     /// Take nobody in, end each match when it may or by the deadline, and then end.
     Drain { deadline: Micros },
+}
+
+/// What a shard has a recording of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Recorded {
+    /// The last ticks of one match.
+    Match(MatchId),
+    /// The second before the last overrun, in all matches: it may have been another's fault.
+    Overrun,
 }
 
 /// A connection on its way to its match.
@@ -134,6 +147,7 @@ pub(crate) fn start<G: Game>(
             stats: Stats::default(),
             intake: Intake::new(),
             ladder: Ladder::default(),
+            overrun: (Micros(0), Vec::new()),
             is_overloaded: told_overloaded,
             leaves_by: None,
         };
@@ -174,6 +188,8 @@ struct Shard<G: Game> {
     stats: Stats,
     intake: Intake,
     ladder: Ladder,
+    /// When an overrun was last kept, and what was.
+    overrun: (Micros, Vec<Flight>),
     is_overloaded: Arc<AtomicBool>,
     /// Set while it drains.
     leaves_by: Option<Micros>,
@@ -237,8 +253,12 @@ impl<G: Game> Shard<G> {
 
     fn run_match(&mut self, deadline: Deadline) {
         let Deadline { slot, id, .. } = deadline;
-        let now = self.clock.now();
+        let (now, overruns) = (self.clock.now(), self.stats.overruns);
         self.guard(slot, now, |found, context, intake| found.run(intake, context));
+        if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
+            self.overrun = (now, self.flights(now));
+            tracing::warn!(match_id = id.0, "a tick is late; GET /v1/overruns shows why");
+        }
         let Some(ticked) = self.matches.get(slot) else { return };
         if self.leaves_by.is_some_and(|by| now >= by || ticked.may_end()) {
             return self.end(slot, CloseReason::Drain, now);
@@ -266,6 +286,10 @@ impl<G: Game> Shard<G> {
                             self.guard(slot, now, |m, context, _| m.hear_notice(&text, context));
                         }
                     }
+                }
+                Command::Trace(which, reply) => {
+                    // As below.
+                    let _ = reply.send(self.recorded(which));
                 }
                 Command::Report(reply) => {
                     // Who asked may have given up waiting.
@@ -389,6 +413,22 @@ impl<G: Game> Shard<G> {
         if now.since(self.looked_at) >= LOOK_INTERVAL {
             self.looked_at = now;
             self.lingering.look(&mut self.intake, now);
+        }
+    }
+
+    /// Where the time of the last second went, in all matches.
+    fn flights(&self, now: Micros) -> Vec<Flight> {
+        let since = now.since(RECORDED);
+        self.matches.iter().map(|(_, found)| found.flight(since)).collect()
+    }
+
+    fn recorded(&self, which: Recorded) -> Vec<Flight> {
+        match which {
+            Recorded::Overrun => self.overrun.1.clone(),
+            Recorded::Match(id) => {
+                let found = self.matches.iter().filter(|(_, found)| found.id() == id);
+                found.map(|(_, found)| found.flight(Micros(0))).collect()
+            }
         }
     }
 

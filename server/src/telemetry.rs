@@ -31,6 +31,8 @@ pub struct Stats {
     pub snapshot_bytes: u64,
     /// Encodings that were made for them.
     pub encodings: u64,
+    /// Time that they took.
+    pub encoding: Micros,
     /// Snapshots left out because earlier bytes still wait.
     pub skipped_unflushed: u64,
     /// Snapshots left out because too many are on their way.
@@ -104,6 +106,7 @@ impl Default for Stats {
             snapshots: 0,
             snapshot_bytes: 0,
             encodings: 0,
+            encoding: Micros(0),
             skipped_unflushed: 0,
             skipped_credit: 0,
             skipped_relief: 0,
@@ -149,6 +152,8 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     page.counter("snapshots_written_total", "snapshots written", sum(|s| s.snapshots));
     page.counter("snapshot_bytes_total", "their bytes with heads", sum(|s| s.snapshot_bytes));
     page.counter("snapshot_encodings_total", "encodings made", sum(|s| s.encodings));
+    let encoding = sum(|s| s.encoding.0) / 1e6;
+    page.counter("snapshot_encoding_seconds_total", "time that those took", encoding);
     page.head("snapshots_skipped_total", "counter", "snapshots left out");
     page.line("snapshots_skipped_total{reason=\"unflushed\"}", sum(|s| s.skipped_unflushed));
     page.line("snapshots_skipped_total{reason=\"credit\"}", sum(|s| s.skipped_credit));

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use support::{Client, TestServer};
 use tickwire_shared::{
     arena::Arena,
@@ -51,6 +52,15 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
         assert!(server.metric(&counter) >= 1.0, "{step} was not counted");
     }
 
+    // The flight recorder shows what takes so long.
+    let (status, trace) = server.get("/v1/overruns");
+    assert_eq!(status, 200);
+    let slow = slow_phases(&trace);
+    assert!(slow.iter().any(|(phase, _)| phase == "step"), "{slow:?}");
+    let (status, trace) = server.get("/v1/matches/2/trace");
+    assert_eq!(status, 200);
+    assert!(slow_phases(&trace).iter().all(|&(_, id)| id == 2));
+
     STEP_MS.store(0, Ordering::Relaxed);
     while server.metric(STEP) > 0.0 || server.get("/readyz").0 != 200 {
         players.iter_mut().for_each(|player| player.wait_snapshots(1));
@@ -62,6 +72,15 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
     }
     assert_eq!(server.metric("tickwire_connections"), 5.0, "nobody was closed");
     assert_eq!(server.metric("tickwire_matches"), 2.0);
+}
+
+/// Phases that took at least as long as a slow step, and of which match.
+fn slow_phases(trace: &str) -> Vec<(String, u64)> {
+    let trace: Value = serde_json::from_str(trace).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let slow = events.iter().filter(|event| event["dur"].as_u64() >= Some(40_000));
+    slow.map(|event| (event["name"].as_str().unwrap().into(), event["tid"].as_u64().unwrap()))
+        .collect()
 }
 
 const STEP: &str = "tickwire_overload_step";

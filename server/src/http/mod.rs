@@ -10,6 +10,7 @@ mod pages;
 mod play;
 mod security;
 mod talk;
+mod trace;
 
 use std::{
     net::IpAddr,
@@ -67,6 +68,8 @@ fn api_routes() -> Vec<(&'static str, MethodRouter<Arc<Admission>>)> {
         ("/v1/play", get(play::play)),
         ("/v1/matches", get(api::list).post(api::create)),
         ("/v1/matches/{id}", get(api::show)),
+        ("/v1/matches/{id}/trace", get(trace::of_match)),
+        ("/v1/overruns", get(trace::of_overruns)),
         ("/v1/join", post(api::join)),
         ("/v1/monitor", get(monitor::monitor)),
         ("/v1/events", get(events::all)),

@@ -27,6 +27,7 @@ use tickwire_shared::{
 
 use super::{Connection, Context, Halves, Match};
 use crate::{
+    clock::Clock,
     feeds::{Happening, Values},
     socket::{SendError, push_frame},
     telemetry::Stats,
@@ -222,7 +223,7 @@ impl<G: Game> Match<G> {
                 let side = if is_late { &mut fanout.late } else { &mut fanout.live };
                 let digest = (tick.0.is_multiple_of(DIGEST_TICKS) || is_full)
                     .then(|| side.bodies.digest(history, tick));
-                let body = side.bodies.body(basis, encoder, history, tick, stats);
+                let body = side.bodies.body(basis, encoder, history, tick, context.clock, stats);
                 let snapshot = Snapshot { tick, digest, processed, owner: &fanout.owner, body };
                 fanout.payload.clear();
                 connection.link.write_snapshot(&snapshot, context.now, &mut fanout.payload);
@@ -299,6 +300,7 @@ impl Bodies {
         encoder: &mut Encoder,
         history: &History,
         tick: Tick,
+        clock: Clock,
         stats: &mut Stats,
     ) -> &[u8] {
         if let Some((_, range)) = self.made.iter().find(|(made_from, _)| *made_from == basis) {
@@ -309,8 +311,9 @@ impl Bodies {
         for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
             *place = (tick, rows_of(history, tick));
         }
-        let start = self.bytes.len();
+        let (start, begun) = (self.bytes.len(), clock.now());
         encoder.encode(&both[..basis.ticks().len()], tick, rows, &mut self.bytes);
+        stats.encoding = stats.encoding.plus(clock.now().since(begun));
         self.made.push((basis, start..self.bytes.len()));
         stats.encodings += 1;
         &self.bytes[start..]

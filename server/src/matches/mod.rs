@@ -7,6 +7,7 @@
 mod connections;
 mod fanout;
 mod people;
+mod recorder;
 mod schedule;
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
@@ -42,6 +43,8 @@ use crate::{
 pub(crate) use connections::Newcomer;
 use fanout::{Fanout, push_message};
 use people::Talk;
+pub(crate) use recorder::Flight;
+use recorder::{Flown, Recorder};
 use schedule::Schedule;
 
 /// A match that is due so soon runs now rather than after another wake-up.
@@ -112,6 +115,7 @@ pub(crate) struct Match<G: Game> {
     tick_due: Micros,
     /// When the sockets were last read.
     looked_at: Micros,
+    recorder: Recorder,
     queues: Vec<InputQueue<G::Input>>,
     inputs: Vec<G::Input>,
     /// What the players saw when they made these inputs.
@@ -258,6 +262,7 @@ impl<G: Game> Match<G> {
             slowdown_told: 1,
             tick_due: start,
             looked_at: start,
+            recorder: Recorder::default(),
             queues: (0..seats).map(|_| InputQueue::default()).collect(),
             inputs: vec![G::Input::default(); seats],
             seen: vec![None; seats],
@@ -283,6 +288,11 @@ impl<G: Game> Match<G> {
     /// When [`Self::run`] is to be called next.
     pub(crate) fn due(&self) -> Micros {
         self.schedule.due().min(self.looked_at.plus(LOOK_INTERVAL_MAX))
+    }
+
+    /// Where the time of its last ticks went, of those that ended after `since`.
+    pub(crate) fn flight(&self, since: Micros) -> Flight {
+        self.recorder.flight(self.id, since)
     }
 
     /// Number of open connections.
@@ -359,6 +369,7 @@ impl<G: Game> Match<G> {
 
     /// One tick: inputs, step, rows, snapshots.
     fn tick(&mut self, context: &mut Context<'_>) {
+        let step = context.clock.now();
         let begun = self.schedule.begin(context.now);
         self.tick = self.tick.plus(1);
         self.tick_due = begun.due;
@@ -374,17 +385,29 @@ impl<G: Game> Match<G> {
             past: Rewind::new(&self.history, &self.seen, self.tick, self.options.tick_rate),
             events: &mut self.events,
         });
+        let rows = context.clock.now();
         self.game.write_rows(self.history.push(self.tick));
         if self.slowdown_told != self.schedule.slowdown() {
             self.slowdown_told = self.schedule.slowdown();
             let (live, late) = (self.pace(self.tick), self.pace(self.late_tick()));
             self.fanout.push_pace(live, late);
         }
+        let (write, encoded) = (context.clock.now(), context.stats.encoding);
         self.fan_out(context);
         self.tell_scores();
 
         let done = context.clock.now();
         let stats = &mut *context.stats;
+        self.recorder.keep(Flown {
+            tick: self.tick,
+            due: begun.due,
+            inputs: context.now,
+            step,
+            rows,
+            write,
+            encoding: stats.encoding.since(encoded),
+            end: done,
+        });
         stats.ticks += 1;
         let interval = self.schedule.interval();
         stats.overruns += u64::from(begun.lateness >= interval);

@@ -1,0 +1,127 @@
+//! The flight recorder: where the time of a match's last ticks went, so that a slow one explains
+//! itself.
+//!
+//! Five marks a tick are kept in a ring that is never grown. [`Flight::trace_events`] writes them in
+//! the [Trace Event Format], which `chrome://tracing` and <https://ui.perfetto.dev> show: a process
+//! for each shard, a thread for each match.
+//!
+//! [Trace Event Format]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+
+use serde_json::{Value, json};
+use tickwire_shared::{
+    ids::{MatchId, Tick},
+    time::Micros,
+};
+
+/// Ticks that are kept: eight seconds at 30 Hz.
+const TICKS: usize = 256;
+
+/// Where the time of one tick went; each phase ends where the next begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flown {
+    pub(super) tick: Tick,
+    pub(super) due: Micros,
+    /// Sockets are read, inputs decoded.
+    pub(super) inputs: Micros,
+    /// The game's step.
+    pub(super) step: Micros,
+    /// The game's rows.
+    pub(super) rows: Micros,
+    /// Frames are made and written.
+    pub(super) write: Micros,
+    /// Of which snapshots were encoded for so long, one after the other.
+    pub(super) encoding: Micros,
+    pub(super) end: Micros,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    ring: Box<[Flown; TICKS]>,
+    /// All that were ever kept.
+    count: usize,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self { ring: Box::new([Flown::default(); TICKS]), count: 0 }
+    }
+}
+
+impl Recorder {
+    pub(super) fn keep(&mut self, flown: Flown) {
+        self.ring[self.count % TICKS] = flown;
+        self.count += 1;
+    }
+
+    /// What is kept of the ticks that ended after `since`.
+    pub(super) fn flight(&self, match_id: MatchId, since: Micros) -> Flight {
+        let oldest = self.count.saturating_sub(TICKS);
+        let kept = (oldest..self.count).map(|n| self.ring[n % TICKS]);
+        Flight { match_id, ticks: kept.filter(|flown| flown.end > since).collect() }
+    }
+}
+
+/// A match's recording, oldest tick first.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    match_id: MatchId,
+    ticks: Vec<Flown>,
+}
+
+impl Flight {
+    /// One complete event for each phase of each tick.
+    pub(crate) fn trace_events(&self, shard: usize, events: &mut Vec<Value>) {
+        let thread = self.match_id.0;
+        events.push(json!({
+            "name": "thread_name", "ph": "M", "pid": shard, "tid": thread,
+            "args": { "name": format!("match {thread}") },
+        }));
+        for flown in &self.ticks {
+            let lateness = flown.inputs.since(flown.due).0;
+            let phases = [
+                ("tick", flown.inputs, flown.end),
+                ("inputs", flown.inputs, flown.step),
+                ("step", flown.step, flown.rows),
+                ("rows", flown.rows, flown.write),
+                ("write", flown.write, flown.end),
+                ("encode", flown.write, flown.write.plus(flown.encoding)),
+            ];
+            events.extend(phases.map(|(name, start, end)| {
+                json!({
+                    "name": name, "cat": "tick", "ph": "X", "pid": shard, "tid": thread,
+                    "ts": start.0, "dur": end.since(start).0,
+                    "args": { "tick": flown.tick.0, "late_us": lateness },
+                })
+            }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_ticks_are_kept_in_order() {
+        let mut recorder = Recorder::default();
+        for tick in 1..=300 {
+            let [inputs, step, end] = [0, 10, 90].map(|part| Micros(u64::from(tick) * 100 + part));
+            recorder.keep(Flown { tick: Tick(tick), inputs, step, end, ..Flown::default() });
+        }
+        let all = recorder.flight(MatchId(7), Micros(0)).ticks;
+        assert_eq!(all.len(), TICKS);
+        assert_eq!([all[0].tick, all[255].tick], [Tick(45), Tick(300)]);
+
+        let last = recorder.flight(MatchId(7), Micros(299 * 100 + 90));
+        let mut events = Vec::new();
+        last.trace_events(3, &mut events);
+        assert_eq!(events.len(), 1 + 6, "a name, and six spans of one tick");
+        let inputs = &events[2];
+        assert_eq!(inputs["name"], "inputs");
+        assert_eq!(
+            [&inputs["ts"], &inputs["dur"], &inputs["pid"], &inputs["tid"]],
+            [30_000, 10, 3, 7]
+        );
+    }
+}
