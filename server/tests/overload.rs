@@ -76,11 +76,11 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
 
 /// Phases that took at least as long as a slow step, and of which match.
 fn slow_phases(trace: &str) -> Vec<(String, u64)> {
-    let trace: Value = serde_json::from_str(trace).unwrap();
-    let events = trace["traceEvents"].as_array().unwrap();
+    let trace: Value = serde_json::from_str(trace).expect("a trace is JSON");
+    let events = trace["traceEvents"].as_array().expect("a trace has events");
     let slow = events.iter().filter(|event| event["dur"].as_u64() >= Some(40_000));
-    slow.map(|event| (event["name"].as_str().unwrap().into(), event["tid"].as_u64().unwrap()))
-        .collect()
+    let name = |event: &Value| event["name"].as_str().expect("spans have names").to_owned();
+    slow.map(|event| (name(event), event["tid"].as_u64().expect("spans have a match"))).collect()
 }
 
 const STEP: &str = "tickwire_overload_step";
