@@ -75,12 +75,12 @@ pub fn shortest_ns<'a>(times: impl Iterator<Item = &'a [Duration]>) -> f64 {
     shortest.iter().sum::<Duration>().as_nanos() as f64
 }
 
-/// Values that differ from the baseline's, over all snapshots.
-pub fn changed_fields(recording: &Recording, baseline_age: usize) -> u64 {
+/// How many values of each snapshot differ from the baseline's.
+pub fn changed_fields(recording: &Recording, baseline_age: usize) -> Vec<u64> {
     let snapshots = &recording.snapshots;
     let baseline = |index| basis(snapshots, index, baseline_age).first().map(|&(_, rows)| rows);
     let changed = |index: usize| changed_values(baseline(index), &snapshots[index].rows);
-    (0..snapshots.len()).map(changed).sum()
+    (0..snapshots.len()).map(changed).collect()
 }
 
 /// What a client that has all snapshots up to `age` before the one at `index` shares.

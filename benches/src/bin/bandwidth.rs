@@ -98,7 +98,7 @@ fn run(args: &Args, recording: &Recording) -> anyhow::Result<bool> {
         (0..REPLAYS).map(|_| replay(recording, age)).collect::<Result<Vec<Replay>, _>>()?;
     let encoding = shortest_ns(replays.iter().map(|replay| &replay.encoding[..]));
     let decoding = shortest_ns(replays.iter().map(|replay| &replay.decoding[..]));
-    let fields = changed_fields(recording, age) as f64;
+    let fields = changed_fields(recording, age).iter().sum::<u64>() as f64;
     let replay = replays.swap_remove(0);
 
     let snapshots = recording.snapshots.len() as f64;
