@@ -108,6 +108,9 @@ impl Tls {
             .map_err(|error| ConfigError::new(error.to_string()))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
+        // Who comes back, as all may at once, needs no signature; and no memory here.
+        config.ticketer =
+            aws_lc_rs::Ticketer::new().map_err(|error| ConfigError::new(error.to_string()))?;
         // A WebSocket can't be had over HTTP/2 here.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { certificate, config: Arc::new(config) })
