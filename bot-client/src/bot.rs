@@ -19,6 +19,8 @@ use crate::{
 /// Gives each bot its brain.
 pub(crate) type BrainMaker = dyn Fn(&Newcomer<'_>) -> Box<dyn Brain>;
 
+/// Time between two acknowledgements of a bot that has no inputs to carry them; as the page's.
+const ACK_INTERVAL: Micros = Micros::from_millis(100);
 /// Time between a bot's pings.
 const PING_INTERVAL: Micros = Micros::from_millis(500);
 const NORMAL_CLOSURE: u16 = 1000;
@@ -27,6 +29,7 @@ const NORMAL_CLOSURE: u16 = 1000;
 pub(crate) struct Bot {
     number: usize,
     seed: u64,
+    part: Part,
     link: ClientLink,
     outgoing: Outgoing,
     player: Option<Player>,
@@ -40,13 +43,26 @@ pub(crate) struct Bot {
     lost_at: Option<Micros>,
 }
 
+/// What a bot comes for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    Plays,
+    Watches,
+}
+
 /// What a bot is once it is welcome.
 struct Player {
-    seat: Seat,
     rate: TickRate,
+    /// None: it watches.
+    seated: Option<Seated>,
+    sends_until_ack: u32,
+    sends_until_ping: u32,
+}
+
+struct Seated {
+    seat: Seat,
     brain: Box<dyn Brain>,
     values: Vec<i32>,
-    sends_until_ping: u32,
 }
 
 /// What a frame meant to the bot, as far as the swarm must know.
@@ -73,7 +89,12 @@ pub(crate) enum Unplayable {
 
 impl Bot {
     /// A bot that has its hello to send.
-    pub(crate) fn new(number: usize, swarm_seed: u64, others: Option<Interpolation>) -> Self {
+    pub(crate) fn new(
+        number: usize,
+        swarm_seed: u64,
+        part: Part,
+        others: Option<Interpolation>,
+    ) -> Self {
         let mut dice = Dice::new(swarm_seed ^ (number as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
         let seed = dice.next();
         let mut outgoing = Outgoing::new(dice);
@@ -81,6 +102,7 @@ impl Bot {
         Self {
             number,
             seed,
+            part,
             link: ClientLink::default(),
             outgoing,
             player: None,
@@ -110,7 +132,7 @@ impl Bot {
     /// Somebody else in its place, since it left.
     pub(crate) fn successor(&self, swarm_seed: u64) -> Self {
         let others = self.others.as_ref().map(|_| Interpolation::default());
-        Self { lost_at: self.lost_at, ..Self::new(self.number, swarm_seed, others) }
+        Self { lost_at: self.lost_at, ..Self::new(self.number, swarm_seed, self.part, others) }
     }
 
     /// Whether the server has taken it in on its newest connection.
@@ -170,20 +192,21 @@ impl Bot {
         let (Some(welcome), Some(schema)) = (self.link.welcome(), self.link.schema()) else {
             return Ok(Heard::Other);
         };
-        let seat = welcome.seat.ok_or(Unplayable::NoSeat)?;
+        if welcome.seat.is_none() && self.part == Part::Plays {
+            return Err(Unplayable::NoSeat);
+        }
         let rate = welcome.tick_rate;
         if self.player.is_some() {
             return Ok(self.lost_at.take().map_or(Heard::Other, Heard::Back));
         }
         let newcomer = Newcomer { number: self.number, seed: self.seed, welcome, schema };
-        self.player = Some(Player {
+        let seated = welcome.seat.map(|seat| Seated {
             seat,
-            rate,
             brain: make_brain(&newcomer),
             // What is nearest to doing nothing.
             values: schema.input.iter().map(|part| 0.clamp(part.min, part.max)).collect(),
-            sends_until_ping: 0,
         });
+        self.player = Some(Player { rate, seated, sends_until_ack: 0, sends_until_ping: 0 });
         Ok(self.lost_at.take().map_or(Heard::Welcome(rate), Heard::Back))
     }
 
@@ -225,29 +248,39 @@ impl Bot {
         }
     }
 
-    /// Writes what is to be sent for this tick interval: an input, and now and then a ping.
+    /// Writes what is to be sent for this tick interval: an input, or now and then an
+    /// acknowledgement, and now and then a ping.
     pub(crate) fn play(&mut self, due: Micros, now: impl Fn() -> Micros, measures: &mut Measures) {
         let Some(player) = self.player.as_mut().filter(|_| self.lost_at.is_none()) else { return };
         let (link, outgoing) = (&mut self.link, &mut self.outgoing);
-        if let (Some(applied), Some(rows)) = (link.applied(), link.rows()) {
+        if let Some(Seated { seat, brain, values }) = &mut player.seated
+            && let (Some(applied), Some(rows)) = (link.applied(), link.rows())
+        {
             let clock = link.clock();
             let others = self.others.as_mut().zip(clock).and_then(|(others, clock)| {
                 let view = others.view(clock, now())?;
                 Some((view.from.1, view.moment()))
             });
             let rows = others.map_or(rows, |(rows, _)| rows);
-            let view = View { seat: player.seat, rows, owner: link.owner() };
-            player.brain.decide(&view, &mut player.values);
+            let view = View { seat: *seat, rows, owner: link.owner() };
+            brain.decide(&view, values);
             if let Some((_, moment)) = others {
                 link.set_seen(moment);
             }
             // Bots don't predict: to name a tick that is past is to say "as soon as possible".
-            let write = |payload: &mut Vec<u8>| link.write_input(applied, &player.values, payload);
+            let write = |payload: &mut Vec<u8>| link.write_input(applied, values, payload);
             if let Some(seq) = outgoing.binary(write) {
                 let sent_at = now();
                 self.unanswered.push_back((seq, sent_at));
                 measures.sent(sent_at, sent_at.since(due));
             }
+        }
+        if player.seated.is_none() {
+            if player.sends_until_ack == 0 {
+                player.sends_until_ack = player.rate.ticks_in(ACK_INTERVAL);
+                outgoing.binary(|payload| link.write_ack(payload));
+            }
+            player.sends_until_ack -= 1;
         }
         if player.sends_until_ping == 0 {
             player.sends_until_ping = player.rate.ticks_in(PING_INTERVAL);

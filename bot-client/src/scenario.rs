@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::bot::Part;
+
 /// How long a storm of joins takes.
 const STORM: Duration = Duration::from_secs(1);
 
@@ -23,11 +25,13 @@ pub enum Scenario {
     Churn,
     /// One of eight stops reading for a while.
     Stall,
+    /// Nobody plays: everybody watches.
+    Spectate,
 }
 
 impl Scenario {
     /// All there are.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Steady,
         Self::JoinStorm,
         Self::Hostile,
@@ -35,6 +39,7 @@ impl Scenario {
         Self::Reconnect,
         Self::Churn,
         Self::Stall,
+        Self::Spectate,
     ];
 
     /// What it is called on the command line and in reports.
@@ -48,6 +53,7 @@ impl Scenario {
             Self::Reconnect => "reconnect",
             Self::Churn => "churn",
             Self::Stall => "stall",
+            Self::Spectate => "spectate",
         }
     }
 
@@ -64,6 +70,7 @@ impl Scenario {
             }
             Self::Churn => "every bot leaves after 2 to 8 s and joins anew, over and over",
             Self::Stall => "one bot of eight stops reading for half of the window",
+            Self::Spectate => "every bot watches a match and has no seat",
         }
     }
 
@@ -76,7 +83,22 @@ impl Scenario {
             | Self::SlowReader
             | Self::Reconnect
             | Self::Churn
-            | Self::Stall => ramp,
+            | Self::Stall
+            | Self::Spectate => ramp,
+        }
+    }
+
+    /// What bots come for.
+    pub(crate) const fn part(self) -> Part {
+        match self {
+            Self::Spectate => Part::Watches,
+            Self::Steady
+            | Self::JoinStorm
+            | Self::Hostile
+            | Self::SlowReader
+            | Self::Reconnect
+            | Self::Churn
+            | Self::Stall => Part::Plays,
         }
     }
 

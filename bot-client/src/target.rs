@@ -60,6 +60,12 @@ impl Target {
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
+
+    /// The same for one who only watches.
+    pub(crate) fn spectators_path(&self) -> String {
+        let joint = if self.path.contains('?') { '&' } else { '?' };
+        format!("{}{joint}role=spectator", self.path)
+    }
 }
 
 impl FromStr for Target {

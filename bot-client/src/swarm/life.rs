@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{LEAVE_TIMEOUT, Phase, Swarm};
 use crate::{
-    bot::{Bot, Heard, Unplayable},
+    bot::{Bot, Heard, Part, Unplayable},
     clock::Alarm,
     connection::{ConnectError, Message, ReadError, Reader, Writer, connect},
     measure::Measures,
@@ -94,7 +94,10 @@ impl Swarm {
         let part = number as f64 / self.options.bots as f64;
         sleep(self.options.ramp.mul_f64(part)).await;
         let mut dice = Dice::new(self.options.seed ^ number as u64);
-        let mut path = self.options.target.path().to_owned();
+        let mut path = match self.options.scenario.part() {
+            Part::Plays => self.options.target.path().to_owned(),
+            Part::Watches => self.options.target.spectators_path(),
+        };
         let mut wait_ms = FIRST_WAIT_MS;
         loop {
             let loss = self.session(number, &path, &mut dice).await;
@@ -167,7 +170,15 @@ impl Swarm {
             Place::Coming => {
                 // Over a bad network bots see others as players do: evenly, and a little late.
                 let others = self.options.net.map(|_| Interpolation::default());
-                (Box::new(Bot::new(number, self.options.seed, others)), None)
+                (
+                    Box::new(Bot::new(
+                        number,
+                        self.options.seed,
+                        self.options.scenario.part(),
+                        others,
+                    )),
+                    None,
+                )
             }
             other @ (Place::Here { .. } | Place::Gone { .. }) => {
                 place.replace(other);

@@ -292,6 +292,7 @@ impl Swarm {
             | Scenario::JoinStorm
             | Scenario::Hostile
             | Scenario::SlowReader
+            | Scenario::Spectate
             | Scenario::Churn => {}
         }
         sleep(
