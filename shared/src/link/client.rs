@@ -53,6 +53,8 @@ struct Joined {
     events: u32,
     seq: InputSeq,
     seen: Option<Moment>,
+    /// What the newest input of this connection said about that: it never goes back.
+    seen_said: Option<Moment>,
     clock: Clock,
     pace: InputPace,
     pings: u32,
@@ -158,7 +160,7 @@ impl ClientLink {
         let Some(game) = &mut self.game else { return Self::write_hello("", None, out) };
         game.stage = Stage::AwaitingWelcome;
         game.pace.reconnect();
-        game.seen = None;
+        (game.seen, game.seen_said) = (None, None);
         let kept =
             Kept { applied: game.before.tick, events: game.events, model_hash: game.model_hash };
         let hello = Hello {
@@ -294,8 +296,11 @@ impl ClientLink {
         let game = self.game.as_mut().filter(|game| game.stage == Stage::Playing)?;
         let applied = game.before.tick?;
         game.seq = game.seq.next();
-        let behind = game.seen.map_or(0, |seen| Moment::from(applied).since(seen));
-        let behind = behind.clamp(0, u16::MAX.into()) as u16;
+        let newest = Moment::from(applied);
+        let later = |said: &Moment| game.seen.is_none_or(|seen| said.since(seen) > 0);
+        let seen = game.seen_said.filter(later).or(game.seen).unwrap_or(newest);
+        let behind = newest.since(seen).clamp(0, u16::MAX.into()) as u16;
+        game.seen_said = Some(Moment::before(applied, behind));
         InputHead { seq: game.seq, tick, applied, behind }.write(out);
         integers::pack(&game.schema.input, values, out);
         game.pace.made(game.seq);
@@ -386,6 +391,7 @@ impl Joined {
             events: 0,
             seq: welcome.seq,
             seen: None,
+            seen_said: None,
             clock: Clock::new(welcome.tick_rate),
             pace: InputPace::new(welcome.tick_rate),
             pings: 0,

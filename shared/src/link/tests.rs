@@ -101,6 +101,26 @@ fn inputs_are_numbered_and_judged() {
 }
 
 #[test]
+fn what_was_seen_never_goes_back_whatever_a_player_is_shown() {
+    let mut pair = Pair::new();
+    let seen = |pair: &mut Pair| {
+        let mut frame = Vec::new();
+        pair.client.write_input(Tick(9), &[3], &mut frame).unwrap();
+        match pair.server.handle_frame(&frame, &schema().input, &mut [0], Micros(0)) {
+            Ok(Received::Input { seen, .. }) => seen,
+            other => panic!("{other:?}"),
+        }
+    };
+    (7..=9).for_each(|tick| pair.check_snapshot(Tick(tick)));
+    assert_eq!(seen(&mut pair), Moment::from(Tick(9)), "nothing was shown yet");
+    pair.client.set_seen(Moment { tick: Tick(7), part: 3 });
+    assert_eq!(seen(&mut pair), Moment::from(Tick(9)));
+    pair.check_snapshot(Tick(10));
+    pair.client.set_seen(Moment { tick: Tick(9), part: 200 });
+    assert_eq!(seen(&mut pair), Moment { tick: Tick(9), part: 200 });
+}
+
+#[test]
 fn a_basis_is_the_newest_that_history_still_has() {
     let mut basis = Basis::default();
     for tick in 50..=62 {
