@@ -16,6 +16,7 @@ pub mod admission;
 mod bucket;
 mod clock;
 pub mod config;
+mod deadlines;
 pub mod directory;
 mod feeds;
 pub mod http;

@@ -8,8 +8,6 @@
 //! a tick needs it. For the same reason matches tick in bundles, one right after another.
 
 use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
     io,
     num::NonZeroU64,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,6 +34,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
+    deadlines::{Deadline, Deadlines, stagger},
     directory::Directory,
     feeds::{Happening, Teller},
     intake::Intake,
@@ -50,10 +49,6 @@ use crate::{
 const MAILBOX_MAX: usize = 4096;
 /// How often sockets that linger are looked at, and a ladder on which a shard still stands.
 const LOOK_INTERVAL: Micros = Micros::from_millis(20);
-/// Matches whose ticks follow one another without a wake-up between them.
-const BUNDLE: usize = 16;
-/// What a seat takes of a tick, about: a match is due when the one before it in its bundle is done.
-const SEAT_TIME: Micros = Micros(8);
 /// How much is kept of what led to an overrun, and how often at most.
 const RECORDED: Micros = Micros::from_secs(1);
 /// How late the kernel may wake a shard up; usually it takes 50 µs.
@@ -140,7 +135,7 @@ pub(crate) fn start<G: Game>(
             teller,
             schema: Rc::new(G::schema()),
             matches: Slab::new(),
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
             looked_at: clock.now(),
             lingering: Lingering::default(),
             closed: Vec::new(),
@@ -160,14 +155,6 @@ pub(crate) fn start<G: Game>(
     Ok((ShardHandle { is_overloaded, mailbox }, thread))
 }
 
-/// When a match's next tick is due; the earliest comes first.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Deadline {
-    due: Micros,
-    slot: usize,
-    id: MatchId,
-}
-
 struct Shard<G: Game> {
     clock: Clock,
     commands: Receiver<Command>,
@@ -178,8 +165,7 @@ struct Shard<G: Game> {
     teller: Teller,
     schema: Rc<Schema>,
     matches: Slab<Match<G>>,
-    /// When each match's next tick is due. Those of matches that have ended are passed over.
-    deadlines: BinaryHeap<Reverse<Deadline>>,
+    deadlines: Deadlines,
     /// When those who linger were last looked at.
     looked_at: Micros,
     lingering: Lingering,
@@ -229,22 +215,20 @@ impl<G: Game> Shard<G> {
 
     /// When there is something to do without a command.
     fn next_wake(&self) -> Option<Micros> {
-        let next = self.deadlines.peek().map(|Reverse(next)| next.due);
         let is_settled = self.lingering.is_empty() && self.ladder.step() == Step::Ground;
         let look = (!is_settled).then(|| self.looked_at.plus(LOOK_INTERVAL));
-        next.into_iter().chain(look).min()
+        self.deadlines.next().into_iter().chain(look).min()
     }
 
     /// The next match to run, if one is due.
     fn pop_due(&mut self) -> Option<Deadline> {
         let soon = self.clock.now().plus(EARLY);
-        while self.deadlines.peek().is_some_and(|Reverse(next)| next.due <= soon) {
-            let Reverse(next) = self.deadlines.pop()?;
+        while let Some(next) = self.deadlines.pop(soon) {
             let found = self.matches.get(next.slot).filter(|found| found.id() == next.id);
             match found.map(Match::due) {
                 Some(due) if due <= soon => return Some(next),
                 // Its ticks have been stretched.
-                Some(due) => self.deadlines.push(Reverse(Deadline { due, ..next })),
+                Some(due) => self.deadlines.push(Deadline { due, ..next }),
                 None => {}
             }
         }
@@ -266,7 +250,7 @@ impl<G: Game> Shard<G> {
         if ticked.is_abandoned(now) && self.directory.remove_if_empty(id) {
             return self.end(slot, CloseReason::NoMatch, now);
         }
-        self.deadlines.push(Reverse(Deadline { due: ticked.due(), slot, id }));
+        self.deadlines.push(Deadline { due: ticked.due(), slot, id });
     }
 
     fn has_drained(&self) -> bool {
@@ -318,7 +302,7 @@ impl<G: Game> Shard<G> {
             return self.directory.remove(id);
         };
         self.matches.insert(made);
-        self.deadlines.push(Reverse(Deadline { due: start, slot, id }));
+        self.deadlines.push(Deadline { due: start, slot, id });
         teller.tell(None, Happening::Opened);
         tracing::info!(match_id = id.0, "match opened");
     }
@@ -442,34 +426,5 @@ impl<G: Game> Shard<G> {
             stats.spectators.insert(found.id().0, found.spectators_len());
         }
         stats
-    }
-}
-
-/// When the match in the `n`th place of a shard begins: bundles are spread over the tick interval by
-/// the golden ratio, however many there will be, and a bundle's matches follow one another.
-fn stagger(rate: TickRate, seats: u16, n: usize, now: Micros) -> Micros {
-    /// 2^32 divided by the golden ratio.
-    const STEP: u32 = 0x9E37_79B9;
-    let interval = rate.interval().0;
-    let bundle = ((n / BUNDLE) as u32).wrapping_mul(STEP);
-    let place = (n % BUNDLE) as u64 * u64::from(seats) * SEAT_TIME.0;
-    let phase = ((u64::from(bundle) * interval) >> 32) + place;
-    let intervals = now.0 / interval + 1;
-    Micros(intervals * interval + phase % interval)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bundles_are_spread_over_the_interval_and_their_matches_follow_one_another() {
-        let rate = TickRate::new(30).unwrap();
-        let start = |n| stagger(rate, 16, n, Micros(5)).0 % rate.interval().0;
-        let mut bundles: Vec<_> = (0..10).map(|bundle| start(bundle * BUNDLE)).collect();
-        bundles.sort_unstable();
-        let gaps = bundles.windows(2).map(|pair| pair[1] - pair[0]);
-        assert!(gaps.min() >= Some(rate.interval().0 / 20), "{bundles:?}");
-        assert!((1..BUNDLE).all(|n| start(n) == start(n - 1) + 16 * SEAT_TIME.0));
     }
 }
