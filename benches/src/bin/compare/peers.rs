@@ -40,9 +40,10 @@ const fn needs_node(server: Server) -> bool {
 
 /// All programs of the comparison that are in Rust. Does nothing if they are built.
 fn build() -> Result<()> {
-    let packages = ["-p", "tickwire-benches", "-p", "tickwire-peer-afternoon"];
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--quiet", "--bins"]).args(packages);
+    cargo.args(["build", "--release", "--quiet", "-p", "tickwire-benches"]);
+    cargo.args(["-p", "tickwire-peer-afternoon", "--bin", "tickwire-peer-afternoon"]);
+    cargo.args(["--bin", "workload-server", "--bin", "workload-bots", "--bin", "floor"]);
     succeed(cargo.current_dir(PEERS))
 }
 

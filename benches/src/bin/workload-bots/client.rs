@@ -44,7 +44,8 @@ pub(crate) struct Client {
 pub(crate) struct Update {
     /// Payload and frame head.
     pub(crate) bytes: usize,
-    pub(crate) entities: usize,
+    /// See [`State::entities`].
+    pub(crate) entities: Option<usize>,
     pub(crate) at: Micros,
     /// When the one before came.
     pub(crate) before: Option<Micros>,
@@ -59,9 +60,10 @@ impl Client {
         address: SocketAddr,
         server: Server,
         index: usize,
+        players: usize,
         rate: TickRate,
     ) -> Result<Self> {
-        let mut dialect = dialect::of(server);
+        let mut dialect = dialect::of(server, index.is_multiple_of(players));
         let upgrade = dialect.reserve(address)?;
         let mut client = Self {
             socket: connect(address, &upgrade)?,

@@ -57,6 +57,8 @@ pub(crate) struct Tally {
     updates: u64,
     bytes: u64,
     entities: u64,
+    /// Updates whose entities were counted.
+    looked_at: u64,
     sent: u64,
 }
 
@@ -94,7 +96,7 @@ impl Swarm {
     pub(crate) fn grow(&mut self, clients: usize) -> Result<()> {
         while self.clients.len() < clients {
             let index = self.clients.len();
-            let client = Client::join(self.address, self.server, index, self.rate)
+            let client = Client::join(self.address, self.server, index, self.players, self.rate)
                 .with_context(|| format!("client {index} could not join"))?;
             let key = epoll::EventData::new_u64(index as u64);
             epoll::add(&self.epoll, &client.socket, key, epoll::EventFlags::IN)?;
@@ -210,7 +212,7 @@ impl Swarm {
             rss_peak_mib: memory("VmHWM:"),
             clients,
             updates: tally.updates,
-            entities_per_update: tally.entities as f64 / updates,
+            entities_per_update: tally.entities as f64 / tally.looked_at.max(1) as f64,
             acked_ratio: tally.latency.len() as f64 / tally.sent.max(1) as f64,
             window_s,
             bots_core: spent.bots / window_s,
@@ -234,13 +236,17 @@ impl Tally {
             updates: 0,
             bytes: 0,
             entities: 0,
+            looked_at: 0,
             sent: 0,
         }
     }
     fn count(&mut self, update: &Update, answered: Answered<'_>) {
         self.updates += 1;
         self.bytes += update.bytes as u64;
-        self.entities += update.entities as u64;
+        if let Some(entities) = update.entities {
+            self.entities += entities as u64;
+            self.looked_at += 1;
+        }
         if let Some(before) = update.before {
             let error = update.at.since(before).0.abs_diff(self.interval.0);
             self.jitter.saturating_record(error);

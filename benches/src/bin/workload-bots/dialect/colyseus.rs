@@ -204,7 +204,7 @@ impl Dialect for Colyseus {
                 }
                 self.is_joined = true;
                 self.apply(message)?;
-                Ok(Some(State { entities: self.players.len(), processed: self.processed }))
+                Ok(Some(State { entities: Some(self.players.len()), processed: self.processed }))
             }
             code => bail!("an unknown message ({code})"),
         }
@@ -266,11 +266,11 @@ mod tests {
             &[SWITCH_TO_STRUCTURE, 2, ADD, 1, 2, ADD | 5, 100, ADD | 6, 3, 4],
         ];
         let known = client.handle(&full.concat(), Micros(0), &mut answer).unwrap();
-        assert_eq!(known, Some(State { entities: 1, processed: 0 }));
+        assert_eq!(known, Some(State { entities: Some(1), processed: 0 }));
         let patch =
             [ROOM_STATE_PATCH | TIMED, 9, 0, 0, 0, 7, 0, 0, 0, SWITCH_TO_STRUCTURE, 2, 5, 99];
         let known = client.handle(&patch, Micros(0), &mut answer).unwrap();
-        assert_eq!(known, Some(State { entities: 1, processed: 7 }));
+        assert_eq!(known, Some(State { entities: Some(1), processed: 7 }));
         assert_eq!(client.players[&2], [0x0201, 0, 0, 0, 0, 99, 0x0403, 0]);
         assert!(client.handle(&patch[..12], Micros(0), &mut answer).is_err(), "cut off");
     }

@@ -46,15 +46,17 @@ impl Upgrade {
 /// What a client knows after an update.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct State {
-    pub(crate) entities: usize,
+    /// Players that it knows, if it looks.
+    pub(crate) entities: Option<usize>,
     /// Its newest input that this includes; 0 is none.
     pub(crate) processed: u32,
 }
 
-/// A client's side of what a server speaks.
-pub(crate) fn of(server: Server) -> Box<dyn Dialect> {
+/// A client's side of what a server speaks. `is_first` of its match.
+pub(crate) fn of(server: Server, is_first: bool) -> Box<dyn Dialect> {
     match server {
-        Server::Tickwire => Box::<tickwire::Tickwire>::default(),
+        Server::Tickwire if is_first => Box::<tickwire::Decoding>::default(),
+        Server::Tickwire => Box::<tickwire::Reading>::default(),
         Server::Afternoon => Box::<plain::Afternoon>::default(),
         Server::Ws => Box::<plain::Ws>::default(),
         Server::Colyseus => Box::new(colyseus::Colyseus::new(colyseus::Room::Tutorial)),

@@ -76,7 +76,7 @@ impl Dialect for Ws {
                     });
                 }
                 ensure!(message.0.is_empty(), "something follows the last row");
-                Ok(Some(State { entities, processed }))
+                Ok(Some(State { entities: Some(entities), processed }))
             }
             other => bail!("an unknown message ({other})"),
         }
@@ -110,7 +110,7 @@ impl Dialect for Afternoon {
             });
         }
         ensure!(message.0.is_empty(), "something follows the last row");
-        Ok(Some(State { entities, processed }))
+        Ok(Some(State { entities: Some(entities), processed }))
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
         }
         state.extend([100, 2, 1, 3]);
         let known = client.handle(&state, now, &mut Vec::new()).unwrap();
-        assert_eq!(known, Some(State { entities: 1, processed: 12_345 }));
+        assert_eq!(known, Some(State { entities: Some(1), processed: 12_345 }));
         assert_eq!(client.rows, [row()]);
         assert!(client.handle(&state[..30], now, &mut Vec::new()).is_err(), "cut off");
     }
@@ -173,7 +173,7 @@ mod tests {
         }
         state.extend([100, 251, 2, 1, 3]);
         let known = client.handle(&state, Micros(0), &mut Vec::new()).unwrap();
-        assert_eq!(known, Some(State { entities: 1, processed: 12_345 }));
+        assert_eq!(known, Some(State { entities: Some(1), processed: 12_345 }));
         assert_eq!(client.rows, [row()]);
     }
 
