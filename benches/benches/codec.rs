@@ -36,7 +36,7 @@ fn codec(criterion: &mut Criterion) {
     for file in ["arena"].into_iter().chain(named.split_whitespace()) {
         let recording = Recording::open(file, &Sampling::default())
             .unwrap_or_else(|error| panic!("a recording is wanted in RECORDINGS: {error}"));
-        let name = Path::new(file).file_stem().unwrap_or(file.as_ref()).to_string_lossy();
+        let name = Path::new(file).file_stem().unwrap_or_else(|| file.as_ref()).to_string_lossy();
         measure(criterion, &name, &recording);
     }
 }
@@ -125,7 +125,7 @@ impl<'a> Match<'a> {
     }
 
     fn encode_early(&mut self, index: usize) {
-        if index % FIRST == 0 {
+        if index.is_multiple_of(FIRST) {
             self.early = Encoder::new(&self.recording.schema, self.recording.rate);
         }
         let Snapshot { tick, rows, .. } = &self.recording.snapshots[index];
