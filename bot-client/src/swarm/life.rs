@@ -39,6 +39,8 @@ pub(super) enum Trouble {
     Connect(#[from] ConnectError),
     #[error("no welcome within {:?}", super::JOIN_TIMEOUT)]
     NoWelcome,
+    #[error("nothing heard for {SILENCE_MAX:?}")]
+    Silence,
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -56,6 +58,8 @@ enum Loss {
     Left,
 }
 
+/// A connection that brings nothing for so long is dead, and so is one that takes so long to come.
+const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// The longest wait before connecting again, at first.
 const FIRST_WAIT_MS: u64 = 250;
 /// The longest after failures: one that fails after it is lost.
@@ -73,7 +77,8 @@ impl Loss {
                 matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
             }
             Trouble::Connect(ConnectError::Network(_) | ConnectError::Handshake(_))
-            | Trouble::Read(ReadError::Broken(_)) => true,
+            | Trouble::Read(ReadError::Broken(_))
+            | Trouble::Silence => true,
             // Those of which PROTOCOL.md says so.
             Trouble::Read(ReadError::Closed { code, .. }) => {
                 matches!(code, 1001 | 1012 | 1013 | 4014 | 4015)
@@ -163,7 +168,9 @@ impl Swarm {
     }
 
     async fn connect_and_listen(&self, number: usize, path: &str) -> Result<Infallible, Trouble> {
-        let (reader, socket) = connect(&self.dialer, &self.options.target, path).await?;
+        let connecting = connect(&self.dialer, &self.options.target, path);
+        let connected = timeout(SILENCE_MAX, connecting).await;
+        let (reader, socket) = connected.map_err(|_| Trouble::Silence)??;
         let place = &self.places[number];
         let (bot, joined_at) = match place.replace(Place::Coming) {
             Place::Away { bot, joined_at } => (bot, joined_at),
@@ -196,7 +203,8 @@ impl Swarm {
             if let Some(until) = self.stalled_until.get().filter(|_| number.is_multiple_of(8)) {
                 sleep_until(until).await;
             }
-            match reader.next().await? {
+            let message = timeout(SILENCE_MAX, reader.next()).await;
+            match message.map_err(|_| Trouble::Silence)?? {
                 Message::Binary(payload) => self.hear(number, &payload)?,
                 Message::Ping(payload) => place.borrow_mut().answer_ping(&payload)?,
                 Message::Pong => {}
