@@ -297,8 +297,8 @@ impl ClientLink {
         let applied = game.before.tick?;
         game.seq = game.seq.next();
         let newest = Moment::from(applied);
-        let later = |said: &Moment| game.seen.is_none_or(|seen| said.since(seen) > 0);
-        let seen = game.seen_said.filter(later).or(game.seen).unwrap_or(newest);
+        let seen = game.seen.unwrap_or(newest);
+        let seen = game.seen_said.filter(|said| said.since(seen) > 0).unwrap_or(seen);
         let behind = newest.since(seen).clamp(0, u16::MAX.into()) as u16;
         game.seen_said = Some(Moment::before(applied, behind));
         InputHead { seq: game.seq, tick, applied, behind }.write(out);
