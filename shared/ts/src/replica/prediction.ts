@@ -144,6 +144,8 @@ export class Prediction {
    * its way to where the input of this moment would bring it, so that a key shows at once.
    */
   look(part: number, input: ArrayLike<number>, now: number): void {
+    // A session that was taken up again has made inputs, but none for this prediction yet.
+    if (this.#newest < 0) return;
     const passed = Math.max(0, now - this.#glidedAt) / 1e6;
     this.#glidedAt = now;
     const rest = Math.exp(-GLIDE_PER_S * passed);
