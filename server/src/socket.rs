@@ -4,12 +4,13 @@
 //! [`OUTBOX_BYTES_MAX`]; a client that lets it overflow is closed. An idle socket holds no buffer.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read},
     net::{Shutdown, TcpStream},
     time::Duration,
 };
 
 use fastwebsockets::{Frame, Payload};
+use rustix::net::{SendFlags, send};
 use rustls::ServerConnection;
 use tickwire_shared::close::CloseReason;
 
@@ -188,8 +189,9 @@ pub(crate) fn push(mut frame: Frame<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&frame.payload);
 }
 
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, SendError> {
-    match retry(|| stream.write(bytes)) {
+fn write(stream: &TcpStream, bytes: &[u8]) -> Result<usize, SendError> {
+    // Straight to the kernel: libc's has to look whether the thread is to be cancelled.
+    match retry(|| Ok(send(stream, bytes, SendFlags::NOSIGNAL)?)) {
         Ok(count) => Ok(count),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
         Err(_) => Err(SendError::Lost),
@@ -233,7 +235,7 @@ impl Outbox {
         Ok(())
     }
 
-    fn flush(&mut self, stream: &mut TcpStream) -> Result<(), SendError> {
+    fn flush(&mut self, stream: &TcpStream) -> Result<(), SendError> {
         while !self.rest().is_empty() {
             let taken = write(stream, self.rest())?;
             if taken == 0 {

@@ -100,7 +100,8 @@ impl TickRate {
     /// Nanoseconds from the start of a match to its step `n`, without accumulated rounding.
     #[must_use]
     pub const fn nanos_to(self, n: u64) -> u64 {
-        (n as u128 * 1_000_000_000 / self.0 as u128) as u64
+        let (seconds, steps) = (n / self.0 as u64, n % self.0 as u64);
+        seconds * 1_000_000_000 + steps * 1_000_000_000 / self.0 as u64
     }
 
     /// The tick interval, rounded down to a microsecond.

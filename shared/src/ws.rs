@@ -79,12 +79,19 @@ impl FrameError {
 }
 
 /// What is kept of one connection between reads.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Decoder {
     message_bytes_max: usize,
+    /// Nothing, as a rule: frames come whole.
+    parts: Option<Box<Parts>>,
+}
+
+/// What has come of a message that is not whole.
+#[derive(Debug, Default)]
+struct Parts {
     /// A frame of which only a part has come.
     partial: Vec<u8>,
-    /// Payloads of a message's earlier fragments, and whether it is text.
+    /// Payloads of the message's earlier fragments, and whether it is text.
     fragments: Option<(Opcode, Vec<u8>)>,
 }
 
@@ -111,14 +118,17 @@ impl Decoder {
     /// A decoder for a new connection. Longer messages than `message_bytes_max` are refused.
     #[must_use]
     pub const fn new(message_bytes_max: usize) -> Self {
-        Self { message_bytes_max, partial: Vec::new(), fragments: None }
+        Self { message_bytes_max, parts: None }
     }
 
     /// Bytes held for this connection.
     #[must_use]
     pub fn bytes_held(&self) -> usize {
-        let fragments = self.fragments.as_ref().map_or(0, |(_, bytes)| bytes.capacity());
-        self.partial.capacity() + fragments
+        let held = |parts: &Parts| {
+            let fragments = parts.fragments.as_ref().map_or(0, |(_, bytes)| bytes.capacity());
+            parts.partial.capacity() + fragments
+        };
+        self.parts.as_deref().map_or(0, held)
     }
 
     /// Takes bytes as they came off the socket. Call [`Feed::next`] until it gives none.
@@ -126,12 +136,26 @@ impl Decoder {
         Feed { decoder: self, bytes, at: 0, finished: Vec::new() }
     }
 
-    /// Bytes of the partial frame that are still missing, as far as can be told from what is here.
-    fn missing(&self) -> Result<usize, FrameError> {
-        match self.head(&self.partial)? {
-            Ok(head) => Ok(head.head_bytes + head.payload_bytes - self.partial.len()),
+    /// Bytes of a partial frame that are still missing, as far as can be told from what is here.
+    fn missing(&self, partial: &[u8]) -> Result<usize, FrameError> {
+        match self.head(partial)? {
+            Ok(head) => Ok(head.head_bytes + head.payload_bytes - partial.len()),
             Err(missing) => Ok(missing),
         }
+    }
+
+    fn fragments(&self) -> Option<&(Opcode, Vec<u8>)> {
+        self.parts.as_ref()?.fragments.as_ref()
+    }
+
+    /// Changes what is held, and holds nothing that is empty.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Parts) -> T) -> T {
+        let mut parts = self.parts.take().unwrap_or_default();
+        let changed = change(&mut parts);
+        if !parts.partial.is_empty() || parts.fragments.is_some() {
+            self.parts = Some(parts);
+        }
+        changed
     }
 
     /// The frame head at the start of `bytes`, or how many bytes it lacks.
@@ -185,7 +209,7 @@ impl Decoder {
             debug_assert!(head.payload_bytes <= CONTROL_BYTES_MAX);
             return Ok(head);
         }
-        let before = match (&self.fragments, head.opcode) {
+        let before = match (self.fragments(), head.opcode) {
             (Some((_, bytes)), Opcode::Continuation) => bytes.len(),
             (None, Opcode::Text | Opcode::Binary) => 0,
             (None, _) | (Some(_), _) => return Err(FrameError::BadFragment),
@@ -218,28 +242,30 @@ impl Feed<'_> {
                 let payload = self.payload(head, in_place);
                 return control(head.opcode, payload).map(Some);
             }
-            if head.is_final && self.decoder.fragments.is_none() {
+            if head.is_final && self.decoder.fragments().is_none() {
                 let payload = self.payload(head, in_place);
                 return data(head.opcode, payload).map(Some);
             }
-            let (opcode, mut message) =
-                self.decoder.fragments.take().unwrap_or((head.opcode, Vec::new()));
+            let fragments = self.decoder.change(|parts| parts.fragments.take());
+            let (opcode, mut message) = fragments.unwrap_or((head.opcode, Vec::new()));
             message.extend_from_slice(self.payload(head, in_place));
             if head.is_final {
                 self.finished = message;
                 return data(opcode, &self.finished).map(Some);
             }
-            self.decoder.fragments = Some((opcode, message));
+            self.decoder.change(|parts| parts.fragments = Some((opcode, message)));
         }
     }
 
     /// Moves past the next whole frame, unmasked, and says where it is: in the bytes that were
     /// fed (at the given start), or in `finished`.
     fn next_frame(&mut self) -> Result<Option<(Head, Option<usize>)>, FrameError> {
-        while !self.decoder.partial.is_empty() {
-            let missing = self.decoder.missing()?;
+        while let Some(Parts { partial, .. }) = self.decoder.parts.as_deref()
+            && !partial.is_empty()
+        {
+            let missing = self.decoder.missing(partial)?;
             if missing == 0 {
-                self.finished = std::mem::take(&mut self.decoder.partial);
+                self.finished = self.decoder.change(|parts| std::mem::take(&mut parts.partial));
                 let Ok(head) = self.decoder.head(&self.finished)? else { return Ok(None) };
                 unmask(&mut self.finished[head.head_bytes..], head.mask);
                 return Ok(Some((head, None)));
@@ -249,7 +275,7 @@ impl Feed<'_> {
                 return Ok(None);
             }
             let taken = missing.min(rest.len());
-            self.decoder.partial.extend_from_slice(&rest[..taken]);
+            self.decoder.change(|parts| parts.partial.extend_from_slice(&rest[..taken]));
             self.at += taken;
         }
         let rest = &mut self.bytes[self.at..];
@@ -265,7 +291,7 @@ impl Feed<'_> {
             self.at += head.head_bytes + head.payload_bytes;
             return Ok(Some((head, Some(start))));
         }
-        self.decoder.partial = rest.to_vec();
+        self.decoder.change(|parts| parts.partial = rest.to_vec());
         self.at = self.bytes.len();
         Ok(None)
     }

@@ -48,6 +48,7 @@ impl<G: Game> Match<G> {
             decoder: Decoder::new(self.manners.frame_bytes_max),
             link: ServerLink::new(now),
             session: None,
+            seat: None,
             claim,
             role,
             allowance: Bucket::full(now),
@@ -111,7 +112,7 @@ impl<G: Game> Match<G> {
             return self.close(key, CloseReason::TooFast, context);
         }
         // The decoder is lent to the loop, since a message is handled with the whole match.
-        let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(0));
+        let mut decoder = std::mem::take(&mut connection.decoder);
         let mut feed = decoder.feed(bytes);
         let ended = loop {
             match feed.next() {
@@ -156,8 +157,7 @@ impl<G: Game> Match<G> {
         match connection.link.handle_frame(frame, &self.schema.input, values, arrived)? {
             Received::Input { seq, tick, seen } => {
                 context.stats.inputs += 1;
-                let seat = connection.session.and_then(|session| self.sessions[session].seat);
-                let seat = seat.ok_or(CloseReason::NotSeated)?;
+                let seat = connection.seat.ok_or(CloseReason::NotSeated)?;
                 self.queues[seat.index()].push(tick, seq, seen, G::Input::from_values(values));
                 let early = i64::from(tick.since(self.tick.plus(1)));
                 let interval = self.schedule.interval().0.cast_signed();
@@ -170,9 +170,7 @@ impl<G: Game> Match<G> {
                 // The newest is answered with the next snapshot, any before it at once.
                 match connection.ping.replace(Ping { client_time, arrived }) {
                     Some(earlier) => {
-                        let seat =
-                            connection.session.and_then(|session| self.sessions[session].seat);
-                        let newest = self.newest_for(seat);
+                        let newest = self.newest_for(self.connections[key].seat);
                         let pong = earlier.answer(newest, self.tick_due, context.now);
                         self.say(key, &pong)
                     }
@@ -202,7 +200,8 @@ impl<G: Game> Match<G> {
             None => self.join(key, &hello.name, context.now)?,
         };
         self.sessions[session].connection = Some(key);
-        self.connections[key].session = Some(session);
+        let connection = &mut self.connections[key];
+        (connection.session, connection.seat) = (Some(session), self.sessions[session].seat);
         self.empty_since = None;
         let &Session { id, resume, seat, seq, .. } = &self.sessions[session];
         let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
@@ -227,7 +226,7 @@ impl<G: Game> Match<G> {
             self.catch_up(key, session, kept)?;
         }
         if self.slowdown_told != 1 {
-            let pace = self.pace(self.newest_for(self.sessions[session].seat));
+            let pace = self.pace(self.newest_for(self.connections[key].seat));
             self.say(key, &ServerMessage::Pace(pace))?;
         }
         self.brief(key)?;

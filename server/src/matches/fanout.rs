@@ -187,8 +187,10 @@ impl<G: Game> Match<G> {
         }
         let mut fulls = 0;
         for (key, connection) in connections {
-            let Some(session) = connection.session else { continue };
-            let seat = sessions[session].seat;
+            if connection.session.is_none() {
+                continue;
+            }
+            let seat = connection.seat;
             let is_late = seat.is_none() && fanout.late_by > 0;
             let side = if is_late { &fanout.late } else { &fanout.live };
             fanout.frames.clear();

@@ -158,6 +158,8 @@ struct Connection {
     link: ServerLink,
     /// Set by the hello.
     session: Option<usize>,
+    /// The session's.
+    seat: Option<Seat>,
     /// What is held for the hello.
     claim: Claim,
     role: Role,

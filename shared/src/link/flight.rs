@@ -48,7 +48,16 @@ pub(super) struct Flight {
     window: u32,
     /// The first tick that is sent under this window, and so tells whether it is right.
     judged: Tick,
-    sends: [Send; 64],
+    sends: Sends,
+}
+
+/// When each of the last 64 ticks was sent, and how many were on their way then, itself included.
+/// There are as many of these as clients, and a tick touches all of them, so they are small.
+#[derive(Debug)]
+struct Sends {
+    /// The low bits: what is on its way was sent less than half an hour ago.
+    at: [u32; 64],
+    crowds: [u8; 64],
 }
 
 /// Whether `base` is what it usually takes.
@@ -79,13 +88,6 @@ enum Way {
     Queue,
 }
 
-/// When a tick was sent, and how many were on their way then, itself included.
-#[derive(Clone, Copy, Debug)]
-struct Send {
-    at: Micros,
-    crowd: u32,
-}
-
 impl Flight {
     /// Nothing was sent yet.
     pub(super) const fn new() -> Self {
@@ -97,7 +99,7 @@ impl Flight {
             trust: Trust::Sure,
             window: WINDOW_MAX,
             judged: Tick(0),
-            sends: [Send { at: Micros(0), crowd: 0 }; 64],
+            sends: Sends { at: [0; 64], crowds: [0; 64] },
         }
     }
 
@@ -109,7 +111,8 @@ impl Flight {
         let gap = self.newest.map_or(64, |newest| tick.since(newest).cast_unsigned());
         self.ticks = self.ticks.checked_shl(gap).unwrap_or(0) | 1;
         self.newest = Some(tick);
-        self.sends[index(tick)] = Send { at: now, crowd: self.on_their_way().count_ones() };
+        let crowd = self.on_their_way().count_ones();
+        self.sends.keep(tick, now, crowd);
     }
 
     /// The client has applied `tick`. Whether that was sent and is not older than what it had
@@ -126,8 +129,7 @@ impl Flight {
             return false;
         }
         self.applied = Some(tick);
-        let Send { at, crowd } = self.sends[index(tick)];
-        let took = now.since(at);
+        let (took, crowd) = (self.sends.age(tick, now), self.sends.crowd(tick));
         let was_known = self.base.is_some();
         let is_limited = crowd >= self.window;
         let base = match self.base {
@@ -215,7 +217,7 @@ impl Flight {
             return false;
         }
         let limit = self.base.unwrap_or(Micros(0)).plus(STALL);
-        in_flight < self.window && now.since(self.sends[index(oldest)].at) <= limit
+        in_flight < self.window && self.sends.age(oldest, now) <= limit
     }
 
     /// Of `ticks`, those that were sent after the one that was applied last.
@@ -228,6 +230,23 @@ impl Flight {
             (Some(_), None) => self.ticks,
             (None, _) => 0,
         }
+    }
+}
+
+impl Sends {
+    fn keep(&mut self, tick: Tick, now: Micros, crowd: u32) {
+        self.at[index(tick)] = now.0 as u32;
+        self.crowds[index(tick)] = crowd as u8;
+    }
+
+    fn age(&self, tick: Tick, now: Micros) -> Micros {
+        let age = (now.0 as u32).wrapping_sub(self.at[index(tick)]).cast_signed();
+        // An arrival may be noted a little before the send.
+        Micros(age.max(0).cast_unsigned().into())
+    }
+
+    fn crowd(&self, tick: Tick) -> u32 {
+        self.crowds[index(tick)].into()
     }
 }
 
@@ -344,16 +363,6 @@ mod tests {
                     newest = Some(Tick(tick));
                 }
                 assert!(newest.is_none_or(|newest| self.flight.apply(newest, now)));
-                if std::env::var("TRACE").is_ok() {
-                    eprintln!(
-                        "{} w{} {:?} {:?} out {}",
-                        self.tick,
-                        self.flight.window,
-                        self.flight.base,
-                        self.flight.trust,
-                        self.flight.on_their_way().count_ones()
-                    );
-                }
                 if self.flight.has_room(Tick(self.tick), now) {
                     self.flight.send(Tick(self.tick), now);
                     ran.sent += 1;

@@ -49,7 +49,7 @@ enum Stage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
     /// It wants to take part; answer with a welcome or a close.
-    Hello(Hello),
+    Hello(Box<Hello>),
     /// An input for `tick`; its values are in the buffer that was given.
     Input {
         /// The input's number.
@@ -169,7 +169,7 @@ impl ServerLink {
             ClientMessage::Hello(hello) if hello.version != PROTOCOL_VERSION => {
                 Err(CloseReason::WrongVersion)
             }
-            ClientMessage::Hello(hello) => Ok(Received::Hello(hello)),
+            ClientMessage::Hello(hello) => Ok(Received::Hello(Box::new(hello))),
             ClientMessage::Ping { .. } | ClientMessage::Resync | ClientMessage::Chat(_)
                 if !said_hello =>
             {
