@@ -113,8 +113,9 @@ pub(crate) struct Match<G: Game> {
     slowdown_told: u8,
     /// When the newest tick was due.
     tick_due: Micros,
-    /// When the sockets were last read.
+    /// When the sockets were last read, and how often they were.
     looked_at: Micros,
+    looks: usize,
     recorder: Recorder,
     queues: Vec<InputQueue<G::Input>>,
     inputs: Vec<G::Input>,
@@ -218,6 +219,11 @@ pub(crate) enum Role {
 }
 
 impl Connection {
+    /// Whether it does no harm to read it a little later.
+    fn can_wait(&self) -> bool {
+        self.seat.is_none() && self.session.is_some() && self.socket.is_flushed()
+    }
+
     /// Why the connection is as good as dead, if it is.
     fn fault(&self, manners: &Manners, now: Micros) -> Option<CloseReason> {
         let is_welcomed = self.link.is_welcomed();
@@ -264,6 +270,7 @@ impl<G: Game> Match<G> {
             slowdown_told: 1,
             tick_due: start,
             looked_at: start,
+            looks: 0,
             recorder: Recorder::default(),
             queues: (0..seats).map(|_| InputQueue::default()).collect(),
             inputs: vec![G::Input::default(); seats],
