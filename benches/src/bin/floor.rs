@@ -4,6 +4,9 @@
 //!
 //! Each tick, all sockets are written in a burst at an absolute deadline, one `write` each. The
 //! readers are another process, on another core where there is one, and do nothing but read.
+//!
+//! With `--inputs`, readers answer each write, and the writer reads those answers, one `read` for
+//! each socket, before the next burst: what a server pays that listens and has nothing to compute.
 
 use std::{
     env,
@@ -51,6 +54,9 @@ struct Load {
     /// Writes to each socket per second
     #[arg(long, default_value_t = 30, value_name = "HZ")]
     rate: u32,
+    /// Length of what each reader sends back for each write; 0: nobody listens
+    #[arg(long, default_value_t = 0, value_name = "B")]
+    inputs: usize,
     /// The measured time
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration::parse)]
     duration: Duration,
@@ -64,7 +70,7 @@ struct Load {
 enum Reader {
     /// Connects and reads until the writer is done
     #[command(hide = true)]
-    Read { address: SocketAddr, clients: usize },
+    Read { address: SocketAddr, clients: usize, inputs: usize },
 }
 
 /// What the writer found.
@@ -86,8 +92,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 
 fn main() -> Result<()> {
     let floor = Floor::parse();
-    if let Some(Reader::Read { address, clients }) = floor.reader {
-        return read(address, clients).context("the readers failed");
+    if let Some(Reader::Read { address, clients, inputs }) = floor.reader {
+        return read(address, clients, inputs).context("the readers failed");
     }
     let load = floor.load;
     ensure!(load.clients > 0 && load.bytes > 0 && load.rate > 0, "there is nothing to write");
@@ -95,7 +101,7 @@ fn main() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let cores = Cores::of_this_process()?;
     cores.move_to(Side::Loading)?;
-    let mut reader = start_reader(listener.local_addr()?, load.clients)?;
+    let mut reader = start_reader(listener.local_addr()?, &load)?;
     cores.move_to(Side::Measured)?;
     let sockets = accept(&listener, load.clients)?;
     let results = write(sockets, &load)?;
@@ -111,10 +117,11 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn start_reader(address: SocketAddr, clients: usize) -> Result<Child> {
-    let (address, clients) = (address.to_string(), clients.to_string());
-    let this = env::current_exe()?;
-    Ok(Command::new(this).args(["read", &address, &clients]).spawn()?)
+fn start_reader(address: SocketAddr, load: &Load) -> Result<Child> {
+    let mut reader = Command::new(env::current_exe()?);
+    reader.arg("read").arg(address.to_string());
+    reader.args([load.clients, load.inputs].map(|number| number.to_string()));
+    Ok(reader.spawn()?)
 }
 
 fn accept(listener: &TcpListener, clients: usize) -> io::Result<Vec<TcpStream>> {
@@ -130,6 +137,7 @@ fn accept(listener: &TcpListener, clients: usize) -> io::Result<Vec<TcpStream>> 
 
 fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
     let bytes = vec![0x5A; load.bytes];
+    let mut inputs = vec![0; 64 * 1024];
     let ticks = |time: Duration| (time.as_secs_f64() * f64::from(load.rate)).round() as u64;
     let (warm_up, measured) = (ticks(WARM_UP), ticks(load.duration).max(1));
     let first = now();
@@ -141,6 +149,13 @@ fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
         if tick == warm_up {
             start = (Process::this().cpu_time()?, now());
             blocked = 0;
+        }
+        for socket in sockets.iter_mut().filter(|_| load.inputs > 0) {
+            match socket.read(&mut inputs) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error).context("a reader is gone"),
+            }
         }
         for socket in &mut sockets {
             match socket.write(&bytes) {
@@ -166,9 +181,12 @@ fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
     })
 }
 
-fn read(address: SocketAddr, clients: usize) -> Result<()> {
+fn read(address: SocketAddr, clients: usize, inputs: usize) -> Result<()> {
     let connect = |_| TcpStream::connect(address);
     let mut sockets = (0..clients).map(connect).collect::<io::Result<Vec<_>>>()?;
+    for socket in &sockets {
+        socket.set_nodelay(true)?;
+    }
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     for (index, socket) in sockets.iter().enumerate() {
         let index = epoll::EventData::new_u64(index as u64);
@@ -177,11 +195,13 @@ fn read(address: SocketAddr, clients: usize) -> Result<()> {
     let mut open = clients;
     let mut events = Vec::with_capacity(256);
     let mut bytes = vec![0; 64 * 1024];
+    let answer = vec![0xA5; inputs];
     while open > 0 {
         epoll::wait(&epoll, spare_capacity(&mut events), None)?;
         for event in events.drain(..) {
             let socket = &mut sockets[event.data.u64() as usize];
-            if matches!(socket.read(&mut bytes), Ok(0) | Err(_)) {
+            let is_open = matches!(socket.read(&mut bytes), Ok(1..));
+            if !is_open || socket.write_all(&answer).is_err() {
                 epoll::delete(&epoll, &*socket)?;
                 open -= 1;
             }
