@@ -8,15 +8,10 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use support::{Client, TestServer};
-use tickwire_shared::{
-    arena::Arena,
-    game::{Game, MatchOptions, Step},
-    ids::Seat,
-    rows::Rows,
-    schema::Schema,
+use support::{
+    Client, TestServer,
+    hooked::{Hook, Hooked},
 };
 
 /// Milliseconds that each step takes.
@@ -24,7 +19,7 @@ static STEP_MS: AtomicU64 = AtomicU64::new(0);
 
 #[test]
 fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
-    let server = TestServer::start::<Heavy>(|config| {
+    let server = TestServer::start::<Hooked<Slow>>(|config| {
         config.seats = 2;
         // What takes so long to come must not be taken for silence.
         config.limits.idle_timeout = Duration::from_secs(600);
@@ -85,40 +80,11 @@ fn slow_phases(trace: &str) -> Vec<(String, u64)> {
 
 const STEP: &str = "tickwire_overload_step";
 
-/// The arena, as slow as it is told to be.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Heavy(Arena);
+/// Makes each step as slow as it is told to be.
+struct Slow;
 
-impl Game for Heavy {
-    type Input = <Arena as Game>::Input;
-
-    fn schema() -> Schema {
-        Arena::schema()
-    }
-
-    fn new(options: &MatchOptions) -> Self {
-        Self(Arena::new(options))
-    }
-
-    fn join(&mut self, seat: Seat) {
-        self.0.join(seat);
-    }
-
-    fn leave(&mut self, seat: Seat) {
-        self.0.leave(seat);
-    }
-
-    fn step(&mut self, step: &mut Step<'_, Self::Input>) {
+impl Hook for Slow {
+    fn before_step() {
         thread::sleep(Duration::from_millis(STEP_MS.load(Ordering::Relaxed)));
-        self.0.step(step);
-    }
-
-    fn write_rows(&self, rows: &mut Rows) {
-        self.0.write_rows(rows);
-    }
-
-    fn write_owner(&self, seat: Seat, values: &mut [i32]) {
-        self.0.write_owner(seat, values);
     }
 }

@@ -9,15 +9,11 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use serde::{Deserialize, Serialize};
-use support::TestServer;
-use tickwire_shared::{
-    arena::Arena,
-    game::{Game, MatchOptions, Step},
-    ids::Seat,
-    rows::Rows,
-    schema::Schema,
+use support::{
+    TestServer,
+    hooked::{Hook, Hooked},
 };
+use tickwire_shared::{arena::Arena, game::Game};
 
 /// Counts the allocations of threads that asked for it.
 struct Counting;
@@ -52,7 +48,7 @@ unsafe impl GlobalAlloc for Counting {
 #[test]
 fn a_steady_match_does_not_allocate() {
     const PLAYERS: u64 = 8;
-    let server = TestServer::start::<Counted>(|config| config.npcs = 8);
+    let server = TestServer::start::<Hooked<Counted>>(|config| config.npcs = 8);
     let mut players: Vec<_> = (0..PLAYERS).map(|_| server.join()).collect();
     let play = |players: &mut [support::Client], ticks: u64| {
         let until = TICKS.load(Ordering::Relaxed) + ticks;
@@ -74,41 +70,12 @@ fn a_steady_match_does_not_allocate() {
     assert!(allocations <= 16, "{allocations} allocations in {ticks} ticks of {PLAYERS} clients");
 }
 
-/// The arena, marking the thread that it runs on.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Counted(Arena);
+/// Counts ticks, and marks the thread that they run on.
+struct Counted;
 
-impl Game for Counted {
-    type Input = <Arena as Game>::Input;
-
-    fn schema() -> Schema {
-        Arena::schema()
-    }
-
-    fn new(options: &MatchOptions) -> Self {
-        Self(Arena::new(options))
-    }
-
-    fn join(&mut self, seat: Seat) {
-        self.0.join(seat);
-    }
-
-    fn leave(&mut self, seat: Seat) {
-        self.0.leave(seat);
-    }
-
-    fn step(&mut self, step: &mut Step<'_, Self::Input>) {
+impl Hook for Counted {
+    fn before_step() {
         COUNTED.set(true);
         TICKS.fetch_add(1, Ordering::Relaxed);
-        self.0.step(step);
-    }
-
-    fn write_rows(&self, rows: &mut Rows) {
-        self.0.write_rows(rows);
-    }
-
-    fn write_owner(&self, seat: Seat, values: &mut [i32]) {
-        self.0.write_owner(seat, values);
     }
 }

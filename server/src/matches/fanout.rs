@@ -82,22 +82,15 @@ impl Fanout {
 
     /// Adds a reliable frame for the next tick, whose payload is left in `payload`.
     pub(super) fn push_message(&mut self, audience: Audience, message: &ServerMessage<'_>) {
-        self.payload.clear();
-        write_message(message, &mut self.payload);
-        self.live.push(audience, &self.payload);
+        self.live.push(audience, message, &mut self.payload);
         if self.late_by > 0 {
-            self.late.push(audience, &self.payload);
+            self.late.push(audience, message, &mut self.payload);
         }
     }
 
     /// Adds an event of the game to the same end; spectators may be told later.
     fn push_event(&mut self, audience: Audience, message: &ServerMessage<'_>) {
-        if self.late_by == 0 {
-            return self.push_message(audience, message);
-        }
-        self.payload.clear();
-        write_message(message, &mut self.payload);
-        self.live.push(audience, &self.payload);
+        self.live.push(audience, message, &mut self.payload);
         if audience == Audience::All
             && let Some(newest) = self.tape.back_mut()
         {
@@ -107,11 +100,8 @@ impl Fanout {
 
     /// Adds how far apart ticks are, as each side sees it.
     pub(super) fn push_pace(&mut self, live: Pace, late: Pace) {
-        for (side, pace) in [(&mut self.live, live), (&mut self.late, late)] {
-            self.payload.clear();
-            write_message(&ServerMessage::Pace(pace), &mut self.payload);
-            side.push(Audience::All, &self.payload);
-        }
+        self.live.push(Audience::All, &ServerMessage::Pace(live), &mut self.payload);
+        self.late.push(Audience::All, &ServerMessage::Pace(late), &mut self.payload);
     }
 
     /// How many ticks late spectators see the match.
@@ -144,9 +134,10 @@ impl Fanout {
 }
 
 impl Side {
-    fn push(&mut self, audience: Audience, payload: &[u8]) {
+    /// Adds a message, whose payload is left in `payload`.
+    fn push(&mut self, audience: Audience, message: &ServerMessage<'_>, payload: &mut Vec<u8>) {
         let start = self.reliable.len();
-        push_frame(payload, &mut self.reliable);
+        push_message(message, payload, &mut self.reliable);
         self.reliable_to.push((audience, start..self.reliable.len()));
     }
 }

@@ -6,11 +6,12 @@
 
 mod connections;
 mod fanout;
+mod participants;
 mod people;
 mod recorder;
 mod schedule;
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, rc::Rc};
 
 use slab::Slab;
 use tickwire_shared::{
@@ -18,30 +19,23 @@ use tickwire_shared::{
     codec::Encoder,
     game::{Audience, Events, Game, MatchOptions, Step},
     history::History,
-    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
-    link::{EventLog, InputQueue, ServerLink},
+    ids::{MatchId, Seat, Tick},
+    link::{EventLog, InputQueue},
     replica::Rewind,
     schema::Schema,
     social::Presence,
     time::{Micros, Moment},
-    wire::{Pace, Pong, ResumeToken, ServerMessage, schema_hash},
-    ws,
+    wire::{Pace, ServerMessage, schema_hash},
 };
 
 use crate::{
-    bucket::{Bucket, Rate},
-    clock::Clock,
-    config::Config,
-    directory::Reservation,
-    feeds::Teller,
-    intake::Intake,
-    limits::Limits,
-    places::Place,
-    socket::Socket,
-    telemetry::Stats,
+    bucket::Rate, clock::Clock, config::Config, feeds::Teller, intake::Intake, limits::Limits,
+    socket::Socket, telemetry::Stats,
 };
 pub(crate) use connections::Newcomer;
 use fanout::{Fanout, push_message};
+pub(crate) use participants::{Claim, Role};
+use participants::{Connection, Ping, Session};
 use people::Talk;
 pub(crate) use recorder::Flight;
 use recorder::{Flown, Recorder};
@@ -149,100 +143,6 @@ pub(crate) enum Halves {
     Nobody,
     Spectators,
     Everybody,
-}
-
-/// One socket and what is said on it.
-struct Connection {
-    id: SessionId,
-    socket: Socket,
-    decoder: ws::Decoder,
-    link: ServerLink,
-    /// Set by the hello.
-    session: Option<usize>,
-    /// The session's.
-    seat: Option<Seat>,
-    /// What is held for the hello.
-    claim: Claim,
-    role: Role,
-    /// What the client may still send.
-    allowance: Bucket,
-    /// When the client could last be sent a snapshot.
-    took_at: Micros,
-    /// To be answered with the next snapshot.
-    ping: Option<Ping>,
-}
-
-/// A client has asked for the time.
-#[derive(Clone, Copy, Debug)]
-struct Ping {
-    client_time: Micros,
-    arrived: Micros,
-}
-
-/// What a participant holds of the server. Dropping it gives it back.
-#[derive(Debug, Default)]
-pub(crate) struct Claim {
-    /// Keeps a seat taken in the directory; none for spectators and for those who resume.
-    pub(crate) seat: Option<Reservation>,
-    /// One of the sessions of a ticket's subject.
-    pub(crate) subject: Option<Place<Arc<str>>>,
-    /// What others call the participant; empty without a ticket.
-    pub(crate) name: Box<str>,
-}
-
-/// A participant, connected or within the grace period.
-struct Session {
-    id: SessionId,
-    resume: ResumeToken,
-    seat: Option<Seat>,
-    name: Arc<str>,
-    /// What it may still say.
-    lines: Bucket,
-    /// Given back when it is over.
-    _claim: Claim,
-    connection: Option<usize>,
-    seq: InputSeq,
-    /// How many events it was told, or would have been, had it been connected.
-    events: u32,
-    lost_at: Micros,
-}
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
-    /// Takes a seat.
-    Player,
-    /// Watches.
-    Spectator,
-    /// Takes up a session whose connection was lost.
-    Resumer,
-}
-
-impl Connection {
-    /// Whether it does no harm to read it a little later.
-    fn can_wait(&self) -> bool {
-        self.seat.is_none() && self.session.is_some() && self.socket.is_flushed()
-    }
-
-    /// Why the connection is as good as dead, if it is.
-    fn fault(&self, manners: &Manners, now: Micros) -> Option<CloseReason> {
-        let is_welcomed = self.link.is_welcomed();
-        let silence_max = if is_welcomed { manners.idle_timeout } else { manners.hello_timeout };
-        if now.since(self.link.heard_at()) > silence_max {
-            return Some(CloseReason::Idle);
-        }
-        let is_stalled = is_welcomed && now.since(self.took_at) > manners.stall_timeout;
-        is_stalled.then_some(CloseReason::TooSlow)
-    }
-}
-
-impl Ping {
-    /// The answer, in a match whose newest tick was due at `tick_time`.
-    const fn answer(self, tick: Tick, tick_time: Micros, now: Micros) -> ServerMessage<'static> {
-        let Self { client_time, arrived: server_time } = self;
-        let held = now.since(server_time);
-        ServerMessage::Pong(Pong { client_time, server_time, held, tick, tick_time })
-    }
 }
 
 impl<G: Game> Match<G> {

@@ -1,6 +1,8 @@
 //! A server in this process, and clients that say exactly what a test wants, byte for byte.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its part")]
 
+pub(crate) mod hooked;
+
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},

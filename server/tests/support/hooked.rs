@@ -1,0 +1,55 @@
+//! The arena, with something that a test does before each step.
+
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+use tickwire_shared::{
+    arena::Arena,
+    game::{Game, MatchOptions, Step},
+    ids::Seat,
+    rows::Rows,
+    schema::Schema,
+};
+
+/// What is done before each step.
+pub(crate) trait Hook: Send + 'static {
+    fn before_step();
+}
+
+/// See the module.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(crate) struct Hooked<H>(Arena, PhantomData<H>);
+
+impl<H: Hook> Game for Hooked<H> {
+    type Input = <Arena as Game>::Input;
+
+    fn schema() -> Schema {
+        Arena::schema()
+    }
+
+    fn new(options: &MatchOptions) -> Self {
+        Self(Arena::new(options), PhantomData)
+    }
+
+    fn join(&mut self, seat: Seat) {
+        self.0.join(seat);
+    }
+
+    fn leave(&mut self, seat: Seat) {
+        self.0.leave(seat);
+    }
+
+    fn step(&mut self, step: &mut Step<'_, Self::Input>) {
+        H::before_step();
+        self.0.step(step);
+    }
+
+    fn write_rows(&self, rows: &mut Rows) {
+        self.0.write_rows(rows);
+    }
+
+    fn write_owner(&self, seat: Seat, values: &mut [i32]) {
+        self.0.write_owner(seat, values);
+    }
+}
