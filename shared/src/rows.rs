@@ -86,6 +86,11 @@ impl Rows {
         &mut self.values
     }
 
+    /// Where in [`Self::values`] each row ends, and the next one begins.
+    pub(crate) fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
     /// The values of the row at `index`, which has so many.
     #[inline]
     pub(crate) fn values_of(&self, index: usize, count: usize) -> &[i32] {

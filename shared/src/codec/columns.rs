@@ -2,19 +2,21 @@
 //! them, then the next field.
 //!
 //! What one number is coded with hardly depends on the number before then, so that a processor can
-//! prepare several while one waits for its turn in the range coder.
+//! prepare several while one waits for its turn in the coder. Forecasts are made by rows, of all
+//! fields of a run, since they are neighbours in memory; then the columns of the run are coded.
 
 use arrayvec::ArrayVec;
 
 use super::{
-    forecast::{FEATURES, Forecast, nearest},
-    model::{CLASSES, FieldModel, KindModel, PLAIN, SPAWNED, class, class_of},
+    forecast::{Cell, FEATURES, Fields, RunSteps, Way, cells, lanes, nearest},
+    model::{CLASSES, FieldModel, KindModel, PLAIN, SPAWNED, class_of},
     past::Steps,
-    plan::{FieldPlan, KindPlan, Motion, Rate},
+    plan::{FieldPlan, KindPlan, Motion, Rate, Run},
     table::Family,
     turn::{self, Quaternion},
     walk::{Side, Site},
 };
+use crate::schema::FIELDS_MAX;
 
 /// Entities of a group: enough for columns to pay, and few enough for a processor's first cache.
 const GROUP_MAX: usize = 16;
@@ -31,45 +33,75 @@ pub(super) struct Moving<'a> {
     /// Ticks that went by for it: as its clock may say, and as snapshots do.
     elapsed: f64,
     age: i32,
-    misses: Misses,
-    /// The rotation to come, as integers would say it, and how much it turns.
-    turn: Quaternion,
-    activity: f64,
 }
 
 impl<'a> Moving<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(start: usize, steps: Steps<'a>, elapsed: i32) -> Self {
-        Self {
-            start,
-            steps,
-            elapsed: elapsed.into(),
-            age: elapsed,
-            misses: Misses::default(),
-            turn: [0.0; 4],
-            activity: 0.0,
+        Self { start, steps, elapsed: elapsed.into(), age: elapsed }
+    }
+
+    /// What is known of the fields of a run, of which the first is carried by the one at `rate`.
+    #[inline(always)]
+    fn of_run<'b, W: Way>(&'b self, run: &Run, rate: usize, values: &'b [i32]) -> RunSteps<'b> {
+        let Steps { rows, span, per_span } = &self.steps;
+        let rates = if W::CARRIED {
+            let rates = rate..rate + run.len;
+            [&rows[0][rates.clone()], &rows[1][rates.clone()], &values[self.start..][rates]]
+        } else {
+            [&[][..]; 3]
+        };
+        let all = run.first..run.first + run.len;
+        let state = |state: usize| &rows[state][all.clone()];
+        RunSteps {
+            states: [state(0), state(1), state(2), state(3)],
+            rates,
+            span: *span,
+            elapsed: self.elapsed,
+            pace: per_span.map(|per_span| per_span * self.elapsed),
         }
     }
 }
 
-/// How far off the last two forecasts of the same sort were: the next will be off alike.
-#[derive(Clone, Copy, Debug, Default)]
-struct Misses {
-    last: f64,
-    older: f64,
+/// What is known of a group while its columns are coded. Kept, since it need not be cleared.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// By member, and by place in the run that is being coded.
+    cells: [[Cell; FIELDS_MAX]; GROUP_MAX],
+    misses: [Misses; GROUP_MAX],
 }
+
+/// How far off the last two forecasts of the same sort were, the last in the low half: the next
+/// will be off alike.
+#[derive(Clone, Copy, Debug, Default)]
+struct Misses(u32);
 
 impl Misses {
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, residual: i32) {
-        *self = Self { last: f64::from(residual).abs(), older: self.last };
+        self.0 = self.0 << 16 | residual.unsigned_abs().min(MISS_MAX as u32);
     }
 
-    #[inline]
+    #[inline(always)]
     fn class(self) -> usize {
-        class(2.0 * self.last + self.older)
+        let misses = (2 * (self.0 & 0xFFFF) + (self.0 >> 16)) as usize;
+        MISS_CLASSES[misses.min(MISS_MAX)].into()
     }
 }
+
+/// Misses from here on are of the last class.
+const MISS_MAX: usize = 1 << (2 * (CLASSES - 2));
+
+/// See [`super::model::class`]: a class more for each factor of four.
+static MISS_CLASSES: [u8; MISS_MAX + 1] = {
+    let mut classes = [0; MISS_MAX + 1];
+    let mut misses = 1;
+    while misses <= MISS_MAX {
+        classes[misses] = classes[misses / 4] + 1;
+        misses += 1;
+    }
+    classes
+};
 
 /// What entities of one kind are coded with.
 #[derive(Clone, Copy, Debug)]
@@ -79,20 +111,23 @@ pub(super) struct Columns<'a> {
     pub(super) model: &'a KindModel,
     /// By their place in the row; the last is the moment.
     pub(super) fields: &'a [FieldModel],
+    /// The weights of their forecasts.
+    pub(super) weights: &'a [[f64; FEATURES]],
     pub(super) family: &'static Family,
-    pub(super) substeps: f64,
+    /// Ticks of a substep; 0 if there are none.
+    pub(super) substep: f64,
 }
 
 impl Columns<'_> {
-    #[inline]
-    fn site(&self, field: usize, context: usize) -> Site {
-        Site { slot: (self.plan.first_slot + field) as u16, context: context as u8, centre: 0 }
+    #[inline(always)]
+    fn site(&self, field: usize, context: usize, centre: u8) -> Site {
+        Site { slot: (self.plan.first_slot + field) as u16, context: context as u8, centre }
     }
 
     /// The row of an entity that was not in the baseline.
     pub(super) fn spawned<S: Side>(&self, side: &mut S, start: usize) {
         for (index, field) in self.plan.fields.iter().enumerate() {
-            let site = self.site(index, SPAWNED);
+            let site = self.site(index, SPAWNED, 0);
             let table = self.fields[index].tables[SPAWNED];
             let value = side.values()[start + index];
             let value = if table == PLAIN {
@@ -107,114 +142,183 @@ impl Columns<'_> {
     }
 
     /// A group of entities that changed, which is empty afterwards.
-    pub(super) fn carry<S: Side>(&self, side: &mut S, group: &mut Group<'_>) {
-        for &index in &self.plan.movers {
-            let index = usize::from(index);
-            if self.plan.moment_before == Some(index) {
-                group.iter_mut().for_each(|moving| self.moment(side, moving));
-            }
-            self.column(side, group, index);
-        }
-        self.stills(side, group);
-        group.clear();
-    }
-
-    /// The fields that are usually still. If no other field changed, one of these must have.
-    fn stills<S: Side>(&self, side: &mut S, group: &mut Group<'_>) {
-        if self.plan.stills.is_empty() {
-            return;
-        }
-        group.retain(|moving| {
-            let (start, now) = (moving.start, moving.steps.newer[0]);
-            let is_other = |index: &u8| {
-                let index = usize::from(*index);
-                side.values()[start + index] != now[index]
-            };
-            let has_moved = self.plan.moving.iter().any(is_other);
-            let changed = S::KNOWS && self.plan.stills.iter().any(is_other);
-            moving.elapsed = 1.0;
-            !has_moved || side.stills(self.kind, self.model.stills, changed)
-        });
-        self.plan.stills.iter().for_each(|&index| self.column(side, group, index.into()));
-    }
-
-    /// One field of all entities of a group.
-    fn column<S: Side>(&self, side: &mut S, group: &mut Group<'_>, index: usize) {
-        let field = &self.plan.fields[index];
-        if !field.has_neighbour {
-            group.iter_mut().for_each(|moving| moving.misses = Misses::default());
-        }
-        match field.motion {
-            Motion::Flags => group.iter().for_each(|moving| self.flags(side, moving, index)),
-            Motion::Quaternion { spin, scale } => {
-                self.quaternions(side, group, index, spin, scale);
-            }
-            Motion::Held | Motion::Component => {
-                let held = |moving: &Moving<'_>, _: &[i32]| {
-                    Forecast::held(index, &moving.steps, moving.elapsed)
-                };
-                self.numbers(side, group, index, held);
-            }
-            Motion::Linear | Motion::Angle => {
-                let linear = |moving: &Moving<'_>, _: &[i32]| {
-                    Forecast::linear(field, index, &moving.steps, moving.elapsed)
-                };
-                self.numbers(side, group, index, linear);
-            }
-            Motion::Carried(by) | Motion::Turned(by) => {
-                let carried = |moving: &Moving<'_>, values: &[i32]| {
-                    let rate = values[moving.start + by.index];
-                    Forecast::carried(field, index, by, rate, &moving.steps, moving.elapsed)
-                };
-                self.numbers(side, group, index, carried);
-            }
-        }
-    }
-
-    /// A number for each entity of a group, of which a forecast is made.
-    #[inline(always)]
-    fn numbers<S: Side>(
+    pub(super) fn carry<S: Side>(
         &self,
         side: &mut S,
         group: &mut Group<'_>,
-        index: usize,
-        forecast: impl Fn(&Moving<'_>, &[i32]) -> Forecast,
+        scratch: &mut Scratch,
     ) {
-        let (field, model) = (&self.plan.fields[index], &self.fields[index]);
-        let weights = model.factors();
-        for moving in group {
-            let at = moving.start + index;
-            let forecast = forecast(moving, side.values());
-            let (expected, rest) = field.round(forecast.value(&weights));
-            let context = class_of(forecast.activity) * CLASSES + moving.misses.class();
-            let centre = nearest(rest.abs() * 8.0).0 as u8;
-            let table = self.family.table(model.tables[context], centre);
-            // Tables are centred above the integer; below it, they are used in mirror.
-            let sign = -i32::from(rest < 0.0);
-            let mirror = |number: i32| (number ^ sign).wrapping_sub(sign);
-            let known = side.values()[at];
-            let residual = if S::KNOWS { mirror(field.residual(known, expected)) } else { 0 };
-            let site = Site { centre, ..self.site(index, context) };
-            let residual = side.number(site, table, residual);
-            moving.misses.push(residual);
-            if S::KNOWS && field.learns {
-                side.learn(site, field, &forecast, known, weights);
+        if group.is_empty() {
+            return;
+        }
+        for run in &self.plan.movers {
+            if run.is_after_moment {
+                group.iter_mut().for_each(|moving| self.moment(side, moving));
             }
-            let value = if S::KNOWS { known } else { field.value(mirror(residual), expected) };
-            set(side, field, at, value);
+            self.run(side, group, run, scratch);
+        }
+        if !self.plan.stills.is_empty() {
+            self.stills(side, group);
+            self.plan.stills.iter().for_each(|run| self.run(side, group, run, scratch));
+        }
+        group.clear();
+    }
+
+    /// Keeps those of which also a field that is usually still changed. If no other field did, one
+    /// of these must have.
+    fn stills<S: Side>(&self, side: &mut S, group: &mut Group<'_>) {
+        let stills = || self.plan.stills.iter().flat_map(|run| run.first..run.first + run.len);
+        group.retain(|moving| {
+            let (start, now) = (moving.start, moving.steps.rows[0]);
+            let is_other = |index: usize| side.values()[start + index] != now[index];
+            let has_moved = self.plan.moving.iter().any(|&index| is_other(index.into()));
+            let changed = S::KNOWS && stills().any(is_other);
+            moving.elapsed = 1.0;
+            !has_moved || side.stills(self.kind, self.model.stills, changed)
+        });
+    }
+
+    /// The fields of one run.
+    #[inline(always)]
+    fn run<S: Side>(&self, side: &mut S, group: &mut Group<'_>, run: &Run, scratch: &mut Scratch) {
+        let members = group.iter().zip(&mut scratch.cells);
+        match run.motion {
+            Motion::Flags => {
+                group.iter().for_each(|moving| self.flags(side, moving, run.first));
+            }
+            Motion::Quaternion { spin, scale } => {
+                self.quaternions(side, group, run.first, spin, scale, scratch);
+            }
+            Motion::Held | Motion::Component => {
+                members.for_each(|(moving, cells)| held(moving, run, cells));
+                self.numbers::<S, false>(side, group, run, scratch);
+            }
+            Motion::Linear => self.forecasts::<S, Linear>(side, group, run, 0, scratch),
+            Motion::Angle => self.forecasts::<S, Angle>(side, group, run, 0, scratch),
+            Motion::Carried(by) => {
+                self.forecasts::<S, Carried>(side, group, run, by.index, scratch);
+            }
+            Motion::Turned(by) => {
+                self.forecasts::<S, Turned>(side, group, run, by.index, scratch);
+            }
+        }
+    }
+
+    /// The fields of a run of which forecasts are made, the first by the field at `rate`.
+    fn forecasts<S: Side, W: Way>(
+        &self,
+        side: &mut S,
+        group: &Group<'_>,
+        run: &Run,
+        rate: usize,
+        scratch: &mut Scratch,
+    ) {
+        for (moving, cells) in group.iter().zip(&mut scratch.cells) {
+            let steps = moving.of_run::<W>(run, rate, side.values());
+            let cells = &mut cells[..run.len];
+            if W::TURNS {
+                for (place, cell) in cells.iter_mut().enumerate() {
+                    let fields = self.fields::<1>(run, place);
+                    let forecast = fields.forecast::<W>(&steps);
+                    let value = forecast.value(0, &fields.weights[0]);
+                    *cell = fields.plans[0].turning_cell(value, forecast.activity[0]);
+                }
+                continue;
+            }
+            let (pairs, last) = cells.as_chunks_mut::<2>();
+            for (n, pair) in pairs.iter_mut().enumerate() {
+                let fields = self.fields(run, 2 * n);
+                *pair = fields.cells(&fields.forecast::<W>(&steps));
+            }
+            if let [last] = last {
+                let fields = self.fields(run, run.len - 1);
+                [*last] = fields.cells(&fields.forecast::<W>(&steps));
+            }
+        }
+        if S::LEARNS {
+            group.iter().for_each(|moving| self.learn::<S, W>(side, moving, run, rate));
+        }
+        if W::TURNS {
+            self.numbers::<S, true>(side, group, run, scratch);
+        } else {
+            self.numbers::<S, false>(side, group, run, scratch);
+        }
+    }
+
+    #[inline(always)]
+    fn fields<const LANES: usize>(&self, run: &Run, place: usize) -> Fields<'_, LANES> {
+        let (all, reason) = (run.first..run.first + run.len, "as many fields are left");
+        Fields {
+            place,
+            plans: self.plan.fields[all.clone()][place..].first_chunk().expect(reason),
+            weights: self.weights[all][place..].first_chunk().expect(reason),
+        }
+    }
+
+    /// Tells what followed the forecasts of a run.
+    #[cold]
+    fn learn<S: Side, W: Way>(&self, side: &mut S, moving: &Moving<'_>, run: &Run, rate: usize) {
+        for place in 0..run.len {
+            let fields = self.fields::<1>(run, place);
+            let steps = moving.of_run::<W>(run, rate, side.values());
+            let forecast = fields.forecast::<W>(&steps);
+            let value = side.values()[moving.start + run.first + place];
+            let change = fields.plans[0].beyond(value, forecast.base[0]);
+            let features = forecast.features.map(|[feature]| feature);
+            let site = self.site(run.first + place, 0, 0);
+            side.learn(site, features, forecast.activity[0], change, fields.weights[0]);
+        }
+    }
+
+    /// The columns of a run whose forecasts were made.
+    fn numbers<S: Side, const TURNS: bool>(
+        &self,
+        side: &mut S,
+        group: &Group<'_>,
+        run: &Run,
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { cells, misses } = scratch;
+        for place in 0..run.len.min(FIELDS_MAX) {
+            let index = run.first + place;
+            let (field, model) = (&self.plan.fields[index], &self.fields[index]);
+            if !field.has_neighbour {
+                misses.fill(Misses::default());
+            }
+            for ((moving, cells), misses) in group.iter().zip(&*cells).zip(&mut *misses) {
+                let (at, cell) = (moving.start + index, cells[place]);
+                let context = cell.context() + misses.class();
+                let table = self.family.table(model.tables[context], cell.centre());
+                let expected = cell.expected();
+                let known = side.values()[at];
+                let residual = if S::KNOWS {
+                    cell.mirror(field.residual::<TURNS>(known, expected))
+                } else {
+                    0
+                };
+                let residual =
+                    side.number(self.site(index, context, cell.centre()), table, residual);
+                misses.push(residual);
+                let value = if S::KNOWS {
+                    known
+                } else {
+                    field.value::<TURNS>(cell.mirror(residual), expected)
+                };
+                set(side, field, at, value);
+            }
         }
     }
 
     /// Switches: how many to the next one that changed, until there is none.
     fn flags<S: Side>(&self, side: &mut S, moving: &Moving<'_>, index: usize) {
-        let (at, now) = (moving.start + index, moving.steps.newer[0][index]);
+        let (at, now) = (moving.start + index, moving.steps.rows[0][index]);
         let mut changed = (side.values()[at] ^ now).cast_unsigned();
         let (mut toggled, mut place) = (0u32, 0);
         for n in 0..32 {
             let context = n.min(CLASSES - 1);
             let table = self.family.table(self.fields[index].tables[context], 0);
             let step = if changed == 0 { 0 } else { changed.trailing_zeros() as i32 + 1 };
-            let step = side.number(self.site(index, context), table, step);
+            let step = side.number(self.site(index, context, 0), table, step);
             if step <= 0 || step > 32 - place {
                 break;
             }
@@ -233,104 +337,137 @@ impl Columns<'_> {
         index: usize,
         spin: Option<Rate>,
         scale: f64,
+        scratch: &mut Scratch,
     ) {
-        for moving in &mut *group {
+        let per_step = 1.0 / scale;
+        let max = self.plan.fields[index + 1].range.1;
+        for (moving, places) in group.iter_mut().zip(&mut scratch.cells) {
             let at = moving.start + index;
-            let (forecast, activity) = self.turn(side.values(), moving, index, spin, scale);
+            let (forecast, activity) = self.turn(side.values(), moving, index, spin, per_step);
+            let activity = activity * scale;
             let (expected, margin) = turn::largest(&forecast);
             let context = class_of(margin * scale * 0.125) * CLASSES;
             let table = self.family.table(self.fields[index].tables[context], 0);
             let step = ((side.values()[at] - expected + 1) & 3) - 1;
-            let step = side.number(self.site(index, context), table, step);
+            let step = side.number(self.site(index, context, 0), table, step);
             let largest = expected.wrapping_add(step) & 3;
             side.set(at, largest);
             let sign = if forecast[largest as usize] < 0.0 { -scale } else { scale };
-            moving.turn = forecast.map(|part| part * sign);
-            moving.activity = activity;
-            moving.misses = Misses::default();
+            let value = turn::others(largest).map(|place| {
+                // Not -0.
+                (forecast[place] * sign + 0.0).clamp(-max, max)
+            });
+            places[..3].copy_from_slice(&cells(value, &[activity; 3]));
         }
-        for part in 0..3 {
-            let component = |moving: &Moving<'_>, values: &[i32]| {
-                let place = turn::others(values[moving.start + index])[part];
-                let Moving { turn, activity, .. } = *moving;
-                Forecast { base: turn[place], features: [0.0; FEATURES], activity }
-            };
-            self.numbers(side, group, index + 1 + part, component);
-        }
+        let motion = Motion::Component;
+        let components = Run { first: index + 1, len: 3, motion, is_after_moment: false };
+        self.numbers::<S, false>(side, group, &components, scratch);
     }
 
-    /// The rotation to come, and how much it turns, in a component's steps.
+    /// The rotation to come, and how much it turns.
+    #[inline(always)]
     fn turn(
         &self,
         values: &[i32],
         moving: &Moving<'_>,
         index: usize,
         spin: Option<Rate>,
-        scale: f64,
+        per_step: f64,
     ) -> (Quaternion, f64) {
         let Moving { start, steps, elapsed, .. } = moving;
-        let (newer, older) = (steps.newer[0], steps.older[0]);
-        let read = |row: &[i32]| turn::unpack(row[index], &row[index + 1..index + 4], scale);
+        let [newer, older, ..] = steps.rows;
+        let read = |row: &[i32]| turn::unpack(row[index], &row[index + 1..index + 4], per_step);
         let now = read(newer);
-        let weight = self.fields[index].factors()[0];
+        let weight = self.weights[index][0];
         let (half, activity) = if let Some(by) = spin {
             let factor = 0.5 * by.per_tick * elapsed;
-            let (mut half, mut change) = ([0.0; 3], [0.0; 3]);
-            for i in 0..3 {
-                let old = f64::from(newer[by.index + i]) * factor;
-                change[i] = f64::from(values[start + by.index + i]) * factor - old;
-                half[i] = old + weight * change[i];
-            }
+            let old = lanes::<3>(newer, by.index).map(|rate| rate * factor);
+            let new = lanes::<3>(&values[*start..], by.index).map(|rate| rate * factor);
+            let change = [new[0] - old[0], new[1] - old[1], new[2] - old[2]];
+            let half = [0, 1, 2].map(|i| old[i] + weight * change[i]);
             (half, size(&change) + size(&half) * 0.125)
         } else {
             let half = turn::half_angles(&read(older), &now);
             let half = turn::scaled(half, elapsed * steps.per_span[0]);
             (turn::scaled(half, weight), size(&half) * 0.0625)
         };
-        (turn::turned(&now, half), activity * scale)
+        (turn::turned(&now, half), activity)
     }
 
     /// The ticks that really went by for this entity, if its kind has a clock of its own.
     fn moment<S: Side>(&self, side: &mut S, moving: &mut Moving<'_>) {
         let Moving { start, steps, elapsed, age, .. } = moving;
+        let [newer, older, ..] = steps.rows;
         // Of all fields that move: how far in a tick, and by how much more or less this time.
         let (mut speed, mut square, mut product) = (0.0, 0.0, 0.0);
         for &index in &self.plan.paced {
             let index = usize::from(index);
             let field = &self.plan.fields[index];
-            let now = f64::from(steps.newer[0][index]);
+            let now = f64::from(newer[index]);
             // By the mean of its old and new velocity, or as much as the last time.
-            let change = if let Motion::Carried(by) = field.motion {
+            let per_tick = if let Motion::Carried(by) = field.motion {
                 let rate = side.values()[*start + by.index];
-                let forecast = Forecast::carried(field, index, by, rate, steps, *elapsed);
-                forecast.base - now + 0.5 * forecast.features[0]
+                (f64::from(newer[by.index]) + f64::from(rate)) * 0.5 * by.per_tick
             } else {
-                Forecast::linear(field, index, steps, *elapsed).features[0]
+                (now - f64::from(older[index])) * steps.per_span[0]
             };
-            let per_tick = change / *elapsed;
             speed += per_tick.abs();
             if S::KNOWS {
                 square += per_tick * per_tick;
-                let value = side.values()[*start + index];
-                product += per_tick * field.beyond(value, now + per_tick * *elapsed);
+                let value = f64::from(side.values()[*start + index]);
+                product += per_tick * (value - (now + per_tick * *elapsed));
             }
         }
-        let per_substep = speed / self.substeps;
+        let per_substep = speed * self.substep;
         if per_substep < 0.5 {
             return;
         }
         let guess = if S::KNOWS {
-            let most = 4.0 * self.substeps;
-            let least = f64::max(-most, -*elapsed * self.substeps);
-            nearest((product / square * self.substeps).clamp(least, most)).0
+            let most = 4.0 / self.substep;
+            let least = f64::max(-most, -*elapsed / self.substep);
+            nearest((product / (square * self.substep)).clamp(least, most)).0
         } else {
             0
         };
         let moment = self.plan.fields.len();
         let context = class_of(per_substep) * CLASSES + (*age as usize).min(CLASSES - 1);
         let table = self.family.table(self.fields[moment].tables[context], 0);
-        let substeps = side.number(self.site(moment, context), table, guess);
-        *elapsed = f64::max(0.0, *elapsed + f64::from(substeps) / self.substeps);
+        let substeps = side.number(self.site(moment, context, 0), table, guess);
+        *elapsed = f64::max(0.0, *elapsed + f64::from(substeps) * self.substep);
+    }
+}
+
+enum Linear {}
+enum Angle {}
+enum Carried {}
+enum Turned {}
+
+impl Way for Linear {
+    const CARRIED: bool = false;
+    const TURNS: bool = false;
+}
+
+impl Way for Angle {
+    const CARRIED: bool = false;
+    const TURNS: bool = true;
+}
+
+impl Way for Carried {
+    const CARRIED: bool = true;
+    const TURNS: bool = false;
+}
+
+impl Way for Turned {
+    const CARRIED: bool = true;
+    const TURNS: bool = true;
+}
+
+/// Forecasts of an entity's fields that stay as they are.
+fn held(moving: &Moving<'_>, run: &Run, cells: &mut [Cell; FIELDS_MAX]) {
+    let [now, before] = [0, 1].map(|state| &moving.steps.rows[state][run.first..][..run.len]);
+    let pace = moving.steps.per_span[0] * moving.elapsed;
+    for ((cell, &now), &before) in cells.iter_mut().zip(now).zip(before) {
+        *cell = Cell::held(now, (f64::from(now) - f64::from(before)) * pace);
     }
 }
 
@@ -339,7 +476,7 @@ fn size(parts: &[f64; 3]) -> f64 {
 }
 
 /// Tells a value, which may be out of range if it was not honest.
-#[inline]
+#[inline(always)]
 fn set<S: Side>(side: &mut S, field: &FieldPlan, at: usize, value: i32) {
     if value < field.min || value > field.max {
         side.refuse();

@@ -1,11 +1,15 @@
 //! What a field's next value is expected to be, and how much to trust that.
 //!
-//! A forecast is `base` plus a weighted sum of up to three *features*; the weights are the model's,
+//! A forecast is a base plus a weighted sum of up to three *features*; the weights are the model's,
 //! so that a match can find out how its game moves. Doubles only, and only `+ - * /` and `floor`.
+//!
+//! Neighbouring fields of a row are forecast together, as many at a time as there are *lanes*: a
+//! processor does the same to two doubles as fast as to one.
 
 use super::{
-    past::Steps,
-    plan::{FieldPlan, Rate},
+    model::{CLASSED_MAX, EXPONENT_OF_ONE},
+    past::STATES,
+    plan::FieldPlan,
 };
 
 /// Features of a forecast.
@@ -14,79 +18,186 @@ pub(super) const FEATURES: usize = 3;
 /// What a weight of 1 is in a model.
 pub(super) const WEIGHT_ONE: f64 = 64.0;
 
-/// A value to come, in a field's steps.
+/// Values to come, in steps of their fields.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Forecast {
-    pub(super) base: f64,
-    pub(super) features: [f64; FEATURES],
-    /// About how much happened lately, in steps.
-    pub(super) activity: f64,
+pub(super) struct Forecast<const LANES: usize> {
+    pub(super) base: [f64; LANES],
+    pub(super) features: [[f64; LANES]; FEATURES],
+    /// About how much happened lately.
+    pub(super) activity: [f64; LANES],
 }
 
-impl Forecast {
-    /// Of a field that is usually still.
+/// What is expected of one number: an integer, a context, and where in the integer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cell(u64);
+
+/// Some fields of a run, from the one at `place` on: what they are, and their weights.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields<'a, const LANES: usize> {
+    pub(super) place: usize,
+    pub(super) plans: &'a [FieldPlan; LANES],
+    pub(super) weights: &'a [[f64; FEATURES]; LANES],
+}
+
+/// Whether fields have rates, and whether they turn. For the compiler: one run has one way.
+pub(super) trait Way {
+    const CARRIED: bool;
+    const TURNS: bool;
+}
+
+/// What is known of an entity's fields of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunSteps<'a> {
+    /// Its states.
+    pub(super) states: [&'a [i32]; STATES],
+    /// The first two states, and the new row, of the fields by which these are carried.
+    pub(super) rates: [&'a [i32]; 3],
+    /// Ticks that the last change took.
+    pub(super) span: f64,
+    /// Ticks that went by.
+    pub(super) elapsed: f64,
+    /// One over the ticks that each change took, times those that went by.
+    pub(super) pace: [f64; FEATURES],
+}
+
+impl<const LANES: usize> Fields<'_, LANES> {
     #[inline(always)]
-    pub(super) fn held(index: usize, steps: &Steps<'_>, elapsed: f64) -> Self {
-        let now = f64::from(steps.newer[0][index]);
-        let pace = (now - f64::from(steps.older[0][index])) * steps.per_span[0];
-        Self { base: now, features: [0.0; FEATURES], activity: (pace * elapsed).abs() }
+    pub(super) fn forecast<W: Way>(&self, steps: &RunSteps<'_>) -> Forecast<LANES> {
+        if W::CARRIED { self.carried::<W>(steps) } else { self.linear::<W>(steps) }
     }
 
-    /// Of a field that goes on at its pace. The features are what it would change by at the pace
+    /// Of fields that go on at their pace. The features are what they would change by at the pace
     /// of the last change, of the one before, and so on.
     #[inline(always)]
-    pub(super) fn linear(field: &FieldPlan, index: usize, steps: &Steps<'_>, elapsed: f64) -> Self {
-        let slope = |i: usize| {
-            difference(field, steps.newer[i][index], steps.older[i][index])
-                * steps.per_span[i]
-                * elapsed
+    fn linear<W: Way>(&self, steps: &RunSteps<'_>) -> Forecast<LANES> {
+        let row = |state: usize| lanes(steps.states[state], self.place);
+        let rows = [row(0), row(1), row(2), row(3)];
+        let slope = |change: usize| {
+            let [newer, older]: [[f64; LANES]; 2] = [rows[change], rows[change + 1]];
+            array(|i| self.beyond::<W>(i, newer[i], older[i]) * steps.pace[change])
         };
-        let slopes = [slope(0), slope(1), slope(2)];
-        let activity = 0.5 * (slopes[0].abs() + (slopes[0] - slopes[1]).abs());
-        Self { base: steps.newer[0][index].into(), features: slopes, activity }
+        let slopes: [[f64; LANES]; FEATURES] = [slope(0), slope(1), slope(2)];
+        let activity = array(|i| 0.5 * (slopes[0][i].abs() + (slopes[0][i] - slopes[1][i]).abs()));
+        Forecast { base: rows[0], features: slopes, activity }
     }
 
-    /// Of a field that is moved by another, whose new value is `rate`. The features are what that
-    /// has gained since, and by how much the last step went beyond where its rate should have
-    /// carried it: rounding pulls the next one back.
+    /// Of fields that are moved by others. The features are what those have gained since, and by
+    /// how much the last step went beyond where its rate should have carried it: rounding pulls
+    /// the next one back.
     #[inline(always)]
-    pub(super) fn carried(
-        field: &FieldPlan,
-        index: usize,
-        by: Rate,
-        rate: i32,
-        steps: &Steps<'_>,
-        elapsed: f64,
-    ) -> Self {
-        let (newer, older) = (steps.newer[0], steps.older[0]);
-        let now_rate = f64::from(newer[by.index]);
-        let old = now_rate * by.per_tick;
-        let change = (f64::from(rate) * by.per_tick - old) * elapsed;
-        let surprise = if field.has_own_clock {
-            0.0
+    fn carried<W: Way>(&self, steps: &RunSteps<'_>) -> Forecast<LANES> {
+        let now = lanes::<LANES>(steps.states[0], self.place);
+        let rate = |state: usize| lanes::<LANES>(steps.rates[state], self.place);
+        let [now_rate, before_rate, new_rate] = [rate(0), rate(1), rate(2)];
+        let per_tick = |i: usize| self.plans[i].per_tick;
+        let old: [f64; LANES] = array(|i| now_rate[i] * per_tick(i));
+        let change: [f64; LANES] = array(|i| (new_rate[i] * per_tick(i) - old[i]) * steps.elapsed);
+        let surprise = if self.plans[0].has_own_clock {
+            [0.0; LANES]
         } else {
-            let mean = (now_rate + f64::from(older[by.index])) * 0.5 * by.per_tick;
-            difference(field, newer[index], older[index]) - mean * steps.span
+            let before = lanes::<LANES>(steps.states[1], self.place);
+            array(|i| {
+                let mean = (now_rate[i] + before_rate[i]) * 0.5 * per_tick(i);
+                self.beyond::<W>(i, now[i], before[i]) - mean * steps.span
+            })
         };
-        Self {
-            base: f64::from(newer[index]) + old * elapsed,
-            features: [change, surprise, 0.0],
-            activity: change.abs(),
+        Forecast {
+            base: array(|i| now[i] + old[i] * steps.elapsed),
+            features: [change, surprise, [0.0; LANES]],
+            activity: array(|i| change[i].abs()),
         }
     }
 
-    /// The expected value.
-    #[inline]
-    pub(super) fn value(&self, weights: &[f64; FEATURES]) -> f64 {
-        let [a, b, c] = self.features;
-        self.base + (weights[0] * a + weights[1] * b + weights[2] * c)
+    /// How far one value is above another: the short way round, if the field turns.
+    #[inline(always)]
+    fn beyond<W: Way>(&self, lane: usize, value: f64, other: f64) -> f64 {
+        if W::TURNS { self.plans[lane].beyond_value(value, other) } else { value - other }
+    }
+
+    /// What follows from a forecast of fields that don't turn.
+    #[inline(always)]
+    pub(super) fn cells(&self, forecast: &Forecast<LANES>) -> [Cell; LANES] {
+        let value: [f64; LANES] = array(|i| forecast.value(i, &self.weights[i]));
+        let value = array(|i| self.plans[i].clamped(value[i]));
+        cells(value, &forecast.activity)
     }
 }
 
-/// How far it is from `older` to `newer`: the short way round, if the field turns.
-#[inline]
-fn difference(field: &FieldPlan, newer: i32, older: i32) -> f64 {
-    field.beyond(newer, older.into())
+impl<const LANES: usize> Forecast<LANES> {
+    /// The expected value of one field.
+    #[inline(always)]
+    pub(super) fn value(&self, lane: usize, weights: &[f64; FEATURES]) -> f64 {
+        let [a, b, c] = self.features.map(|feature| feature[lane]);
+        self.base[lane] + (weights[0] * a + weights[1] * b + weights[2] * c)
+    }
+}
+
+/// What follows from expected values within their fields' ranges.
+#[inline(always)]
+pub(super) fn cells<const LANES: usize>(
+    value: [f64; LANES],
+    activity: &[f64; LANES],
+) -> [Cell; LANES] {
+    let shifted: [f64; LANES] = array(|i| value[i] + ROUNDING);
+    let rest: [f64; LANES] = array(|i| value[i] - (shifted[i] - ROUNDING));
+    std::array::from_fn(|i| Cell::new(shifted[i].to_bits(), rest[i], activity[i]))
+}
+
+impl Cell {
+    /// `integer` in the low bits of `bits`, of which the expected value is `rest` above.
+    #[inline(always)]
+    pub(super) fn new(bits: u64, rest: f64, activity: f64) -> Self {
+        // See `class_of`: the exponent of twice an amount in eighths, and one.
+        let twice = 16.0 * activity + 1.0;
+        let twice = if twice < CLASSED_MAX { twice } else { CLASSED_MAX };
+        let exponent = (twice.to_bits() >> (f64::MANTISSA_DIGITS - 1)) - (EXPONENT_OF_ONE - 1);
+        let centre = (rest.abs() * 8.0 + ROUNDING).to_bits() & 7;
+        let sign = rest.to_bits() >> 32 & 1 << 31;
+        Self(bits << 32 | sign | (exponent & 14) << 2 | centre)
+    }
+
+    /// Of a field that is usually still.
+    #[inline(always)]
+    pub(super) fn held(now: i32, change: f64) -> Self {
+        Self::new(now.cast_unsigned().into(), 0.0, change.abs())
+    }
+
+    /// The integer next to what is expected.
+    #[inline(always)]
+    pub(super) fn expected(self) -> i32 {
+        (self.0 >> 32) as i32
+    }
+
+    /// The first context for this activity.
+    #[inline(always)]
+    pub(super) fn context(self) -> usize {
+        (self.0 & 0x38) as usize
+    }
+
+    /// By how many eighths the expected value is beside the integer.
+    #[inline(always)]
+    pub(super) fn centre(self) -> u8 {
+        (self.0 & 7) as u8
+    }
+
+    /// A number, negated if the expected value is below the integer: tables are centred above.
+    #[inline(always)]
+    pub(super) fn mirror(self, number: i32) -> i32 {
+        let sign = (self.0 as i32) >> 31;
+        (number ^ sign).wrapping_sub(sign)
+    }
+}
+
+#[inline(always)]
+fn array<const LANES: usize>(lane: impl Fn(usize) -> f64) -> [f64; LANES] {
+    std::array::from_fn(lane)
+}
+
+/// The values of a row from `first` on.
+#[inline(always)]
+pub(super) fn lanes<const LANES: usize>(row: &[i32], first: usize) -> [f64; LANES] {
+    let values: &[i32; LANES] = row[first..].first_chunk().expect("rows are as long as kinds say");
+    values.map(f64::from)
 }
 
 /// Adding this rounds a double to an integer, halves to even, and leaves that in the low bits.
@@ -103,39 +214,41 @@ impl FieldPlan {
     /// How far a value is above another: the short way round, if the field turns.
     #[inline(always)]
     pub(super) fn beyond(&self, value: i32, other: f64) -> f64 {
-        let straight = f64::from(value) - other;
+        self.beyond_value(value.into(), other)
+    }
+
+    #[inline(always)]
+    pub(super) fn beyond_value(&self, value: f64, other: f64) -> f64 {
+        let straight = value - other;
         if self.turns { straight - self.whole_turns(straight) } else { straight }
     }
 
-    /// The integer next to a forecast, within the field's range, and how far above that the
-    /// forecast is.
     #[inline(always)]
-    pub(super) fn round(&self, value: f64) -> (i32, f64) {
+    fn clamped(&self, value: f64) -> f64 {
         let (min, max) = self.range;
-        let value = if self.turns {
-            self.wrapped(value)
-        } else if value < min {
-            min
-        } else if value > max {
-            max
-        } else {
-            value
-        };
+        let value = if value < min { min } else { value };
+        if value > max { max } else { value }
+    }
+
+    /// What follows from an expected value of a field that turns.
+    #[inline]
+    pub(super) fn turning_cell(&self, value: f64, activity: f64) -> Cell {
+        let (min, max) = self.range;
+        let value = self.wrapped(value);
         let (integer, rounded) = nearest(value);
         // Half a step beyond the end of the circle, the nearest may be the other end.
         let integer = match integer {
-            _ if !self.turns => integer,
             _ if rounded > max => self.min,
             _ if rounded < min => self.max,
             _ => integer,
         };
-        (integer, value - rounded)
+        Cell::new(integer.cast_unsigned().into(), value - rounded, activity)
     }
 
     /// What is to be sent for `value` when `expected` was.
     #[inline(always)]
-    pub(super) fn residual(&self, value: i32, expected: i32) -> i32 {
-        if self.turns {
+    pub(super) fn residual<const TURNS: bool>(&self, value: i32, expected: i32) -> i32 {
+        if TURNS {
             nearest(self.beyond(value, expected.into())).0
         } else {
             value.wrapping_sub(expected)
@@ -144,8 +257,8 @@ impl FieldPlan {
 
     /// The value for which `residual` was sent; it may be out of range if that was not honest.
     #[inline(always)]
-    pub(super) fn value(&self, residual: i32, expected: i32) -> i32 {
-        if self.turns {
+    pub(super) fn value<const TURNS: bool>(&self, residual: i32, expected: i32) -> i32 {
+        if TURNS {
             nearest(self.wrapped(f64::from(expected) + f64::from(residual))).0
         } else {
             expected.wrapping_add(residual)

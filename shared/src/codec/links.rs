@@ -91,21 +91,33 @@ impl Pair {
 
 fn find(newer: &Rows, older: &Rows, links: &mut Vec<Link>) {
     links.clear();
-    let mut next = 0;
-    for position in 0..newer.len() {
+    let (new_values, old_values) = (newer.values(), older.values());
+    let mut start = 0;
+    if newer.has_entities_of(older) {
+        links.extend(newer.ends().iter().enumerate().map(|(position, &end)| {
+            let row = start..end as usize;
+            start = row.end;
+            Link::to(position, !are_same(&new_values[row.clone()], &old_values[row]))
+        }));
+        return;
+    }
+    let (mut next, mut old_start) = (0, 0);
+    links.extend(newer.ends().iter().enumerate().map(|(position, &end)| {
+        let row = start..end as usize;
+        start = row.end;
         let entity = newer.entity(position);
         while next < older.len() && older.entity(next).0 < entity.0 {
+            old_start = older.ends()[next] as usize;
             next += 1;
         }
-        if next < older.len() && older.entity(next) == entity {
-            let (a, b) = (newer.place(position), older.place(next));
-            let differs = !are_same(&newer.values()[a], &older.values()[b]);
-            links.push(Link::to(next, differs));
-            next += 1;
-        } else {
-            links.push(Link::ABSENT);
+        if next == older.len() || older.entity(next) != entity {
+            return Link::ABSENT;
         }
-    }
+        let old_row = old_start..old_start + row.len();
+        old_start = old_row.end;
+        next += 1;
+        Link::to(next - 1, !are_same(&new_values[row], &old_values[old_row]))
+    }));
 }
 
 /// Whether two rows of a kind are equal: in line, since rows are too short for a call.

@@ -28,10 +28,11 @@ mod turn;
 mod walk;
 
 use crate::{ids::Tick, rows::Rows, schema::Schema, time::TickRate};
-use forecast::Forecast;
+use columns::Scratch;
+use forecast::FEATURES;
 use links::{Link, Links};
 use model::{Model, Odds};
-use past::Basis;
+use past::{Basis, Patterns};
 use plan::{FieldPlan, Plan};
 use range::{RangeDecoder, RangeEncoder};
 use structure::Structure;
@@ -75,9 +76,13 @@ pub struct Encoder {
     plan: Plan,
     odds: Odds,
     model: Model,
+    weights: Vec<[f64; FEATURES]>,
     model_bytes: Vec<u8>,
     structure: Structure,
     links: Links,
+    coder: RangeEncoder,
+    patterns: Patterns,
+    scratch: Box<Scratch>,
     books: Books,
     /// The baseline of a full snapshot.
     none: Rows,
@@ -88,11 +93,16 @@ impl Encoder {
     #[must_use]
     pub fn new(schema: &Schema, rate: TickRate) -> Self {
         let plan = Plan::new(schema, rate);
+        let model = Model::prior(&plan);
         Self {
-            model: Model::prior(&plan),
+            weights: model.factors(),
+            model,
             model_bytes: Vec::new(),
             structure: Structure::default(),
             links: Links::default(),
+            coder: RangeEncoder::new(),
+            patterns: Patterns::default(),
+            scratch: Box::default(),
             books: Books { survey: Survey::new(&plan), costs: Costs::new(&plan) },
             odds: Odds::new(),
             none: Rows::default(),
@@ -114,16 +124,19 @@ impl Encoder {
         self.links.make_all([(tick, rows)].into_iter().chain(basis.iter().copied()));
         let baseline = basis.first();
         let links = baseline.map_or(&[][..], |baseline| self.links.between(tick, baseline.0));
-        let basis = Basis::new(basis, tick, &self.none, &self.links);
-        let mut range = RangeEncoder::new(out);
+        let basis = Basis::new(basis, tick, &self.none, &self.links, &mut self.patterns);
         self.structure.compare(basis.baseline(), rows);
-        self.structure.write(&mut range, basis.baseline(), self.plan.kinds.len());
-        let is_surveyed = self.books.survey.begin();
-        let books = &mut self.books;
-        let mut sender = Sender { range, odds: &self.odds, rows, links, books, is_surveyed };
-        let walk = Walk { plan: &self.plan, model: &self.model, family: Family::shared() };
-        walk.rows(&mut sender, &self.structure, basis);
-        sender.range.finish();
+        self.structure.write(&mut self.coder, basis.baseline(), self.plan.kinds.len());
+        let Self { plan, model, weights, odds, coder, books, structure, scratch, .. } = self;
+        let walk = Walk { plan, model, weights, family: Family::shared() };
+        if let Some(weight) = books.survey.begin() {
+            let mut sender = Sender::<true> { coder, odds, rows, links, books, weight };
+            walk.rows(&mut sender, structure, basis, scratch);
+        } else {
+            let mut sender = Sender::<false> { coder, odds, rows, links, books, weight: 0 };
+            walk.rows(&mut sender, structure, basis, scratch);
+        }
+        self.coder.finish(out);
     }
 
     /// A new model, if the encoder has changed to one: every decoder must have it before the
@@ -131,6 +144,7 @@ impl Encoder {
     pub fn poll_model(&mut self) -> Option<&[u8]> {
         let (model, bytes) = self.books.survey.look(&self.plan, &self.odds, &self.model)?;
         self.model.clone_from(model);
+        self.weights = model.factors();
         bytes.clone_into(&mut self.model_bytes);
         Some(&self.model_bytes)
     }
@@ -150,7 +164,8 @@ impl Encoder {
 
 /// Bits that bodies were made of, by what they told: the answer to "what eats my bandwidth?".
 ///
-/// Counted while encoding. Each encoding counts once, however many clients it is sent to.
+/// Counted while encoding; in a match that is no longer young, one body in eight counts as eight.
+/// Each encoding counts once, however many clients it is sent to.
 #[derive(Clone, Debug)]
 pub struct Costs {
     /// In 1/256 bit: by kind and field, each kind followed by its moment.
@@ -189,57 +204,62 @@ struct Books {
     costs: Costs,
 }
 
-/// The encoder's end of the walk.
-struct Sender<'a> {
-    range: RangeEncoder<'a>,
+/// The encoder's end of the walk; it may keep books.
+struct Sender<'a, const LEARNS: bool> {
+    coder: &'a mut RangeEncoder,
     odds: &'a Odds,
     rows: &'a Rows,
     /// From the new rows to the baseline.
     links: &'a [Link],
     books: &'a mut Books,
-    is_surveyed: bool,
+    /// For how many bodies this one stands in the books.
+    weight: u64,
 }
 
-impl Sender<'_> {
-    #[inline]
+impl<const LEARNS: bool> Sender<'_, LEARNS> {
+    #[inline(always)]
     fn bit(&mut self, kind: u8, odds: u8, yes: bool) {
         let odds = usize::from(odds);
-        self.range.bit(self.odds.of[odds], yes);
-        let cost = self.odds.costs[odds][usize::from(yes)];
-        self.books.costs.changes[usize::from(kind)] += u64::from(cost);
+        self.coder.bit(self.odds.of[odds], yes);
+        if LEARNS {
+            let cost = self.odds.costs[odds][usize::from(yes)];
+            self.books.costs.changes[usize::from(kind)] += self.weight * u64::from(cost);
+        }
     }
 
-    #[inline]
-    fn cost(&mut self, site: Site, cost: u32) {
-        self.books.costs.slots[usize::from(site.slot)] += u64::from(cost);
+    /// For the books.
+    fn account(&mut self, site: Site, symbol: usize, cost: u32) {
+        self.books.survey.number(site, symbol);
+        self.books.costs.slots[usize::from(site.slot)] += self.weight * u64::from(cost);
     }
 }
 
-impl Side for Sender<'_> {
+impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
     const KNOWS: bool = true;
+    const LEARNS: bool = LEARNS;
 
-    #[inline]
+    #[inline(always)]
     fn values(&self) -> &[i32] {
         self.rows.values()
     }
 
-    #[inline]
+    #[inline(always)]
     fn set(&mut self, _: usize, _: i32) {}
 
-    #[inline]
+    #[inline(always)]
     fn change(&mut self, kind: u8, context: usize, odds: u8, position: usize) -> bool {
         let changed = self.links[position].differs();
         self.bit(kind, odds, changed);
-        if self.is_surveyed {
+        if LEARNS {
             self.books.survey.change(kind, context, changed);
         }
         changed
     }
 
-    #[inline]
+    #[inline(always)]
     fn stills(&mut self, kind: u8, odds: u8, changed: bool) -> bool {
         self.bit(kind, odds, changed);
-        if self.is_surveyed {
+        if LEARNS {
             self.books.survey.stills(kind, changed);
         }
         changed
@@ -247,39 +267,37 @@ impl Side for Sender<'_> {
 
     #[inline(always)]
     fn number(&mut self, site: Site, table: &Table, number: i32) -> i32 {
-        let symbol = Symbol::of(number);
-        self.range.number(table, symbol);
-        if self.is_surveyed {
-            self.books.survey.number(site, symbol.index);
+        match Symbol::of(number) {
+            Some(symbol) => self.coder.number(table, symbol),
+            None => self.coder.long(table, number),
         }
-        self.cost(site, table.costs[symbol.index].into());
+        if LEARNS {
+            let symbol = Symbol::index_of(number);
+            self.account(site, symbol, table.costs[symbol].into());
+        }
         number
     }
 
     fn plain(&mut self, site: Site, field: &FieldPlan, value: i32) -> i32 {
-        self.range.raw_long(value.wrapping_sub(field.min).cast_unsigned(), field.width());
-        if self.is_surveyed {
-            self.books.survey.number(site, survey::spawned_symbol(field, value));
+        self.coder.raw(value.wrapping_sub(field.min).cast_unsigned(), field.width());
+        if LEARNS {
+            self.account(site, survey::spawned_symbol(field, value), field.width() << 8);
         }
-        self.cost(site, field.width() << 8);
         value
     }
 
-    #[inline]
     fn learn(
         &mut self,
         site: Site,
-        field: &FieldPlan,
-        forecast: &Forecast,
-        value: i32,
-        weights: [f64; 3],
+        features: [f64; FEATURES],
+        activity: f64,
+        change: f64,
+        weights: [f64; FEATURES],
     ) {
-        if self.is_surveyed {
-            let change = field.beyond(value, forecast.base);
-            self.books.survey.learn(site, forecast, change, weights);
-        }
+        self.books.survey.learn(site, features, activity, change, weights);
     }
 
+    #[cold]
     fn refuse(&mut self) {
         panic!("a row has a value that is out of its field's range");
     }
@@ -291,8 +309,11 @@ pub struct Decoder {
     plan: Plan,
     odds: Odds,
     model: Model,
+    weights: Vec<[f64; FEATURES]>,
     structure: Structure,
     links: Links,
+    patterns: Patterns,
+    scratch: Box<Scratch>,
     none: Rows,
 }
 
@@ -301,10 +322,14 @@ impl Decoder {
     #[must_use]
     pub fn new(schema: &Schema, rate: TickRate) -> Self {
         let plan = Plan::new(schema, rate);
+        let model = Model::prior(&plan);
         Self {
-            model: Model::prior(&plan),
+            weights: model.factors(),
+            model,
             structure: Structure::default(),
             links: Links::default(),
+            patterns: Patterns::default(),
+            scratch: Box::default(),
             odds: Odds::new(),
             none: Rows::default(),
             plan,
@@ -314,6 +339,7 @@ impl Decoder {
     /// Takes a model that an encoder has made; it is used for all bodies that follow.
     pub fn set_model(&mut self, model: &[u8]) -> Result<(), CodecError> {
         self.model = Model::from_bytes(model, &self.plan)?;
+        self.weights = self.model.factors();
         Ok(())
     }
 
@@ -329,14 +355,15 @@ impl Decoder {
     ) -> Result<(), CodecError> {
         let basis = &basis[..basis.len().min(BASIS_MAX)];
         self.links.make_all(basis.iter().copied());
-        let basis = Basis::new(basis, tick, &self.none, &self.links);
-        let mut range = RangeDecoder::new(body);
-        self.structure.read(&mut range, basis.baseline(), self.plan.kinds.len())?;
+        let basis = Basis::new(basis, tick, &self.none, &self.links, &mut self.patterns);
+        let mut coder = RangeDecoder::new(body);
+        self.structure.read(&mut coder, basis.baseline(), self.plan.kinds.len())?;
         self.structure.apply(basis.baseline(), &self.plan, rows);
-        let mut receiver = Receiver { range, odds: &self.odds, rows, is_out_of_range: false };
-        let walk = Walk { plan: &self.plan, model: &self.model, family: Family::shared() };
-        walk.rows(&mut receiver, &self.structure, basis);
-        match (receiver.is_out_of_range, receiver.range.is_finished()) {
+        let Self { plan, model, weights, odds, structure, scratch, .. } = self;
+        let mut receiver = Receiver { coder, odds, rows, is_out_of_range: false };
+        let walk = Walk { plan, model, weights, family: Family::shared() };
+        walk.rows(&mut receiver, structure, basis, scratch);
+        match (receiver.is_out_of_range, receiver.coder.is_finished()) {
             (true, _) => Err(CodecError::OutOfRange),
             (false, false) => Err(CodecError::TrailingBytes),
             (false, true) => Ok(()),
@@ -346,7 +373,7 @@ impl Decoder {
 
 /// The decoder's end of the walk.
 struct Receiver<'a> {
-    range: RangeDecoder<'a>,
+    coder: RangeDecoder<'a>,
     odds: &'a Odds,
     rows: &'a mut Rows,
     is_out_of_range: bool,
@@ -354,6 +381,7 @@ struct Receiver<'a> {
 
 impl Side for Receiver<'_> {
     const KNOWS: bool = false;
+    const LEARNS: bool = false;
 
     #[inline]
     fn values(&self) -> &[i32] {
@@ -367,25 +395,25 @@ impl Side for Receiver<'_> {
 
     #[inline]
     fn change(&mut self, _: u8, _: usize, odds: u8, _: usize) -> bool {
-        self.range.bit(self.odds.of[usize::from(odds)])
+        self.coder.bit(self.odds.of[usize::from(odds)])
     }
 
     #[inline]
     fn stills(&mut self, _: u8, odds: u8, _: bool) -> bool {
-        self.range.bit(self.odds.of[usize::from(odds)])
+        self.coder.bit(self.odds.of[usize::from(odds)])
     }
 
     #[inline(always)]
     fn number(&mut self, _: Site, table: &Table, _: i32) -> i32 {
-        self.range.number(table)
+        self.coder.number(table)
     }
 
     fn plain(&mut self, _: Site, field: &FieldPlan, _: i32) -> i32 {
-        field.min.wrapping_add(self.range.raw_long(field.width()).cast_signed())
+        field.min.wrapping_add(self.coder.raw(field.width()).cast_signed())
     }
 
     #[inline]
-    fn learn(&mut self, _: Site, _: &FieldPlan, _: &Forecast, _: i32, _: [f64; 3]) {}
+    fn learn(&mut self, _: Site, _: [f64; FEATURES], _: f64, _: f64, _: [f64; FEATURES]) {}
 
     #[inline]
     fn refuse(&mut self) {

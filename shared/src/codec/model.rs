@@ -10,7 +10,7 @@ use super::{
     plan::{FieldPlan, Motion, Plan},
     prior,
     range::{RangeDecoder, RangeEncoder},
-    table::{Family, Symbol, TOTAL_BITS},
+    table::{Family, Symbol, TOTAL, TOTAL_BITS},
 };
 
 /// Classes of how much a field moved lately, and of how far off its neighbour's forecast was.
@@ -56,14 +56,14 @@ pub(super) fn class(magnitude: f64) -> usize {
     // Twice the magnitude and one has an exponent of 0 below a half, of 1 or 2 below 3.5, and so on.
     let twice = 2.0 * magnitude + 1.0;
     let twice = if twice < CLASSED_MAX { twice } else { CLASSED_MAX };
-    ((twice.to_bits() >> (f64::MANTISSA_DIGITS - 1)) as usize - (EXPONENT_OF_ONE - 1)) / 2
+    ((twice.to_bits() >> (f64::MANTISSA_DIGITS - 1)) - (EXPONENT_OF_ONE - 1)) as usize / 2
 }
 
 /// What is beyond is of the last class.
-const CLASSED_MAX: f64 = (1 << (2 * CLASSES - 3)) as f64;
+pub(super) const CLASSED_MAX: f64 = (1 << (2 * CLASSES - 3)) as f64;
 
 /// How a double's exponent of 0 is written.
-const EXPONENT_OF_ONE: usize = 1023;
+pub(super) const EXPONENT_OF_ONE: u64 = 1023;
 
 /// The class of an amount in a field's steps, which is counted in eighths.
 #[inline]
@@ -111,7 +111,7 @@ impl Odds {
     pub(super) const LEN: usize = 56;
 
     pub(super) fn new() -> Self {
-        let total = f64::from(1u32 << TOTAL_BITS);
+        let total = f64::from(TOTAL);
         let mut odds = Self { of: [0; Self::LEN], costs: [[0; 2]; Self::LEN] };
         let mut ratio = 1.0 / 4096.0;
         for (of, costs) in odds.of.iter_mut().zip(&mut odds.costs) {
@@ -130,16 +130,14 @@ impl Odds {
     }
 }
 
-impl FieldModel {
-    /// The weights as factors.
-    #[inline]
-    pub(super) fn factors(&self) -> [f64; FEATURES] {
-        let [a, b, c] = self.weights;
-        [f64::from(a) / WEIGHT_ONE, f64::from(b) / WEIGHT_ONE, f64::from(c) / WEIGHT_ONE]
-    }
-}
-
 impl Model {
+    /// By slot: the weights as factors.
+    pub(super) fn factors(&self) -> Vec<[f64; FEATURES]> {
+        let factors =
+            |field: &FieldModel| field.weights.map(|weight| f64::from(weight) / WEIGHT_ONE);
+        self.fields.iter().map(factors).collect()
+    }
+
     /// What is expected of a game that nothing is known about.
     pub(super) fn prior(plan: &Plan) -> Self {
         let moment = FieldModel { weights: [0; FEATURES], tables: prior::tables(Sort::Moment) };
@@ -153,9 +151,9 @@ impl Model {
     /// Replaces `bytes` by the model as a message.
     pub(super) fn write(&mut self, prior: &Self, bytes: &mut Vec<u8>) {
         bytes.clear();
-        let mut writer = Writer(RangeEncoder::new(bytes));
+        let mut writer = Writer(RangeEncoder::new());
         self.carry(&mut writer, prior);
-        writer.0.finish();
+        writer.0.finish(bytes);
     }
 
     /// The model that a message tells.
@@ -165,9 +163,9 @@ impl Model {
         }
         let prior = Self::prior(plan);
         let mut model = prior.clone();
-        let mut reader = Reader { range: RangeDecoder::new(bytes), is_bad: false };
+        let mut reader = Reader { bytes: RangeDecoder::new(bytes), is_bad: false };
         model.carry(&mut reader, &prior);
-        if reader.is_bad || !reader.range.is_finished() {
+        if reader.is_bad || !reader.bytes.is_finished() {
             return Err(CodecError::BadModel);
         }
         Ok(model)
@@ -259,16 +257,17 @@ trait Carrier {
 /// Likelihood in 2^14 that a part of a model differs from what was expected.
 const DIFFERS: u16 = 1 << (TOTAL_BITS - 3);
 
-struct Writer<'a>(RangeEncoder<'a>);
+struct Writer(RangeEncoder);
 
-impl Carrier for Writer<'_> {
+impl Carrier for Writer {
     fn differs(&mut self, differs: bool) -> bool {
         self.0.bit(DIFFERS, differs);
         differs
     }
 
     fn number(&mut self, scale: u8, number: i32) -> i32 {
-        self.0.number(Family::shared().table(scale, 0), Symbol::of(number));
+        let symbol = Symbol::of(number).expect("what models differ by is below 4096");
+        self.0.number(Family::shared().table(scale, 0), symbol);
         number
     }
 
@@ -278,17 +277,17 @@ impl Carrier for Writer<'_> {
 }
 
 struct Reader<'a> {
-    range: RangeDecoder<'a>,
+    bytes: RangeDecoder<'a>,
     is_bad: bool,
 }
 
 impl Carrier for Reader<'_> {
     fn differs(&mut self, _: bool) -> bool {
-        self.range.bit(DIFFERS)
+        self.bytes.bit(DIFFERS)
     }
 
     fn number(&mut self, scale: u8, _: i32) -> i32 {
-        self.range.number(Family::shared().table(scale, 0))
+        self.bytes.number(Family::shared().table(scale, 0))
     }
 
     fn refuse(&mut self) {

@@ -24,41 +24,52 @@ pub(super) struct Pattern {
     pub(super) last_span: i32,
     /// Whether the entity was at rest all through a basis of several snapshots.
     pub(super) is_settled: bool,
-    /// The last changes, newest first; the oldest that is known stands for those before it.
-    spans: [Span; FEATURES],
+    /// In which rows its states are, newest first. To an older state than is known, the oldest
+    /// change that is known is undone and done again, so that its pace stands for those before.
+    states: [u8; STATES],
+    per_span: [f64; FEATURES],
 }
 
-/// A change: between the rows of which snapshots, and how many ticks it took. All 0 if none is
-/// known.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    newer: u8,
-    older: u8,
-    ticks: f64,
-    per_tick: f64,
-}
+/// States that are told apart: those between which the last changes are.
+pub(super) const STATES: usize = FEATURES + 1;
 
 /// The last changes of an entity, newest first, as in its pattern.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Steps<'a> {
-    pub(super) newer: [&'a [i32]; FEATURES],
-    pub(super) older: [&'a [i32]; FEATURES],
-    /// Ticks that the last took, and one over those that each took; 0 if no change is known.
+    /// Its states.
+    pub(super) rows: [&'a [i32]; STATES],
+    /// Ticks that the last took, and one over those that each took; 0 if no change is known, and
+    /// negative for one that is undone.
     pub(super) span: f64,
     pub(super) per_span: [f64; FEATURES],
+}
+
+/// Where an entity is in the snapshots of a basis.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trail {
+    /// A bit for each two neighbouring rows that differ, from the newest on; the highest bit
+    /// stands for the oldest row.
+    pub(super) pattern: usize,
+    positions: [u32; BASIS_MAX],
+}
+
+/// The patterns that were met, for as long as snapshots are as old: mostly from body to body.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    ages: ArrayVec<i32, BASIS_MAX>,
+    met: [Option<Pattern>; 1 << BASIS_MAX],
 }
 
 /// The snapshots of a basis together.
 #[derive(Debug)]
 pub(super) struct Basis<'a> {
-    /// How old each is, newest first.
-    snapshots: ArrayVec<(i32, &'a Rows), BASIS_MAX>,
+    /// Newest first.
+    snapshots: ArrayVec<&'a Rows, BASIS_MAX>,
     /// From each to the next older one.
     links: ArrayVec<&'a [Link], { BASIS_MAX - 1 }>,
     /// The baseline of a full snapshot.
     none: &'a Rows,
-    /// Those that were met.
-    patterns: [Option<Pattern>; 1 << BASIS_MAX],
+    patterns: &'a mut Patterns,
 }
 
 impl<'a> Basis<'a> {
@@ -68,93 +79,90 @@ impl<'a> Basis<'a> {
         tick: Tick,
         none: &'a Rows,
         links: &'a Links,
+        patterns: &'a mut Patterns,
     ) -> Self {
-        let age = |at: Tick| tick.since(at).clamp(1, AGE_MAX);
+        let age = |&(at, _): &(Tick, _)| tick.since(at).clamp(1, AGE_MAX);
+        let ages: ArrayVec<i32, BASIS_MAX> = basis.iter().map(age).collect();
+        if patterns.ages != ages {
+            *patterns = Patterns { ages, ..Patterns::default() };
+        }
         let pairs = basis.windows(2).map(|pair| links.between(pair[0].0, pair[1].0));
         Self {
-            snapshots: basis.iter().map(|&(at, rows)| (age(at), rows)).collect(),
+            snapshots: basis.iter().map(|&(_, rows)| rows).collect(),
             links: pairs.collect(),
             none,
-            patterns: [None; 1 << BASIS_MAX],
+            patterns,
         }
     }
 
     /// The newest snapshot.
     pub(super) fn baseline(&self) -> &'a Rows {
-        self.snapshots.first().map_or(self.none, |&(_, rows)| rows)
+        self.snapshots.first().map_or(self.none, |&rows| rows)
     }
 
-    /// For the baseline's entity at `index` a bit for each two neighbouring rows that differ, from
-    /// the newest on; the highest bit stands for the oldest row.
-    #[inline]
-    pub(super) fn pattern(&self, index: usize) -> usize {
-        let (mut pattern, mut position) = (1, index);
+    /// The trail of the baseline's entity at `index`.
+    #[inline(always)]
+    pub(super) fn trail(&self, index: usize) -> Trail {
+        let mut trail = Trail { pattern: 1, positions: [index as u32; BASIS_MAX] };
+        let mut position = index;
         for (age, links) in self.links.iter().enumerate() {
             let link = links[position];
             if link == Link::ABSENT {
                 break;
             }
             position = link.position();
-            pattern += (1 + usize::from(link.differs())) << age;
+            trail.positions[age + 1] = position as u32;
+            trail.pattern += (1 + usize::from(link.differs())) << age;
         }
-        pattern
+        trail
     }
 
     /// What follows from a pattern.
-    #[inline]
+    #[inline(always)]
     pub(super) fn meaning(&mut self, pattern: usize) -> &Pattern {
-        let Self { snapshots, patterns, .. } = self;
-        patterns[pattern].get_or_insert_with(|| Pattern::new(pattern, snapshots))
+        let Patterns { ages, met } = &mut *self.patterns;
+        met[pattern].get_or_insert_with(|| Pattern::new(pattern, ages))
     }
 
-    /// The last changes of the baseline's entity at `index`, which has so many fields.
+    /// The last changes of an entity that has so many fields.
     #[inline]
-    pub(super) fn steps(&self, index: usize, fields: usize, pattern: &Pattern) -> Steps<'a> {
-        let mut rows: [&[i32]; BASIS_MAX] = [&[]; BASIS_MAX];
-        let mut position = index;
-        for (age, (row, (_, snapshot))) in rows.iter_mut().zip(&self.snapshots).enumerate() {
-            *row = snapshot.values_of(position, fields);
-            match self.links.get(age).map(|links| links[position]) {
-                Some(link) if link != Link::ABSENT => position = link.position(),
-                _ => break,
-            }
-        }
-        let [a, b, c] = &pattern.spans;
-        let row = |index: u8| rows[usize::from(index)];
-        Steps {
-            newer: [row(a.newer), row(b.newer), row(c.newer)],
-            older: [row(a.older), row(b.older), row(c.older)],
-            span: a.ticks,
-            per_span: [a.per_tick, b.per_tick, c.per_tick],
-        }
+    pub(super) fn steps(&self, trail: &Trail, fields: usize, pattern: &Pattern) -> Steps<'a> {
+        let row = |state: usize| {
+            let row = usize::from(pattern.states[state]);
+            self.snapshots[row].values_of(trail.positions[row] as usize, fields)
+        };
+        let rows = [row(0), row(1), row(2), row(3)];
+        Steps { rows, span: pattern.last_span.into(), per_span: pattern.per_span }
     }
 }
 
 impl Pattern {
     #[cold]
-    fn new(pattern: usize, snapshots: &[(i32, &Rows)]) -> Self {
+    fn new(pattern: usize, ages: &[i32]) -> Self {
         let count = pattern.ilog2() as usize + 1;
         // The oldest row of each state.
         let states: ArrayVec<usize, BASIS_MAX> =
             (0..count).filter(|row| pattern >> row & 1 == 1).collect();
-        let age = |state: usize| snapshots[states[state]].0;
-        let mut span = Span::default();
-        let mut spans = [span; FEATURES];
-        for (i, place) in spans.iter_mut().enumerate() {
-            if i + 1 < states.len() {
-                let ticks = f64::from(age(i + 1) - age(i));
-                let per_tick = if ticks > 0.0 { 1.0 / ticks } else { 0.0 };
-                let (newer, older) = (states[i] as u8, states[i + 1] as u8);
-                span = Span { newer, older, ticks, per_tick };
+        let age = |state: usize| ages[states[state]];
+        let changes = states.len() - 1;
+        let ticks = |change: usize| age(change + 1) - age(change);
+        let mut pattern = Self {
+            elapsed: if changes > 0 { age(0) } else { ages[0] },
+            last_span: if changes > 0 { ticks(0) } else { 0 },
+            is_settled: changes == 0 && count > 1,
+            states: [states[0] as u8; STATES],
+            per_span: [0.0; FEATURES],
+        };
+        for change in 0..if changes > 0 { FEATURES } else { 0 } {
+            if change < changes {
+                pattern.states[change + 1] = states[change + 1] as u8;
+                let ticks = f64::from(ticks(change));
+                pattern.per_span[change] = if ticks > 0.0 { 1.0 / ticks } else { 0.0 };
+            } else {
+                pattern.states[change + 1] = pattern.states[change - 1];
+                pattern.per_span[change] = -pattern.per_span[change - 1];
             }
-            *place = span;
         }
-        let has_changed = states.len() > 1;
-        Self {
-            elapsed: if has_changed { age(0) } else { snapshots[0].0 },
-            last_span: if has_changed { age(1) - age(0) } else { 0 },
-            is_settled: !has_changed && count > 1,
-            spans,
-        }
+        pattern
     }
 }

@@ -11,8 +11,8 @@ pub(super) struct Plan {
     pub(super) kinds: Vec<KindPlan>,
     /// Places in books and models: one for each field of each kind, and one for its moment.
     pub(super) slots: usize,
-    /// See [`Schema::substeps`].
-    pub(super) substeps: f64,
+    /// Ticks of one of [`Schema::substeps`]; 0 if there are none.
+    pub(super) substep: f64,
 }
 
 /// One kind of entity.
@@ -23,15 +23,25 @@ pub(super) struct KindPlan {
     /// By their place in the row.
     pub(super) fields: Vec<FieldPlan>,
     /// Fields that move, in coding order; a quaternion's components follow from its first field.
-    pub(super) movers: Vec<u8>,
-    /// The same, with components.
+    pub(super) movers: Vec<Run>,
+    /// Those fields by their place in the row, with components.
     pub(super) moving: Vec<u8>,
     /// Fields that are held and move no other, in coding order.
-    pub(super) stills: Vec<u8>,
-    /// The field before which the moment is told, when this kind has one.
-    pub(super) moment_before: Option<usize>,
+    pub(super) stills: Vec<Run>,
     /// The fields from which the moment can be told.
     pub(super) paced: Vec<u8>,
+}
+
+/// Fields that are neighbours in the row and in coding order, move alike, and don't wait for one
+/// another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) first: usize,
+    pub(super) len: usize,
+    /// That of the first.
+    pub(super) motion: Motion,
+    /// Whether the moment is told before it.
+    pub(super) is_after_moment: bool,
 }
 
 /// One field.
@@ -43,6 +53,8 @@ pub(super) struct FieldPlan {
     pub(super) range: (f64, f64),
     /// Whether `max` is followed by `min`.
     pub(super) turns: bool,
+    /// What one step of the field that carries or turns it does in a tick, in its steps.
+    pub(super) per_tick: f64,
     /// Whether its forecast has weights to be learnt.
     pub(super) learns: bool,
     /// Whether rows may be of any moment; see [`Schema::substeps`].
@@ -72,6 +84,21 @@ pub(super) enum Motion {
     Component,
 }
 
+impl Motion {
+    /// The field that moves one of these alone.
+    fn rate(self) -> Option<Rate> {
+        match self {
+            Self::Carried(by) | Self::Turned(by) => Some(by),
+            Self::Held
+            | Self::Linear
+            | Self::Angle
+            | Self::Flags
+            | Self::Quaternion { .. }
+            | Self::Component => None,
+        }
+    }
+}
+
 /// The field that moves another, and what one step of it does in a tick: in the other's steps, or
 /// in radians.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,7 +117,8 @@ impl Plan {
                 KindPlan::new(kind, first_slot, schema, rate)
             })
             .collect();
-        Self { kinds, slots, substeps: f64::from(schema.substeps) }
+        let substep = if schema.substeps > 0 { 1.0 / f64::from(schema.substeps) } else { 0.0 };
+        Self { kinds, slots, substep }
     }
 }
 
@@ -108,8 +136,8 @@ impl KindPlan {
         let rounds = kind.coding_rounds().expect("the schema is valid");
         let order = kind.coding_order(&rounds);
         let mut fields: Vec<_> = (kind.fields.iter().enumerate())
-            .map(|(index, field)| (field, motion(kind, index, hz)))
-            .map(|(field, motion)| FieldPlan {
+            .map(|(index, field)| (index, field, motion(kind, index, hz)))
+            .map(|(index, field, motion)| FieldPlan {
                 min: field.min,
                 max: field.max,
                 range: (field.min.into(), field.max.into()),
@@ -120,8 +148,11 @@ impl KindPlan {
                     motion,
                     Motion::Held | Motion::Flags | Motion::Quaternion { .. } | Motion::Component
                 ),
+                per_tick: motion.rate().map_or(0.0, |rate| rate.per_tick),
                 motion,
-                has_neighbour: false,
+                // A quaternion's second and third component.
+                has_neighbour: motion == Motion::Component
+                    && kind.fields[index - 1].predict == Predict::Component,
             })
             .collect();
         for pair in
@@ -144,10 +175,40 @@ impl KindPlan {
             (1.., true) => of(&|motion| motion == Motion::Linear),
         };
         paced.iter().for_each(|&index| fields[usize::from(index)].is_paced = true);
-        let moment_before = paced.first().map(|&index| usize::from(index));
-        let (movers, stills) = (order.iter()).partition(|&&index| kind.moves(index.into()));
+        let (movers, stills): (Vec<u8>, Vec<u8>) =
+            order.iter().partition(|&&index| kind.moves(index.into()));
+        let runs = |order: &[u8]| {
+            let mut runs: Vec<Run> = Vec::new();
+            for index in order.iter().map(|&index| usize::from(index)) {
+                let is_after_moment =
+                    paced.first().is_some_and(|&first| index == usize::from(first));
+                let motion = fields[index].motion;
+                match runs.last_mut().filter(|_| !is_after_moment) {
+                    Some(run) if run.continues(motion, index, &rounds) => run.len += 1,
+                    _ => runs.push(Run { first: index, len: 1, motion, is_after_moment }),
+                }
+            }
+            runs
+        };
         let moving = (0..fields.len() as u8).filter(|&index| kind.moves(index.into())).collect();
-        Self { first_slot, fields, movers, moving, stills, moment_before, paced }
+        let (movers, stills) = (runs(&movers), runs(&stills));
+        Self { first_slot, fields, movers, moving, stills, paced }
+    }
+}
+
+impl Run {
+    /// Whether the next field in coding order belongs to it.
+    fn continues(&self, motion: Motion, index: usize, rounds: &[usize]) -> bool {
+        let is_next = index == self.first + self.len && rounds[index] == rounds[self.first];
+        is_next
+            && match (self.motion, motion) {
+                (Motion::Held, Motion::Held)
+                | (Motion::Linear, Motion::Linear)
+                | (Motion::Angle, Motion::Angle) => true,
+                (Motion::Carried(first), Motion::Carried(by))
+                | (Motion::Turned(first), Motion::Turned(by)) => by.index == first.index + self.len,
+                _ => false,
+            }
     }
 }
 

@@ -1,93 +1,95 @@
-//! A range coder on 32-bit integers: numbers into bytes at the cost that their tables say.
+//! A range coder on 15-bit ranges: numbers into bytes at the cost that their tables say. So small
+//! a range takes no division, and a decoder can compare with all shares of a table at once. The
+//! coder of AV1 and Daala is of this sort: Terriberry, "Multiplier-free multisymbol entropy
+//! coding", 2015; Valin et al., "Daala: a perceptually-driven still picture codec", 2016.
 //!
-//! A body ends where the decoder no longer needs bytes: those that would be zero are left out, and
-//! a decoder takes zeros for what it misses. A snapshot in which nothing happened has no byte.
+//! Bits that are as likely 0 as 1 stay out of it: they are written backwards from the end of the
+//! body. The two meet in the middle, and may share a byte.
+//!
+//! A decoder takes zeros for bytes that it misses, so those that would be zero at the end are left
+//! out, if no such bits are behind them. A snapshot in which nothing happened has no byte.
 
-use super::table::{FIRST_BUCKET, LONG, Symbol, TOTAL_BITS, Table};
+use super::table::{FIRST_BUCKET, LONG, Symbol, TOTAL, TOTAL_BITS, Table};
 
-/// The range is kept at or above this, so that a symbol's share of it is never zero.
-const RANGE_MIN: u32 = 1 << 24;
+/// The first range is 2 to this. It is then kept from half of that up, and below, so that no share
+/// of it is zero.
+const RANGE_BITS: u32 = 15;
+const RANGE_MAX: u32 = 1 << RANGE_BITS;
 
-/// Bits that [`RangeEncoder::raw`] takes at a time.
-pub(super) const RAW_BITS_MAX: u32 = 16;
-
-/// Appends to bytes.
-///
-/// The low end of the range is kept with the bytes that a carry may still change most, so that
-/// most symbols touch nothing else.
+/// Collects what is told. Reused without giving memory back.
 #[derive(Debug)]
-pub(super) struct RangeEncoder<'a> {
-    out: &'a mut Vec<u8>,
-    /// Where in `out` this body begins.
-    start: usize,
-    /// A carry, so many bits that are not in `out` yet, and the 32 bits of the low end.
+pub(super) struct RangeEncoder {
+    bytes: Vec<u8>,
+    /// A carry, so many bits that are not in `bytes` yet, and the 15 bits of the low end.
     low: u64,
     pending_bits: u32,
     range: u32,
+    raw: RawBits,
 }
 
-impl<'a> RangeEncoder<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
-        let start = out.len();
-        Self { out, start, low: 0, pending_bits: 0, range: u32::MAX }
+/// Bits that are written as they are, the first in the lowest place of the last byte.
+#[derive(Debug, Default)]
+struct RawBits {
+    /// The last first.
+    bytes: Vec<u8>,
+    pending: u64,
+    pending_bits: u32,
+}
+
+impl RangeEncoder {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            low: 0,
+            pending_bits: 0,
+            range: RANGE_MAX,
+            raw: RawBits::default(),
+        }
     }
 
     /// A residual.
     #[inline(always)]
     pub(super) fn number(&mut self, table: &Table, symbol: Symbol) {
-        let (start, size) = table.share(symbol.index);
-        self.narrow(start, size, TOTAL_BITS);
-        if symbol.index >= FIRST_BUCKET {
-            self.extra(symbol);
-        }
+        self.symbol(table, symbol.index());
+        self.raw(symbol.extra(), symbol.extra_bits());
     }
 
-    #[inline(never)]
-    fn extra(&mut self, symbol: Symbol) {
-        if symbol.index == LONG {
-            self.raw(symbol.extra_bits, 5);
-            self.raw(u32::from(symbol.negative), 1);
-            self.raw_long(symbol.extra, symbol.extra_bits);
-        } else {
-            let sign = u32::from(symbol.negative) << symbol.extra_bits;
-            self.raw(sign | symbol.extra, symbol.extra_bits + 1);
-        }
+    /// A residual that is too large for one symbol and a few bits.
+    #[cold]
+    pub(super) fn long(&mut self, table: &Table, residual: i32) {
+        self.symbol(table, LONG);
+        let magnitude = residual.unsigned_abs();
+        let bits = magnitude.ilog2();
+        self.raw(bits, 5);
+        self.raw(u32::from(residual < 0), 1);
+        self.raw(magnitude - (1 << bits), bits);
     }
 
     /// A yes or no, of which yes has `odds` in 2^14.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bit(&mut self, odds: u16, yes: bool) {
-        let odds = u32::from(odds);
-        let no = (1 << TOTAL_BITS) - odds;
-        if yes {
-            self.narrow(no, odds, TOTAL_BITS);
-        } else {
-            self.narrow(0, no, TOTAL_BITS);
-        }
+        let no = (self.range * (TOTAL - u32::from(odds))) >> TOTAL_BITS;
+        let (start, end) = if yes { (no, self.range) } else { (0, no) };
+        self.narrow(start, end);
     }
 
     /// The `count` low bits of `value`, which has no higher ones.
-    #[inline]
+    #[inline(always)]
     pub(super) fn raw(&mut self, value: u32, count: u32) {
-        debug_assert!(count <= RAW_BITS_MAX && value >> count == 0);
-        self.narrow(value, 1, count);
-    }
-
-    /// As [`Self::raw`], up to 32 bits: the low half first.
-    pub(super) fn raw_long(&mut self, value: u32, count: u32) {
-        let low = count.min(RAW_BITS_MAX);
-        self.raw(value & ((1 << low) - 1), low);
-        if count > low {
-            self.raw(value >> low, count - low);
-        }
+        self.raw.put(value, count);
     }
 
     #[inline(always)]
-    fn narrow(&mut self, start: u32, size: u32, total_bits: u32) {
-        let unit = self.range >> total_bits;
-        let range = unit * size;
+    fn symbol(&mut self, table: &Table, index: usize) {
+        let [start, end] = table.share(index).map(|share| bound(self.range, share));
+        self.narrow(start, end);
+    }
+
+    #[inline(always)]
+    fn narrow(&mut self, start: u32, end: u32) {
+        let range = end - start;
         let shift = shift_of(range);
-        self.low = (self.low + u64::from(unit * start)) << shift;
+        self.low = (self.low + u64::from(start)) << shift;
         self.range = range << shift;
         self.pending_bits += shift;
         if self.pending_bits >= FLUSHED_BITS {
@@ -95,21 +97,22 @@ impl<'a> RangeEncoder<'a> {
         }
     }
 
-    /// Moves the oldest bits to `out`.
+    /// Moves the oldest bits to `bytes`.
     #[inline(never)]
     fn flush(&mut self) {
         self.pending_bits -= FLUSHED_BITS;
-        let bits = self.low >> (32 + self.pending_bits);
-        self.low &= (1 << (32 + self.pending_bits)) - 1;
+        let shift = RANGE_BITS + self.pending_bits;
+        let bits = self.low >> shift;
+        self.low &= (1 << shift) - 1;
         if bits >> FLUSHED_BITS == 1 {
             self.carry();
         }
-        self.out.extend_from_slice(&(bits as u16).to_be_bytes());
+        self.bytes.extend_from_slice(&(bits as u32).to_be_bytes());
     }
 
     #[cold]
     fn carry(&mut self) {
-        for byte in self.out[self.start..].iter_mut().rev() {
+        for byte in self.bytes.iter_mut().rev() {
             *byte = byte.wrapping_add(1);
             if *byte != 0 {
                 return;
@@ -117,33 +120,82 @@ impl<'a> RangeEncoder<'a> {
         }
     }
 
-    /// Writes as few bytes as tell the last range from all others.
-    pub(super) fn finish(mut self) {
-        let end = self.low + u64::from(self.range);
-        let value = |free_bytes: u32| {
-            let free = (1u64 << (8 * free_bytes)) - 1;
-            (self.low + free) & !free
-        };
-        let shortest = (0..=4).rev().map(value).find(|value| *value < end);
-        let shortest = shortest.expect("the low end itself is below the end");
-        if shortest >> (32 + self.pending_bits) == 1 {
+    /// Appends to `out` what was told, and begins anew.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        let has_raw = self.raw.pending_bits > 0 || !self.raw.bytes.is_empty();
+        // As few bits as tell the last range from all others, whatever follows; or zeros, if
+        // nothing does.
+        let (first, last) = (self.low, self.low + u64::from(self.range) - 1);
+        let told = |free: u32| ((first + ((1 << free) - 1)) >> free) << free;
+        let beyond = |free: u32| told(free) + if has_raw { (1 << free) - 1 } else { 0 };
+        let free = (0..=RANGE_BITS).rev().find(|&free| beyond(free) <= last);
+        let free = free.expect("a number is told from all others by all its bits");
+        let value = told(free);
+        if value >> (RANGE_BITS + self.pending_bits) == 1 {
             self.carry();
         }
-        let bytes = (shortest << (32 - self.pending_bits)).to_be_bytes();
-        self.out.extend_from_slice(&bytes);
-        while self.out.len() > self.start && self.out.last() == Some(&0) {
-            self.out.pop();
+        let bits = RANGE_BITS + self.pending_bits - free;
+        let tail = (value << (64 - RANGE_BITS - self.pending_bits)).to_be_bytes();
+        self.bytes.extend_from_slice(&tail[..bits.div_ceil(8) as usize]);
+        if has_raw {
+            self.raw.finish(&mut self.bytes, bits.next_multiple_of(8) - bits);
+        } else {
+            while self.bytes.last() == Some(&0) {
+                self.bytes.pop();
+            }
         }
+        out.extend_from_slice(&self.bytes);
+        self.bytes.clear();
+        (self.low, self.pending_bits, self.range) = (0, 0, RANGE_MAX);
     }
 }
 
-/// What is moved to `out` at a time.
-const FLUSHED_BITS: u32 = 16;
+impl RawBits {
+    #[inline(always)]
+    fn put(&mut self, value: u32, count: u32) {
+        debug_assert!(count < 32 && value >> count == 0 || count == 32);
+        self.pending |= u64::from(value) << self.pending_bits;
+        self.pending_bits += count;
+        if self.pending_bits >= 32 {
+            self.flush();
+        }
+    }
 
-/// By how much a range has to be shifted to be long enough again: whole bytes.
-#[inline]
+    #[inline(never)]
+    fn flush(&mut self) {
+        self.bytes.extend_from_slice(&(self.pending as u32).to_le_bytes());
+        self.pending >>= 32;
+        self.pending_bits -= 32;
+    }
+
+    /// Appends all to `out`, the last byte of which has so many bits to spare.
+    fn finish(&mut self, out: &mut Vec<u8>, spare: u32) {
+        let pending = self.pending.to_le_bytes();
+        self.bytes.extend_from_slice(&pending[..self.pending_bits.div_ceil(8) as usize]);
+        if (1..=spare).contains(&((self.pending_bits + 7) % 8 + 1))
+            && let (Some(shared), Some(bits)) = (out.last_mut(), self.bytes.last())
+        {
+            *shared |= bits;
+            self.bytes.pop();
+        }
+        out.extend(self.bytes.drain(..).rev());
+        (self.pending, self.pending_bits) = (0, 0);
+    }
+}
+
+/// What is moved to the bytes at a time.
+const FLUSHED_BITS: u32 = 32;
+
+/// Where so much of 2^16 is in a range.
+#[inline(always)]
+fn bound(range: u32, share: u32) -> u32 {
+    (range * share) >> 16
+}
+
+/// By how much a range has to be shifted to be long enough again.
+#[inline(always)]
 fn shift_of(range: u32) -> u32 {
-    8 * (u32::from(range < RANGE_MIN) + u32::from(range < RANGE_MIN >> 8))
+    (range | 1).leading_zeros() - (32 - RANGE_BITS)
 }
 
 /// Takes from bytes.
@@ -151,108 +203,134 @@ fn shift_of(range: u32) -> u32 {
 pub(super) struct RangeDecoder<'a> {
     bytes: &'a [u8],
     next: usize,
-    /// 32 bits of the bytes taken, less the low end of the range; then `ahead_bits` that follow.
+    /// In the 15 highest places what the bytes say beyond the low end of the range; then
+    /// `ahead_bits` that follow.
     window: u64,
     ahead_bits: u32,
     range: u32,
+    /// Raw bits that were taken from the bytes but not asked for yet, and how many of all were.
+    raw: u64,
+    raw_bits: u32,
+    raw_next: usize,
 }
 
 impl<'a> RangeDecoder<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        let mut decoder = Self { bytes, next: 0, window: 0, ahead_bits: 32, range: u32::MAX };
-        for _ in 0..8 {
-            decoder.window = decoder.window << 8 | decoder.byte();
-        }
+        let mut decoder = Self {
+            bytes,
+            next: 0,
+            window: 0,
+            ahead_bits: 0,
+            range: RANGE_MAX,
+            raw: 0,
+            raw_bits: 0,
+            raw_next: 0,
+        };
+        decoder.window = u64::from(decoder.four_bytes()) << 32;
+        decoder.ahead_bits = 32 - RANGE_BITS;
         decoder
     }
 
     #[inline(always)]
     pub(super) fn number(&mut self, table: &Table) -> i32 {
-        let unit = self.range >> TOTAL_BITS;
-        let zero = unit * table.share(0).1;
-        if self.offset() < zero {
-            self.narrow(0, zero);
-            return 0;
-        }
-        self.other_number(unit, table)
-    }
-
-    #[inline(never)]
-    fn other_number(&mut self, unit: u32, table: &Table) -> i32 {
-        let index = table.find(self.offset() / unit);
-        let (start, size) = table.share(index);
-        self.narrow(unit * start, unit * size);
-        match index {
-            ..FIRST_BUCKET => Symbol::small(index),
-            LONG => {
-                let bits = self.raw(5);
-                let negative = self.raw(1) == 1;
-                Symbol::long(negative, bits, self.raw_long(bits))
-            }
-            FIRST_BUCKET.. => {
-                let bits = Symbol::bucket_bits(index);
-                Symbol::bucket(index, self.raw(bits + 1))
-            }
-        }
-    }
-
-    #[inline]
-    pub(super) fn bit(&mut self, odds: u16) -> bool {
-        let unit = self.range >> TOTAL_BITS;
-        let no = (1 << TOTAL_BITS) - u32::from(odds);
-        let yes = self.offset() >= unit * no;
-        let (start, size) = if yes { (no, odds.into()) } else { (0, no) };
-        self.narrow(unit * start, unit * size);
-        yes
-    }
-
-    #[inline]
-    pub(super) fn raw(&mut self, count: u32) -> u32 {
-        let unit = self.range >> count;
-        let value = (self.offset() / unit).min((1 << count) - 1);
-        self.narrow(unit * value, unit);
-        value
-    }
-
-    pub(super) fn raw_long(&mut self, count: u32) -> u32 {
-        let low = count.min(RAW_BITS_MAX);
-        let value = self.raw(low);
-        if count > low { value | self.raw(count - low) << low } else { value }
-    }
-
-    /// Whether the bytes are all used, and end where an encoder would have ended them.
-    pub(super) fn is_finished(&self) -> bool {
-        let used = self.next - self.ahead_bits as usize / 8;
-        used >= self.bytes.len() && self.bytes.last() != Some(&0)
-    }
-
-    #[inline]
-    fn offset(&self) -> u32 {
-        (self.window >> 32) as u32
+        let index = table.find(self.range, self.offset());
+        let [start, end] = table.share(index).map(|share| bound(self.range, share));
+        self.narrow(start, end);
+        if index < FIRST_BUCKET { Symbol::small(index) } else { self.large(index) }
     }
 
     #[inline(always)]
-    fn narrow(&mut self, start: u32, range: u32) {
+    fn large(&mut self, index: usize) -> i32 {
+        if index == LONG {
+            return self.long();
+        }
+        let extra = self.raw(Symbol::bucket_bits(index) + 1);
+        Symbol::bucket(index, extra)
+    }
+
+    #[cold]
+    fn long(&mut self) -> i32 {
+        let bits = self.raw(5);
+        let negative = self.raw(1) == 1;
+        Symbol::long(negative, bits, self.raw(bits))
+    }
+
+    #[inline(always)]
+    pub(super) fn bit(&mut self, odds: u16) -> bool {
+        let no = (self.range * (TOTAL - u32::from(odds))) >> TOTAL_BITS;
+        let yes = self.offset() >= no;
+        let (start, end) = if yes { (no, self.range) } else { (0, no) };
+        self.narrow(start, end);
+        yes
+    }
+
+    /// So many bits as they are, up to 32.
+    #[inline(always)]
+    pub(super) fn raw(&mut self, count: u32) -> u32 {
+        if self.raw_bits < count {
+            self.look_back();
+        }
+        let value = self.raw & ((1 << count) - 1);
+        self.raw >>= count;
+        self.raw_bits -= count;
+        value as u32
+    }
+
+    /// Whether the bytes are all used.
+    pub(super) fn is_finished(&self) -> bool {
+        // The bits that moved through the window, and those with which an encoder tells the range.
+        let ranged = 8 * self.next - (self.ahead_bits + RANGE_BITS) as usize + 2;
+        let raw = 8 * self.raw_next - self.raw_bits as usize;
+        let is_used = self.bytes.len() <= (ranged + raw).div_ceil(8);
+        is_used && (raw > 0 || self.bytes.last() != Some(&0)) && raw <= 8 * self.bytes.len()
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> u32 {
+        (self.window >> (64 - RANGE_BITS)) as u32
+    }
+
+    #[inline(always)]
+    fn narrow(&mut self, start: u32, end: u32) {
+        let range = end - start;
         let shift = shift_of(range);
-        self.window = self.window.wrapping_sub(u64::from(start) << 32) << shift;
+        self.window = (self.window - (u64::from(start) << (64 - RANGE_BITS))) << shift;
         self.range = range << shift;
         self.ahead_bits -= shift;
-        if self.ahead_bits < 16 {
+        if self.ahead_bits < RANGE_BITS {
             self.look_ahead();
         }
     }
 
     #[inline(never)]
     fn look_ahead(&mut self) {
-        self.window |= (self.byte() << 8 | self.byte()) << (16 - self.ahead_bits);
-        self.ahead_bits += 16;
+        let bits = u64::from(self.four_bytes());
+        self.window |= bits << (32 - RANGE_BITS - self.ahead_bits);
+        self.ahead_bits += 32;
     }
 
-    #[inline]
-    fn byte(&mut self) -> u64 {
-        let byte = self.bytes.get(self.next).map_or(0, |&byte| byte.into());
-        self.next += 1;
-        byte
+    #[inline(never)]
+    fn look_back(&mut self) {
+        let end = self.bytes.len().saturating_sub(self.raw_next);
+        let bytes = &self.bytes[end.saturating_sub(4)..end];
+        let bits = bytes.iter().fold(0, |bits, &byte| bits << 8 | u64::from(byte));
+        // Of fewer than four bytes, those before the first are zeros.
+        self.raw |= bits << self.raw_bits;
+        self.raw_bits += 32;
+        self.raw_next += 4;
+    }
+
+    fn four_bytes(&mut self) -> u32 {
+        let rest = self.bytes.get(self.next..).unwrap_or_default();
+        self.next += 4;
+        match rest.first_chunk() {
+            Some(bytes) => u32::from_be_bytes(*bytes),
+            None => {
+                let mut bytes = [0; 4];
+                bytes[..rest.len()].copy_from_slice(rest);
+                u32::from_be_bytes(bytes)
+            }
+        }
     }
 }
 
@@ -274,17 +352,21 @@ mod tests {
         fn what_goes_in_comes_out(items in collection::vec(item(), 0..50)) {
             let family = Family::shared();
             let mut bytes = vec![7];
-            let mut encoder = RangeEncoder::new(&mut bytes);
+            let mut encoder = RangeEncoder::new();
             for item in &items {
                 match *item {
                     Item::Number(table, number) => {
-                        encoder.number(family.table(table as u8, 0), Symbol::of(number));
+                        let table = family.table(table as u8, 0);
+                        match Symbol::of(number) {
+                            Some(symbol) => encoder.number(table, symbol),
+                            None => encoder.long(table, number),
+                        }
                     }
                     Item::Bit(odds, yes) => encoder.bit(odds, yes),
-                    Item::Raw(value, count) => encoder.raw_long(value, count),
+                    Item::Raw(value, count) => encoder.raw(value, count),
                 }
             }
-            encoder.finish();
+            encoder.finish(&mut bytes);
             prop_assert_eq!(bytes[0], 7);
             let mut decoder = RangeDecoder::new(&bytes[1..]);
             for item in &items {
@@ -293,19 +375,23 @@ mod tests {
                         prop_assert_eq!(decoder.number(family.table(table as u8, 0)), number);
                     }
                     Item::Bit(odds, yes) => prop_assert_eq!(decoder.bit(odds), yes),
-                    Item::Raw(value, count) => prop_assert_eq!(decoder.raw_long(count), value),
+                    Item::Raw(value, count) => prop_assert_eq!(decoder.raw(count), value),
                 }
             }
             prop_assert!(decoder.is_finished());
+            // The same encoder, another body, in which nothing is told.
+            let length = bytes.len();
+            encoder.finish(&mut bytes);
+            prop_assert_eq!(bytes.len(), length);
         }
     }
 
     fn item() -> impl Strategy<Value = Item> {
         let number = prop_oneof![-9i32..10, -5000i32..5000, any::<i32>(), Just(i32::MIN)];
         prop_oneof![
-            (0..Family::LEN, number).prop_map(|(table, number)| Item::Number(table, number)),
-            (1u16..(1 << TOTAL_BITS), any::<bool>()).prop_map(|(odds, yes)| Item::Bit(odds, yes)),
-            (any::<u32>(), 1u32..=32).prop_map(|(value, n)| Item::Raw(value >> (32 - n), n)),
+            4 => (0..Family::LEN, number).prop_map(|(table, number)| Item::Number(table, number)),
+            2 => (1u16..TOTAL as u16, any::<bool>()).prop_map(|(odds, yes)| Item::Bit(odds, yes)),
+            1 => (any::<u32>(), 1u32..=32).prop_map(|(value, n)| Item::Raw(value >> (32 - n), n)),
         ]
     }
 }

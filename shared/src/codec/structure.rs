@@ -105,29 +105,29 @@ impl Structure {
     }
 
     /// Writes the difference; nothing happened is nearly free.
-    pub(super) fn write(&self, range: &mut RangeEncoder<'_>, baseline: &Rows, kinds: usize) {
-        range.bit(CHANGED, !self.is_quiet());
+    pub(super) fn write(&self, coder: &mut RangeEncoder, baseline: &Rows, kinds: usize) {
+        coder.bit(CHANGED, !self.is_quiet());
         if self.is_quiet() {
             return;
         }
-        put_count(range, self.despawned.len() as u32);
+        put_count(coder, self.despawned.len() as u32);
         let mut next = 0;
         for &position in &self.despawned {
-            put_count(range, position - next);
+            put_count(coder, position - next);
             next = position + 1;
         }
-        put_count(range, self.spawned.len() as u32);
+        put_count(coder, self.spawned.len() as u32);
         let beyond = id_beyond(baseline);
         let mut next = match self.spawned.first() {
             Some((id, _)) => {
-                range.raw(u32::from(id.0 >= beyond), 1);
+                coder.raw(u32::from(id.0 >= beyond), 1);
                 if id.0 >= beyond { beyond } else { 0 }
             }
             None => return,
         };
         for &(id, kind) in &self.spawned {
-            put_count(range, id.0 - next);
-            range.raw(kind.into(), kind_bits(kinds));
+            put_count(coder, id.0 - next);
+            coder.raw(kind.into(), kind_bits(kinds));
             next = id.0.saturating_add(1);
         }
     }
@@ -135,36 +135,36 @@ impl Structure {
     /// Reads what [`Self::write`] wrote. An id that spawns must not be there already.
     pub(super) fn read(
         &mut self,
-        range: &mut RangeDecoder<'_>,
+        coder: &mut RangeDecoder<'_>,
         baseline: &Rows,
         kinds: usize,
     ) -> Result<(), CodecError> {
         self.despawned.clear();
         self.spawned.clear();
-        if !range.bit(CHANGED) {
+        if !coder.bit(CHANGED) {
             return Ok(());
         }
         let mut next = 0;
-        for _ in 0..take_count(range)? {
-            let position = take_count(range)?.checked_add(next).ok_or(CodecError::BadStructure)?;
+        for _ in 0..take_count(coder)? {
+            let position = take_count(coder)?.checked_add(next).ok_or(CodecError::BadStructure)?;
             if position as usize >= baseline.len() {
                 return Err(CodecError::BadStructure);
             }
             self.despawned.push(position);
             next = position + 1;
         }
-        let spawned = take_count(range)? as usize;
+        let spawned = take_count(coder)? as usize;
         if baseline.len() - self.despawned.len() + spawned > ENTITIES_MAX {
             return Err(CodecError::TooManyEntities);
         }
-        let mut next = if spawned > 0 && range.raw(1) == 1 { id_beyond(baseline) } else { 0 };
+        let mut next = if spawned > 0 && coder.raw(1) == 1 { id_beyond(baseline) } else { 0 };
         for n in 0..spawned {
             // Only the id before the first can be so large that none follows.
             if n > 0 {
                 next = next.checked_add(1).ok_or(CodecError::BadStructure)?;
             }
-            let id = next.checked_add(take_count(range)?).ok_or(CodecError::BadStructure)?;
-            let kind = range.raw(kind_bits(kinds)) as u8;
+            let id = next.checked_add(take_count(coder)?).ok_or(CodecError::BadStructure)?;
+            let kind = coder.raw(kind_bits(kinds)) as u8;
             if usize::from(kind) >= kinds {
                 return Err(CodecError::UnknownKind(kind));
             }
@@ -195,23 +195,23 @@ fn kind_bits(kinds: usize) -> u32 {
 
 /// A number that is usually small: the length of the number plus one, in ones ended by a zero, and
 /// its bits below the first.
-fn put_count(range: &mut RangeEncoder<'_>, count: u32) {
+fn put_count(coder: &mut RangeEncoder, count: u32) {
     let count = count + 1;
     let length = count.ilog2();
     for _ in 0..length {
-        range.raw(1, 1);
+        coder.raw(1, 1);
     }
-    range.raw(0, 1);
-    range.raw_long(count - (1 << length), length);
+    coder.raw(0, 1);
+    coder.raw(count - (1 << length), length);
 }
 
-fn take_count(range: &mut RangeDecoder<'_>) -> Result<u32, CodecError> {
+fn take_count(coder: &mut RangeDecoder<'_>) -> Result<u32, CodecError> {
     let mut length = 0;
-    while range.raw(1) == 1 {
+    while coder.raw(1) == 1 {
         length += 1;
         if length > 31 {
             return Err(CodecError::BadStructure);
         }
     }
-    Ok((1u32 << length) - 1 + range.raw_long(length))
+    Ok((1u32 << length) - 1 + coder.raw(length))
 }

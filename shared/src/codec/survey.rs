@@ -2,7 +2,7 @@
 
 use super::{
     MODEL_BYTES_MAX,
-    forecast::{FEATURES, Forecast, WEIGHT_ONE},
+    forecast::{FEATURES, WEIGHT_ONE},
     model::{CHANGE_CONTEXTS, CONTEXTS, FieldModel, Model, Odds, PLAIN, SPAWNED},
     plan::{FieldPlan, Plan},
     table::{Family, SYMBOLS, Symbol},
@@ -97,8 +97,8 @@ impl Survey {
         }
     }
 
-    /// A new body begins. Whether it is to be surveyed.
-    pub(super) fn begin(&mut self) -> bool {
+    /// A new body begins. Whether it is to be surveyed, and for how many it stands then.
+    pub(super) fn begin(&mut self) -> Option<u64> {
         self.rests = match self.rests {
             0 if self.numbers > DENSE => RESTS,
             0 => 0,
@@ -106,7 +106,8 @@ impl Survey {
         };
         self.bodies += 1;
         self.surveyed += u64::from(self.rests == 0);
-        self.rests == 0
+        let share = if self.numbers > DENSE { 1 + u64::from(RESTS) } else { 1 };
+        (self.rests == 0).then_some(share)
     }
 
     #[inline]
@@ -141,11 +142,12 @@ impl Survey {
     pub(super) fn learn(
         &mut self,
         site: Site,
-        forecast: &Forecast,
+        features: [f64; FEATURES],
+        activity: f64,
         change: f64,
         weights: [f64; FEATURES],
     ) {
-        self.fields[usize::from(site.slot)].fit.add(forecast, change, weights);
+        self.fields[usize::from(site.slot)].fit.add(features, activity, change, weights);
     }
 
     /// What was counted of one context, if it was met.
@@ -334,10 +336,16 @@ struct Fit {
 
 impl Fit {
     #[inline]
-    fn add(&mut self, forecast: &Forecast, change: f64, weights: [f64; FEATURES]) {
-        let [a, b, c] = forecast.features;
+    fn add(
+        &mut self,
+        features: [f64; FEATURES],
+        activity: f64,
+        change: f64,
+        weights: [f64; FEATURES],
+    ) {
+        let [a, b, c] = features;
         let miss = change - (weights[0] * a + weights[1] * b + weights[2] * c);
-        let usual = 1.0 + forecast.activity * 0.5;
+        let usual = 1.0 + activity * 0.5;
         let trust = 1.0 / (usual * usual + miss * miss);
         let [ta, tb, tc] = [a * trust, b * trust, c * trust];
         for (sum, product) in
@@ -396,5 +404,5 @@ fn determinant(m: &[[f64; 3]; 3]) -> f64 {
 
 /// The symbol of a spawned entity's value that is sent as it is, if it were not.
 pub(super) fn spawned_symbol(field: &FieldPlan, value: i32) -> usize {
-    Symbol::of(value.wrapping_sub(0.clamp(field.min, field.max))).index
+    Symbol::index_of(value.wrapping_sub(0.clamp(field.min, field.max)))
 }

@@ -19,40 +19,65 @@ pub(super) const FIRST_BUCKET: usize = 7;
 pub(super) const LONG: usize = SYMBOLS - 1;
 /// A table shares out 2 to this.
 pub(super) const TOTAL_BITS: u32 = 14;
+/// A table shares out this.
+pub(super) const TOTAL: u32 = 1 << TOTAL_BITS;
 
 /// A residual, split into what a table knows of and what is sent as it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Symbol {
-    pub(super) index: usize,
-    pub(super) negative: bool,
-    /// How many bits of the magnitude follow.
-    pub(super) extra_bits: u32,
-    /// Those bits.
-    pub(super) extra: u32,
+    index: u8,
+    /// How many bits follow: none, or the sign and so many of the magnitude.
+    extra_bits: u8,
+    extra: u16,
 }
 
 impl Symbol {
+    /// The symbol of a residual, unless that takes more: see [`LONG`].
     #[inline(always)]
-    pub(super) fn of(residual: i32) -> Self {
-        let magnitude = residual.unsigned_abs();
-        let negative = residual < 0;
-        if magnitude < 4 {
-            let index = (magnitude * 2 - u32::from(residual > 0)) as usize;
-            return Self { index, negative, extra_bits: 0, extra: 0 };
+    pub(super) fn of(residual: i32) -> Option<Self> {
+        match NEAR.get(residual.wrapping_add(NEAR_MAX) as usize) {
+            Some(&near) => Some(near),
+            None => Self::of_far(residual),
         }
-        Self::of_large(magnitude, negative)
     }
 
-    #[inline(never)]
-    fn of_large(magnitude: u32, negative: bool) -> Self {
-        let log = magnitude.ilog2();
-        let below = |bits: u32| magnitude & ((1 << bits) - 1);
-        if log > 11 {
-            return Self { index: LONG, negative, extra_bits: log, extra: below(log) };
+    const fn of_far(residual: i32) -> Option<Self> {
+        let (magnitude, negative) = (residual.unsigned_abs(), residual < 0);
+        if magnitude < 4 {
+            let index = (magnitude * 2 - (residual > 0) as u32) as u8;
+            return Some(Self { index, extra_bits: 0, extra: 0 });
         }
-        let half = magnitude >> (log - 1) & 1;
-        let index = FIRST_BUCKET + (2 * (log - 2) + half) as usize;
-        Self { index, negative, extra_bits: log - 1, extra: below(log - 1) }
+        let log = magnitude.ilog2();
+        if log > 11 {
+            return None;
+        }
+        let (bits, half) = (log - 1, magnitude >> (log - 1) & 1);
+        let extra = (negative as u32) << bits | magnitude & ((1 << bits) - 1);
+        let index = FIRST_BUCKET as u32 + 2 * (log - 2) + half;
+        Some(Self { index: index as u8, extra_bits: log as u8, extra: extra as u16 })
+    }
+
+    /// The place in a table of a residual's symbol.
+    pub(super) fn index_of(residual: i32) -> usize {
+        Self::of(residual).map_or(LONG, Self::index)
+    }
+
+    /// Its place in a table.
+    #[inline(always)]
+    pub(super) fn index(self) -> usize {
+        self.index.into()
+    }
+
+    /// How many bits follow.
+    #[inline(always)]
+    pub(super) fn extra_bits(self) -> u32 {
+        self.extra_bits.into()
+    }
+
+    /// Those bits.
+    #[inline(always)]
+    pub(super) fn extra(self) -> u32 {
+        self.extra.into()
     }
 
     /// The residual of one of the first symbols.
@@ -84,34 +109,49 @@ impl Symbol {
     }
 }
 
+/// Up to this magnitude, symbols are looked up.
+const NEAR_MAX: i32 = 127;
+
+const NEAR: [Symbol; 2 * NEAR_MAX as usize + 1] = {
+    let mut near = [Symbol { index: 0, extra_bits: 0, extra: 0 }; 2 * NEAR_MAX as usize + 1];
+    let mut place = 0;
+    while place < near.len() {
+        near[place] = Symbol::of_far(place as i32 - NEAR_MAX).expect("it is far from 4096");
+        place += 1;
+    }
+    near
+};
+
 /// One distribution.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(super) struct Table {
-    /// Where each symbol's share starts; then the total, and what is beyond it.
-    starts: [i16; 32],
+    /// Where each symbol's share starts, in 2^16; then the total, of which that leaves 0, and 0.
+    starts: [u16; 32],
     /// What each symbol costs, in 1/256 bit, extra bits and sign included.
     pub(super) costs: [u16; SYMBOLS],
 }
 
 impl Table {
-    /// Start and size of a symbol's share.
-    #[inline]
-    pub(super) fn share(&self, symbol: usize) -> (u32, u32) {
-        let (start, end) = (self.starts[symbol], self.starts[symbol + 1]);
-        (start as u32, (end - start) as u32)
+    /// Where a symbol's share starts and ends, in 2^16.
+    #[inline(always)]
+    pub(super) fn share(&self, symbol: usize) -> [u32; 2] {
+        let end = u32::from(self.starts[symbol + 1].wrapping_sub(1)) + 1;
+        [self.starts[symbol].into(), end]
     }
 
-    /// The symbol in whose share `point` lies; beyond the total, the last.
-    #[inline]
-    pub(super) fn find(&self, point: u32) -> usize {
-        let point = point.min((1 << TOTAL_BITS) - 1) as i16;
+    /// The symbol in whose share of a 15-bit range `offset` lies.
+    #[inline(always)]
+    pub(super) fn find(&self, range: u32, offset: u32) -> usize {
         // All are compared, which a processor does at once, rather than some and a guess.
-        let mut starts = 0i16;
+        let (range, offset) = (range as u16, offset as i16);
+        let mut starts = 0u16;
         for &start in &self.starts {
-            starts += i16::from(start <= point);
+            let bound = ((u32::from(range) * u32::from(start)) >> 16) as i16;
+            starts += u16::from(bound <= offset);
         }
-        starts as usize - 1
+        // Those after the last symbol are 0.
+        usize::from(starts) + SYMBOLS - self.starts.len() - 1
     }
 
     fn new(scale: f64, power: u32, centre: f64) -> Self {
@@ -143,15 +183,15 @@ impl Table {
 
     fn share_out(masses: &[f64; SYMBOLS]) -> Self {
         let total = masses.iter().fold(0.0, |sum, mass| sum + mass);
-        let shared = f64::from((1u32 << TOTAL_BITS) - SYMBOLS as u32);
+        let shared = f64::from(TOTAL - SYMBOLS as u32);
         let shares = masses.map(|mass| 1 + (mass / total * shared).floor() as u16);
-        let left = (1 << TOTAL_BITS) - shares.iter().sum::<u16>();
-        let mut table = Self { starts: [i16::MAX; 32], costs: [0; SYMBOLS] };
-        table.starts[0] = 0;
+        let left = TOTAL as u16 - shares.iter().sum::<u16>();
+        let mut table = Self { starts: [0; 32], costs: [0; SYMBOLS] };
         for (symbol, share) in shares.into_iter().enumerate() {
             // What rounding has left over goes to the first symbol.
             let share = if symbol == 0 { share + left } else { share };
-            table.starts[symbol + 1] = table.starts[symbol] + share.cast_signed();
+            let share_of_16_bits = share << (16 - TOTAL_BITS);
+            table.starts[symbol + 1] = table.starts[symbol].wrapping_add(share_of_16_bits);
             let bits = f64::from(TOTAL_BITS) - f64::from(share).log2();
             let extra = match symbol {
                 ..FIRST_BUCKET => 0,
@@ -213,28 +253,27 @@ mod tests {
 
     #[test]
     fn every_residual_has_one_spelling() {
-        let edges = (0..32).flat_map(|log| [(1u32 << log) - 1, 1 << log, (1 << log) + 1]);
-        for magnitude in edges.chain(0..5000) {
-            for residual in [magnitude.cast_signed(), magnitude.wrapping_neg().cast_signed()] {
-                let Symbol { index, negative, extra_bits, extra } = Symbol::of(residual);
-                let back = match index {
-                    ..FIRST_BUCKET => Symbol::small(index),
-                    LONG => Symbol::long(negative, extra_bits, extra),
-                    FIRST_BUCKET.. => {
-                        assert_eq!(Symbol::bucket_bits(index), extra_bits);
-                        Symbol::bucket(index, u32::from(negative) << extra_bits | extra)
-                    }
-                };
-                assert_eq!(back, residual);
-            }
+        for residual in -4095i32..4096 {
+            let symbol = Symbol::of(residual).expect("it is not long");
+            let back = match symbol.index() {
+                index @ ..FIRST_BUCKET => Symbol::small(index),
+                index => {
+                    assert_eq!(Symbol::bucket_bits(index) + 1, symbol.extra_bits());
+                    Symbol::bucket(index, symbol.extra())
+                }
+            };
+            assert_eq!(back, residual);
+        }
+        for residual in [4096, -4096, i32::MAX, i32::MIN] {
+            assert!(Symbol::of(residual).is_none());
         }
     }
 
     #[test]
     fn tables_share_out_the_whole() {
         for table in &Family::shared().tables {
-            assert_eq!(table.starts[SYMBOLS], 1 << TOTAL_BITS);
-            assert!((0..SYMBOLS).all(|symbol| table.share(symbol).1 > 0));
+            assert_eq!(table.share(SYMBOLS - 1)[1], 1 << 16);
+            assert!((0..SYMBOLS).map(|symbol| table.share(symbol)).all(|[start, end]| start < end));
         }
     }
 }

@@ -6,13 +6,13 @@
 /// A rotation: x, y, z, w.
 pub(super) type Quaternion = [f64; 4];
 
-/// The quaternion that four integers stand for. `scale` is the integer of a component of 1.
+/// The quaternion that four integers stand for. `per_step` is the component of an integer of 1.
 #[inline]
-pub(super) fn unpack(largest: i32, components: &[i32], scale: f64) -> Quaternion {
+pub(super) fn unpack(largest: i32, components: &[i32], per_step: f64) -> Quaternion {
     let mut quaternion = [0.0; 4];
     let mut rest = 1.0;
     for (&component, i) in components.iter().zip(others(largest)) {
-        let value = f64::from(component) / scale;
+        let value = f64::from(component) * per_step;
         quaternion[i] = value;
         rest -= value * value;
     }
@@ -62,7 +62,12 @@ pub(super) fn turned(quaternion: &Quaternion, half: [f64; 3]) -> Quaternion {
     ];
     let [x, y, z, w] = turned;
     let length = (x * x + y * y + z * z + w * w).sqrt();
-    if length > 0.0 { [x / length, y / length, z / length, w / length] } else { *quaternion }
+    if length > 0.0 {
+        let shrink = 1.0 / length;
+        [x * shrink, y * shrink, z * shrink, w * shrink]
+    } else {
+        *quaternion
+    }
 }
 
 /// A vector times a number.
@@ -95,7 +100,7 @@ mod tests {
 
     #[test]
     fn half_angles_lead_from_one_to_the_other() {
-        let from = unpack(3, &[40, -90, 12], 360.0);
+        let from = unpack(3, &[40, -90, 12], 1.0 / 360.0);
         let half = [0.05, -0.1, 0.2];
         let to = turned(&from, half);
         let back = half_angles(&from, &to);

@@ -6,8 +6,8 @@
 //! Entities that changed travel in groups of one kind; see [`super::columns`].
 
 use super::{
-    columns::{Columns, Group, Moving},
-    forecast::{FEATURES, Forecast},
+    columns::{Columns, Group, Moving, Scratch},
+    forecast::FEATURES,
     model::Model,
     past::{Basis, Pattern},
     plan::{FieldPlan, Plan},
@@ -28,6 +28,8 @@ pub(super) struct Site {
 pub(super) trait Side {
     /// Whether values are known before they are told.
     const KNOWS: bool;
+    /// Whether it keeps books.
+    const LEARNS: bool;
     /// The values of the new rows. Until a value is told, it is that of the baseline.
     fn values(&self) -> &[i32];
     /// Learns a value.
@@ -40,13 +42,13 @@ pub(super) trait Side {
     fn number(&mut self, site: Site, table: &Table, number: i32) -> i32;
     /// A value as it is.
     fn plain(&mut self, site: Site, field: &FieldPlan, value: i32) -> i32;
-    /// A forecast whose weights can be learnt was followed by this value.
+    /// A forecast with these weights was followed by a value that is so far from its base.
     fn learn(
         &mut self,
         site: Site,
-        field: &FieldPlan,
-        forecast: &Forecast,
-        value: i32,
+        features: [f64; FEATURES],
+        activity: f64,
+        change: f64,
         weights: [f64; FEATURES],
     );
     /// A value is out of range.
@@ -58,12 +60,20 @@ pub(super) trait Side {
 pub(super) struct Walk<'a> {
     pub(super) plan: &'a Plan,
     pub(super) model: &'a Model,
+    /// The model's weights.
+    pub(super) weights: &'a [[f64; FEATURES]],
     pub(super) family: &'static Family,
 }
 
 impl Walk<'_> {
     /// Carries all rows of a snapshot.
-    pub(super) fn rows<S: Side>(&self, side: &mut S, structure: &Structure, mut basis: Basis<'_>) {
+    pub(super) fn rows<S: Side>(
+        &self,
+        side: &mut S,
+        structure: &Structure,
+        mut basis: Basis<'_>,
+        scratch: &mut Scratch,
+    ) {
         let mut group = Group::new();
         let mut start = 0;
         let mut before = Before::Nothing;
@@ -72,13 +82,13 @@ impl Walk<'_> {
         let mut columns = self.columns(first.kind);
         for (position, entry) in structure.entries(basis.baseline()).enumerate() {
             if entry.kind != columns.kind || group.is_full() {
-                columns.carry(side, &mut group);
+                columns.carry(side, &mut group, scratch);
                 columns = self.columns(entry.kind);
             }
             let fields = columns.plan.fields.len();
             if let Some(index) = entry.before {
-                let pattern = basis.pattern(index);
-                let pattern = basis.meaning(pattern);
+                let trail = basis.trail(index);
+                let pattern = basis.meaning(trail.pattern);
                 let context = change_context(pattern, before);
                 let changed =
                     side.change(columns.kind, context, columns.model.changes[context], position);
@@ -87,7 +97,7 @@ impl Walk<'_> {
                 }
                 if changed {
                     let pattern = *pattern;
-                    let steps = basis.steps(index, fields, &pattern);
+                    let steps = basis.steps(&trail, fields, &pattern);
                     group.push(Moving::new(start, steps, pattern.elapsed));
                 }
             } else {
@@ -95,7 +105,7 @@ impl Walk<'_> {
             }
             start += fields;
         }
-        columns.carry(side, &mut group);
+        columns.carry(side, &mut group, scratch);
     }
 
     fn columns(&self, kind: u8) -> Columns<'_> {
@@ -105,9 +115,10 @@ impl Walk<'_> {
             kind,
             plan,
             model: &self.model.kinds[usize::from(kind)],
-            fields: &self.model.fields[slots],
+            fields: &self.model.fields[slots.clone()],
+            weights: &self.weights[slots],
             family: self.family,
-            substeps: self.plan.substeps,
+            substep: self.plan.substep,
         }
     }
 }

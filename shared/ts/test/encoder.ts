@@ -34,10 +34,6 @@ export class RecordingDecoder extends RangeDecoder {
     return this.#record((value) => ({ type: "raw", value, count }), () => super.raw(count));
   }
 
-  override rawLong(count: number): number {
-    return this.#record((value) => ({ type: "raw", value, count }), () => super.rawLong(count));
-  }
-
   #record<T>(item: (value: T) => Item, read: () => T): T {
     this.#depth++;
     const value = read();
@@ -52,16 +48,18 @@ export class RecordingDecoder extends RangeDecoder {
     for (const item of this.items) {
       if (item.type === "number") encoder.number(item.table, item.value);
       else if (item.type === "bit") encoder.bit(item.odds, item.yes);
-      else encoder.rawLong(item.value, item.count);
+      else encoder.raw(item.value, item.count);
     }
     return encoder.finish();
   }
 }
 
 class RangeEncoder {
-  readonly #out: number[] = [];
+  /** Bits of the low end that left the range, the first first; a carry may still change them. */
+  readonly #bits: number[] = [];
   #low = 0;
-  #range = 0xffff_ffff;
+  #range = 2 ** RANGE_BITS;
+  readonly #rawBits: number[] = [];
 
   number(table: number, value: number): void {
     const magnitude = Math.abs(value);
@@ -72,7 +70,7 @@ class RangeEncoder {
       this.#symbol(table, LONG);
       this.raw(log, 5);
       this.raw(sign, 1);
-      return this.rawLong(magnitude - 2 ** log, log);
+      return this.raw(magnitude - 2 ** log, log);
     }
     const half = (magnitude >> (log - 1)) & 1;
     this.#symbol(table, FIRST_BUCKET + 2 * (log - 2) + half);
@@ -80,58 +78,61 @@ class RangeEncoder {
   }
 
   bit(odds: number, yes: boolean): void {
-    const no = (1 << TOTAL_BITS) - odds;
-    if (yes) this.#narrow(no, odds, TOTAL_BITS);
-    else this.#narrow(0, no, TOTAL_BITS);
+    const no = (this.#range * (2 ** TOTAL_BITS - odds)) >> TOTAL_BITS;
+    if (yes) this.#narrow(no, this.#range);
+    else this.#narrow(0, no);
   }
 
   raw(value: number, count: number): void {
-    this.#narrow(value, 1, count);
+    for (let bit = 0; bit < count; bit++) this.#rawBits.push((value >>> bit) & 1);
   }
 
-  rawLong(value: number, count: number): void {
-    const low = Math.min(count, 16);
-    this.raw(value % 2 ** low, low);
-    if (count > low) this.raw(Math.floor(value / 2 ** low), count - low);
-  }
-
-  /** Writes as few bytes as tell the last range from all others. */
+  /** Writes as few bits as tell the last range from all others, whatever follows. */
   finish(): Uint8Array {
-    for (let bytes = 0; bytes <= 4; bytes++) {
-      const unit = 2 ** (32 - 8 * bytes);
+    const hasRaw = this.#rawBits.length > 0;
+    for (let free = RANGE_BITS; free >= 0; free--) {
+      const unit = 2 ** free;
       const value = Math.ceil(this.#low / unit) * unit;
-      if (value >= this.#low + this.#range) continue;
-      if (value >= 2 ** 32) this.#carry();
-      for (let n = 0; n < bytes; n++) this.#out.push((value >>> (24 - 8 * n)) & 0xff);
+      const last = hasRaw ? value + unit - 1 : value;
+      if (last >= this.#low + this.#range) continue;
+      if (value >= 2 ** RANGE_BITS) this.#carry();
+      for (let bit = RANGE_BITS - 1; bit >= free; bit--) this.#bits.push((value >> bit) & 1);
       break;
     }
-    while (this.#out[this.#out.length - 1] === 0) this.#out.pop();
-    return Uint8Array.from(this.#out);
+    const bytes = new Uint8Array(Math.ceil((this.#bits.length + this.#rawBits.length) / 8));
+    this.#bits.forEach((bit, n) => (bytes[n >> 3] |= bit << (7 - (n & 7))));
+    this.#rawBits.forEach((bit, n) => (bytes[bytes.length - 1 - (n >> 3)] |= bit << (n & 7)));
+    let length = bytes.length;
+    while (!hasRaw && length > 0 && bytes[length - 1] === 0) length--;
+    return bytes.slice(0, length);
   }
 
   #symbol(table: number, symbol: number): void {
     const starts = sharedFamily();
-    const start = starts[table + symbol];
-    this.#narrow(start, starts[table + symbol + 1] - start, TOTAL_BITS);
+    const [start, end] = [starts[table + symbol], starts[table + symbol + 1]];
+    this.#narrow((this.#range * start) >> TOTAL_BITS, (this.#range * end) >> TOTAL_BITS);
   }
 
-  #narrow(start: number, size: number, totalBits: number): void {
-    const unit = this.#range >>> totalBits;
-    const low = this.#low + unit * start;
-    if (low >= 2 ** 32) this.#carry();
-    this.#low = low >>> 0;
-    this.#range = unit * size;
-    while (this.#range < 1 << 24) {
-      this.#out.push(this.#low >>> 24);
-      this.#low = (this.#low << 8) >>> 0;
-      this.#range = (this.#range << 8) >>> 0;
+  #narrow(start: number, end: number): void {
+    this.#low += start;
+    if (this.#low >= 2 ** RANGE_BITS) {
+      this.#carry();
+      this.#low -= 2 ** RANGE_BITS;
+    }
+    this.#range = end - start;
+    while (this.#range < 2 ** (RANGE_BITS - 1)) {
+      this.#bits.push(this.#low >> (RANGE_BITS - 1));
+      this.#low = (this.#low << 1) & (2 ** RANGE_BITS - 1);
+      this.#range <<= 1;
     }
   }
 
   #carry(): void {
-    for (let at = this.#out.length - 1; at >= 0; at--) {
-      this.#out[at] = (this.#out[at] + 1) & 0xff;
-      if (this.#out[at] !== 0) return;
+    for (let at = this.#bits.length - 1; at >= 0; at--) {
+      this.#bits[at] ^= 1;
+      if (this.#bits[at] === 1) return;
     }
   }
 }
+
+const RANGE_BITS = 15;

@@ -131,7 +131,7 @@ export class Decoder {
       const { min, max, width } = fields[i];
       const table = model.fields[i].tables[SPAWNED];
       if (table === PLAIN) {
-        this.#set(fields[i], i, (min + this.#range.rawLong(width)) | 0);
+        this.#set(fields[i], i, (min + this.#range.raw(width)) | 0);
       } else {
         const usual = Math.min(Math.max(0, min), max);
         this.#set(fields[i], i, (usual + this.#range.number(tableAt(table, 0))) | 0);
@@ -233,10 +233,10 @@ export class Decoder {
         forecast[4] = 0.5 * (Math.abs(forecast[1]) + Math.abs(forecast[1] - forecast[2]));
         break;
       default: {
-        const change = past.changes > 0 ? (now - past.state(1, i)) * past.perSpan(0) : 0;
+        const change = past.changes > 0 ? (now - past.state(1, i)) * (past.perSpan(0) * elapsed) : 0;
         forecast[0] = now;
         forecast[1] = forecast[2] = forecast[3] = 0;
-        forecast[4] = Math.abs(change * elapsed);
+        forecast[4] = Math.abs(change);
       }
     }
   }
@@ -252,7 +252,7 @@ export class Decoder {
     for (let change = 0; change < 3; change++) {
       if (change < past.changes) {
         const older = past.state(change + 1, i);
-        last = beyond(field, newer, older) * past.perSpan(change) * elapsed;
+        last = beyond(field, newer, older) * (past.perSpan(change) * elapsed);
         newer = older;
       }
       this.#forecast[1 + change] = last;
@@ -267,13 +267,13 @@ export class Decoder {
     return beyond(field, past.now(i), past.state(1, i)) - mean * past.span(0);
   }
 
-  /**
-   * By how much the forecast says that a field would change, whatever the weights: by the mean of
-   * its old and new velocity, or as much as the last time.
-   */
+  /** How far a field goes in a tick: by the mean of its old and new velocity, or as the last time. */
   #pace(field: FieldPlan, i: number): number {
-    const [base, feature] = this.#forecast;
-    return field.motion === plan.CARRIED ? base - this.#past.now(i) + 0.5 * feature : feature;
+    const past = this.#past;
+    if (field.motion !== plan.CARRIED) {
+      return past.changes > 0 ? (past.now(i) - past.state(1, i)) * past.perSpan(0) : 0;
+    }
+    return (past.now(field.rate) + this.#values[this.#start + field.rate]) * 0.5 * field.perTick;
   }
 
   /** Reads a value of which a forecast was made. */
@@ -358,7 +358,7 @@ export class Decoder {
       unpackQuaternion(
         past.state(state, i),
         [past.state(state, i + 1), past.state(state, i + 2), past.state(state, i + 3)],
-        scale,
+        1 / scale,
       );
     const now = read(0);
     const weight = model.fields[i].weights[0] / WEIGHT_ONE;
@@ -384,19 +384,15 @@ export class Decoder {
 
   /** The ticks that really went by for this entity, if its kind has a clock of its own. */
   #moment(kind: KindPlan, model: KindModel): void {
-    const { substeps } = this.#plan;
-    const elapsed = this.#elapsed[this.#member];
+    const { substep } = this.#plan;
     let speed = 0;
-    for (const i of kind.paced) {
-      this.#expect(kind.fields[i], i);
-      speed += Math.abs(this.#pace(kind.fields[i], i) / elapsed);
-    }
-    const perSubstep = speed / substeps;
+    for (const i of kind.paced) speed += Math.abs(this.#pace(kind.fields[i], i));
+    const perSubstep = speed * substep;
     if (perSubstep < 0.5) return;
-    const context =
-      classOfSteps(perSubstep) * CLASSES + Math.min(this.#past.elapsed, CLASSES - 1);
+    const context = classOfSteps(perSubstep) * CLASSES + Math.min(this.#past.elapsed, CLASSES - 1);
     const table = model.fields[kind.fields.length].tables[context];
-    this.#elapsed[this.#member] = Math.max(0, elapsed + this.#range.number(tableAt(table, 0)) / substeps);
+    const substeps = this.#range.number(tableAt(table, 0));
+    this.#elapsed[this.#member] = Math.max(0, this.#elapsed[this.#member] + substeps * substep);
   }
 
   #set(field: FieldPlan, i: number, value: number): void {

@@ -5,7 +5,8 @@ import { width } from "../integers.js";
 
 export interface Plan {
   kinds: KindPlan[];
-  substeps: number;
+  /** Ticks of a substep; 0 if there are none. */
+  substep: number;
 }
 
 /** One kind of entity. */
@@ -60,7 +61,7 @@ export interface FieldPlan {
 }
 
 export function makePlan(schema: Schema, hz: number): Plan {
-  return { kinds: schema.kinds.map((kind) => kindPlan(kind, schema.substeps, hz)), substeps: schema.substeps };
+  return { kinds: schema.kinds.map((kind) => kindPlan(kind, schema.substeps, hz)), substep: schema.substeps > 0 ? 1 / schema.substeps : 0 };
 }
 
 function kindPlan(kind: KindSchema, substeps: number, hz: number): KindPlan {

@@ -1,91 +1,114 @@
 /**
- * A range decoder on 32-bit integers: bytes into numbers. It takes zeros for bytes that it misses,
- * since an encoder leaves out those that would be zero at the end.
+ * A range decoder on 15-bit ranges: bytes into numbers. Bits that are as likely 0 as 1 stay out of
+ * it: they are read backwards from the end of the body. It takes zeros for bytes that it misses,
+ * since an encoder may leave out those that would be zero at the end.
  */
 
-import { bucket, bucketBits, FIRST_BUCKET, LONG, SYMBOLS, sharedFamily, small, TOTAL_BITS } from "./table.js";
+import { bucket, bucketBits, FIRST_BUCKET, LONG, sharedFamily, small, TOTAL_BITS } from "./table.js";
 
-/** The range is kept at or above this. */
-const RANGE_MIN = 1 << 24;
-/** Bits that are taken raw at a time. */
+/** The range is 2 to this at first, then kept from half of that up. */
+const RANGE_BITS = 15;
+/** Bits by which a range must be shifted are counted from here. */
+const SPARE_BITS = 32 - RANGE_BITS;
+/** Raw bits that are taken at a time. */
 const RAW_BITS_MAX = 16;
 
 export class RangeDecoder {
   #bytes: Uint8Array = new Uint8Array(0);
   #next = 0;
-  /** The bytes taken, less the low end of the range. */
-  #offset = 0;
   #range = 0;
+  /** What the bytes say beyond the low end of the range, and so many bits that follow. */
+  #window = 0;
+  #ahead = 0;
+  /** Raw bits that were taken from the bytes but not asked for yet. */
+  #raw = 0;
+  #rawBits = 0;
+  /** Bytes that were taken from the end. */
+  #rawNext = 0;
   readonly #family = sharedFamily();
 
   begin(bytes: Uint8Array): void {
     this.#bytes = bytes;
-    this.#range = 0xffff_ffff;
-    this.#offset = 0;
-    for (this.#next = 0; this.#next < 4; this.#next++) {
-      this.#offset = ((this.#offset << 8) | (bytes[this.#next] ?? 0)) >>> 0;
-    }
+    this.#range = 1 << RANGE_BITS;
+    this.#next = this.#window = this.#raw = this.#rawBits = this.#rawNext = 0;
+    this.#ahead = -RANGE_BITS;
+    this.#lookAhead();
   }
 
   /** A residual, by the table that begins there in the family. */
   number(table: number): number {
     const starts = this.#family;
-    const unit = this.#range >>> TOTAL_BITS;
-    const point = (this.#offset / unit) >>> 0;
+    const offset = this.#window >>> this.#ahead;
+    const range = this.#range;
     let symbol = table;
-    const last = table + LONG;
-    while (symbol < last && starts[symbol + 1] <= point) symbol++;
-    this.#narrow(unit, starts[symbol], starts[symbol + 1] - starts[symbol]);
+    let start = 0;
+    let end = (range * starts[table + 1]) >>> TOTAL_BITS;
+    while (end <= offset) {
+      symbol++;
+      start = end;
+      end = (range * starts[symbol + 1]) >>> TOTAL_BITS;
+    }
+    this.#narrow(start, end);
     symbol -= table;
     if (symbol < FIRST_BUCKET) return small(symbol);
-    if (symbol < SYMBOLS - 1) return bucket(symbol, this.raw(bucketBits(symbol) + 1));
+    if (symbol < LONG) return bucket(symbol, this.raw(bucketBits(symbol) + 1));
     const bits = this.raw(5);
     const negative = this.raw(1) === 1;
-    const magnitude = ((1 << bits) | this.rawLong(bits)) | 0;
+    const magnitude = ((1 << bits) | this.raw(bits)) | 0;
     return negative ? -magnitude | 0 : magnitude;
   }
 
   /** A yes or no, of which yes has `odds` in 2^14. */
   bit(odds: number): boolean {
-    const unit = this.#range >>> TOTAL_BITS;
-    const no = (1 << TOTAL_BITS) - odds;
-    const yes = this.#offset >= unit * no;
-    if (yes) this.#narrow(unit, no, odds);
-    else this.#narrow(unit, 0, no);
+    const no = (this.#range * ((1 << TOTAL_BITS) - odds)) >>> TOTAL_BITS;
+    const yes = this.#window >>> this.#ahead >= no;
+    if (yes) this.#narrow(no, this.#range);
+    else this.#narrow(0, no);
     return yes;
   }
 
-  /** So many bits as they are, up to 16. */
+  /** So many bits as they are, up to 32. */
   raw(count: number): number {
-    const unit = this.#range >>> count;
-    const value = Math.min((this.#offset / unit) >>> 0, (1 << count) - 1);
-    this.#narrow(unit, value, 1);
+    if (count > RAW_BITS_MAX) {
+      const low = this.raw(RAW_BITS_MAX);
+      return (low | (this.raw(count - RAW_BITS_MAX) << RAW_BITS_MAX)) >>> 0;
+    }
+    while (this.#rawBits < count) {
+      this.#rawNext++;
+      const byte = this.#rawNext <= this.#bytes.length ? this.#bytes[this.#bytes.length - this.#rawNext] : 0;
+      this.#raw |= byte << this.#rawBits;
+      this.#rawBits += 8;
+    }
+    const value = this.#raw & ((1 << count) - 1);
+    this.#raw >>>= count;
+    this.#rawBits -= count;
     return value;
   }
 
-  /** So many bits as they are, up to 32: the low half first. */
-  rawLong(count: number): number {
-    const low = Math.min(count, RAW_BITS_MAX);
-    const value = this.raw(low);
-    return count > low ? (value | (this.raw(count - low) << low)) >>> 0 : value;
-  }
-
-  /** Whether the bytes are all used, and end where an encoder would have ended them. */
+  /** Whether the bytes are all used. */
   isFinished(): boolean {
-    const bytes = this.#bytes;
-    return this.#next >= bytes.length && bytes[bytes.length - 1] !== 0;
+    const length = this.#bytes.length;
+    // Two bits more than moved through the window are enough to tell the last range.
+    const ranged = 8 * this.#next - this.#ahead - RANGE_BITS + 2;
+    const raw = 8 * this.#rawNext - this.#rawBits;
+    return length <= Math.ceil((ranged + raw) / 8) && raw <= 8 * length && (raw > 0 || this.#bytes[length - 1] !== 0);
   }
 
-  #narrow(unit: number, start: number, size: number): void {
-    let offset = this.#offset - unit * start;
-    let range = unit * size;
-    while (range < RANGE_MIN) {
+  #narrow(start: number, end: number): void {
+    const shift = Math.clz32(end - start) - SPARE_BITS;
+    this.#window -= start << this.#ahead;
+    this.#range = (end - start) << shift;
+    this.#ahead -= shift;
+    if (this.#ahead < 0) this.#lookAhead();
+  }
+
+  /** Takes bytes until enough bits are ahead. */
+  #lookAhead(): void {
+    while (this.#ahead < 0) {
       const byte = this.#next < this.#bytes.length ? this.#bytes[this.#next] : 0;
       this.#next++;
-      offset = ((offset << 8) | byte) >>> 0;
-      range = (range << 8) >>> 0;
+      this.#window = (this.#window << 8) | byte;
+      this.#ahead += 8;
     }
-    this.#offset = offset;
-    this.#range = range;
   }
 }

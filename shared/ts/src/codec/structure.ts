@@ -92,7 +92,7 @@ function takeCount(range: RangeDecoder): number {
   while (range.raw(1) === 1) {
     if (++length > 31) bad();
   }
-  return 2 ** length - 1 + range.rawLong(length);
+  return 2 ** length - 1 + range.raw(length);
 }
 
 function bad(): never {

@@ -15,12 +15,12 @@ export const OTHERS = [
   [0, 1, 2],
 ] as const;
 
-/** The quaternion that four integers stand for. `scale` is the integer of a component of 1. */
-export function unpackQuaternion(largest: number, parts: Vector, scale: number): Quaternion {
+/** The quaternion that four integers stand for. `perStep` is the component of an integer of 1. */
+export function unpackQuaternion(largest: number, parts: Vector, perStep: number): Quaternion {
   const quaternion: Quaternion = [0, 0, 0, 0];
   let rest = 1;
   OTHERS[largest & 3].forEach((place, i) => {
-    const value = parts[i] / scale;
+    const value = parts[i] * perStep;
     quaternion[place] = value;
     rest -= value * value;
   });
@@ -53,7 +53,9 @@ export function turned(quaternion: Quaternion, half: Vector): Quaternion {
   const tz = qz + x * qy - y * qx + z * qw;
   const tw = qw - x * qx - y * qy - z * qz;
   const length = Math.sqrt(tx * tx + ty * ty + tz * tz + tw * tw);
-  return length > 0 ? [tx / length, ty / length, tz / length, tw / length] : quaternion;
+  if (!(length > 0)) return quaternion;
+  const shrink = 1 / length;
+  return [tx * shrink, ty * shrink, tz * shrink, tw * shrink];
 }
 
 /** Half the angles, about the world's axes, that turn `from` into `to`. */
