@@ -148,6 +148,13 @@ impl Moment {
         Self { tick: Tick(tick.0.wrapping_sub(ticks)), part: (ticks * 256 - behind as u32) as u8 }
     }
 
+    /// The moment so many 256ths of a tick later.
+    #[must_use]
+    pub const fn plus(self, parts: u32) -> Self {
+        let parts = parts + self.part as u32;
+        Self { tick: self.tick.plus(parts / 256), part: (parts % 256) as u8 }
+    }
+
     /// 256ths of a tick from `earlier` to `self`; negative when `self` is the older one.
     #[must_use]
     pub const fn since(self, earlier: Self) -> i64 {

@@ -11,6 +11,7 @@ use tickwire_shared::{
     link::{
         frames::{Before, InputHead, MESSAGE, SnapshotHead, write_ack},
         integers,
+        pacing::told_lead,
         server::write_message,
     },
     schema::{Field, Integer, Predict, Schema},
@@ -149,6 +150,8 @@ fn heads() -> Vec<Value> {
         SnapshotHead { processed: InputSeq(9), lead: Some(-128), ..head },
         SnapshotHead { tick: Tick(42), owner: true, ..head },
         SnapshotHead { tick: Tick(295), lead: Some(3), ..head },
+        SnapshotHead { lead: Some(-64), ..head },
+        SnapshotHead { lead: Some(-65), ..head },
         full,
         SnapshotHead {
             tick: Tick(7),
@@ -166,7 +169,7 @@ fn heads() -> Vec<Value> {
             "frame": hex(&frame),
             "before": { "tick": before.tick, "processed": before.processed },
             "tick": head.tick, "full": head.full, "digest": head.digest,
-            "processed": head.processed, "lead": head.lead, "owner": head.owner,
+            "processed": head.processed, "lead": head.lead.map(told_lead), "owner": head.owner,
         })
     };
     list.map(vector).to_vec()

@@ -114,6 +114,12 @@ impl Clock {
         Some(Moment { tick, part: parts.rem_euclid(256) as u8 })
     }
 
+    /// Whether it moves only smoothly from now on.
+    #[must_use]
+    pub fn is_settled(&self, now: Micros) -> bool {
+        self.shown.is_some() && now >= self.settled_at
+    }
+
     /// Time between two ticks.
     #[must_use]
     pub const fn interval(&self) -> Micros {
@@ -138,7 +144,7 @@ impl Clock {
         let target = tick_time.0.cast_signed() + best.offset;
         let before = self.shown.map(|shown| shown.due_at(now) + self.span(shown.tick, tick));
         let slews =
-            before.filter(|before| now >= self.settled_at && (target - before).abs() < JUMP_FROM);
+            before.filter(|before| self.is_settled(now) && (target - before).abs() < JUMP_FROM);
         self.shown = Some(Shown { tick, at: now, due: slews.unwrap_or(target), target });
     }
 

@@ -3,10 +3,7 @@
 //! The first byte of a frame says what it is. [`MESSAGE`] is followed by a bincode message (see
 //! [`crate::wire`]); everything here is little endian and as `PROTOCOL.md` draws it.
 
-use crate::{
-    ids::{InputSeq, Tick},
-    time::Micros,
-};
+use crate::ids::{InputSeq, Tick};
 
 /// First byte of a bincode message, both ways.
 pub const MESSAGE: u8 = 0x00;
@@ -16,9 +13,6 @@ pub const INPUT: u8 = 0x01;
 pub const ACK: u8 = 0x02;
 /// Set in the first byte of a snapshot; the other bits say which parts it has.
 pub const SNAPSHOT: u8 = 0x80;
-
-/// What a step of [`SnapshotHead::lead`] is worth.
-pub const LEAD_UNIT: Micros = Micros::from_millis(2);
 
 const FULL: u8 = 0x01;
 const GAP: u8 = 0x02;
@@ -40,7 +34,7 @@ pub struct SnapshotHead {
     /// The newest input of this client that the rows include.
     pub processed: InputSeq,
     /// How early the inputs came that arrived since this was told last, of them the least early
-    /// one, in units of [`LEAD_UNIT`]; negative when it came too late. Told every few ticks.
+    /// one, as [`super::pacing`] tells it; negative when it came too late. Told every few ticks.
     pub lead: Option<i8>,
     /// Whether the owner's values follow the head.
     pub owner: bool,

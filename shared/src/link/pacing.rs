@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::{clock::Clock, frames::LEAD_UNIT, tail::Tail};
+use super::{clock::Clock, inputs::INPUTS_MAX, tail::Tail};
 use crate::{
     ids::{InputSeq, Tick},
     time::{Micros, TickRate},
@@ -17,12 +17,20 @@ use crate::{
 
 /// Ticks between two tellings of how early inputs came.
 pub const TOLD_EVERY: i32 = 8;
+/// What a step of a told lead is worth, near to just in time and far from it.
+pub const LEAD_FINE: i64 = 2_000;
+/// See [`LEAD_FINE`].
+pub const LEAD_COARSE: i64 = 32_000;
+/// Leads up to here are told in fine steps.
+pub const LEAD_FINE_MAX: i64 = 128_000;
 /// How early the latest inputs are meant to come.
 pub const MARGIN: i64 = 4_000;
 /// Change of tick length per tick length.
 pub const STRETCH_PERCENT: i64 = 4;
-/// A client is never further ahead of the server's clock than this.
-pub const AHEAD_MAX: i64 = 400_000;
+/// A client is never further ahead of the server's clock than this, nor than inputs may wait.
+pub const AHEAD_MAX: i64 = 1_500_000;
+/// One tick of so many may have to do without its input.
+const LATE_ONE_IN: u64 = 150;
 /// Ticks that a client makes up for at once when it was kept from its work. When there are more,
 /// it goes on with the next one.
 pub const CATCH_UP_TICKS: i32 = 4;
@@ -45,10 +53,26 @@ impl Leads {
         if self.told_at.is_some_and(|told_at| tick.since(told_at) < TOLD_EVERY) {
             return None;
         }
-        let units = self.least.take()?.div_euclid(LEAD_UNIT.0.cast_signed());
+        let lead = self.least.take()?;
         self.told_at = Some(tick);
-        Some(units.clamp(i8::MIN.into(), i8::MAX.into()) as i8)
+        Some(tell_lead(lead))
     }
+}
+
+/// A lead as it is told, rounded towards being late: in steps of [`LEAD_FINE`] up to
+/// [`LEAD_FINE_MAX`] early or late, and of [`LEAD_COARSE`] beyond.
+fn tell_lead(lead: i64) -> i8 {
+    let near = lead.clamp(-LEAD_FINE_MAX, LEAD_FINE_MAX);
+    let told = near.div_euclid(LEAD_FINE) + (lead - near).div_euclid(LEAD_COARSE);
+    told.clamp(i8::MIN.into(), i8::MAX.into()) as i8
+}
+
+/// The lead that was told, in microseconds. The least may stand for less.
+#[must_use]
+pub fn told_lead(told: i8) -> i64 {
+    let told = i64::from(told);
+    let near = told.clamp(-LEAD_FINE_MAX / LEAD_FINE, LEAD_FINE_MAX / LEAD_FINE);
+    near * LEAD_FINE + (told - near) * LEAD_COARSE
 }
 
 /// When a client makes its inputs, and for which ticks.
@@ -69,11 +93,9 @@ impl InputPace {
     /// The pace of a client in a match of this rate.
     #[must_use]
     pub fn new(rate: TickRate) -> Self {
-        // A telling stands for 8 inputs, so one late telling of 100 is one late input of 800 when
-        // it is one that was late, and of 100 when it was a stall.
         Self {
             rate,
-            way: Tail::new(12_000, 99),
+            way: Tail::one_in(LATE_ONE_IN),
             ahead: None,
             at: Micros(0),
             newest: None,
@@ -128,17 +150,28 @@ impl InputPace {
     }
 
     /// The server told how early inputs came, the newest of which is `processed` or one after it.
+    /// What came later than can be told is ignored: no network does that.
     pub fn hear(&mut self, lead: i8, processed: InputSeq) {
         let is_older = |seq: InputSeq| seq.0.wrapping_sub(processed.0).cast_signed() <= 0;
         let mut ahead = None;
+        let mut ticks = 0;
         while let Some(&(seq, then)) = self.made.front()
             && is_older(seq)
         {
             ahead = Some(then);
+            ticks += 1;
             self.made.pop_front();
         }
-        let Some(ahead) = ahead.or(self.ahead) else { return };
-        self.way.hear(ahead - i64::from(lead) * LEAD_UNIT.0.cast_signed());
+        let Some(ahead) = ahead.or(self.ahead).filter(|_| lead > i8::MIN) else { return };
+        let interval = self.rate.interval();
+        let way = ahead - told_lead(lead);
+        // Who comes late has those behind it waiting, each an interval less late than the one before.
+        let late = (way - ahead).max(0).cast_unsigned().div_ceil(interval.0).cast_signed();
+        let ways = (0..late).map(|n| way - n * interval.0.cast_signed());
+        self.way.hear(ways, interval);
+        if late == 0 {
+            self.way.hear([way], Micros(interval.0 * ticks.max(1)));
+        }
     }
 
     /// A new connection: nothing is on its way any more.
@@ -153,7 +186,8 @@ impl InputPace {
             // Nothing was told yet: half of a round trip, and what may come on top.
             None => (clock.rtt()?.0 / 2 + 2 * clock.jitter().0).cast_signed() + 2 * MARGIN,
         };
-        let wanted = wanted.clamp(0, AHEAD_MAX);
+        let wait_max = (INPUTS_MAX as u64 - 4) * self.rate.interval().0;
+        let wanted = wanted.clamp(0, AHEAD_MAX.min(wait_max.cast_signed()));
         let most = now.since(self.at).0.cast_signed() * STRETCH_PERCENT / 100;
         // Remainders are kept for the next time.
         let ahead = match self.ahead {

@@ -1,47 +1,134 @@
-//! The value that all but a few of a stream stay below, followed without keeping the stream.
+//! The value that a quantity stays below for all but a small part of the time, learnt as it goes.
 //!
-//! A sample beyond it pulls it up by a step; one below lets it down by a small part of a step. In
-//! balance one of `within + 1` samples lies beyond. So it is quick to notice a worse network, slow
-//! to believe in a better one, and a single long stall moves it no more than a short one.
+//! A histogram of the quantity, weighted by time, of which the past is forgotten by and by: the
+//! jitter buffers of calls work like this (WebRTC's NetEq). What jitters is covered within
+//! seconds; a stall now and then is not, since the part that may lie beyond is one of
+//! [`PATIENCE`] at least; and when there were so many stalls that it is used up, hardly anything
+//! may lie beyond until they are forgotten.
+//!
+//! Cells are a millisecond wide at first and a sixteenth of their value later; what lies within
+//! one is taken to lie evenly.
 
-/// See the module. Samples are microseconds.
-#[derive(Clone, Copy, Debug)]
+use crate::time::Micros;
+
+/// Time until half of what was heard is forgotten.
+pub const MEMORY: Micros = Micros::from_secs(300);
+/// Time that the part which may lie beyond is reckoned from at least.
+pub const PATIENCE: Micros = Micros::from_secs(100);
+/// What lies beyond for longer than this is a stall: shorter ones are hardly seen.
+const STALL_MIN: u64 = 50_000;
+/// When there were few stalls yet, one part of so many of what was heard may lie beyond at most.
+const FIRST_PART: u64 = 64;
+/// When there were too many, one part of so many of what otherwise may.
+const STRICTEST: u64 = 16;
+/// Larger values count as this: 2 s.
+pub const VALUE_MAX: i64 = 2_047_999;
+/// Width of the first cells in microseconds.
+const UNIT: i64 = 1_000;
+/// Cells that an octave is divided into.
+const STEPS: usize = 16;
+const CELLS: usize = 128;
+
+/// See the module. All values are microseconds.
+#[derive(Clone, Debug)]
 pub struct Tail {
-    step: i64,
-    within: i64,
+    part: u64,
+    /// For how long the value was in each cell, in microseconds.
+    cells: [u32; CELLS],
+    total: u64,
+    /// For how long it was beyond the value in stalls.
+    stalled: u64,
     value: Option<i64>,
-    /// What is to be taken off the value and is too small for it yet.
-    rest: i64,
 }
 
 impl Tail {
-    /// One of `within + 1` samples may lie beyond; one that does counts for `step`.
+    /// One part of so many of the time the value may be larger.
     #[must_use]
-    pub const fn new(step: i64, within: i64) -> Self {
-        Self { step, within, value: None, rest: 0 }
+    pub const fn one_in(part: u64) -> Self {
+        Self { part, cells: [0; CELLS], total: 0, stalled: 0, value: None }
     }
 
-    /// Takes in a sample. The first one is the value.
-    pub fn hear(&mut self, sample: i64) {
-        let Some(value) = self.value else {
-            self.value = Some(sample);
+    /// The quantity was each of `values` for `span`, one after the other.
+    pub fn hear(&mut self, values: impl IntoIterator<Item = i64>, span: Micros) {
+        let known = self.value.unwrap_or(VALUE_MAX);
+        let mut beyond = 0;
+        for value in values {
+            self.add(cell_of(value), span.0);
+            beyond += if value > known { span.0 } else { 0 };
+        }
+        self.settle(beyond);
+    }
+
+    /// The quantity grew from one value to another as time went by, as an age does. What grows
+    /// beyond [`VALUE_MAX`] is ignored: no network stalls like that, a connection is lost.
+    pub fn hear_age(&mut self, from: i64, to: i64) {
+        if to > VALUE_MAX {
             return;
-        };
-        self.value = Some(if sample > value {
-            value + self.step
-        } else {
-            self.rest += self.step;
-            let down = self.rest / self.within;
-            self.rest -= down * self.within;
-            (value - down).max(sample)
-        });
+        }
+        let (from, to) = (from.max(0), to.max(0));
+        for cell in cell_of(from)..=cell_of(to) {
+            let [low, high] = edges(cell);
+            self.add(cell, (to.min(high) - from.max(low)).max(0).cast_unsigned());
+        }
+        let known = self.value.unwrap_or(VALUE_MAX);
+        self.settle((to - from.max(known)).max(0).cast_unsigned());
     }
 
-    /// The value, once there was a sample.
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::one_in(self.part);
+    }
+
+    /// The value, once anything was heard.
     #[must_use]
     pub const fn value(&self) -> Option<i64> {
         self.value
     }
+
+    fn add(&mut self, cell: usize, micros: u64) {
+        let micros = micros.min(MEMORY.0);
+        self.cells[cell] += micros as u32;
+        self.total += micros;
+    }
+
+    /// Finds the value, after one that was beyond the last for so long.
+    fn settle(&mut self, beyond: u64) {
+        if beyond > STALL_MIN {
+            self.stalled += beyond;
+        }
+        if self.total > MEMORY.0 {
+            self.cells.iter_mut().for_each(|cell| *cell /= 2);
+            self.stalled /= 2;
+            self.total = self.cells.iter().map(|&cell| u64::from(cell)).sum();
+        }
+        let part = self.total.max(PATIENCE.0) / self.part;
+        let excess = self.stalled.saturating_sub(part + part / 5);
+        let left = part.saturating_sub(4 * excess).max(part / STRICTEST);
+        let mut beyond = left.min(self.total / FIRST_PART);
+        for (cell, &micros) in self.cells.iter().enumerate().rev() {
+            let micros = u64::from(micros);
+            if micros > beyond {
+                let [low, high] = edges(cell);
+                let off = (high - low) * beyond.cast_signed() / micros.cast_signed();
+                self.value = Some(high - off);
+                return;
+            }
+            beyond -= micros;
+        }
+    }
+}
+
+fn cell_of(value: i64) -> usize {
+    let units = (value.clamp(0, VALUE_MAX) / UNIT) as usize;
+    let octave = units.max(STEPS).ilog2() - STEPS.ilog2();
+    (octave as usize) * STEPS + (units >> octave)
+}
+
+/// Where a cell begins and where it ends.
+const fn edges(cell: usize) -> [i64; 2] {
+    let octave = (cell / STEPS).saturating_sub(1);
+    let low = cell - octave * STEPS;
+    [((low << octave) as i64) * UNIT, (((low + 1) << octave) as i64) * UNIT]
 }
 
 #[cfg(test)]
@@ -49,24 +136,69 @@ mod tests {
     use super::*;
     use crate::dice::Dice;
 
+    const TICK: Micros = Micros(33_333);
+
     #[test]
-    fn all_but_the_agreed_share_stay_below() {
-        let mut tail = Tail::new(5_000, 199);
+    fn cells_follow_one_another() {
+        let mut end = 0;
+        for cell in 0..CELLS {
+            let [low, high] = edges(cell);
+            assert_eq!((low, cell_of(low), cell_of(high - 1)), (end, cell, cell));
+            end = high;
+        }
+        assert_eq!(end, VALUE_MAX + 1);
+    }
+
+    #[test]
+    fn all_but_the_agreed_part_stay_below() {
+        let mut tail = Tail::one_in(200);
         let mut dice = Dice::new(1);
         let mut beyond = 0;
         for n in 0..110_000 {
             let sample = i64::from(dice.within(0, 40_000));
             beyond += u32::from(n >= 10_000 && tail.value().is_some_and(|value| sample > value));
-            tail.hear(sample);
+            tail.hear([sample], TICK);
         }
         assert!((400..600).contains(&beyond), "{beyond} of 100,000, instead of 500");
     }
 
     #[test]
-    fn one_stall_counts_for_one_step() {
-        let mut tail = Tail::new(5_000, 199);
-        tail.hear(20_000);
-        tail.hear(9_000_000);
-        assert_eq!(tail.value(), Some(25_000));
+    fn an_age_counts_for_as_long_as_it_lasts() {
+        let mut tail = Tail::one_in(100);
+        for _ in 0..3_000 {
+            tail.hear_age(50_000, 150_000);
+        }
+        let value = tail.value().unwrap();
+        assert!((146_000..=151_000).contains(&value), "{value}");
+    }
+
+    #[test]
+    fn a_lost_connection_is_no_stall() {
+        let mut tail = Tail::one_in(100);
+        tail.hear_age(20_000, 53_333);
+        let before = tail.value();
+        tail.hear_age(20_000, 9_000_000);
+        assert_eq!(tail.value(), before);
+    }
+
+    #[test]
+    fn stalls_that_come_often_are_covered_and_then_forgotten() {
+        let mut tail = Tail::one_in(300);
+        let mut hear = |seconds: u32, stalls: u32| {
+            for n in 0..seconds * 30 {
+                let stalls = n % 600 == 599 && n / 600 < stalls;
+                tail.hear_age(20_000, if stalls { 320_000 } else { 53_333 });
+            }
+            tail.value().unwrap()
+        };
+        hear(60, 0);
+        let one = hear(20, 1);
+        assert!(one < 60_000, "{one} after one stall of 0.3 s");
+        let three = hear(40, 2);
+        assert!(three > 280_000, "{three} after three");
+        let soon = hear(60, 0);
+        assert!(soon > 80_000, "{soon}: they may come again");
+        let late = hear(1_200, 0);
+        assert!(late < 60_000, "{late}: they do not");
     }
 }

@@ -1,10 +1,11 @@
 //! When others are shown: a little in the past, between two snapshots.
 //!
-//! How little depends on the network. For each snapshot it is taken how long after the snapshot
-//! before it was due it came: that long must one wait to have something to go to. [`Tail`] tells
-//! what almost all stay below, so skipped snapshots, jitter and stalls count as what they are. The
-//! delay goes there smoothly, by [`STRETCH_PERCENT`] of the time passed. When a snapshot is
-//! missing all the same, the newest is carried on for [`BEYOND_MAX`] and then stands still.
+//! How little depends on the network. The newest snapshot grows older until the next one comes:
+//! whoever is shown further in the past than that has something to go to. [`Tail`] tells what its
+//! age stays below almost all the time, so skipped snapshots, jitter and stalls count as what they
+//! are, and as much as they last. The delay goes there smoothly, by [`STRETCH_PERCENT`] of the
+//! time passed. When a snapshot is missing all the same, the newest is carried on for
+//! [`BEYOND_MAX`] and then stands still.
 //!
 //! What is shown never goes back.
 
@@ -20,14 +21,16 @@ use crate::{
 
 /// Change of the delay per time passed.
 pub const STRETCH_PERCENT: i64 = 5;
-/// What is added to the time that almost all snapshots take: a frame, half of it on average.
+/// What is added to the age that the newest snapshot almost always stays below.
 pub const MARGIN: i64 = 4_000;
-/// Others are never shown later than this.
-pub const DELAY_MAX: i64 = 1_000_000;
+/// Others are never shown later than this: what stalls for longer at a time is no game.
+pub const DELAY_MAX: i64 = 2_000_000;
+/// One part of so many of the time there may be nothing to go to.
+const BEYOND_ONE_IN: u64 = 300;
 /// How long the newest snapshot is carried on when the next does not come.
 pub const BEYOND_MAX: Micros = Micros::from_millis(100);
 /// Snapshots that are kept: more than are ever between what is shown and what has come.
-const KEPT_MAX: usize = 160;
+const KEPT_MAX: usize = 320;
 
 /// See the module.
 #[derive(Debug)]
@@ -35,10 +38,14 @@ pub struct Interpolation {
     /// Oldest first; the first is the newest that is not after what is shown.
     kept: VecDeque<(Tick, Rows)>,
     spare: Vec<Rows>,
-    late: Tail,
+    age: Tail,
+    /// When the newest snapshot came, and whether the clock was settled by then.
+    pushed: Option<(Micros, bool)>,
     delay: Option<i64>,
     at: Micros,
     shown: Option<Moment>,
+    /// Whether there was nothing to go to when it was looked at last.
+    is_starving: bool,
 }
 
 impl Default for Interpolation {
@@ -46,11 +53,12 @@ impl Default for Interpolation {
         Self {
             kept: VecDeque::new(),
             spare: Vec::new(),
-            // One of 300 snapshots may come too late.
-            late: Tail::new(8_000, 299),
+            age: Tail::one_in(BEYOND_ONE_IN),
+            pushed: None,
             delay: None,
             at: Micros(0),
             shown: None,
+            is_starving: false,
         }
     }
 }
@@ -60,9 +68,15 @@ impl Interpolation {
     pub fn push(&mut self, tick: Tick, rows: &Rows, clock: &Clock, now: Micros) {
         if let Some(&(before, _)) = self.kept.back()
             && let Some(due) = clock.due(before, now)
+            && let Some((pushed_at, was_settled)) = self.pushed
         {
-            self.late.hear(now.signed_since(due));
+            // What was heard while the clock was still being set is not worth keeping.
+            if !was_settled && clock.is_settled(now) {
+                self.age.clear();
+            }
+            self.age.hear_age(pushed_at.signed_since(due), now.signed_since(due));
         }
+        self.pushed = Some((now, clock.is_settled(now)));
         if self.kept.len() == KEPT_MAX
             && let Some((_, oldest)) = self.kept.pop_front()
         {
@@ -76,13 +90,17 @@ impl Interpolation {
     /// What is to be shown `now`, once there is anything.
     pub fn view(&mut self, clock: &Clock, now: Micros) -> Option<View<'_>> {
         let delay = self.advance(clock, now);
+        let (newest, _) = self.kept.back()?;
+        let last = Moment::from(*newest).plus(parts_in(BEYOND_MAX, clock));
         let wanted = clock.moment(now.shifted(-delay), now);
+        self.is_starving = wanted.is_some_and(|wanted| wanted.since((*newest).into()) > 0);
+        let wanted = wanted.map(|wanted| if wanted.since(last) > 0 { last } else { wanted });
         let shown = match (wanted, self.shown) {
             (Some(wanted), Some(shown)) if wanted.since(shown) < 0 => Some(shown),
             (wanted, shown) => wanted.or(shown),
         };
         self.shown = shown;
-        let shown = shown.or_else(|| Some(self.kept.back()?.0.into()))?;
+        let shown = shown.unwrap_or_else(|| (*newest).into());
         let is_past = |(tick, _): &(Tick, Rows)| shown.since(Moment::from(*tick)) >= 0;
         while self.kept.get(1).is_some_and(is_past)
             && let Some((_, oldest)) = self.kept.pop_front()
@@ -92,13 +110,8 @@ impl Interpolation {
         let (tick, rows) = self.kept.front()?;
         let from = (*tick, rows);
         let ticks = shown.since(Moment::from(*tick)).max(0) as f32 / 256.0;
-        Some(match self.kept.get(1) {
-            Some((next, rows)) => View { from, to: (*next, rows), ticks },
-            None => {
-                let most = BEYOND_MAX.0 as f32 / clock.interval().0 as f32;
-                View { from, to: from, ticks: ticks.min(most) }
-            }
-        })
+        let to = self.kept.get(1).map_or(from, |(next, rows)| (*next, rows));
+        Some(View { from, to, ticks })
     }
 
     /// How far behind the server's clock others are shown.
@@ -110,17 +123,24 @@ impl Interpolation {
     fn advance(&mut self, clock: &Clock, now: Micros) -> i64 {
         // Nothing is known until a second snapshot has come.
         let usual = 2 * clock.interval().0.cast_signed();
-        let wanted = self.late.value().map_or(usual, |late| late + MARGIN).clamp(0, DELAY_MAX);
+        let wanted = self.age.value().map_or(usual, |age| age + MARGIN).clamp(0, DELAY_MAX);
         let most = now.since(self.at).0.cast_signed() * STRETCH_PERCENT / 100;
+        // What stands still may as well wait until there is enough to go on with.
+        let most_up = if self.is_starving { DELAY_MAX } else { most };
         let delay = match self.delay {
             Some(delay) if most == 0 => return delay,
-            Some(delay) => delay + (wanted - delay).clamp(-most, most),
-            None if self.late.value().is_none() => return wanted,
+            Some(delay) => delay + (wanted - delay).clamp(-most, most_up),
+            None if self.age.value().is_none() => return wanted,
             None => wanted,
         };
         (self.at, self.delay) = (now, Some(delay));
         delay
     }
+}
+
+/// A span in 256ths of a tick.
+fn parts_in(span: Micros, clock: &Clock) -> u32 {
+    (span.0 * 256 / clock.interval().0) as u32
 }
 
 #[cfg(test)]

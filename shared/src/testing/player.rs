@@ -244,12 +244,13 @@ impl Player {
             .map_or(0.0, |due| 1.0 - due.since(now).0 as f32 / clock.interval().0 as f32);
         if let Some(Without { pressed_at, keys, prediction }) = &self.without {
             let part = part.clamp(0.0, 1.0);
-            let is_shown =
-                self.prediction.shown(&self.keys, part, now) != prediction.shown(keys, part, now);
+            let shown = self.prediction.shown(&self.keys, part, now);
+            let is_shown = shown != prediction.shown(keys, part, now);
             // A frame of the very moment of the press may miss it: the next is a frame later.
             if is_shown || now.since(*pressed_at) > Micros::from_millis(1) {
-                self.counts.keys += 1;
-                self.counts.unshown += u64::from(!is_shown);
+                // Who has died since has nothing to be shown.
+                self.counts.keys += u64::from(shown.is_some());
+                self.counts.unshown += u64::from(shown.is_some() && !is_shown);
                 self.without = None;
             }
         }

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ByteReader, ByteWriter, fnv } from "../src/bytes.js";
 import { pack } from "../src/integers.js";
+import { ClientLink } from "../src/link/client.js";
 import { SnapshotHead, writeAck, writeInputHead } from "../src/link/frames.js";
 import type { Field, Predict, Schema } from "../src/schema.js";
 import * as wire from "../src/wire.js";
 import type { ServerMessage, Welcome } from "../src/wire.js";
 import { fromHex, toHex, vectors } from "./hex.js";
+import { welcomeFrame } from "./welcome.js";
 
 interface Framed {
   frame: string;
@@ -63,7 +65,7 @@ test("heads of snapshots are read as the server means them", () => {
     const reader = new ByteReader(fromHex(frame));
     head.read(reader, before.tick, before.processed);
     const { tick, full, digest, processed, lead, hasLead, owner } = head;
-    const read = { tick, full, digest: digest < 0 ? null : digest, processed, lead: hasLead ? lead / 2_000 : null, owner };
+    const read = { tick, full, digest: digest < 0 ? null : digest, processed, lead: hasLead ? lead : null, owner };
     assert.deepEqual(read, expected, frame);
     assert.equal(reader.left, 0);
   }
@@ -71,6 +73,29 @@ test("heads of snapshots are read as the server means them", () => {
 
 test("hashes are the server's", () => {
   for (const { model, hash } of file.model_hashes) assert.equal(fnv(fromHex(model)), hash);
+});
+
+test("what was seen never goes back, whatever a player is shown", () => {
+  const link = new ClientLink();
+  const [hello, out] = [new ByteWriter(), new ByteWriter()];
+  link.writeHello("", null, hello);
+  link.handleFrame(welcomeFrame(), 0);
+  // A full snapshot of a tick without any row.
+  const apply = (tick: number) => link.handleFrame(Uint8Array.of(0x81, tick, 0, 0, 0), 0);
+  /** In 256ths of a tick. */
+  const seen = () => {
+    out.clear();
+    link.writeInput(9, [0], out);
+    const view = new DataView(out.written().slice().buffer);
+    return view.getUint32(9, true) * 256 - view.getUint16(13, true);
+  };
+  apply(9);
+  assert.equal(seen(), 9 * 256, "nothing was shown yet");
+  link.setSeen(9, 1.5);
+  assert.equal(seen(), 9 * 256);
+  apply(10);
+  link.setSeen(10, 0.25);
+  assert.equal(seen(), 9.75 * 256);
 });
 
 function written(write: (out: ByteWriter) => void): string {

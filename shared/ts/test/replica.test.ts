@@ -112,10 +112,10 @@ function predicted(): Prediction {
 /** What is shown a part of the way between two snapshots that are a tick apart. */
 function check(from: number[], to: number[], part: number, expected: number[]): void {
   const { others, clock } = match();
-  // It takes a delay of one tick (and the margin) for both to be there in time.
   for (let tick = 1; tick < 40; tick++) others.push(tick, rows(tick, from), clock, tick * TICK);
   others.push(40, rows(40, to), clock, 40 * TICK);
-  others.advance(clock, (40 + part) * TICK + 4_000);
+  others.advance(clock, 40 * TICK);
+  others.advance(clock, (39 + part) * TICK + others.delay);
   others.look(0);
   const shown = [...others.values.subarray(0, 4)].map((value) => Math.round(value * 100) / 100);
   assert.deepEqual(shown, expected);

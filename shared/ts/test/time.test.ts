@@ -50,15 +50,58 @@ test("an overloaded server's slower ticks are followed", () => {
 });
 
 test("all but the agreed share stay below a tail", () => {
-  const tail = new Tail(5_000, 199);
+  const tail = new Tail(200);
   const next = dice(1);
   let beyond = 0;
   for (let n = 0; n < 110_000; n++) {
     const sample = next(40_001);
     if (n >= 10_000 && sample > tail.value) beyond++;
-    tail.hear(sample);
+    tail.hear(sample, 33_333);
   }
   assert.ok(beyond > 400 && beyond < 600, `${beyond} of 100,000, instead of 500`);
+});
+
+test("an age counts for as long as it lasts, and a lost connection is no stall", () => {
+  const tail = new Tail(100);
+  for (let n = 0; n < 3_000; n++) tail.hearAge(50_000, 150_000);
+  assert.ok(tail.value > 146_000 && tail.value <= 151_000, `${tail.value}`);
+  const before = tail.value;
+  tail.hearAge(50_000, 9_000_000);
+  assert.equal(tail.value, before);
+});
+
+test("stalls that come often are covered and then forgotten", () => {
+  const tail = new Tail(300);
+  const hear = (seconds: number, stalls: number) => {
+    for (let n = 0; n < seconds * 30; n++) {
+      const isStall = n % 600 === 599 && n / 600 < stalls;
+      tail.hearAge(20_000, isStall ? 320_000 : 53_333);
+    }
+    return tail.value;
+  };
+  hear(60, 0);
+  const one = hear(20, 1);
+  assert.ok(one < 60_000, `${one} after one stall of 0.3 s`);
+  const three = hear(40, 2);
+  assert.ok(three > 280_000, `${three} after three`);
+  const soon = hear(60, 0);
+  assert.ok(soon > 80_000, `${soon}: they may come again`);
+  const late = hear(1_200, 0);
+  assert.ok(late < 60_000, `${late}: they do not`);
+});
+
+test("a way that stalls for a second is soon covered by inputs made earlier", () => {
+  const [clock, pace] = [new Clock(30), new Pace()];
+  clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
+  for (let millis = 0, seq = 0; millis < 150_000; millis += 5) {
+    for (let tick = pace.poll(clock, millis * 1_000); tick >= 0; tick = pace.poll(clock, millis * 1_000)) {
+      pace.made(++seq);
+      // It is told every 8 ticks; every 20 s the way takes a second more.
+      const way = seq % 600 === 0 ? 1_050_000 : 50_000;
+      if (seq % 8 === 0) pace.hear(Math.max(pace.ahead - way, -2_000_000), seq, 33_333);
+    }
+  }
+  assert.ok(pace.ahead > 800_000 && pace.ahead < 1_100_000, `${pace.ahead} us ahead`);
 });
 
 test("inputs come just in time over any way", () => {
@@ -83,7 +126,7 @@ function checkPace(way: number, jitter: number): void {
       const lead = due(tick) - now - way - next(jitter);
       least = Math.min(least, lead);
       if (tick - toldAt >= 8) {
-        pace.hear(Math.max(Math.floor(least / 2_000), -128) * 2_000, tick);
+        pace.hear(Math.floor(least / 2_000) * 2_000, tick, clock.interval);
         [least, toldAt] = [Infinity, tick];
       }
       if (millis <= 20_000) continue;

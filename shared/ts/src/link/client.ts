@@ -190,6 +190,8 @@ class Joined {
   pingDue = 0;
   #seq: number;
   #seen: { tick: number; before: number } | null = null;
+  /** What the newest input of this connection said about that: it never goes back. */
+  #seenSaid: { tick: number; parts: number } | null = null;
   readonly #decoder: Decoder;
   #modelHash: number;
   #free: Slot[] = Array.from({ length: BASIS_MAX + 1 }, () => ({ tick: 0, rows: new Rows() }));
@@ -220,7 +222,7 @@ class Joined {
   helloAgain(): Pick<wire.Hello, "schemaHash" | "resume"> {
     this.stage = "awaiting-welcome";
     this.pace.reconnect();
-    this.#seen = null;
+    this.#seen = this.#seenSaid = null;
     const kept = { applied: this.tick, events: this.events, modelHash: this.#modelHash };
     return { schemaHash: this.welcome.schemaHash, resume: { token: this.welcome.resume, kept } };
   }
@@ -266,7 +268,7 @@ class Joined {
     this.#keep(BASIS_MAX - 1);
     this.basis.unshift(slot);
     this.stage = "playing";
-    if (head.hasLead) this.pace.hear(head.lead, head.processed);
+    if (head.hasLead) this.pace.hear(head.lead, head.processed, this.clock.interval);
     this.tick = head.tick;
     this.processed = head.processed;
     this.#event.tick = head.tick;
@@ -286,8 +288,11 @@ class Joined {
     const applied = this.tick ?? 0;
     const seen = this.#seen;
     const behind = seen ? ticksBetween(seen.tick, applied) + seen.before : 0;
+    let parts = Math.min(Math.max(Math.ceil(behind * 256), 0), 0xffff);
+    const said = this.#seenSaid;
+    if (said) parts = Math.max(Math.min(parts, ticksBetween(said.tick, applied) * 256 + said.parts), 0);
+    this.#seenSaid = { tick: applied, parts };
     this.#seq = (this.#seq + 1) >>> 0;
-    const parts = Math.min(Math.max(Math.ceil(behind * 256), 0), 0xffff);
     writeInputHead(this.#seq, tick, applied, parts, out);
     pack(this.schema.input, values, out);
     this.pace.made(this.#seq);

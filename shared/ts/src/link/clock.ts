@@ -76,6 +76,11 @@ export class Clock {
     return this.#shown !== null;
   }
 
+  /** Whether it moves only smoothly from now on. */
+  isSettled(now: number): boolean {
+    return this.#shown !== null && now >= this.#settledAt;
+  }
+
   /** Microseconds from a tick to the next. */
   get interval(): number {
     return (1_000_000 / this.hz) * this.#slowdown;
@@ -111,7 +116,7 @@ export class Clock {
     const target = tickTime + this.#best(now).offset;
     const before = this.due(tick, now);
     // Not before the first, of which NaN says that nothing is near it.
-    const slews = now >= this.#settledAt && Math.abs(target - before) < JUMP_FROM;
+    const slews = this.isSettled(now) && Math.abs(target - before) < JUMP_FROM;
     this.#shown = { tick, at: now, due: slews ? before : target, target };
   }
 

@@ -15,8 +15,12 @@ const PROCESSED_NEXT = 0x10;
 const PROCESSED = 0x20;
 const LEAD = 0x40;
 
-/** What a step of a told lead is worth, in microseconds. */
-const LEAD_UNIT = 2_000;
+/** What a step of a told lead is worth, in microseconds, and from how many steps on it is more. */
+const LEAD_FINE = 2_000;
+const LEAD_COARSE = 32_000;
+const LEAD_FINE_STEPS = 64;
+/** The least lead that can be told: it may be less. */
+export const LEAD_MIN = leadOf(-128);
 
 /** The part of a snapshot before the owner's values and the body. One object for all. */
 export class SnapshotHead {
@@ -51,9 +55,14 @@ export class SnapshotHead {
     this.digest = has(DIGEST) ? reader.u32() : -1;
     this.processed = has(PROCESSED) ? reader.u32() : (processed + (has(PROCESSED_NEXT) ? 1 : 0)) >>> 0;
     this.hasLead = has(LEAD);
-    this.lead = this.hasLead ? reader.i8() * LEAD_UNIT : 0;
+    this.lead = this.hasLead ? leadOf(reader.i8()) : 0;
     this.owner = has(OWNER);
   }
+}
+
+function leadOf(told: number): number {
+  const near = Math.min(Math.max(told, -LEAD_FINE_STEPS), LEAD_FINE_STEPS);
+  return near * LEAD_FINE + (told - near) * LEAD_COARSE;
 }
 
 /** Appends an input's head; the packed values follow. `behind` is in 256ths of a tick. */

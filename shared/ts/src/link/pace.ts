@@ -7,20 +7,25 @@
  */
 
 import { type Clock, ticksBetween } from "./clock.js";
+import { LEAD_MIN } from "./frames.js";
 import { Tail } from "./tail.js";
 
 /** How early the latest inputs are meant to come. */
 const MARGIN = 4_000;
 /** Change of tick length per tick length. */
 const STRETCH = 0.04;
-const AHEAD_MAX = 400_000;
+/** A client is never further ahead than this, nor than inputs may wait. */
+const AHEAD_MAX = 1_500_000;
+const WAIT_TICKS_MAX = 60;
+/** One tick of so many may have to do without its input. */
+const LATE_ONE_IN = 150;
 /** Ticks that are made up for at once when the page was kept from its work. */
 const CATCH_UP_TICKS = 4;
 /** Inputs whose lead may not be known yet. */
 const MADE_MAX = 256;
 
 export class Pace {
-  readonly #way = new Tail(12_000, 99);
+  readonly #way = new Tail(LATE_ONE_IN);
   /** How far ahead of the server's clock inputs are made; NaN before the first. */
   ahead = NaN;
   /** The newest tick for which an input was made, or whose time is over. */
@@ -30,6 +35,8 @@ export class Pace {
   readonly #made = new Float64Array(MADE_MAX);
   #madeFrom = 0;
   #madeTo = 0;
+  /** The newest that the server has told about. */
+  #toldTo = 0;
 
   /** The tick for which an input is to be made now, or -1. Ask until there is none. */
   poll(clock: Clock, now: number): number {
@@ -55,12 +62,20 @@ export class Pace {
     this.#madeTo = (seq + 1) >>> 0;
   }
 
-  /** The server told how early inputs came, of which it has processed those up to `processed`. */
-  hear(lead: number, processed: number): void {
+  /**
+   * The server told how early inputs came, of which it has processed those up to `processed`; ticks
+   * are `interval` apart. What came later than can be told is ignored: no network does that.
+   */
+  hear(lead: number, processed: number, interval: number): void {
     const back = ticksBetween(processed, this.#madeTo);
     const isKnown = back >= 1 && back <= MADE_MAX && ticksBetween(this.#madeFrom, processed) >= 0;
     const ahead = isKnown ? this.#made[processed % MADE_MAX] : this.ahead;
-    if (!Number.isNaN(ahead)) this.#way.hear(ahead - lead);
+    const ticks = isKnown ? ticksBetween(this.#toldTo, processed) : 1;
+    this.#toldTo = processed;
+    if (Number.isNaN(ahead) || lead <= LEAD_MIN) return;
+    // Who comes late has those behind it waiting, each an interval less late than the one before.
+    if (lead < 0) this.#way.hearSteps(ahead - lead, ahead, interval);
+    else this.#way.hear(ahead - lead, Math.min(Math.max(ticks, 1), MADE_MAX) * interval);
   }
 
   /** A new connection: nothing is on its way any more. */
@@ -73,7 +88,7 @@ export class Pace {
     const way = this.#way.value;
     // Before anything was told: half of a round trip, and what may come on top.
     const wanted = Number.isNaN(way) ? clock.rtt / 2 + 2 * clock.jitter + 2 * MARGIN : way + MARGIN;
-    const target = Math.min(Math.max(wanted, 0), AHEAD_MAX);
+    const target = Math.min(Math.max(wanted, 0), AHEAD_MAX, WAIT_TICKS_MAX * clock.interval);
     const most = Math.max(0, now - this.#at) * STRETCH;
     this.ahead = Number.isNaN(this.ahead)
       ? target

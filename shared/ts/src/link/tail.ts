@@ -1,22 +1,125 @@
 /**
- * The value that all but a few of a stream stay below, followed without keeping the stream.
+ * The value that a quantity stays below for all but a small part of the time, learnt as it goes.
+ * All values are microseconds.
  *
- * A sample beyond it pulls it up by a step; one below lets it down by a small part of a step. In
- * balance one of `within + 1` samples lies beyond. So it is quick to notice a worse network, slow
- * to believe in a better one, and a single long stall moves it no more than a short one.
+ * A histogram of the quantity, weighted by time, of which the past is forgotten by and by: the
+ * jitter buffers of calls work like this (WebRTC's NetEq). What jitters is covered within seconds; a
+ * stall now and then is not, since the part that may lie beyond is one of 100 s at least; and when
+ * there were so many stalls that it is used up, hardly anything may lie beyond until they are
+ * forgotten.
+ *
+ * Cells are a millisecond wide at first and a sixteenth of their value later; what lies within one
+ * is taken to lie evenly.
  */
+
+/** Time until half of what was heard is forgotten. */
+const MEMORY = 300_000_000;
+/** Time that the part which may lie beyond is reckoned from at least. */
+const PATIENCE = 100_000_000;
+/** What lies beyond for longer than this is a stall: shorter ones are hardly seen. */
+const STALL_MIN = 50_000;
+/** When there were few stalls yet, one part of so many of what was heard may lie beyond at most. */
+const FIRST_PART = 64;
+/** When there were too many, one part of so many of what otherwise may. */
+const STRICTEST = 16;
+/** Larger values count as this: 2 s. */
+const VALUE_MAX = 2_047_999;
+/** Width of the first cells. */
+const UNIT = 1_000;
+/** Cells that an octave is divided into. */
+const STEPS = 16;
+const CELLS = 128;
+
 export class Tail {
-  /** NaN before the first sample. */
+  /** NaN before anything was heard. */
   value = NaN;
+  /** For how long the quantity was in each cell. */
+  readonly #cells = new Float64Array(CELLS);
+  #total = 0;
+  /** For how long it was beyond the value in stalls. */
+  #stalled = 0;
 
-  constructor(
-    readonly step: number,
-    readonly within: number,
-  ) {}
+  /** One part of so many of the time the value may be larger. */
+  constructor(readonly part: number) {}
 
-  hear(sample: number): void {
-    if (Number.isNaN(this.value)) this.value = sample;
-    else if (sample > this.value) this.value += this.step;
-    else this.value = Math.max(this.value - this.step / this.within, sample);
+  /** The quantity was `value` for `span`. */
+  hear(value: number, span: number): void {
+    this.#add(cellOf(value), span);
+    this.#settle(value > this.value ? span : 0);
   }
+
+  /** The quantity sank from `value` to just above `to`, and was each step on the way for `step`. */
+  hearSteps(value: number, to: number, step: number): void {
+    let beyond = 0;
+    for (; value > to; value -= step) {
+      this.#add(cellOf(value), step);
+      if (value > this.value) beyond += step;
+    }
+    this.#settle(beyond);
+  }
+
+  /**
+   * The quantity grew from one value to another as time went by, as an age does. What grows beyond
+   * 2 s is ignored: no network stalls like that, a connection is lost.
+   */
+  hearAge(from: number, to: number): void {
+    if (to > VALUE_MAX) return;
+    const [low, high] = [Math.max(from, 0), Math.max(to, 0)];
+    for (let cell = cellOf(low); cell <= cellOf(high); cell++) {
+      this.#add(cell, Math.max(Math.min(high, end(cell)) - Math.max(low, start(cell)), 0));
+    }
+    this.#settle(Math.max(high - Math.max(low, this.value), 0));
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#cells.fill(0);
+    this.#total = this.#stalled = 0;
+    this.value = NaN;
+  }
+
+  #add(cell: number, span: number): void {
+    this.#cells[cell] += span;
+    this.#total += span;
+  }
+
+  /** Finds the value, after one that was beyond the last for so long. */
+  #settle(beyond: number): void {
+    if (beyond > STALL_MIN) this.#stalled += beyond;
+    if (this.#total > MEMORY) {
+      for (let i = 0; i < CELLS; i++) this.#cells[i] /= 2;
+      this.#total /= 2;
+      this.#stalled /= 2;
+    }
+    const part = Math.max(this.#total, PATIENCE) / this.part;
+    const excess = Math.max(this.#stalled - 1.2 * part, 0);
+    const left = Math.max(part - 4 * excess, part / STRICTEST);
+    let rest = Math.min(left, this.#total / FIRST_PART);
+    for (let cell = CELLS - 1; cell >= 0; cell--) {
+      const micros = this.#cells[cell];
+      if (micros > rest) {
+        this.value = end(cell) - ((end(cell) - start(cell)) * rest) / micros;
+        return;
+      }
+      rest -= micros;
+    }
+  }
+}
+
+function cellOf(value: number): number {
+  const units = Math.floor(Math.min(Math.max(value, 0), VALUE_MAX) / UNIT);
+  const octave = 27 - Math.clz32(Math.max(units, STEPS));
+  return octave * STEPS + (units >> octave);
+}
+
+/** Where a cell begins. */
+function start(cell: number): number {
+  const octave = Math.max((cell >> 4) - 1, 0);
+  return ((cell - octave * STEPS) << octave) * UNIT;
+}
+
+/** Where it ends. */
+function end(cell: number): number {
+  const octave = Math.max((cell >> 4) - 1, 0);
+  return ((cell - octave * STEPS + 1) << octave) * UNIT;
 }

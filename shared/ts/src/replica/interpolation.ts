@@ -2,11 +2,10 @@
  * The others, shown a little in the past and in between two snapshots, so that they move evenly
  * however unevenly snapshots arrive. All times in microseconds.
  *
- * How far in the past: as much as all but a few snapshots take from their tick to here, and the
- * tick interval, since a snapshot is needed one interval before the moment that it is of. The delay
- * follows the network by making shown time run a little slower or faster. When a snapshot fails to
- * come, things are carried on for a moment, and then stand still; that is counted. What is shown
- * never goes back.
+ * How far in the past: the newest snapshot grows older until the next one comes, and things are
+ * shown as late as its age stays below almost all the time. The delay follows the network by making
+ * shown time run a little slower or faster. When a snapshot fails to come, things are carried on
+ * for a moment, and then stand still; that is counted. What is shown never goes back.
  */
 
 import { type Clock, ticksBetween } from "../link/clock.js";
@@ -15,19 +14,17 @@ import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
 
 /** Snapshots that are kept: more than are ever between what is shown and what has come. */
-const KEPT = 128;
+const KEPT = 256;
 const MASK = KEPT - 1;
 /** Change of shown time per time passed. */
 const STRETCH = 0.05;
-const DELAY_MAX = 1_000_000;
-/** What is added to the time that almost all snapshots take: a picture, half of it on average. */
+const DELAY_MAX = 2_000_000;
+/** One part of so many of the time there may be nothing to go to. */
+const BEYOND_ONE_IN = 300;
+/** What is added to the age that the newest snapshot almost always stays below. */
 const MARGIN = 4_000;
 /** How long the newest snapshot is carried on when the next does not come. */
 const BEYOND_MAX = 100_000;
-/** Snapshots after which the first ones, which came while everything was being set up, are forgotten. */
-const WARM_UP = 20;
-/** A gap in time of more than this is not caught up with but jumped over. */
-const JUMP_FROM = 500_000;
 
 /** How a field is shown between two snapshots. */
 const enum Blend {
@@ -45,9 +42,10 @@ export class Interpolation {
   readonly #kept: Kept[] = Array.from({ length: KEPT }, () => ({ tick: 0, rows: new Rows() }));
   #count = 0;
   #newest = 0;
-  /** One of 300 snapshots may come too late. */
-  readonly #late = new Tail(8_000, 299);
-  #heard = 0;
+  readonly #age = new Tail(BEYOND_ONE_IN);
+  /** When the newest snapshot came (NaN before the first), and whether the clock was settled then. */
+  #pushedAt = NaN;
+  #wasSettled = false;
   #delay = NaN;
   #shownAt = 0;
   readonly #blends: Uint8Array[];
@@ -113,16 +111,25 @@ export class Interpolation {
 
   /** Takes in a snapshot that arrived `now`. */
   push(tick: number, rows: Rows, clock: Clock, now: number): void {
-    const gap = this.#count > 0 ? ticksBetween(this.#kept[this.#newest].tick, tick) : 1;
+    this.#hear(clock, now);
     this.#newest = (this.#newest + 1) & MASK;
     this.#count = Math.min(this.#count + 1, KEPT);
     const kept = this.#kept[this.#newest];
     kept.tick = tick;
     kept.rows.copyFrom(rows);
-    const age = now - clock.due(tick, now);
-    if (Number.isNaN(age)) return;
-    if (++this.#heard === WARM_UP) this.#late.value = NaN;
-    this.#late.hear(Math.max(age, 0) + Math.min(gap, 4) * clock.interval);
+  }
+
+  /** A snapshot has come, and until then the one before it has grown older. */
+  #hear(clock: Clock, now: number): void {
+    const due = this.#count > 0 ? clock.due(this.#kept[this.#newest].tick, now) : NaN;
+    const isSettled = clock.isSettled(now);
+    if (!Number.isNaN(due - this.#pushedAt)) {
+      // What was heard while the clock was still being set is not worth keeping.
+      if (isSettled && !this.#wasSettled) this.#age.clear();
+      this.#age.hearAge(this.#pushedAt - due, now - due);
+    }
+    this.#pushedAt = now;
+    this.#wasSettled = isSettled;
   }
 
   /** Forgets everything but how late snapshots usually are: a new connection. */
@@ -134,12 +141,14 @@ export class Interpolation {
 
   /** Goes on to what is to be shown `now`. Whether there is anything. */
   advance(clock: Clock, now: number): boolean {
-    if (this.#count === 0 || !clock.isSet || Number.isNaN(this.#late.value)) return false;
-    const wanted = Math.min(this.#late.value + MARGIN, DELAY_MAX);
+    if (this.#count === 0 || !clock.isSet || Number.isNaN(this.#age.value)) return false;
+    const wanted = Math.min(this.#age.value + MARGIN, DELAY_MAX);
     const passed = Math.max(0, now - this.#shownAt);
-    if (Number.isNaN(this.#delay) || Math.abs(wanted - this.#delay) > JUMP_FROM) this.#delay = wanted;
+    if (Number.isNaN(this.#delay)) this.#delay = wanted;
     const most = passed * STRETCH;
-    this.#delay += Math.min(Math.max(wanted - this.#delay, -most), most);
+    // What stands still may as well wait until there is enough to go on with.
+    const mostUp = this.#isStarving ? Infinity : most;
+    this.#delay += Math.min(Math.max(wanted - this.#delay, -most), mostUp);
     this.#shownAt = now;
     const newest = this.#kept[this.#newest];
     // How far before the newest snapshot.
