@@ -8,7 +8,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    forecast::{Cell, FEATURES, Fields, RunSteps, Way, cells, lanes, nearest},
+    forecast::{Cell, FEATURES, Fields, Way, cells, lanes, nearest},
     model::{CLASSES, FieldModel, KindModel, PLAIN, SPAWNED, class_of},
     past::Steps,
     plan::{FieldPlan, KindPlan, Motion, Rate, Run},
@@ -30,36 +30,14 @@ pub(super) struct Moving<'a> {
     /// Where its values begin.
     start: usize,
     steps: Steps<'a>,
-    /// Ticks that went by for it: as its clock may say, and as snapshots do.
-    elapsed: f64,
+    /// Ticks that went by as snapshots do, whatever its clock says.
     age: i32,
 }
 
 impl<'a> Moving<'a> {
     #[inline(always)]
-    pub(super) fn new(start: usize, steps: Steps<'a>, elapsed: i32) -> Self {
-        Self { start, steps, elapsed: elapsed.into(), age: elapsed }
-    }
-
-    /// What is known of the fields of a run, of which the first is carried by the one at `rate`.
-    #[inline(always)]
-    fn of_run<'b, W: Way>(&'b self, run: &Run, rate: usize, values: &'b [i32]) -> RunSteps<'b> {
-        let Steps { rows, span, per_span } = &self.steps;
-        let rates = if W::CARRIED {
-            let rates = rate..rate + run.len;
-            [&rows[0][rates.clone()], &rows[1][rates.clone()], &values[self.start..][rates]]
-        } else {
-            [&[][..]; 3]
-        };
-        let all = run.first..run.first + run.len;
-        let state = |state: usize| &rows[state][all.clone()];
-        RunSteps {
-            states: [state(0), state(1), state(2), state(3)],
-            rates,
-            span: *span,
-            elapsed: self.elapsed,
-            pace: per_span.map(|per_span| per_span * self.elapsed),
-        }
+    pub(super) fn new(start: usize, steps: Steps<'a>, age: i32) -> Self {
+        Self { start, steps, age }
     }
 }
 
@@ -173,7 +151,7 @@ impl Columns<'_> {
             let is_other = |index: usize| side.values()[start + index] != now[index];
             let has_moved = self.plan.moving.iter().any(|&index| is_other(index.into()));
             let changed = S::KNOWS && stills().any(is_other);
-            moving.elapsed = 1.0;
+            moving.steps.set_elapsed(1.0);
             !has_moved || side.stills(self.kind, self.model.stills, changed)
         });
     }
@@ -213,30 +191,13 @@ impl Columns<'_> {
         rate: usize,
         scratch: &mut Scratch,
     ) {
-        for (moving, cells) in group.iter().zip(&mut scratch.cells) {
-            let steps = moving.of_run::<W>(run, rate, side.values());
-            let cells = &mut cells[..run.len];
-            if W::TURNS {
-                for (place, cell) in cells.iter_mut().enumerate() {
-                    let fields = self.fields::<1>(run, place);
-                    let forecast = fields.forecast::<W>(&steps);
-                    let value = forecast.value(0, &fields.weights[0]);
-                    *cell = fields.plans[0].turning_cell(value, forecast.activity[0]);
-                }
-                continue;
-            }
-            let (pairs, last) = cells.as_chunks_mut::<2>();
-            for (n, pair) in pairs.iter_mut().enumerate() {
-                let fields = self.fields(run, 2 * n);
-                *pair = fields.cells(&fields.forecast::<W>(&steps));
-            }
-            if let [last] = last {
-                let fields = self.fields(run, run.len - 1);
-                [*last] = fields.cells(&fields.forecast::<W>(&steps));
-            }
+        let mut place = 0;
+        while place + 2 <= run.len {
+            self.lanes::<S, W, 2>(side, group, run, rate, place, scratch);
+            place += 2;
         }
-        if S::LEARNS {
-            group.iter().for_each(|moving| self.learn::<S, W>(side, moving, run, rate));
+        if place < run.len {
+            self.lanes::<S, W, 1>(side, group, run, rate, place, scratch);
         }
         if W::TURNS {
             self.numbers::<S, true>(side, group, run, scratch);
@@ -245,28 +206,45 @@ impl Columns<'_> {
         }
     }
 
+    /// Forecasts of a group's fields, from the one at `place` in a run on.
     #[inline(always)]
-    fn fields<const LANES: usize>(&self, run: &Run, place: usize) -> Fields<'_, LANES> {
-        let (all, reason) = (run.first..run.first + run.len, "as many fields are left");
-        Fields {
-            place,
-            plans: self.plan.fields[all.clone()][place..].first_chunk().expect(reason),
-            weights: self.weights[all][place..].first_chunk().expect(reason),
+    fn lanes<S: Side, W: Way, const LANES: usize>(
+        &self,
+        side: &mut S,
+        group: &Group<'_>,
+        run: &Run,
+        rate: usize,
+        place: usize,
+        scratch: &mut Scratch,
+    ) {
+        let (first, rate) = (run.first + place, rate + place);
+        let fields = Fields::<LANES>::new(first, rate, &self.plan.fields, self.weights);
+        let values = side.values();
+        for (moving, cells) in group.iter().zip(&mut scratch.cells) {
+            let forecast = fields.forecast::<W>(&moving.steps, &values[moving.start..]);
+            let cells = cells[place..].first_chunk_mut().expect("as many cells are left");
+            *cells = fields.cells::<W>(&forecast);
+        }
+        if S::LEARNS {
+            group.iter().for_each(|moving| self.learn::<S, W, LANES>(side, moving, &fields));
         }
     }
 
-    /// Tells what followed the forecasts of a run.
-    #[cold]
-    fn learn<S: Side, W: Way>(&self, side: &mut S, moving: &Moving<'_>, run: &Run, rate: usize) {
-        for place in 0..run.len {
-            let fields = self.fields::<1>(run, place);
-            let steps = moving.of_run::<W>(run, rate, side.values());
-            let forecast = fields.forecast::<W>(&steps);
-            let value = side.values()[moving.start + run.first + place];
-            let change = fields.plans[0].beyond(value, forecast.base[0]);
-            let features = forecast.features.map(|[feature]| feature);
-            let site = self.site(run.first + place, 0, 0);
-            side.learn(site, features, forecast.activity[0], change, fields.weights[0]);
+    /// Tells what followed the forecasts of some fields.
+    #[inline(never)]
+    fn learn<S: Side, W: Way, const LANES: usize>(
+        &self,
+        side: &mut S,
+        moving: &Moving<'_>,
+        fields: &Fields<'_, LANES>,
+    ) {
+        let forecast = fields.forecast::<W>(&moving.steps, &side.values()[moving.start..]);
+        for (lane, plan) in fields.plans.iter().enumerate() {
+            let index = fields.first + lane;
+            let change = plan.beyond(side.values()[moving.start + index], forecast.base[lane]);
+            let features = forecast.features.map(|feature| feature[lane]);
+            let (activity, weights) = (forecast.activity[lane], fields.weights(lane));
+            side.learn(self.site(index, 0, 0), features, activity, change, weights);
         }
     }
 
@@ -374,8 +352,8 @@ impl Columns<'_> {
         spin: Option<Rate>,
         per_step: f64,
     ) -> (Quaternion, f64) {
-        let Moving { start, steps, elapsed, .. } = moving;
-        let [newer, older, ..] = steps.rows;
+        let Moving { start, steps, .. } = moving;
+        let ([newer, older, ..], elapsed) = (steps.rows, steps.elapsed);
         let read = |row: &[i32]| turn::unpack(row[index], &row[index + 1..index + 4], per_step);
         let now = read(newer);
         let weight = self.weights[index][0];
@@ -388,7 +366,7 @@ impl Columns<'_> {
             (half, size(&change) + size(&half) * 0.125)
         } else {
             let half = turn::half_angles(&read(older), &now);
-            let half = turn::scaled(half, elapsed * steps.per_span[0]);
+            let half = turn::scaled(half, steps.pace[0]);
             (turn::scaled(half, weight), size(&half) * 0.0625)
         };
         (turn::turned(&now, half), activity)
@@ -396,8 +374,8 @@ impl Columns<'_> {
 
     /// The ticks that really went by for this entity, if its kind has a clock of its own.
     fn moment<S: Side>(&self, side: &mut S, moving: &mut Moving<'_>) {
-        let Moving { start, steps, elapsed, age, .. } = moving;
-        let [newer, older, ..] = steps.rows;
+        let Moving { start, steps, age } = moving;
+        let ([newer, older, ..], elapsed) = (steps.rows, steps.elapsed);
         // Of all fields that move: how far in a tick, and by how much more or less this time.
         let (mut speed, mut square, mut product) = (0.0, 0.0, 0.0);
         for &index in &self.plan.paced {
@@ -415,7 +393,7 @@ impl Columns<'_> {
             if S::KNOWS {
                 square += per_tick * per_tick;
                 let value = f64::from(side.values()[*start + index]);
-                product += per_tick * (value - (now + per_tick * *elapsed));
+                product += per_tick * (value - (now + per_tick * elapsed));
             }
         }
         let per_substep = speed * self.substep;
@@ -424,7 +402,7 @@ impl Columns<'_> {
         }
         let guess = if S::KNOWS {
             let most = 4.0 / self.substep;
-            let least = f64::max(-most, -*elapsed / self.substep);
+            let least = f64::max(-most, -elapsed / self.substep);
             nearest((product / (square * self.substep)).clamp(least, most)).0
         } else {
             0
@@ -433,7 +411,7 @@ impl Columns<'_> {
         let context = class_of(per_substep) * CLASSES + (*age as usize).min(CLASSES - 1);
         let table = self.family.table(self.fields[moment].tables[context], 0);
         let substeps = side.number(self.site(moment, context, 0), table, guess);
-        *elapsed = f64::max(0.0, *elapsed + f64::from(substeps) * self.substep);
+        steps.set_elapsed(f64::max(0.0, elapsed + f64::from(substeps) * self.substep));
     }
 }
 
@@ -465,7 +443,7 @@ impl Way for Turned {
 /// Forecasts of an entity's fields that stay as they are.
 fn held(moving: &Moving<'_>, run: &Run, cells: &mut [Cell; FIELDS_MAX]) {
     let [now, before] = [0, 1].map(|state| &moving.steps.rows[state][run.first..][..run.len]);
-    let pace = moving.steps.per_span[0] * moving.elapsed;
+    let pace = moving.steps.pace[0];
     for ((cell, &now), &before) in cells.iter_mut().zip(now).zip(before) {
         *cell = Cell::held(now, (f64::from(now) - f64::from(before)) * pace);
     }

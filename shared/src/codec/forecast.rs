@@ -8,7 +8,7 @@
 
 use super::{
     model::{CLASSED_MAX, EXPONENT_OF_ONE},
-    past::STATES,
+    past::Steps,
     plan::FieldPlan,
 };
 
@@ -31,12 +31,18 @@ pub(super) struct Forecast<const LANES: usize> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cell(u64);
 
-/// Some fields of a run, from the one at `place` on: what they are, and their weights.
+/// Neighbouring fields of a run: what is needed of them for forecasts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a, const LANES: usize> {
-    pub(super) place: usize,
+    pub(super) first: usize,
+    /// The field that carries the first, if these are carried.
+    pub(super) rate: usize,
     pub(super) plans: &'a [FieldPlan; LANES],
-    pub(super) weights: &'a [[f64; FEATURES]; LANES],
+    per_tick: [f64; LANES],
+    min: [f64; LANES],
+    max: [f64; LANES],
+    /// By feature.
+    weights: [[f64; LANES]; FEATURES],
 }
 
 /// Whether fields have rates, and whether they turn. For the compiler: one run has one way.
@@ -45,32 +51,37 @@ pub(super) trait Way {
     const TURNS: bool;
 }
 
-/// What is known of an entity's fields of a run.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RunSteps<'a> {
-    /// Its states.
-    pub(super) states: [&'a [i32]; STATES],
-    /// The first two states, and the new row, of the fields by which these are carried.
-    pub(super) rates: [&'a [i32]; 3],
-    /// Ticks that the last change took.
-    pub(super) span: f64,
-    /// Ticks that went by.
-    pub(super) elapsed: f64,
-    /// One over the ticks that each change took, times those that went by.
-    pub(super) pace: [f64; FEATURES],
-}
+impl<'a, const LANES: usize> Fields<'a, LANES> {
+    pub(super) fn new(
+        first: usize,
+        rate: usize,
+        plans: &'a [FieldPlan],
+        weights: &[[f64; FEATURES]],
+    ) -> Self {
+        let plans = plans[first..].first_chunk().expect("as many fields are left");
+        let weight = |feature: usize| array(|i| weights[first + i][feature]);
+        Self {
+            first,
+            rate,
+            plans,
+            per_tick: array(|i| plans[i].per_tick),
+            min: array(|i| plans[i].range.0),
+            max: array(|i| plans[i].range.1),
+            weights: [weight(0), weight(1), weight(2)],
+        }
+    }
 
-impl<const LANES: usize> Fields<'_, LANES> {
+    /// Of an entity's fields, whose new row begins with `values`.
     #[inline(always)]
-    pub(super) fn forecast<W: Way>(&self, steps: &RunSteps<'_>) -> Forecast<LANES> {
-        if W::CARRIED { self.carried::<W>(steps) } else { self.linear::<W>(steps) }
+    pub(super) fn forecast<W: Way>(&self, steps: &Steps<'_>, values: &[i32]) -> Forecast<LANES> {
+        if W::CARRIED { self.carried::<W>(steps, values) } else { self.linear::<W>(steps) }
     }
 
     /// Of fields that go on at their pace. The features are what they would change by at the pace
     /// of the last change, of the one before, and so on.
     #[inline(always)]
-    fn linear<W: Way>(&self, steps: &RunSteps<'_>) -> Forecast<LANES> {
-        let row = |state: usize| lanes(steps.states[state], self.place);
+    fn linear<W: Way>(&self, steps: &Steps<'_>) -> Forecast<LANES> {
+        let row = |state: usize| lanes(steps.rows[state], self.first);
         let rows = [row(0), row(1), row(2), row(3)];
         let slope = |change: usize| {
             let [newer, older]: [[f64; LANES]; 2] = [rows[change], rows[change + 1]];
@@ -85,19 +96,21 @@ impl<const LANES: usize> Fields<'_, LANES> {
     /// how much the last step went beyond where its rate should have carried it: rounding pulls
     /// the next one back.
     #[inline(always)]
-    fn carried<W: Way>(&self, steps: &RunSteps<'_>) -> Forecast<LANES> {
-        let now = lanes::<LANES>(steps.states[0], self.place);
-        let rate = |state: usize| lanes::<LANES>(steps.rates[state], self.place);
-        let [now_rate, before_rate, new_rate] = [rate(0), rate(1), rate(2)];
-        let per_tick = |i: usize| self.plans[i].per_tick;
-        let old: [f64; LANES] = array(|i| now_rate[i] * per_tick(i));
-        let change: [f64; LANES] = array(|i| (new_rate[i] * per_tick(i) - old[i]) * steps.elapsed);
+    fn carried<W: Way>(&self, steps: &Steps<'_>, values: &[i32]) -> Forecast<LANES> {
+        let [newer, older, ..] = steps.rows;
+        let now = lanes::<LANES>(newer, self.first);
+        let now_rate = lanes::<LANES>(newer, self.rate);
+        let new_rate = lanes::<LANES>(values, self.rate);
+        let old: [f64; LANES] = array(|i| now_rate[i] * self.per_tick[i]);
+        let change: [f64; LANES] =
+            array(|i| (new_rate[i] * self.per_tick[i] - old[i]) * steps.elapsed);
         let surprise = if self.plans[0].has_own_clock {
             [0.0; LANES]
         } else {
-            let before = lanes::<LANES>(steps.states[1], self.place);
+            let before = lanes::<LANES>(older, self.first);
+            let before_rate = lanes::<LANES>(older, self.rate);
             array(|i| {
-                let mean = (now_rate[i] + before_rate[i]) * 0.5 * per_tick(i);
+                let mean = (now_rate[i] + before_rate[i]) * 0.5 * self.per_tick[i];
                 self.beyond::<W>(i, now[i], before[i]) - mean * steps.span
             })
         };
@@ -108,27 +121,40 @@ impl<const LANES: usize> Fields<'_, LANES> {
         }
     }
 
+    /// The expected values.
+    #[inline(always)]
+    fn values(&self, forecast: &Forecast<LANES>) -> [f64; LANES] {
+        let Forecast { base, features: [a, b, c], .. } = forecast;
+        let [x, y, z] = &self.weights;
+        array(|i| base[i] + (x[i] * a[i] + y[i] * b[i] + z[i] * c[i]))
+    }
+
+    /// The weights of one field.
+    pub(super) fn weights(&self, lane: usize) -> [f64; FEATURES] {
+        self.weights.map(|weights| weights[lane])
+    }
+
     /// How far one value is above another: the short way round, if the field turns.
     #[inline(always)]
     fn beyond<W: Way>(&self, lane: usize, value: f64, other: f64) -> f64 {
         if W::TURNS { self.plans[lane].beyond_value(value, other) } else { value - other }
     }
 
-    /// What follows from a forecast of fields that don't turn.
+    /// What follows from a forecast.
     #[inline(always)]
-    pub(super) fn cells(&self, forecast: &Forecast<LANES>) -> [Cell; LANES] {
-        let value: [f64; LANES] = array(|i| forecast.value(i, &self.weights[i]));
-        let value = array(|i| self.plans[i].clamped(value[i]));
+    pub(super) fn cells<W: Way>(&self, forecast: &Forecast<LANES>) -> [Cell; LANES] {
+        let value = self.values(forecast);
+        if W::TURNS {
+            return std::array::from_fn(|i| {
+                self.plans[i].turning_cell(value[i], forecast.activity[i])
+            });
+        }
+        let value = array(|i| if value[i] < self.min[i] { self.min[i] } else { value[i] });
+        let value = array(|i: usize| {
+            let value: &[f64; LANES] = &value;
+            if value[i] > self.max[i] { self.max[i] } else { value[i] }
+        });
         cells(value, &forecast.activity)
-    }
-}
-
-impl<const LANES: usize> Forecast<LANES> {
-    /// The expected value of one field.
-    #[inline(always)]
-    pub(super) fn value(&self, lane: usize, weights: &[f64; FEATURES]) -> f64 {
-        let [a, b, c] = self.features.map(|feature| feature[lane]);
-        self.base[lane] + (weights[0] * a + weights[1] * b + weights[2] * c)
     }
 }
 
@@ -221,13 +247,6 @@ impl FieldPlan {
     pub(super) fn beyond_value(&self, value: f64, other: f64) -> f64 {
         let straight = value - other;
         if self.turns { straight - self.whole_turns(straight) } else { straight }
-    }
-
-    #[inline(always)]
-    fn clamped(&self, value: f64) -> f64 {
-        let (min, max) = self.range;
-        let value = if value < min { min } else { value };
-        if value > max { max } else { value }
     }
 
     /// What follows from an expected value of a field that turns.

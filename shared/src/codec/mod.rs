@@ -164,7 +164,7 @@ impl Encoder {
 
 /// Bits that bodies were made of, by what they told: the answer to "what eats my bandwidth?".
 ///
-/// Counted while encoding; in a match that is no longer young, one body in eight counts as eight.
+/// Counted while encoding; in a match that is no longer young, one body counts for those after it.
 /// Each encoding counts once, however many clients it is sent to.
 #[derive(Clone, Debug)]
 pub struct Costs {

@@ -28,20 +28,35 @@ pub(super) struct Pattern {
     /// change that is known is undone and done again, so that its pace stands for those before.
     states: [u8; STATES],
     per_span: [f64; FEATURES],
+    pace: [f64; FEATURES],
 }
 
 /// States that are told apart: those between which the last changes are.
-pub(super) const STATES: usize = FEATURES + 1;
+const STATES: usize = FEATURES + 1;
 
 /// The last changes of an entity, newest first, as in its pattern.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Steps<'a> {
     /// Its states.
     pub(super) rows: [&'a [i32]; STATES],
-    /// Ticks that the last took, and one over those that each took; 0 if no change is known, and
-    /// negative for one that is undone.
+    /// Ticks that the last took; 0 if no change is known.
     pub(super) span: f64,
+    /// Ticks that went by since the newest state.
+    pub(super) elapsed: f64,
+    /// Those over the ticks that each change took; 0 if none is known, and negative for one that
+    /// is undone.
+    pub(super) pace: [f64; FEATURES],
+    /// One over the ticks that each change took.
     pub(super) per_span: [f64; FEATURES],
+}
+
+impl Steps<'_> {
+    /// Lets so many ticks have gone by.
+    #[inline(always)]
+    pub(super) fn set_elapsed(&mut self, elapsed: f64) {
+        self.elapsed = elapsed;
+        self.pace = self.per_span.map(|per_span| per_span * elapsed);
+    }
 }
 
 /// Where an entity is in the snapshots of a basis.
@@ -131,8 +146,9 @@ impl<'a> Basis<'a> {
             let row = usize::from(pattern.states[state]);
             self.snapshots[row].values_of(trail.positions[row] as usize, fields)
         };
+        let Pattern { pace, per_span, last_span, elapsed, .. } = *pattern;
         let rows = [row(0), row(1), row(2), row(3)];
-        Steps { rows, span: pattern.last_span.into(), per_span: pattern.per_span }
+        Steps { rows, span: last_span.into(), elapsed: elapsed.into(), pace, per_span }
     }
 }
 
@@ -152,6 +168,7 @@ impl Pattern {
             is_settled: changes == 0 && count > 1,
             states: [states[0] as u8; STATES],
             per_span: [0.0; FEATURES],
+            pace: [0.0; FEATURES],
         };
         for change in 0..if changes > 0 { FEATURES } else { 0 } {
             if change < changes {
@@ -163,6 +180,7 @@ impl Pattern {
                 pattern.per_span[change] = -pattern.per_span[change - 1];
             }
         }
+        pattern.pace = pattern.per_span.map(|per_span| per_span * f64::from(pattern.elapsed));
         pattern
     }
 }

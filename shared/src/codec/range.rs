@@ -233,9 +233,15 @@ impl<'a> RangeDecoder<'a> {
 
     #[inline(always)]
     pub(super) fn number(&mut self, table: &Table) -> i32 {
+        // Most numbers are 0, which takes no search.
+        let first = bound(self.range, table.share(0)[1]);
+        if self.offset() < first {
+            self.narrow(0, first);
+            return 0;
+        }
         let index = table.find(self.range, self.offset());
-        let [start, end] = table.share(index).map(|share| bound(self.range, share));
-        self.narrow(start, end);
+        let [start, end] = [table.share(index)[0], table.share(index)[1]];
+        self.narrow(bound(self.range, start), bound(self.range, end));
         if index < FIRST_BUCKET { Symbol::small(index) } else { self.large(index) }
     }
 

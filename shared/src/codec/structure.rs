@@ -36,23 +36,23 @@ impl Structure {
         }
         let (mut old, mut new) = (0, 0);
         while old < baseline.len() || new < rows.len() {
-            let before = (old < baseline.len()).then(|| baseline.row(old));
-            let after = (new < rows.len()).then(|| rows.row(new));
-            let despawned = before.filter(|before| {
+            let before = (old < baseline.len()).then(|| baseline.entity(old));
+            let after = (new < rows.len()).then(|| rows.entity(new));
+            let is_despawned = before.is_some_and(|before| {
                 after.is_none_or(|after| {
-                    before.id < after.id || before.id == after.id && before.kind != after.kind
+                    before.0 < after.0 || before.0 == after.0 && before.1 != after.1
                 })
             });
-            if despawned.is_some() {
+            if is_despawned {
                 self.despawned.push(old as u32);
                 old += 1;
                 continue;
             }
             if let Some(after) = after {
-                if before.is_some_and(|before| before.id == after.id) {
+                if before.is_some_and(|before| before.0 == after.0) {
                     old += 1;
                 } else {
-                    self.spawned.push((after.id, after.kind));
+                    self.spawned.push(after);
                 }
                 new += 1;
             }

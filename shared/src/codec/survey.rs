@@ -22,11 +22,12 @@ const FLATTERY: f64 = 1.4;
 /// Contexts that are counted: 280 bytes each.
 const COUNTS_MAX: usize = 2048;
 
-/// Numbers after which not every body is counted any more,
-const DENSE: u64 = 1 << 15;
+/// For each so many numbers that were counted, one more body is passed over between two that are
+/// counted,
+const DENSE: u64 = 1 << 13;
 
-/// but so many are passed over between two.
-const RESTS: u8 = 7;
+/// but no more than so many.
+const RESTS_MAX: u64 = 31;
 
 /// How often each symbol came, by the centre of its table.
 pub(super) type Counts = [[u16; SYMBOLS]; Family::CENTRES];
@@ -42,7 +43,7 @@ pub(super) struct Survey {
     pub(super) numbers: u64,
     next_look: u64,
     /// Bodies that are still passed over, to save time.
-    rests: u8,
+    rests: u64,
     /// Bodies so far, and those of them that were counted.
     bodies: u64,
     surveyed: u64,
@@ -99,15 +100,14 @@ impl Survey {
 
     /// A new body begins. Whether it is to be surveyed, and for how many it stands then.
     pub(super) fn begin(&mut self) -> Option<u64> {
-        self.rests = match self.rests {
-            0 if self.numbers > DENSE => RESTS,
-            0 => 0,
-            rests => rests - 1,
-        };
         self.bodies += 1;
-        self.surveyed += u64::from(self.rests == 0);
-        let share = if self.numbers > DENSE { 1 + u64::from(RESTS) } else { 1 };
-        (self.rests == 0).then_some(share)
+        if self.rests > 0 {
+            self.rests -= 1;
+            return None;
+        }
+        self.surveyed += 1;
+        self.rests = (self.numbers / DENSE).min(RESTS_MAX);
+        Some(1 + self.rests)
     }
 
     #[inline]
