@@ -87,6 +87,11 @@ impl Interpolation {
         self.kept.push_back((tick, copy));
     }
 
+    /// The connection was lost and there is a new one: the time between was no stall.
+    pub const fn restart(&mut self) {
+        self.pushed = None;
+    }
+
     /// What is to be shown `now`, once there is anything.
     pub fn view(&mut self, clock: &Clock, now: Micros) -> Option<View<'_>> {
         let delay = self.advance(clock, now);

@@ -137,6 +137,7 @@ impl Player {
     pub fn connect(&mut self, now: Micros) -> Vec<u8> {
         let mut hello = Vec::new();
         self.link.write_hello_again(&mut hello);
+        self.interpolation.restart();
         self.came_at = now;
         self.without = None;
         hello
