@@ -66,6 +66,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a client may take nothing of what it is sent (its buffers are full, or it no longer
     /// acknowledges). Then it is closed, and may resume.
+    ///
+    /// Whose way down stalls for 20 s and who goes on speaking is not given up. It costs nobody
+    /// anything: half a second of snapshots wait, and chat and events up to the outbox's bound.
     pub stall_timeout: Duration,
     /// Messages of a session each second, saved up for `MESSAGES_BURST_S`; every 64 bytes count
     /// as one more. Who sends more is closed.
@@ -96,7 +99,7 @@ impl Default for Limits {
             frame_bytes_max: CLIENT_FRAME_BYTES_MAX,
             hello_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
             messages_hz: 300,
             sessions_per_subject_max: 4,
             matches_max: 1_000,

@@ -234,6 +234,26 @@ fn who_takes_nothing_is_closed_though_it_goes_on_talking() {
     }
 }
 
+/// Three seconds, where the limit allows for 20.
+#[test]
+fn who_stops_reading_is_sent_half_a_second_of_the_past_and_then_the_present() {
+    let server = start(|_| {});
+    let (mut stalled, mut neighbour) = (server.join(), server.join());
+    stalled.wait_snapshots(10);
+    let (before, since) = (stalled.snapshots, stalled.link.applied().unwrap());
+    neighbour.wait("three seconds", |client| {
+        client.link.applied().is_some_and(|tick| tick.since(since) > 90)
+    });
+    let skipped = server.metric("tickwire_snapshots_skipped_total{reason=\"credit\"}");
+    let present = neighbour.link.applied().unwrap();
+    stalled.wait("the present", |client| {
+        client.link.applied().is_some_and(|tick| tick.since(present) > 0)
+    });
+    let waited = stalled.snapshots - before;
+    assert!(waited < 30, "{waited} snapshots of the 90 that were missed");
+    assert!(skipped > 60.0, "{skipped} were left out");
+}
+
 #[test]
 fn a_body_that_trickles_in_is_cut_off() {
     let server = start(|_| {});
