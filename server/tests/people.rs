@@ -5,6 +5,7 @@ mod support;
 use support::{Client, End, TestServer, frame};
 use tickwire_shared::{
     arena::Arena,
+    link::ClientLink,
     social::{CHAT_CHARS_MAX, ChatRefused, HISTORY_LINES, Player, Presence, Social},
 };
 
@@ -48,6 +49,28 @@ fn who_says_too_much_is_refused_and_stays() {
     }));
     assert_eq!(ada.lines()[..5], ["Ada: 0", "Ada: 1", "Ada: 2", "Ada: 3", "Ada: 4"]);
     assert_eq!(ada.end, None);
+}
+
+#[test]
+fn who_comes_back_is_told_who_is_here_only_if_that_has_changed() {
+    let server = TestServer::start::<Arena>(|_| {});
+    let (mut ada, mut bob) = (join(&server, "Ada"), join(&server, "Bob"));
+    ada.wait("Bob", |client| !presences(client).is_empty());
+    bob.wait_snapshots(2);
+    ada.wait_snapshots(2);
+    let link = std::mem::take(&mut ada.link);
+    drop(ada);
+    let mut back = take_up(&server, link);
+    back.wait_snapshots(2);
+    assert_eq!(roster(&back), [], "nobody but Ada herself was away");
+    let link = std::mem::take(&mut back.link);
+    drop(back);
+    bob.chat("she is gone");
+    bob.wait("the line", |client| !client.lines().is_empty());
+    let mut again = take_up(&server, link);
+    again.wait_snapshots(2);
+    assert_eq!(roster(&again).len(), 2);
+    assert_eq!(again.lines(), ["Bob: she is gone"]);
 }
 
 #[test]
@@ -113,6 +136,16 @@ fn join(server: &TestServer, name: &str) -> Client {
     let mut client = server.connect();
     client.introduce(name, None);
     client.wait_welcome();
+    client
+}
+
+/// A new connection for the session of a link, which has kept what it knew.
+fn take_up(server: &TestServer, mut link: ClientLink) -> Client {
+    let mut client = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
+    let mut hello = Vec::new();
+    link.write_hello_again(&mut hello);
+    client.link = link;
+    client.send(&hello);
     client
 }
 

@@ -3,7 +3,7 @@
 use tickwire_shared::{
     close::CloseReason,
     game::{Game, Input},
-    ids::{InputSeq, Seat, SessionId},
+    ids::{InputSeq, Seat, SessionId, Tick},
     link::{Received, ServerLink},
     social::Presence,
     time::Micros,
@@ -235,7 +235,11 @@ impl<G: Game> Match<G> {
             let pace = self.pace(self.newest_for(self.connections[key].seat));
             self.say(key, &ServerMessage::Pace(pace))?;
         }
-        self.brief(key)?;
+        let applied = kept.and_then(|kept| kept.applied);
+        let social_at = self.sessions[session].social_at;
+        if applied.is_none_or(|applied| applied.since(social_at) < 0) {
+            self.brief(key)?;
+        }
         self.tell_presence(session, Presence::Here);
         Ok(())
     }
@@ -283,6 +287,7 @@ impl<G: Game> Match<G> {
             seq: InputSeq(0),
             events: 0,
             lost_at: Micros(0),
+            social_at: Tick(0),
         };
         if let Some(seat) = seat {
             self.game.join(seat);

@@ -68,6 +68,9 @@ pub(super) struct Session {
     /// How many events it was told, or would have been, had it been connected.
     pub(super) events: u32,
     pub(super) lost_at: Micros,
+    /// The tick with which the newest Presence or Line goes out that it was told, or would have
+    /// been. Whoever has applied it knows who is here and what was said.
+    pub(super) social_at: Tick,
 }
 
 /// What a connection is for.

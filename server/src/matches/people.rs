@@ -104,8 +104,8 @@ impl<G: Game> Match<G> {
     }
 
     /// Somebody new, back, away or gone.
-    pub(super) fn tell_presence(&mut self, session: usize, presence: Presence) {
-        let session = &self.sessions[session];
+    pub(super) fn tell_presence(&mut self, subject: usize, presence: Presence) {
+        let session = &self.sessions[subject];
         let Some(player) = session.player(presence) else { return };
         let how = match presence {
             Presence::Here if session.lost_at == Micros(0) => Came::Join,
@@ -115,7 +115,7 @@ impl<G: Game> Match<G> {
         };
         let what = Happening::Came(how, player.seat, Arc::clone(&session.name));
         self.teller.tell(Some(self.tick), what);
-        self.tell_all(Social::Presence(player));
+        self.tell_all(Social::Presence(player), Some(subject));
     }
 
     /// Tells followers whose score has changed in this tick.
@@ -149,7 +149,7 @@ impl<G: Game> Match<G> {
                 let what = Happening::Chat(*seat, Arc::clone(name), text.as_str().into());
                 self.teller.tell(Some(self.tick), what);
                 let line = self.talk.say(speaker, text, context.clock.date());
-                self.tell_all(Social::Line(line));
+                self.tell_all(Social::Line(line), None);
                 Ok(())
             }
             Err(refused) => self.say(key, &ServerMessage::Social(Social::ChatRefused(refused))),
@@ -159,10 +159,17 @@ impl<G: Game> Match<G> {
     /// The operator has something to say, cleaned already.
     pub(crate) fn hear_notice(&mut self, text: &str, context: &Context<'_>) {
         let line = self.talk.say(Speaker::Operator, text.to_owned(), context.clock.date());
-        self.tell_all(Social::Line(line));
+        self.tell_all(Social::Line(line), None);
     }
 
-    fn tell_all(&mut self, social: Social) {
+    /// Tells everybody what is news to all but its `subject`.
+    fn tell_all(&mut self, social: Social, subject: Option<usize>) {
+        let tick = self.tick.plus(1);
+        for (key, session) in &mut self.sessions {
+            if subject != Some(key) {
+                session.social_at = tick;
+            }
+        }
         self.fanout.push_message(Audience::All, &ServerMessage::Social(social));
     }
 }
