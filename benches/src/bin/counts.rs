@@ -17,17 +17,21 @@ use tickwire_benches::{
     replay::basis,
 };
 use tickwire_shared::{
-    arena::{Arena, ArenaInput},
+    arena::{Arena, ArenaInput, predict::Walk, rows::player_id},
     codec::{Decoder, Encoder},
-    game::{Events, Game, MatchOptions, Step},
-    ids::Tick,
-    replica::Rewind,
+    game::{Events, Game, Input, MatchOptions, Step},
+    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
+    link::{ClientLink, ServerLink, Snapshot as WireSnapshot, server::write_message},
+    replica::{Interpolation, Prediction, Rewind},
     rows::Rows,
-    time::TickRate,
+    schema::Schema,
+    time::{Micros, TickRate},
+    wire::{Pong, ResumeToken, ServerMessage, Welcome, schema_hash},
 };
 
 /// What can be counted.
-const PARTS: [&str; 3] = ["encode", "decode", "arena-step"];
+const PARTS: [&str; 7] =
+    ["encode", "decode", "arena-step", "server-link", "client-link", "interpolation", "prediction"];
 const SEATS: u16 = 16;
 /// Ticks that are counted; those before them are for warming up.
 const COUNTED: usize = 500;
@@ -37,6 +41,7 @@ fn main() -> anyhow::Result<()> {
         Some("encode") => encode(),
         Some("decode") => decode(),
         Some("arena-step") => arena_step(),
+        Some(part @ ("server-link" | "client-link" | "interpolation" | "prediction")) => play(part),
         Some("list") => println!("{}", PARTS.join("\n")),
         _ => bail!("what is to be counted? One of {}", PARTS.join(", ")),
     }
@@ -132,4 +137,98 @@ fn arena_step() {
 fn counted_step(arena: &mut Arena, step: &mut Step<'_, ArenaInput>, rows: &mut Rows) {
     arena.step(step);
     arena.write_rows(rows);
+}
+
+/// A player for whom everything is done, of which one part is counted.
+fn play(part: &str) {
+    let recording = record();
+    let (mut encoder, warm) = learnt(&recording);
+    let Recording { schema, rate, snapshots } = &recording;
+    let run = |of: &str, work: &mut dyn FnMut()| {
+        if of == part { counted_part(work) } else { work() }
+    };
+    let (mut server, mut client) = meet(&recording, encoder.model());
+    let mut others = Interpolation::default();
+    let mut own = Prediction::new(Walk { rate: *rate });
+    let (mut body, mut down, mut up) = (Vec::new(), Vec::new(), Vec::new());
+    let keys = ArenaInput::default();
+    let mut values = vec![0; schema.input.len()];
+    keys.write_values(&mut values);
+    for (index, Snapshot { tick, rows, .. }) in snapshots.iter().enumerate().skip(warm) {
+        let (tick, now) = (*tick, Micros(rate.nanos_to(tick.0.into()) / 1_000));
+        let then = server.basis(tick);
+        let rows_of = |before: &Tick| &snapshots[index - tick.since(*before) as usize].rows;
+        let basis: Vec<_> = then.ticks().iter().map(|before| (*before, rows_of(before))).collect();
+        for bytes in [&mut body, &mut down, &mut up] {
+            bytes.clear();
+        }
+        encoder.encode(&basis, tick, rows, &mut body);
+        let processed = server.seq();
+        let snapshot = WireSnapshot { tick, digest: None, processed, owner: &[], body: &body };
+        run("server-link", &mut || {
+            assert!(server.has_credit(tick, now));
+            server.write_snapshot(&snapshot, now, &mut down);
+        });
+        run("client-link", &mut || {
+            client.handle_frame(&down, now).expect("the server follows the protocol");
+            while let Some(next) = client.poll_input(now) {
+                up.clear();
+                client.write_input(next, &values, &mut up).expect("a snapshot was applied");
+            }
+        });
+        let clock = client.clock().expect("it was welcomed");
+        run("interpolation", &mut || {
+            others.push(tick, rows, clock, now);
+            for frame in 0..2 {
+                black_box(others.view(clock, now.plus(Micros(frame * 16_667))));
+            }
+        });
+        run("prediction", &mut || {
+            own.push(tick.plus(2), &keys);
+            own.reconcile(tick, rows.find(player_id(Seat(0))), now);
+            for frame in 0..2 {
+                black_box(own.shown(&keys, 0.5, now.plus(Micros(frame * 16_667))));
+            }
+        });
+        run("server-link", &mut || {
+            if !up.is_empty() {
+                let heard = server.handle_frame(&up, &schema.input, &mut values, now);
+                heard.expect("the client follows the protocol");
+                server.hear_lead(5_000);
+            }
+        });
+    }
+}
+
+/// Both ends of a session that has just been welcomed, and whose client knows the time.
+fn meet(recording: &Recording, model: &[u8]) -> (ServerLink, ClientLink) {
+    let Recording { schema, rate, .. } = recording;
+    let schema = Schema { owner: Vec::new(), ..schema.clone() };
+    let welcome = Welcome {
+        session: SessionId(1),
+        resume: ResumeToken([0; 16]),
+        match_id: MatchId(1),
+        seat: Some(Seat(0)),
+        seq: InputSeq(0),
+        tick_rate: *rate,
+        schema_hash: schema_hash(&schema),
+        schema: Some(schema),
+        model: Some(model.to_vec()),
+    };
+    let (mut server, mut client) = (ServerLink::new(Micros(0)), ClientLink::default());
+    server.welcome(&welcome);
+    let zero = Micros(0);
+    let pong =
+        Pong { client_time: zero, server_time: zero, held: zero, tick: Tick(0), tick_time: zero };
+    for message in [ServerMessage::Welcome(Box::new(welcome)), ServerMessage::Pong(pong)] {
+        let mut frame = Vec::new();
+        write_message(&message, &mut frame);
+        client.handle_frame(&frame, zero).expect("the server follows the protocol");
+    }
+    (server, client)
+}
+
+#[inline(never)]
+fn counted_part(work: &mut dyn FnMut()) {
+    work();
 }
