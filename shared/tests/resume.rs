@@ -2,20 +2,35 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
+use serde::{Deserialize, Serialize};
 use tickwire_shared::{
     arena::Arena,
-    game::MatchOptions,
-    ids::Seat,
+    game::{Game, MatchOptions, Step},
+    ids::{EntityId, Seat},
     link::{ClientEvent, ClientLink},
+    rows::Rows,
+    schema::{Field, Schema},
     testing::world::World,
     time::{Micros, TickRate},
 };
 
-/// Every byte from the hello to the first snapshot counts: welcome, schema, events, rows. A whole
-/// second of 16 players who fight is much: hardly anything is where it was.
+/// A whole second of 16 players who fight is much: hardly anything is where it was.
 #[test]
 fn who_missed_a_second_costs_a_quarter_of_a_full_join_at_most() {
-    let mut play = Play::new();
+    let entities = check::<Arena>();
+    assert!(entities < 40, "{entities} entities");
+}
+
+#[test]
+fn so_does_who_missed_it_among_64_entities_of_which_a_part_moves() {
+    let entities = check::<Furnished>();
+    assert!(entities >= 64, "{entities} entities");
+}
+
+/// Every byte from the hello to the first snapshot counts: welcome, schema, events, rows. Gives the
+/// number of entities.
+fn check<G: Game>() -> usize {
+    let mut play = Play::<G>::new();
     let mut client = ClientLink::default();
     let mut hello = Vec::new();
     ClientLink::write_hello("", None, &mut hello);
@@ -28,14 +43,67 @@ fn who_missed_a_second_costs_a_quarter_of_a_full_join_at_most() {
     let came_back = play.come(&mut client, hello);
     assert!(came_back * 4 <= joined, "{came_back} bytes to come back, {joined} to join");
     assert_eq!(client.rows(), play.world.history.rows(play.world.tick));
+    client.rows().unwrap().len()
 }
 
-struct Play {
-    world: World<Arena>,
+/// The arena with as many crates again, five of which are hit every second.
+#[derive(Serialize, Deserialize)]
+struct Furnished {
+    arena: Arena,
+    healths: Vec<i32>,
+}
+
+const CRATES: u32 = 36;
+const FIRST_CRATE: u32 = 1_000;
+
+impl Game for Furnished {
+    type Input = <Arena as Game>::Input;
+
+    fn schema() -> Schema {
+        let crate_fields = [
+            Field::new("x", 0.01, 0, 4_000),
+            Field::new("y", 0.01, 0, 3_000),
+            Field::new("health", 1.0, 0, 100),
+        ];
+        Arena::schema().kind("crate", crate_fields)
+    }
+
+    fn new(options: &MatchOptions) -> Self {
+        Self { arena: Arena::new(options), healths: vec![100; CRATES as usize] }
+    }
+
+    fn join(&mut self, seat: Seat) {
+        self.arena.join(seat);
+    }
+
+    fn leave(&mut self, seat: Seat) {
+        self.arena.leave(seat);
+    }
+
+    fn step(&mut self, step: &mut Step<'_, Self::Input>) {
+        if step.tick.0.is_multiple_of(6) {
+            let hit = step.tick.0 as usize / 6 * 7 % self.healths.len();
+            self.healths[hit] = (self.healths[hit] - 9).max(0);
+        }
+        self.arena.step(step);
+    }
+
+    fn write_rows(&self, rows: &mut Rows) {
+        self.arena.write_rows(rows);
+        let kind = Arena::schema().kinds.len() as u8;
+        for (n, &health) in (0..CRATES as i32).zip(&self.healths) {
+            let id = EntityId(FIRST_CRATE + n.cast_unsigned());
+            rows.push(id, kind, &[97 * n, 71 * n, health]);
+        }
+    }
+}
+
+struct Play<G: Game> {
+    world: World<G>,
     now: Micros,
 }
 
-impl Play {
+impl<G: Game> Play<G> {
     /// A lively match: 15 computers and whoever comes.
     fn new() -> Self {
         let tick_rate = TickRate::new(30).unwrap();
