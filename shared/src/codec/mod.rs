@@ -142,7 +142,8 @@ impl Encoder {
     /// A new model, if the encoder has changed to one: every decoder must have it before the
     /// next body. To be called before the first encoding of each tick.
     pub fn poll_model(&mut self) -> Option<&[u8]> {
-        let (model, bytes) = self.books.survey.look(&self.plan, &self.odds, &self.model)?;
+        let (model, bytes) =
+            self.books.survey.look(&self.plan, &self.odds, &self.model, &mut self.coder)?;
         self.model.clone_from(model);
         self.weights = model.factors();
         bytes.clone_into(&mut self.model_bytes);

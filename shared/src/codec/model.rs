@@ -149,11 +149,10 @@ impl Model {
     }
 
     /// Replaces `bytes` by the model as a message.
-    pub(super) fn write(&mut self, prior: &Self, bytes: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, prior: &Self, coder: &mut RangeEncoder, bytes: &mut Vec<u8>) {
         bytes.clear();
-        let mut writer = Writer(RangeEncoder::new());
-        self.carry(&mut writer, prior);
-        writer.0.finish(bytes);
+        self.carry(&mut Writer(coder), prior);
+        coder.finish(bytes);
     }
 
     /// The model that a message tells.
@@ -257,9 +256,9 @@ trait Carrier {
 /// Likelihood in 2^14 that a part of a model differs from what was expected.
 const DIFFERS: u16 = 1 << (TOTAL_BITS - 3);
 
-struct Writer(RangeEncoder);
+struct Writer<'a>(&'a mut RangeEncoder);
 
-impl Carrier for Writer {
+impl Carrier for Writer<'_> {
     fn differs(&mut self, differs: bool) -> bool {
         self.0.bit(DIFFERS, differs);
         differs

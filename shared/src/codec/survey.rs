@@ -5,6 +5,7 @@ use super::{
     forecast::{FEATURES, WEIGHT_ONE},
     model::{CHANGE_CONTEXTS, CONTEXTS, FieldModel, Model, Odds, PLAIN, SPAWNED},
     plan::{FieldPlan, Plan},
+    range::RangeEncoder,
     table::{Family, SYMBOLS, Symbol},
     walk::Site,
 };
@@ -168,6 +169,7 @@ impl Survey {
         plan: &Plan,
         odds: &Odds,
         current: &Model,
+        coder: &mut RangeEncoder,
     ) -> Option<(&Model, &[u8])> {
         let Some(slot) = self.search.next else {
             if self.numbers >= self.next_look {
@@ -186,7 +188,7 @@ impl Survey {
         if search.next.is_some() || search.better == *current {
             return None;
         }
-        search.better.write(&self.prior, &mut search.bytes);
+        search.better.write(&self.prior, coder, &mut search.bytes);
         let cost = 8.0 * (search.bytes.len() + MESSAGE_BYTES) as f64;
         let scale = self.bodies as f64 / self.surveyed.max(1) as f64;
         let pays = search.saving * scale > FLATTERY * cost && search.bytes.len() <= MODEL_BYTES_MAX;
