@@ -28,7 +28,7 @@ pub const MARGIN: i64 = 4_000;
 /// Change of tick length per tick length.
 pub const STRETCH_PERCENT: i64 = 4;
 /// A client is never further ahead of the server's clock than this, nor than inputs may wait.
-pub const AHEAD_MAX: i64 = 1_500_000;
+pub const AHEAD_MAX: i64 = 400_000;
 /// One tick of so many may have to do without its input.
 const LATE_ONE_IN: u64 = 150;
 /// Ticks that a client makes up for at once when it was kept from its work. When there are more,

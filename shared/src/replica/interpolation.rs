@@ -24,7 +24,7 @@ pub const STRETCH_PERCENT: i64 = 5;
 /// What is added to the age that the newest snapshot almost always stays below.
 pub const MARGIN: i64 = 4_000;
 /// Others are never shown later than this: what stalls for longer at a time is no game.
-pub const DELAY_MAX: i64 = 2_000_000;
+pub const DELAY_MAX: i64 = 1_000_000;
 /// One part of so many of the time there may be nothing to go to.
 const BEYOND_ONE_IN: u64 = 300;
 /// How long the newest snapshot is carried on when the next does not come.

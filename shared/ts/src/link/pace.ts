@@ -15,7 +15,7 @@ const MARGIN = 4_000;
 /** Change of tick length per tick length. */
 const STRETCH = 0.04;
 /** A client is never further ahead than this, nor than inputs may wait. */
-const AHEAD_MAX = 1_500_000;
+const AHEAD_MAX = 400_000;
 const WAIT_TICKS_MAX = 60;
 /** One tick of so many may have to do without its input. */
 const LATE_ONE_IN = 150;
