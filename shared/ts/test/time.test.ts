@@ -90,19 +90,26 @@ test("stalls that come often are covered and then forgotten", () => {
   assert.ok(late < 60_000, `${late}: they do not`);
 });
 
-test("a way that stalls for a second is soon covered by inputs made earlier", () => {
+test("a way that stalls is soon covered by inputs made earlier, but never by more than 0.4 s", () => {
+  const after = (stall: number) => aheadAfterStalls(stall) / 1_000;
+  assert.ok(after(300_000) > 320 && after(300_000) < 390, `${after(300_000)} ms ahead`);
+  assert.equal(after(1_000_000), 400);
+});
+
+/** How far ahead inputs are made on a way of 50 ms that takes `stall` more every 20 s. */
+function aheadAfterStalls(stall: number): number {
   const [clock, pace] = [new Clock(30), new Pace()];
   clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   for (let millis = 0, seq = 0; millis < 150_000; millis += 5) {
     for (let tick = pace.poll(clock, millis * 1_000); tick >= 0; tick = pace.poll(clock, millis * 1_000)) {
       pace.made(++seq);
-      // It is told every 8 ticks; every 20 s the way takes a second more.
-      const way = seq % 600 === 0 ? 1_050_000 : 50_000;
+      // It is told every 8 ticks.
+      const way = seq % 600 === 0 ? 50_000 + stall : 50_000;
       if (seq % 8 === 0) pace.hear(Math.max(pace.ahead - way, -2_000_000), seq, 33_333);
     }
   }
-  assert.ok(pace.ahead > 800_000 && pace.ahead < 1_100_000, `${pace.ahead} us ahead`);
-});
+  return pace.ahead;
+}
 
 test("inputs come just in time over any way", () => {
   for (const [way, jitter] of [[1_000, 100], [30_000, 3_000], [60_000, 40_000], [150_000, 10_000]]) {
