@@ -42,12 +42,13 @@ impl History {
     /// Rows for `tick`, empty, to be filled. They replace the oldest, whose memory they reuse; with
     /// room for what the tick before has, so that a new record does not take memory for every tick.
     pub fn push(&mut self, tick: Tick) -> &mut Rows {
-        let size = self.slots[self.index(tick.minus(1))].rows.size();
+        let before = &self.slots[self.index(tick.minus(1))].rows;
+        let (entities, integers) = (before.len(), before.values().len());
         let index = self.index(tick);
         let slot = &mut self.slots[index];
         slot.tick = Some(tick);
         slot.rows.clear();
-        slot.rows.make_room(size);
+        slot.rows.make_room(entities, integers);
         &mut slot.rows
     }
 

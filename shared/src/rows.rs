@@ -40,14 +40,9 @@ impl Rows {
         self.values.clear();
     }
 
-    /// Numbers of entities and of integers.
-    pub(crate) fn size(&self) -> (usize, usize) {
-        (self.ids.len(), self.values.len())
-    }
-
     /// If there is no room for so many entities and integers, takes it for half as many again.
     /// There are to be no rows.
-    pub(crate) fn make_room(&mut self, (entities, integers): (usize, usize)) {
+    pub(crate) fn make_room(&mut self, entities: usize, integers: usize) {
         if self.ids.capacity() < entities || self.values.capacity() < integers {
             let (entities, integers) = (entities * 3 / 2, integers * 3 / 2);
             self.ids.reserve(entities);

@@ -10,7 +10,6 @@ use tickwire_shared::{
     close::CloseReason,
     game::{Audience, Game},
     ids::Seat,
-    link::server::write_message,
     schema::FIELDS_MAX,
     social::{
         CHAT_CHARS_MAX, ChatRefused, HISTORY_LINES, Line, Player, Presence, Social, Speaker,
@@ -20,11 +19,10 @@ use tickwire_shared::{
     wire::ServerMessage,
 };
 
-use super::{Context, Match, Session};
+use super::{Context, Match, Session, push_message};
 use crate::{
     bucket::Rate,
     feeds::{Came, Happening, Values},
-    socket::push_frame,
 };
 
 /// Lines of one player each second, saved up for `LINES_BURST_S`: as fast as one can read what
@@ -96,9 +94,7 @@ impl<G: Game> Match<G> {
         let (mut frames, mut payload) = (Vec::new(), Vec::new());
         let lines = self.talk.told().cloned().map(Social::Line);
         for social in std::iter::once(Social::Roster(roster)).chain(lines) {
-            payload.clear();
-            write_message(&ServerMessage::Social(social), &mut payload);
-            push_frame(&payload, &mut frames);
+            push_message(&ServerMessage::Social(social), &mut payload, &mut frames);
         }
         self.connections[key].socket.send(&frames).map_err(|_| CloseReason::TooSlow)
     }

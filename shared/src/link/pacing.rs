@@ -27,8 +27,12 @@ pub const LEAD_FINE_MAX: i64 = 128_000;
 pub const MARGIN: i64 = 4_000;
 /// Change of tick length per tick length.
 pub const STRETCH_PERCENT: i64 = 4;
-/// A client is never further ahead of the server's clock than this, nor than inputs may wait.
+/// A client is never further ahead of the server's clock than this.
 pub const AHEAD_MAX: i64 = 400_000;
+const _: () = assert!(
+    AHEAD_MAX < (INPUTS_MAX as i64 - 4) * 1_000_000 / TickRate::MAX_HZ as i64,
+    "inputs must be able to wait for so long, at any rate"
+);
 /// One tick of so many may have to do without its input.
 const LATE_ONE_IN: u64 = 150;
 /// Ticks that a client makes up for at once when it was kept from its work. When there are more,
@@ -186,8 +190,7 @@ impl InputPace {
             // Nothing was told yet: half of a round trip, and what may come on top.
             None => (clock.rtt()?.0 / 2 + 2 * clock.jitter().0).cast_signed() + 2 * MARGIN,
         };
-        let wait_max = (INPUTS_MAX as u64 - 4) * self.rate.interval().0;
-        let wanted = wanted.clamp(0, AHEAD_MAX.min(wait_max.cast_signed()));
+        let wanted = wanted.clamp(0, AHEAD_MAX);
         let most = now.since(self.at).0.cast_signed() * STRETCH_PERCENT / 100;
         // Remainders are kept for the next time.
         let ahead = match self.ahead {

@@ -30,7 +30,7 @@ const BEYOND_ONE_IN: u64 = 300;
 /// How long the newest snapshot is carried on when the next does not come.
 pub const BEYOND_MAX: Micros = Micros::from_millis(100);
 /// Snapshots that are kept: more than are ever between what is shown and what has come.
-const KEPT_MAX: usize = 320;
+const KEPT_MAX: usize = 160;
 
 /// See the module.
 #[derive(Debug)]

@@ -14,9 +14,8 @@ import { Tail } from "./tail.js";
 const MARGIN = 4_000;
 /** Change of tick length per tick length. */
 const STRETCH = 0.04;
-/** A client is never further ahead than this, nor than inputs may wait. */
+/** A client is never further ahead than this; inputs may wait for longer. */
 const AHEAD_MAX = 400_000;
-const WAIT_TICKS_MAX = 60;
 /** One tick of so many may have to do without its input. */
 const LATE_ONE_IN = 150;
 /** Ticks that are made up for at once when the page was kept from its work. */
@@ -88,7 +87,7 @@ export class Pace {
     const way = this.#way.value;
     // Before anything was told: half of a round trip, and what may come on top.
     const wanted = Number.isNaN(way) ? clock.rtt / 2 + 2 * clock.jitter + 2 * MARGIN : way + MARGIN;
-    const target = Math.min(Math.max(wanted, 0), AHEAD_MAX, WAIT_TICKS_MAX * clock.interval);
+    const target = Math.min(Math.max(wanted, 0), AHEAD_MAX);
     const most = Math.max(0, now - this.#at) * STRETCH;
     this.ahead = Number.isNaN(this.ahead)
       ? target
