@@ -91,7 +91,8 @@ impl ConfigError {
 #[derive(Debug, Parser)]
 #[command(name = "tickwire-server", version)]
 struct Flags {
-    /// TOML file with the settings below, by the same names with underscores
+    /// TOML file with the settings below, by the same names with underscores: limits in a table
+    /// `[limits]`, and without their first word the certificate in `[tls]`, tickets in `[tickets]`
     #[arg(long, value_name = "FILE", env = "TICKWIRE_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -102,7 +103,7 @@ struct Flags {
 #[serde(deny_unknown_fields)]
 struct Settings {
     /// Where HTTP and WebSocket are served; port 0 picks one [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR", env = "TICKWIRE_LISTEN")]
+    #[arg(long, value_name = "ADDR", env = "TICKWIRE_LISTEN", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Ticks per second, 1 to 128 [default: 30]
     #[arg(long, value_name = "HZ", env = "TICKWIRE_TICK_RATE")]
@@ -135,7 +136,7 @@ struct Settings {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_FEED_CHAT")]
     feed_chat: Option<bool>,
     /// Another origin whose pages may talk to the server, such as `https://play.example`; may be
-    /// given several times, `*` is any
+    /// given several times, `*` is any; `origins` in a file
     #[arg(long = "origin", value_name = "ORIGIN", env = "TICKWIRE_ORIGINS", value_delimiter = ',')]
     origins: Option<Vec<String>>,
     #[command(flatten)]
@@ -188,7 +189,7 @@ impl Config {
         let flags = match Flags::try_parse() {
             Ok(flags) => flags,
             Err(error) if !error.use_stderr() => error.exit(),
-            Err(error) => return Err(ConfigError(first_line(&error.to_string()))),
+            Err(error) => return Err(ConfigError(first_paragraph(&error.to_string()))),
         };
         check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
@@ -231,7 +232,7 @@ impl Config {
         self.tickets = self.tickets.with(settings.tickets)?;
         self.open = settings.open.unwrap_or(self.open);
         self.feed_chat = settings.feed_chat.or(self.feed_chat);
-        self.origins = settings.origins.map_or(self.origins, Origins);
+        self.origins = settings.origins.map_or(Ok(self.origins), Origins::new)?;
         self.log = settings.log.unwrap_or(self.log);
         self.log_format = settings.log_format.unwrap_or(self.log_format);
         let within = |name: &str, value: usize, max: usize| match value {
@@ -259,7 +260,7 @@ fn parse(text: &str) -> Result<Settings, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start].lines().count().max(1));
         let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-        ConfigError(format!("{place}{}", first_line(error.message())))
+        ConfigError(format!("{place}{}", first_paragraph(error.message())))
     })
 }
 
@@ -274,10 +275,15 @@ fn check_environment(names: impl Iterator<Item = String>) -> Result<(), ConfigEr
     Ok(())
 }
 
-/// clap and toml explain over several lines; the first says what is wrong.
-fn first_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080")
+}
+
+/// clap and toml explain over several lines; the first paragraph says what is wrong.
+fn first_paragraph(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 #[cfg(test)]
@@ -301,10 +307,59 @@ mod tests {
         check("tick_rate = 129", "a tick rate is 1 to 128 Hz, not 129");
         check("[limits]\nmatches_max = 0", "matches_max must be 1 to 1000000, not 0");
         check("[tls]\ncert = 'a'", "tls_cert and tls_key go together");
+        check(
+            "origins = ['https://play.example/']",
+            "an origin is `*` or such as https://play.example, not https://play.example/",
+        );
         assert!(toml::from_str::<Settings>("seets = 3").is_err());
         let unknown = ["PATH", "TICKWIRE_SEATS", "TICKWIRE_SEETS"].map(String::from);
         let error = check_environment(unknown.into_iter()).unwrap_err();
         assert_eq!(error.to_string(), "TICKWIRE_SEETS is not a setting; see --help");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_flag_is_said_in_a_line() {
+        let says = |flags: &[&str]| {
+            let error = Flags::try_parse_from([&["tickwire-server"], flags].concat()).unwrap_err();
+            first_paragraph(&error.to_string())
+        };
+        assert_eq!(
+            says(&["--log-format", "xml"]),
+            "invalid value 'xml' for '--log-format <FORMAT>' [possible values: text, json]"
+        );
+        assert_eq!(
+            says(&["--listen", "8080"]),
+            "invalid value '8080' for '--listen <ADDR>': \
+             expected an IP address and a port, such as 127.0.0.1:8080"
+        );
+    }
+
+    #[test]
+    fn the_help_tells_the_defaults() {
+        let command = <Flags as clap::CommandFactory>::command();
+        let mut flags = vec![String::from("tickwire-server")];
+        for argument in command.get_arguments() {
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let default = help.rsplit_once("[default: ").and_then(|(_, d)| d.strip_suffix(']'));
+            // What follows from something else is told in words.
+            if let (Some(flag), Some(default)) = (argument.get_long(), default)
+                && !default.contains(' ')
+            {
+                flags.push(format!("--{flag}={default}"));
+            }
+        }
+        assert!(flags.len() > 20, "{flags:?}");
+        let told = Flags::try_parse_from(flags).unwrap().settings;
+        assert_eq!(Config::default().with(told), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_readme_has_a_file_that_is_valid() {
+        let readme = include_str!("../../README.md");
+        let (_, file) = readme.split_once("```toml\n").unwrap();
+        let (file, _) = file.split_once("```").unwrap();
+        let config = Config::from_toml(file).unwrap();
+        assert!(config.tls.is_some() && config.tickets.has_key());
     }
 
     #[test]

@@ -194,7 +194,7 @@ settings! {
     hello_timeout_s: u32 = "TICKWIRE_HELLO_TIMEOUT_S" => |l, v| l.hello_timeout = seconds(v);
     /// Seconds for which a client may be silent [default: 10]
     idle_timeout_s: u32 = "TICKWIRE_IDLE_TIMEOUT_S" => |l, v| l.idle_timeout = seconds(v);
-    /// Seconds for which a client may take nothing of what it is sent [default: 10]
+    /// Seconds for which a client may take nothing of what it is sent [default: 30]
     stall_timeout_s: u32 = "TICKWIRE_STALL_TIMEOUT_S" => |l, v| l.stall_timeout = seconds(v);
     /// Messages of one session each second [default: 300]
     messages_hz: u32 = "TICKWIRE_MESSAGES_HZ" => |l, v| l.messages_hz = v;

@@ -198,7 +198,10 @@ impl Tickets {
         }
         let Some(path) = &config.public_key_file else { return Ok(None) };
         let key = DecodingKey::from_ed_pem(&read(path)?);
-        let key = key.map_err(|error| ConfigError::new(format!("{}: {error}", path.display())))?;
+        let key = key.map_err(|_| {
+            let no_key = "it has no public Ed25519 key in PEM (BEGIN PUBLIC KEY)";
+            ConfigError::new(format!("{}: {no_key}", path.display()))
+        })?;
         Ok(Some(Self::new(key, None, Algorithm::EdDSA)))
     }
 

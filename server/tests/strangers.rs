@@ -106,7 +106,7 @@ fn guests_get_a_players_ticket_and_no_other() {
 
 #[test]
 fn pages_of_other_origins_are_refused_unless_named() {
-    let server = start(|config| config.origins = Origins(vec!["https://play.example".into()]));
+    let server = start(|config| config.origins = origins());
     let open = |origin: &str| {
         let stream = Stream::Plain(TcpStream::connect(server.addr).unwrap());
         let headers = format!("sec-websocket-protocol: tickwire.v1\r\norigin: {origin}\r\n");
@@ -121,7 +121,7 @@ fn pages_of_other_origins_are_refused_unless_named() {
 
 #[test]
 fn pages_of_named_origins_may_ask_what_the_api_offers() {
-    let server = start(|config| config.origins = Origins(vec!["https://play.example".into()]));
+    let server = start(|config| config.origins = origins());
     let preflight = |origin: &str| {
         let mut stream = TcpStream::connect(server.addr).unwrap();
         let head = format!(
@@ -306,6 +306,10 @@ fn start(change: impl FnOnce(&mut Config)) -> TestServer {
 }
 
 /// A server that wants tickets, and what issues them.
+fn origins() -> Origins {
+    Origins::new(vec!["https://play.example".into()]).unwrap()
+}
+
 fn guarded_server(name: &str, change: impl FnOnce(&mut Config)) -> (TestServer, Tickets) {
     let path = scratch(&format!("{name}.secret"));
     std::fs::write(&path, SECRET).unwrap();

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Extension, RequestPartsExt,
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,6 +14,7 @@ use axum::{
 use super::{Door, Problem};
 use crate::{
     admission::Admission,
+    config::ConfigError,
     tickets::{Ticket, TicketRole, unix_now},
 };
 
@@ -40,9 +41,20 @@ const STRICT_TRANSPORT: &str = "max-age=31536000";
 
 /// Pages of which origins a browser may let talk to the server. Its own page always may.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Origins(pub Vec<String>);
+pub struct Origins(Vec<String>);
 
 impl Origins {
+    /// Each is `*`, or spelled as browsers do. Another spelling would never be met.
+    pub fn new(origins: Vec<String>) -> Result<Self, ConfigError> {
+        match origins.iter().find(|origin| *origin != "*" && !is_spelled_as_browsers_do(origin)) {
+            None => Ok(Self(origins)),
+            Some(origin) => {
+                let such = "an origin is `*` or such as https://play.example";
+                Err(ConfigError::new(format!("{such}, not {origin}")))
+            }
+        }
+    }
+
     /// Whether a request with these headers comes from a page that may send it. What does not
     /// come from a page has no origin.
     fn allow(&self, headers: &HeaderMap) -> bool {
@@ -54,6 +66,15 @@ impl Origins {
     fn names(&self, origin: &str) -> bool {
         self.0.iter().any(|allowed| allowed == "*" || allowed == origin)
     }
+}
+
+/// Whether it is a scheme, a host and a port, if that is not the scheme's own, in lower case.
+fn is_spelled_as_browsers_do(origin: &str) -> bool {
+    let Ok(uri) = origin.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return false };
+    let is_usual = matches!((scheme, uri.port_u16()), ("http", Some(80)) | ("https", Some(443)));
+    let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+    !is_usual && origin == format!("{scheme}://{host}{port}").to_lowercase()
 }
 
 /// Whether a page of this origin was served by the host that the request is for.
@@ -154,6 +175,21 @@ mod tests {
         check(&origins, Some("https://play.example.evil.example"), false);
         check(&origins, Some("null"), false);
         check(&Origins(vec!["*".into()]), Some("https://evil.example"), true);
+    }
+
+    #[test]
+    fn origins_are_spelled_as_browsers_do() {
+        let is_one = |origin: &str| Origins::new(vec![origin.into()]).is_ok();
+        for right in ["*", "https://play.example", "http://[::1]:8000", "app://game"] {
+            assert!(is_one(right), "{right}");
+        }
+        let wrong = ["", "play.example", "https://play.example/", "https://play.example/game"];
+        for wrong in
+            [&wrong[..], &["https://Play.example", "https://play.example:443", "https://a b"]]
+                .concat()
+        {
+            assert!(!is_one(wrong), "{wrong}");
+        }
     }
 
     #[track_caller]

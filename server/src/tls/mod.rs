@@ -17,7 +17,10 @@ use ::aws_lc_rs::digest;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
@@ -165,7 +168,13 @@ fn read(cert: &Path, key: &Path) -> Result<CertifiedKey, ConfigError> {
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| fail(cert, &error))?;
-    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| fail(key, &error))?;
+    if chain.is_empty() {
+        return Err(fail(cert, &"it has no certificate in PEM (BEGIN CERTIFICATE)"));
+    }
+    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+        pem::Error::NoItemsFound => fail(key, &"it has no private key in PEM (BEGIN PRIVATE KEY)"),
+        error => fail(key, &error),
+    })?;
     certified(chain, der).map_err(|error| fail(cert, &error))
 }
 
