@@ -290,6 +290,11 @@ impl Admission {
         place
     }
 
+    /// How many follow feeds now.
+    pub(crate) fn readers_len(&self) -> usize {
+        READERS_MAX - self.readers.available_permits()
+    }
+
     /// Somebody followed a feed, and took nothing for too long.
     pub(crate) fn count_slow_reader(&self) {
         self.slow_readers.fetch_add(1, Ordering::Relaxed);

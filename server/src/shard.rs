@@ -245,9 +245,11 @@ impl<G: Game> Shard<G> {
         }
         let Some(ticked) = self.matches.get(slot) else { return };
         if self.leaves_by.is_some_and(|by| now >= by || ticked.may_end()) {
+            tracing::info!(match_id = id.0, "match ended, since the server is going away");
             return self.end(slot, CloseReason::Drain, now);
         }
         if ticked.is_abandoned(now) && self.directory.remove_if_empty(id) {
+            tracing::info!(match_id = id.0, "match ended, since nobody was there any more");
             return self.end(slot, CloseReason::NoMatch, now);
         }
         self.deadlines.push(Deadline { due: ticked.due(), slot, id });
@@ -384,7 +386,6 @@ impl<G: Game> Shard<G> {
         ended.account(&mut stats.field_bits);
         ended.close_all(reason, &mut Context { now, clock: self.clock, stats, closed });
         self.teller.of(ended.id()).tell(None, Happening::Ended);
-        tracing::info!(match_id = ended.id().0, %reason, "match ended");
         // A game that panicked may do so again when it is dropped.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(ended)));
     }

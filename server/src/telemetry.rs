@@ -53,6 +53,8 @@ pub struct Stats {
     pub resyncs: u64,
     /// Connections that were closed, by the reason's name.
     pub closed: BTreeMap<&'static str, u64>,
+    /// Frames that were refused, and their connections closed for it, by the reason's name.
+    pub frames_refused: BTreeMap<&'static str, u64>,
     /// Matches that run now.
     pub matches: u64,
     /// Connections that are open now.
@@ -117,6 +119,7 @@ impl Default for Stats {
             inputs: 0,
             resyncs: 0,
             closed: BTreeMap::new(),
+            frames_refused: BTreeMap::new(),
             matches: 0,
             connections: 0,
             matches_failed: 0,
@@ -130,6 +133,9 @@ impl Stats {
     /// Counts a connection's end.
     pub fn count_closed(&mut self, reason: CloseReason) {
         *self.closed.entry(reason.name()).or_default() += 1;
+        if reason.refuses_frame() {
+            *self.frames_refused.entry(reason.name()).or_default() += 1;
+        }
     }
 }
 
@@ -162,11 +168,7 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     let step = shards.iter().map(|shard| shard.step).max().unwrap_or(0);
     page.gauge("overload_step", "step of the overload ladder, of the worst shard", step as f64);
     page.head("overload_steps_total", "counter", "steps of the ladder, how often each was taken");
-    let mut steps = BTreeMap::<_, u64>::new();
-    for (step, count) in shards.iter().flat_map(|shard| &shard.steps) {
-        *steps.entry(step).or_default() += count;
-    }
-    for (step, count) in steps {
+    for (step, count) in total(shards, |shard| &shard.steps) {
         page.line(&format!("overload_steps_total{{step=\"{step}\"}}"), count as f64);
     }
     page.counter("busy_seconds_total", "time that shards were busy", sum(|s| s.busy.0) / 1e6);
@@ -181,12 +183,12 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     }
     page.counter("resyncs_total", "full snapshots asked for", sum(|s| s.resyncs));
     page.head("connections_closed_total", "counter", "connections closed, by reason");
-    let mut closed = BTreeMap::<_, u64>::new();
-    for (reason, count) in shards.iter().flat_map(|shard| &shard.closed) {
-        *closed.entry(reason).or_default() += count;
-    }
-    for (reason, count) in closed {
+    for (reason, count) in total(shards, |shard| &shard.closed) {
         page.line(&format!("connections_closed_total{{reason=\"{reason}\"}}"), count as f64);
+    }
+    page.head("frames_refused_total", "counter", "frames that ended a connection, by reason");
+    for (reason, count) in total(shards, |shard| &shard.frames_refused) {
+        page.line(&format!("frames_refused_total{{reason=\"{reason}\"}}"), count as f64);
     }
     page.head("connections_refused_total", "counter", "connections the front door refused");
     for (reason, &count) in &refusals.0 {
@@ -198,13 +200,26 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     page.0
 }
 
-/// What the feeds have lost, in the same format.
+/// Who follows feeds, and what those have lost, in the same format.
 #[must_use]
-pub fn feeds(slow_readers: u64, lost: u64) -> String {
+pub fn feeds(readers: usize, slow_readers: u64, lost: u64) -> String {
     let mut page = Page(String::new());
+    page.gauge("feed_readers", "readers that follow feeds or the monitor", readers as f64);
     page.counter("feed_readers_slow_total", "readers dropped as too slow", slow_readers as f64);
     page.counter("feed_items_lost_total", "items that no feed has told", lost as f64);
     page.0
+}
+
+/// What all shards have counted by name.
+fn total(
+    shards: &[Stats],
+    of: fn(&Stats) -> &BTreeMap<&'static str, u64>,
+) -> BTreeMap<&'static str, u64> {
+    let mut total = BTreeMap::new();
+    for (name, count) in shards.iter().flat_map(of) {
+        *total.entry(*name).or_default() += count;
+    }
+    total
 }
 
 struct Page(String);

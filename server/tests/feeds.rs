@@ -45,6 +45,21 @@ fn a_feed_tells_what_happens_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn who_leaves_a_feed_gives_its_place_back() {
+    let server = TestServer::start::<Arena>(|_| {});
+    let mut everything = Stream::open(&server, "/v1/events", "");
+    everything.wait("retry:");
+    assert_eq!(server.metric("tickwire_feed_readers"), 1.0);
+    drop(everything);
+    // Before the heartbeat, which would find out too.
+    let is_given_back = (0..1_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        server.metric("tickwire_feed_readers") == 0.0
+    });
+    assert!(is_given_back);
+}
+
+#[test]
 fn a_feed_of_computer_players_tells_kills_and_scores() {
     let server = TestServer::start::<Arena>(|config| config.npcs = 16);
     let mut everything = Stream::open(&server, "/v1/events", "");

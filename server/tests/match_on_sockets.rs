@@ -116,13 +116,15 @@ fn check(
     name: &str,
     misbehave: impl FnOnce(&mut Client),
 ) {
-    let counter = format!("tickwire_connections_closed_total{{reason=\"{name}\"}}");
-    let before = server.metric(&counter);
+    let counters = ["connections_closed", "frames_refused"]
+        .map(|counter| format!("tickwire_{counter}_total{{reason=\"{name}\"}}"));
+    let count = || counters.each_ref().map(|counter| server.metric(counter));
+    let before = count();
     let mut client = server.join();
     client.wait_snapshots(1);
     misbehave(&mut client);
     assert_eq!(client.wait_end(), End::Close(code), "{name}");
-    assert_eq!(server.metric(&counter), before + 1.0, "{name}");
+    assert_eq!(count(), before.map(|count| count + 1.0), "{name}");
     let (seen, at) = (honest.snapshots, honest.link.applied().unwrap());
     honest.wait_snapshots(2);
     let ticks = honest.link.applied().unwrap().since(at);
@@ -354,6 +356,12 @@ fn the_api_answers() {
     assert_eq!(server.get("/v1/play").0, 426);
     assert_eq!(server.get("/v1/play?match=x").0, 400);
     assert_eq!(server.get("/elsewhere").0, 404);
+    for path in ["/v1/matches/%ff", "/v1/matches/x/events", "/v1/matches/77/trace"] {
+        assert!(server.get(path).1.starts_with(r#"{"error":{"code":"no_match""#), "{path}");
+    }
+    let (status, refused) = server.post("/v1/notices", &"x".repeat(17 * 1024));
+    assert_eq!((status, &refused[..28]), (413, r#"{"error":{"code":"too_long","#));
+    assert!(server.post("/v1/notices", "").1.contains("missing field `text`"));
     assert_eq!(server.post("/livez", "").0, 405);
     for path in ["/", "/livez", "/readyz", "/metrics"] {
         assert_eq!(server.get(path).0, 200, "{path}");

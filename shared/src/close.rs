@@ -135,6 +135,42 @@ impl CloseReason {
         }
     }
 
+    /// Whether it is for a frame that the client should not have sent.
+    #[must_use]
+    pub const fn refuses_frame(self) -> bool {
+        match self {
+            Self::Frame(_)
+            | Self::Text
+            | Self::WrongVersion
+            | Self::WrongSchema
+            | Self::UnknownFrame
+            | Self::Malformed
+            | Self::OutOfOrder
+            | Self::SequenceJump
+            | Self::NeverSent
+            | Self::NotSeated
+            | Self::SeenGoesBack
+            | Self::TooFast => true,
+            Self::Done
+            | Self::Left
+            | Self::WrongSubprotocol
+            | Self::MatchFull
+            | Self::NoMatch
+            | Self::NothingToResume
+            | Self::Replaced
+            | Self::Idle
+            | Self::TooSlow
+            | Self::NoTicket
+            | Self::BadTicket
+            | Self::TicketExpired
+            | Self::TicketUsed
+            | Self::TooManySessions
+            | Self::Overloaded
+            | Self::MatchFailed
+            | Self::Drain => false,
+        }
+    }
+
     /// A short name for counters and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
 use serde::{Deserialize, Serialize};
 use tickwire_shared::ids::MatchId;
 
-use super::{Problem, security::Operator};
+use super::{
+    Problem,
+    ask::{Named, Sent},
+    security::Operator,
+};
 use crate::{
     admission::{Admission, Wish},
     directory::{Entry, JoinRefused},
@@ -22,7 +25,7 @@ use crate::{
 
 /// A match, as the API tells it.
 #[derive(Debug, Serialize)]
-struct MatchInfo {
+pub(super) struct MatchInfo {
     id: u32,
     players: u16,
     seats: u16,
@@ -56,7 +59,7 @@ impl Page {
 }
 
 /// What `POST /v1/join` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JoinRequest {
     /// A match id; without it, any match with a free seat, or a new one.
@@ -87,10 +90,9 @@ pub(super) async fn list(
     State(admission): State<Arc<Admission>>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<MatchList>, Problem> {
-    let bad = |message| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
-    let Query(page) = page.map_err(|rejection| bad(rejection.body_text()))?;
+    let Query(page) = page.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     if !(1..=Page::LIMIT_MAX).contains(&page.limit) {
-        return Err(bad(format!("limit must be 1 to {}", Page::LIMIT_MAX)));
+        return Err(Problem::bad_request(format!("limit must be 1 to {}", Page::LIMIT_MAX)));
     }
     let mut entries = admission.directory().list();
     entries.retain(|entry| page.after.is_none_or(|after| entry.id.0 > after));
@@ -103,11 +105,9 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(admission): State<Arc<Admission>>,
-    Path(id): Path<String>,
-) -> Result<impl IntoResponse, Problem> {
-    let entry = id.parse().ok().and_then(|id| admission.directory().find(MatchId(id)));
-    let entry = entry.ok_or_else(|| problem(JoinRefused::NoMatch))?;
-    Ok(Json(info(&entry, &admission)))
+    Named(entry): Named,
+) -> Json<MatchInfo> {
+    Json(info(&entry, &admission))
 }
 
 pub(super) async fn create(
@@ -127,25 +127,20 @@ pub(super) async fn join(
     State(admission): State<Arc<Admission>>,
     operator: Result<Operator, Problem>,
     headers: HeaderMap,
-    body: Bytes,
+    Sent(request): Sent<JoinRequest>,
 ) -> Result<Json<JoinAnswer>, Problem> {
     refuse_when_draining(&admission)?;
     let is_operator = operator.is_ok();
     if admission.tickets().is_some() && !admission.config().tickets.guests {
         operator?;
     }
-    let bad = |message| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
-    let request = match &*body {
-        [] => JoinRequest::default(),
-        body => serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?,
-    };
     if !is_operator && (request.subject.is_some() || request.role.is_some()) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only operators may say who"));
     }
     let wish = request.match_id.map_or(Wish::Any, |id| Wish::Match(MatchId(id)));
     let match_id = admission.reserve(wish).map_err(problem)?.entry().id.0;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.ok_or_else(|| bad(String::from("the request has no Host")))?;
+    let host = host.ok_or_else(|| Problem::bad_request("the request has no Host"))?;
     let scheme = if admission.tls().is_some() { "wss" } else { "ws" };
     let mut url = format!("{scheme}://{host}/v1/play?match={match_id}");
     let role = request.role.unwrap_or(TicketRole::Player);
@@ -161,7 +156,8 @@ pub(super) async fn join(
         let ticket = tickets.issue(&grant, expires_at)?;
         Some(tickets.check(&ticket, now).map(|_| ticket))
     });
-    let ticket = ticket.transpose().map_err(|_| bad("subject or name is too long".into()))?;
+    let too_long = |_| Problem::bad_request("subject or name is too long");
+    let ticket = ticket.transpose().map_err(too_long)?;
     if let Some(ticket) = &ticket {
         url.push_str("&ticket=");
         url.push_str(ticket);
@@ -193,7 +189,7 @@ pub(super) async fn metrics(
 ) -> Result<impl IntoResponse, Problem> {
     let [slow, lost] = admission.feed_losses();
     let mut page = telemetry::prometheus(&stats(&admission).await?, &admission.refusals());
-    page.push_str(&telemetry::feeds(slow, lost));
+    page.push_str(&telemetry::feeds(admission.readers_len(), slow, lost));
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -20,8 +20,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Problem, api::problem};
-use crate::{admission::Admission, directory::JoinRefused, feeds::Reader};
+use super::{Problem, ask::Named};
+use crate::{admission::Admission, feeds::Reader};
 
 /// A stream that is silent for this long says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -39,12 +39,10 @@ pub(super) async fn all(
 
 pub(super) async fn one(
     State(admission): State<Arc<Admission>>,
-    Path(id): Path<String>,
+    Named(entry): Named,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = id.parse().ok().and_then(|id| admission.directory().find(MatchId(id)));
-    let id = entry.ok_or_else(|| problem(JoinRefused::NoMatch))?.id;
-    follow(admission, Some(id), &headers)
+    follow(admission, Some(entry.id), &headers)
 }
 
 fn follow(
@@ -81,7 +79,12 @@ async fn run(
             if let Some(chunk) = reader.take() {
                 break chunk;
             }
-            match timeout(HEARTBEAT, reader.wait()).await {
+            let news = tokio::select! {
+                news = timeout(HEARTBEAT, reader.wait()) => news,
+                // Its place is another's at once.
+                () = chunks.closed() => return,
+            };
+            match news {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) => break Bytes::from_static(b":\n\n"),

@@ -1,6 +1,7 @@
 //! The routes: everything that is request and response, and the way into a match.
 
 mod api;
+mod ask;
 #[cfg(test)]
 mod echo;
 mod events;
@@ -94,6 +95,10 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
         Self { status, code, message: message.to_string() }
+    }
+
+    fn bad_request(message: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 }
 

@@ -67,16 +67,15 @@ pub(super) async fn play(
     Extension(door): Extension<Door>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let bad = |message: String| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
-    let query = PlayQuery::parse(request.uri()).map_err(bad)?;
+    let query = PlayQuery::parse(request.uri()).map_err(Problem::bad_request)?;
     if !is_upgrade_request(&request) {
         let status = StatusCode::UPGRADE_REQUIRED;
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
     }
     let place = door.take_place();
-    let place = place.ok_or_else(|| bad("the connection was upgraded before".into()))?;
+    let place = place.ok_or_else(|| Problem::bad_request("the connection was upgraded before"))?;
     let offers_subprotocol = offers_subprotocol(request.headers());
-    let (response, upgraded) = upgrade(&mut request).map_err(|error| bad(error.to_string()))?;
+    let (response, upgraded) = upgrade(&mut request).map_err(Problem::bad_request)?;
     let mut response = response.map(Body::new);
     let admitted = if offers_subprotocol {
         let chosen = HeaderValue::from_static(SUBPROTOCOL);

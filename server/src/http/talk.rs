@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
 };
@@ -17,6 +16,7 @@ use tickwire_shared::{
 use super::{
     Door, Problem,
     api::problem,
+    ask::Sent,
     security::{Operator, bearer},
 };
 use crate::{admission::Admission, lobby::LobbyLine, tickets::unix_now};
@@ -34,13 +34,11 @@ pub(super) struct Notice {
 pub(super) async fn notice(
     State(admission): State<Arc<Admission>>,
     _: Operator,
-    body: Bytes,
+    Sent(Notice { match_id, text }): Sent<Notice>,
 ) -> Result<(StatusCode, Json<Notice>), Problem> {
-    let bad = |message| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
-    let Notice { match_id, text } =
-        serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
-    let text = clean_line(&text, NOTICE_CHARS_MAX)
-        .map_err(|_| bad(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters")))?;
+    let text = clean_line(&text, NOTICE_CHARS_MAX).map_err(|_| {
+        Problem::bad_request(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters"))
+    })?;
     admission.notice(match_id.map(MatchId), &text).map_err(problem)?;
     Ok((StatusCode::CREATED, Json(Notice { match_id, text })))
 }
@@ -48,7 +46,7 @@ pub(super) async fn notice(
 /// What `POST /v1/chat` takes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Saying {
+pub(super) struct Saying {
     #[serde(default)]
     name: String,
     text: String,
@@ -68,7 +66,7 @@ pub(super) async fn say(
     State(admission): State<Arc<Admission>>,
     Extension(door): Extension<Door>,
     headers: HeaderMap,
-    body: Bytes,
+    Sent(said): Sent<Saying>,
 ) -> Result<(StatusCode, Json<LobbyLine>), Problem> {
     let ticket =
         admission.tickets().and_then(|tickets| tickets.check(bearer(&headers)?, unix_now()).ok());
@@ -77,9 +75,7 @@ pub(super) async fn say(
         let message = "a ticket is needed";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
     }
-    let bad = |message| Problem::new(StatusCode::BAD_REQUEST, "bad_request", message);
-    let said: Saying = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
-    let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(|why| bad(why.to_string()))?;
+    let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(Problem::bad_request)?;
     let name = ticket.and_then(|ticket| clean_name(&ticket.name));
     let name = name.or_else(|| clean_name(&said.name)).unwrap_or_else(|| "guest".into());
     let line = admission.chat(door.ip, &name, &text).ok_or_else(|| {

@@ -2,28 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
-use tickwire_shared::ids::MatchId;
 
-use super::{Problem, security::Operator};
+use super::{Problem, ask::Named, security::Operator};
 use crate::{admission::Admission, shard::Recorded};
 
 /// The last ticks of one match.
 pub(super) async fn of_match(
     State(admission): State<Arc<Admission>>,
     _: Operator,
-    Path(id): Path<u32>,
+    Named(entry): Named,
 ) -> Result<Json<Value>, Problem> {
-    let trace = read(&admission, Recorded::Match(MatchId(id))).await?;
-    if trace["traceEvents"].as_array().is_none_or(Vec::is_empty) {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no_match", "no such match"));
-    }
-    Ok(Json(trace))
+    read(&admission, Recorded::Match(entry.id)).await.map(Json)
 }
 
 /// The second before the last overrun of each shard, with all its matches.

@@ -171,9 +171,10 @@ fn read(cert: &Path, key: &Path) -> Result<CertifiedKey, ConfigError> {
     if chain.is_empty() {
         return Err(fail(cert, &"it has no certificate in PEM (BEGIN CERTIFICATE)"));
     }
-    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
-        pem::Error::NoItemsFound => fail(key, &"it has no private key in PEM (BEGIN PRIVATE KEY)"),
-        error => fail(key, &error),
+    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+        let is_none = matches!(error, pem::Error::NoItemsFound);
+        let none = "it has no private key in PEM (BEGIN PRIVATE KEY)";
+        if is_none { fail(key, &none) } else { fail(key, &error) }
     })?;
     certified(chain, der).map_err(|error| fail(cert, &error))
 }

@@ -1,0 +1,53 @@
+//! What handlers take from a request. Whatever is wrong with it is answered as any other problem.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{StatusCode, request::Parts},
+};
+use serde::de::DeserializeOwned;
+use tickwire_shared::ids::MatchId;
+
+use super::{Problem, api::problem};
+use crate::{
+    admission::Admission,
+    directory::{Entry, JoinRefused},
+};
+
+/// The request's body, in JSON. No body is an empty object.
+pub(super) struct Sent<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Admission>> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, admission: &Arc<Admission>) -> Result<Self, Problem> {
+        let body = Bytes::from_request(request, admission).await.map_err(|rejection| {
+            let code = match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => "too_long",
+                _ => "bad_request",
+            };
+            Problem::new(rejection.status(), code, rejection.body_text())
+        })?;
+        let body = if body.is_empty() { b"{}" } else { &*body };
+        serde_json::from_slice(body).map(Self).map_err(Problem::bad_request)
+    }
+}
+
+/// The match that the path names.
+pub(super) struct Named(pub(super) Arc<Entry>);
+
+impl FromRequestParts<Arc<Admission>> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        admission: &Arc<Admission>,
+    ) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, admission).await.ok();
+        let id = path.and_then(|Path(id)| id.parse().ok());
+        let entry = id.and_then(|id| admission.directory().find(MatchId(id)));
+        entry.map(Self).ok_or_else(|| problem(JoinRefused::NoMatch))
+    }
+}
