@@ -172,6 +172,8 @@ impl Server {
             tracing::info!("draining");
             admission.drain();
             join(self.threads, admission.config().drain_timeout + END_TIMEOUT).await;
+            // So that those who follow the feeds hear of the last matches' end.
+            tokio::time::sleep(2 * feeds::GATHER_TIME).await;
         };
         tokio::select! {
             () = serve => {}

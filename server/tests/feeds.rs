@@ -71,6 +71,16 @@ fn a_feed_of_computer_players_tells_kills_and_scores() {
 }
 
 #[test]
+fn a_server_that_goes_lets_followers_hear_the_end() {
+    let mut server = TestServer::start::<Arena>(|_| {});
+    let mut everything = Stream::open(&server, "/v1/events", "");
+    drop(server.join());
+    everything.wait("event: away");
+    server.begin_drain();
+    everything.wait("event: ended");
+}
+
+#[test]
 fn on_a_server_with_tickets_the_feed_keeps_chat_to_itself() {
     let server = TestServer::start::<Arena>(|config| config.feed_chat = Some(false));
     let mut everything = Stream::open(&server, "/v1/events", "");

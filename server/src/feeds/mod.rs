@@ -18,6 +18,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use hyper::body::Bytes;
@@ -32,6 +33,9 @@ pub(crate) use item::{Came, Happening, Item, Teller, Values};
 
 /// Items on their way from the shards. More are lost, and readers are told so.
 const CHANNEL_MAX: usize = 4096;
+/// How long items gather before readers are told: if a shard had to wake somebody for each, that would
+/// cost it as much as a snapshot.
+pub(crate) const GATHER_TIME: Duration = Duration::from_millis(50);
 /// Items that the log of everything keeps, and that of one match.
 const EVERYTHING_MAX: usize = 4096;
 const MATCH_MAX: usize = 256;
@@ -117,16 +121,15 @@ impl Feeds {
         let (sender, mut items) = mpsc::channel::<Item>(CHANNEL_MAX);
         let collecting = Arc::clone(&feeds);
         tokio::spawn(async move {
-            while let Some(item) = items.recv().await {
-                if let Happening::Lost(_) = item.what {
-                    // The end of a match may be among what was lost.
-                    lock(&collecting.logs).matches.retain(|&id, followed| {
-                        let goes_on = directory.find(id).is_some();
-                        followed.log.news.send_replace(!goes_on);
-                        goes_on
-                    });
+            let mut gathered = Vec::new();
+            while items.recv_many(&mut gathered, CHANNEL_MAX).await > 0 {
+                for item in gathered.drain(..) {
+                    if let Happening::Lost(_) = item.what {
+                        collecting.forget_ended(&directory);
+                    }
+                    collecting.publish(&item);
                 }
-                collecting.publish(&item);
+                tokio::time::sleep(GATHER_TIME).await;
             }
         });
         (feeds, Teller::new(sender, clock))
@@ -163,6 +166,15 @@ impl Feeds {
         if let Happening::Lost(count) = item.what {
             self.lost.fetch_add(count, Ordering::Relaxed);
         }
+    }
+
+    /// Some items were lost; the end of a match may have been among them.
+    fn forget_ended(&self, directory: &Directory) {
+        lock(&self.logs).matches.retain(|&id, followed| {
+            let goes_on = directory.find(id).is_some();
+            followed.log.news.send_replace(!goes_on);
+            goes_on
+        });
     }
 
     /// Items that found no room.
