@@ -52,13 +52,15 @@ pub(super) struct Flight {
 }
 
 /// When each of the last 64 ticks was sent, and how many were on their way then, itself included.
-/// There are as many of these as clients, and a tick touches all of them, so they are small.
+/// There are as many of these as clients, and a tick touches all of them, so they are small: the
+/// upper bits are the time in steps of [`SEND_STEP`], of which what is on its way was sent less
+/// than half of what fits ago, nine minutes; the lower [`CROWD_BITS`] are the number.
 #[derive(Debug)]
-struct Sends {
-    /// The low bits: what is on its way was sent less than half an hour ago.
-    at: [u32; 64],
-    crowds: [u8; 64],
-}
+struct Sends([u32; 64]);
+
+/// Microseconds.
+const SEND_STEP: u64 = 16;
+const CROWD_BITS: u32 = 6;
 
 /// Whether `base` is what it usually takes.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +101,7 @@ impl Flight {
             trust: Trust::Sure,
             window: WINDOW_MAX,
             judged: Tick(0),
-            sends: Sends { at: [0; 64], crowds: [0; 64] },
+            sends: Sends([0; 64]),
         }
     }
 
@@ -235,18 +237,20 @@ impl Flight {
 
 impl Sends {
     fn keep(&mut self, tick: Tick, now: Micros, crowd: u32) {
-        self.at[index(tick)] = now.0 as u32;
-        self.crowds[index(tick)] = crowd as u8;
+        let crowd = crowd.min((1 << CROWD_BITS) - 1);
+        self.0[index(tick)] = ((now.0 / SEND_STEP) as u32) << CROWD_BITS | crowd;
     }
 
     fn age(&self, tick: Tick, now: Micros) -> Micros {
-        let age = (now.0 as u32).wrapping_sub(self.at[index(tick)]).cast_signed();
+        let now = ((now.0 / SEND_STEP) as u32) << CROWD_BITS;
+        let sent = self.0[index(tick)] >> CROWD_BITS << CROWD_BITS;
+        let age = now.wrapping_sub(sent).cast_signed() >> CROWD_BITS;
         // An arrival may be noted a little before the send.
-        Micros(age.max(0).cast_unsigned().into())
+        Micros(u64::from(age.max(0).cast_unsigned()) * SEND_STEP)
     }
 
     fn crowd(&self, tick: Tick) -> u32 {
-        self.crowds[index(tick)].into()
+        self.0[index(tick)] & ((1 << CROWD_BITS) - 1)
     }
 }
 

@@ -47,14 +47,14 @@ pub fn unpack<'a>(
     bytes: &'a [u8],
     values: &mut [i32],
 ) -> Result<&'a [u8], NotInRange> {
-    let (packed, rest) = bytes.split_at_checked(packed_bytes(integers)).ok_or(NotInRange)?;
-    let mut packed = packed.iter();
-    let (mut pending, mut pending_bits) = (0_u64, 0);
+    let (mut rest, mut pending, mut pending_bits) = (bytes, 0_u64, 0);
     for (integer, value) in integers.iter().zip(values) {
         let width = bits(integer);
         while pending_bits < width {
-            pending |= u64::from(*packed.next().ok_or(NotInRange)?) << pending_bits;
+            let (&byte, after) = rest.split_first().ok_or(NotInRange)?;
+            pending |= u64::from(byte) << pending_bits;
             pending_bits += 8;
+            rest = after;
         }
         let steps = (pending & ((1 << width) - 1)) as u32;
         pending >>= width;

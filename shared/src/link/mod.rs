@@ -60,7 +60,7 @@ impl Basis {
     #[must_use]
     fn followed_by(mut self, tick: Tick) -> Self {
         self.len = (self.len + 1).min(BASIS_MAX);
-        self.ticks.rotate_right(1);
+        self.ticks.copy_within(..BASIS_MAX - 1, 1);
         self.ticks[0] = tick;
         self
     }
