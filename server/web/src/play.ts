@@ -3,6 +3,7 @@
 import { Session, type SessionState } from "@tickwire/client";
 import { ArenaPredictor } from "./arena/body.js";
 import { Arena } from "./arena/rows.js";
+import { PlainView } from "./draw/plain.js";
 import { Scene } from "./draw/scene.js";
 import { Chat } from "./hud/chat.js";
 import { element } from "./hud/elements.js";
@@ -28,6 +29,8 @@ const join = new JoinDialog((wish) => void enter(wish));
 
 let session: Session | null = null;
 let arena: Arena | null = null;
+/** Instead of the arena, where the server runs another game. */
+let plain: PlainView | null = null;
 let hudAt = 0;
 let health = 0;
 let gunReadyAt = 0;
@@ -61,7 +64,7 @@ if (wished.has("match")) {
 async function enter({ name, match, spectate }: Wish): Promise<void> {
   const isBack = Session.isRemembered(sessionStorage, location.origin);
   const guest = spectate || isBack ? null : await askIn(match, name);
-  arena = null;
+  arena = plain = null;
   health = 0;
   element("hud").hidden = false;
   element("lines").replaceChildren();
@@ -71,14 +74,20 @@ async function enter({ name, match, spectate }: Wish): Promise<void> {
     spectate,
     name,
     ticket: wished.get("ticket") ?? guest?.ticket ?? "",
-    input: () => controls.values(),
+    input: () => (arena ? controls.values() : controls.valuesFor(session!.link.schema!.input)),
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
     ...(spectate ? {} : { storage: sessionStorage }),
     handlers: {
       state: changed,
       welcome: () => {
-        arena = new Arena(session!.link.schema!);
+        const schema = session!.link.schema!;
+        arena = Arena.of(schema);
+        if (!arena && !plain) {
+          plain = new PlainView(canvas, scene, schema);
+          chat.note(`The server runs “${schema.game}”, of which this page has no picture: it shows what the schema tells.`);
+        }
+        document.body.classList.toggle("plain", !arena);
         canvas.focus();
       },
       input: shoot,
@@ -108,7 +117,8 @@ async function askIn(match: number | "auto", name: string): Promise<{ match: num
 
 /** One's own shot is seen at once. */
 function shoot(tick: number): void {
-  const bullets = session?.link.owner?.[arena?.bullets ?? 0] ?? 0;
+  if (!arena) return;
+  const bullets = session?.link.owner?.[arena.bullets] ?? 0;
   const hz = session?.link.welcome?.hz ?? 30;
   // Ticks of another match.
   if (gunReadyAt - tick > hz) gunReadyAt = 0;
@@ -130,6 +140,10 @@ function feel(): void {
 }
 
 function happened(name: string, values: Record<string, number>): void {
+  if (!arena) {
+    const said = Object.entries(values).map(([what, value]) => `${what} ${value}`);
+    return chat.note(`${name}: ${said.join(", ")}`);
+  }
   const seat = session?.seat ?? null;
   switch (name) {
     case "kill":
@@ -182,6 +196,12 @@ function draw(): void {
     if (now - hudAt > HUD_MS) {
       hudAt = now;
       hud.update(session, arena, now);
+      panel.update(session, scene.theme.line);
+    }
+  } else if (session && plain) {
+    plain.draw(session);
+    if (now - hudAt > HUD_MS) {
+      hudAt = now;
       panel.update(session, scene.theme.line);
     }
   } else {

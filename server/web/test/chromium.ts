@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
@@ -17,6 +18,7 @@ const FLAGS = [
   "--disable-dev-shm-usage",
 ];
 const root = new URL("../../../", import.meta.url);
+const BINARY = process.env.SERVER_BINARY ?? fileURLToPath(new URL("target/release/tickwire-server", root));
 /** Where pictures for the README go, if they are wanted. */
 const pictures = process.env.SCREENSHOTS;
 
@@ -26,8 +28,16 @@ export class TestServer {
     readonly process: ChildProcess,
   ) {}
 
-  static async start(...args: string[]): Promise<TestServer> {
-    const binary = process.env.SERVER_BINARY ?? fileURLToPath(new URL("target/release/tickwire-server", root));
+  static start(...args: string[]): Promise<TestServer> {
+    return TestServer.run(BINARY, ...args);
+  }
+
+  /** The server with another game: an example, built beside it. */
+  static startExample(name: string, ...args: string[]): Promise<TestServer> {
+    return TestServer.run(join(dirname(BINARY), "examples", name), ...args);
+  }
+
+  private static async run(binary: string, ...args: string[]): Promise<TestServer> {
     const server = spawn(binary, ["--listen", "127.0.0.1:0", "--log", "warn", ...args], {
       stdio: ["ignore", "pipe", "inherit"],
     });

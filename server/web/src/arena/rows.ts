@@ -13,8 +13,12 @@ export class Arena {
   readonly bullets: number;
   readonly rockets: number;
 
-  /** Throws when the schema is not the arena's. */
-  constructor(schema: Schema) {
+  /** `null` if the schema is another game's. */
+  static of(schema: Schema): Arena | null {
+    return schema.game.startsWith("arena ") ? new Arena(schema) : null;
+  }
+
+  private constructor(schema: Schema) {
     this.round = roundFields(schema);
     this.pickup = pickupFields(schema);
     this.player = playerFields(schema);

@@ -1,5 +1,6 @@
 /** Keyboard, mouse and touch, as one input of the arena: [move x, move y, aim, buttons]. */
 
+import type { Integer } from "@tickwire/client";
 import { MOVE_MAX } from "../arena/body.js";
 import type { Scene } from "../draw/scene.js";
 import { Touch } from "./touch.js";
@@ -82,6 +83,22 @@ export class Controls {
     const rockets = held("rocket") || held("mouse 2") || this.#touch.isRocketing;
     values[3] = (fires ? FIRE : 0) | (rockets ? ALT_FIRE : 0);
     return values;
+  }
+
+  /**
+   * The same wishes as an input of another game: its first two integers that go either way are for
+   * moving, and the first of the others is the trigger. A new array each time.
+   */
+  valuesFor(input: readonly Integer[]): Int32Array {
+    const [moveX, moveY, , buttons] = this.values();
+    const wishes = { ways: [moveX / MOVE_MAX, moveY / MOVE_MAX], triggers: [buttons] };
+    return Int32Array.from(input, ({ min, max }) => {
+      if (min < 0 && max > 0) {
+        const way = wishes.ways.shift() ?? 0;
+        return Math.round(way < 0 ? way * -min : way * max);
+      }
+      return wishes.triggers.shift() ? max : Math.min(Math.max(0, min), max);
+    });
   }
 
   get isFiring(): boolean {

@@ -1,0 +1,100 @@
+/**
+ * A game that this page has no picture of, as its schema tells it: what has an `x` and a `y` is a dot
+ * in its place, and everything else is words. So whoever writes a game can look at it at once, and
+ * play. For more there are pages of one's own; `shared/ts` has an example.
+ */
+
+import type { KindSchema, Schema, Session } from "@tickwire/client";
+import type { Scene } from "./scene.js";
+
+/** CSS pixels around the field, which the page's furniture covers in part. */
+const MARGIN = 90;
+const DOT = 7;
+/** With more rows than this there would be nothing but words. */
+const DETAILED_MAX = 40;
+
+/** Where what is, in a row of this kind. */
+interface Kind extends KindSchema {
+  x: number;
+  y: number;
+}
+
+export class PlainView {
+  readonly #kinds: Kind[];
+  /** Of all places, in metres or whatever the game counts in. */
+  readonly #left: number;
+  readonly #top: number;
+  readonly #width: number;
+  readonly #height: number;
+
+  constructor(
+    readonly canvas: HTMLCanvasElement,
+    readonly scene: Scene,
+    schema: Schema,
+  ) {
+    this.#kinds = schema.kinds.map((kind) => {
+      const at = (name: string) => kind.fields.findIndex((field) => field.name === name);
+      return { ...kind, x: at("x"), y: at("y") };
+    });
+    const placed = this.#kinds.filter(isPlaced);
+    const ends = (axis: "x" | "y") => {
+      const fields = placed.map((kind) => kind.fields[kind[axis]]);
+      return [Math.min(...fields.map((f) => f.min * f.step)), Math.max(...fields.map((f) => f.max * f.step))];
+    };
+    const [[left, right], [top, bottom]] = placed.length > 0 ? [ends("x"), ends("y")] : [[0, 1], [0, 1]];
+    [this.#left, this.#top, this.#width, this.#height] = [left, top, right - left, bottom - top];
+  }
+
+  draw(session: Session): void {
+    const { camera, theme } = this.scene;
+    camera.fit(this.canvas, true);
+    const { density } = camera;
+    const context = this.canvas.getContext("2d")!;
+    const [width, height] = [camera.width / density, camera.height / density];
+    const scale = Math.min((width - 2 * MARGIN) / this.#width, (height - 2 * MARGIN) / this.#height);
+    const x0 = (width - this.#width * scale) / 2;
+    const y0 = (height - this.#height * scale) / 2;
+    context.setTransform(density, 0, 0, density, 0, 0);
+    context.fillStyle = theme.groundDeep;
+    context.fillRect(0, 0, width, height);
+    context.fillStyle = theme.ground;
+    context.fillRect(x0, y0, this.#width * scale, this.#height * scale);
+    context.strokeStyle = theme.soft;
+    context.strokeRect(x0, y0, this.#width * scale, this.#height * scale);
+    context.font = `13px ${theme.font}`;
+    context.textBaseline = "middle";
+    const { others } = session;
+    if (!others?.rows) return;
+    const { rows } = others;
+    let listed = 0;
+    for (let row = 0; row < rows.length; row++) {
+      others.look(row);
+      const kind = this.#kinds[rows.kinds[row]];
+      const words = rows.length > DETAILED_MAX ? "" : describe(kind, others.values);
+      if (!isPlaced(kind)) {
+        context.fillStyle = theme.soft;
+        context.fillText(`${kind.name} ${words}`, 16, 24 + 18 * listed++);
+        continue;
+      }
+      const x = x0 + (others.values[kind.x] * kind.fields[kind.x].step - this.#left) * scale;
+      const y = y0 + (others.values[kind.y] * kind.fields[kind.y].step - this.#top) * scale;
+      context.fillStyle = theme.seats[rows.ids[row] % theme.seats.length];
+      context.beginPath();
+      context.arc(x, y, DOT, 0, 2 * Math.PI);
+      context.fill();
+      context.fillText(`${kind.name} ${rows.ids[row]}`, x + 1.5 * DOT, y - 8);
+      context.fillStyle = theme.soft;
+      context.fillText(words, x + 1.5 * DOT, y + 8);
+    }
+  }
+}
+
+function isPlaced(kind: Kind): boolean {
+  return kind.x >= 0 && kind.y >= 0;
+}
+
+/** All that a row says beside where it is. */
+function describe(kind: Kind, values: ArrayLike<number>): string {
+  const say = ({ name, step }: { name: string; step: number }, i: number) => `${name} ${+(values[i] * step).toFixed(2)}`;
+  return kind.fields.map((field, i) => (i === kind.x || i === kind.y ? "" : say(field, i))).filter(Boolean).join("  ");
+}

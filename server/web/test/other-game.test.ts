@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { picture, TestBrowser, TestServer, until } from "./chromium.js";
+
+let server: TestServer;
+let browser: TestBrowser;
+
+before(async () => {
+  server = await TestServer.startExample("tag");
+  browser = await TestBrowser.start();
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+test("a game that the page does not know is shown by its schema, and played with the keys", async () => {
+  const page = await browser.open(`${server.url}/?match=auto&name=Ada`);
+  await until(page, "to play", "globalThis.tickwire?.session.link.rows?.length === 1");
+  await page.waitForSelector("text=The server runs “tag”");
+  const bob = await browser.open(`${server.url}/?match=auto&name=Bob`);
+  await until(page, "company", "globalThis.tickwire?.session.link.rows?.length === 2");
+  // Ada is it, and Bob stands three metres below her.
+  await page.keyboard.down("KeyS");
+  await page.waitForSelector("text=caught: seat 1");
+  await page.keyboard.up("KeyS");
+  await bob.waitForSelector("text=caught: seat 1");
+  await picture(page, "other-game");
+  assert.deepEqual(browser.errors, []);
+});
