@@ -346,6 +346,8 @@ fn the_api_answers() {
     let url = r#"{"match":1,"url":"ws://h/v1/play?match=1","ticket":null,"expires_at":null}"#;
     assert_eq!((status, joined.as_str()), (200, url));
     assert_eq!(server.post("/v1/join", "").0, 200);
+    let (_, joined) = server.post_with("/v1/join", "x-forwarded-proto: https\r\n", "");
+    assert!(joined.contains(r#""url":"wss://h/v1/play?match=1""#), "{joined}");
     assert_eq!(server.post("/v1/join", r#"{"match":9}"#).0, 404);
     assert_eq!(server.post("/v1/join", r#"{"room":9}"#).0, 400);
     assert_eq!(server.post("/v1/matches", "").0, 201);

@@ -141,7 +141,9 @@ pub(super) async fn join(
     let match_id = admission.reserve(wish).map_err(problem)?.entry().id.0;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.ok_or_else(|| Problem::bad_request("the request has no Host"))?;
-    let scheme = if admission.tls().is_some() { "wss" } else { "ws" };
+    // A proxy may have ended TLS.
+    let is_forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let scheme = if admission.tls().is_some() || is_forwarded { "wss" } else { "ws" };
     let mut url = format!("{scheme}://{host}/v1/play?match={match_id}");
     let role = request.role.unwrap_or(TicketRole::Player);
     if role != TicketRole::Player {
