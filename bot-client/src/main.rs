@@ -26,23 +26,23 @@ fn main() -> ExitCode {
 /// An error is the one line that says why the run is not a success.
 fn play(args: &Args, options: &Options) -> Result<(), String> {
     let report = run(options, brain::for_game).map_err(|error| error.to_string())?;
-    deliver(args, &report).map_err(|error| format!("cannot write the report: {error}"))?;
+    deliver(args, &report)?;
     report.failure.map_or(Ok(()), Err)
 }
 
-fn deliver(args: &Args, report: &Report) -> io::Result<()> {
-    if let Some(file) = &args.html {
-        fs::write(file, report.to_html())?;
-    }
-    let json = report.to_json()? + "\n";
-    match args.json.as_deref() {
-        Some(file) if file == Path::new("-") => io::stdout().write_all(json.as_bytes()),
-        Some(file) => {
-            fs::write(file, json)?;
-            io::stdout().write_all(report.to_table().as_bytes())
-        }
-        None => io::stdout().write_all(report.to_table().as_bytes()),
-    }
+/// One that can't be written does not cost the rest of what a run found.
+fn deliver(args: &Args, report: &Report) -> Result<(), String> {
+    let json = report.to_json().map_err(|error| error.to_string())? + "\n";
+    let is_piped = args.json.as_deref() == Some(Path::new("-"));
+    let shown = if is_piped { json.clone() } else { report.to_table() };
+    let shown = io::stdout().write_all(shown.as_bytes());
+    shown.map_err(|error| format!("cannot write the report to stdout: {error}"))?;
+    let html = args.html.as_deref().map(|file| (file, report.to_html()));
+    let json = args.json.as_deref().filter(|_| !is_piped).map(|file| (file, json));
+    html.into_iter().chain(json).fold(Ok(()), |so_far, (file, text)| {
+        let written = fs::write(file, text);
+        so_far.and(written.map_err(|error| format!("cannot write {}: {error}", file.display())))
+    })
 }
 
 fn list_scenarios() -> io::Result<()> {
