@@ -10,6 +10,10 @@ import type { Integer } from "./schema.js";
 
 /** Appends `values`, which must be within their ranges. */
 export function pack(integers: readonly Integer[], values: ArrayLike<number>, out: ByteWriter): void {
+  if (values.length !== integers.length) {
+    const names = integers.map(({ name }) => name).join(", ");
+    throw new RangeError(`${values.length} values, not the ${integers.length} of the schema: ${names}`);
+  }
   let pending = 0;
   let pendingBits = 0;
   for (let i = 0; i < integers.length; i++) {

@@ -33,7 +33,8 @@ test("integers out of range are refused", () => {
     unpack([{ name: "n", min: 0, max }], new ByteReader(Uint8Array.of(byte)), values);
   assert.throws(() => read(2, 3), ServerFault);
   assert.throws(() => read(2, 4), ServerFault);
-  assert.throws(() => pack([{ name: "n", min: 0, max: 2 }], [3], new ByteWriter()), RangeError);
+  const write = (values: number[]) => pack([{ name: "n", min: 0, max: 2 }], values, new ByteWriter());
+  for (const wrong of [[3], [], [0, 0]]) assert.throws(() => write(wrong), RangeError);
 });
 
 test("bincode's integers come back", () => {
