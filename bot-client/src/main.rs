@@ -39,10 +39,12 @@ fn deliver(args: &Args, report: &Report) -> Result<(), String> {
     shown.map_err(|error| format!("cannot write the report to stdout: {error}"))?;
     let html = args.html.as_deref().map(|file| (file, report.to_html()));
     let json = args.json.as_deref().filter(|_| !is_piped).map(|file| (file, json));
-    html.into_iter().chain(json).fold(Ok(()), |so_far, (file, text)| {
-        let written = fs::write(file, text);
-        so_far.and(written.map_err(|error| format!("cannot write {}: {error}", file.display())))
-    })
+    let failures = html.into_iter().chain(json).filter_map(|(file, text)| {
+        let error = fs::write(file, text).err()?;
+        Some(format!("cannot write {}: {error}", file.display()))
+    });
+    let failures: Vec<_> = failures.collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
 fn list_scenarios() -> io::Result<()> {
