@@ -251,6 +251,20 @@ fn a_game_that_panics_ends_alone() {
 }
 
 #[test]
+fn a_game_that_breaks_its_schema_ends_alone() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 1);
+    let mut neighbour = server.join();
+    for (doomed, input) in [(2, TOO_MUCH), (3, UNKNOWN_EVENT)] {
+        let mut client = server.join();
+        client.wait_snapshots(1);
+        client.input(&[input]);
+        assert_eq!(client.wait_end(), End::Close(4016));
+        assert_eq!(server.get(&format!("/v1/matches/{doomed}")).0, 404);
+    }
+    neighbour.wait_snapshots(5);
+}
+
+#[test]
 fn a_storm_of_spectators_is_let_in_while_the_match_goes_on() {
     let server = TestServer::start::<Arena>(|_| {});
     let mut player = server.join();
@@ -394,13 +408,15 @@ fn no_more_connections_than_allowed() {
     }
 }
 
-/// A game in which everybody has a number that inputs add to. One input makes it panic.
+/// A game in which everybody has a number that inputs add to. One input makes it panic, and two break its schema.
 #[derive(Debug, Serialize, Deserialize)]
 struct Tally {
     seats: Vec<Option<i32>>,
 }
 
 const PANIC: i32 = 100;
+const TOO_MUCH: i32 = 99;
+const UNKNOWN_EVENT: i32 = 98;
 
 #[derive(Clone, Debug, Default)]
 struct Add(i32);
@@ -438,8 +454,14 @@ impl Game for Tally {
     fn step(&mut self, step: &mut Step<'_, Add>) {
         for (seat, input) in self.seats.iter_mut().zip(step.inputs) {
             assert!(input.0 != PANIC, "this game can't take it");
+            if input.0 == UNKNOWN_EVENT {
+                step.events.all(0, &[]);
+            }
             if let Some(tally) = seat {
                 *tally = (*tally + input.0).min(1_000_000);
+                if input.0 == TOO_MUCH {
+                    *tally = -1;
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ pub mod game;
 pub mod history;
 pub mod ids;
 pub mod link;
+pub mod misfit;
 pub mod replica;
 pub mod rows;
 pub mod schema;

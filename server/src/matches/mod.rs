@@ -295,7 +295,11 @@ impl<G: Game> Match<G> {
             events: &mut self.events,
         });
         let rows = context.clock.now();
-        self.game.write_rows(self.history.push(self.tick));
+        let told = self.history.push(self.tick);
+        self.game.write_rows(told);
+        let fits =
+            self.schema.check_rows(told).and_then(|()| self.schema.check_events(&self.events));
+        fits.unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
         if self.slowdown_told != self.schedule.slowdown() {
             self.slowdown_told = self.schedule.slowdown();
             let (live, late) = (self.pace(self.tick), self.pace(self.late_tick()));

@@ -1,0 +1,147 @@
+//! What a game tells that its schema does not allow, said so that the game's author finds it.
+//!
+//! Clients could make nothing of it, so the match of such a game ends. What only a seat's owner is
+//! told is checked where it is written, by [`pack`](crate::link::integers::pack).
+
+use crate::{game::Events, ids::EntityId, rows::Rows, schema::Schema};
+
+/// The first thing that does not fit the schema. Kinds are named where they have a name.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Misfit {
+    /// The schema has no such kind of entity.
+    #[error("entity {} is of kind {kind}, of {kinds} kinds counted from 0", id.0)]
+    RowKind {
+        /// Which entity.
+        id: EntityId,
+        /// What the row says.
+        kind: u8,
+        /// How many the schema has.
+        kinds: usize,
+    },
+    /// A row has more or fewer values than its kind has fields.
+    #[error("{kind} {} has {values} values, and its kind {fields} fields", id.0)]
+    RowLength {
+        /// Which entity.
+        id: EntityId,
+        /// Its kind.
+        kind: String,
+        /// How many the row has.
+        values: usize,
+        /// How many it should have.
+        fields: usize,
+    },
+    /// A value is out of its field's range.
+    #[error("{field} of {kind} {} is {value}, out of {min} to {max}", id.0)]
+    RowValue {
+        /// Which entity.
+        id: EntityId,
+        /// Its kind.
+        kind: String,
+        /// The field.
+        field: String,
+        /// The value.
+        value: i32,
+        /// The field's least.
+        min: i32,
+        /// The field's greatest.
+        max: i32,
+    },
+    /// The schema has no such kind of event.
+    #[error("an event is of kind {kind}, of {kinds} kinds counted from 0")]
+    EventKind {
+        /// What the event says.
+        kind: u8,
+        /// How many the schema has.
+        kinds: usize,
+    },
+    /// An event has more or fewer values than its kind names.
+    #[error("an event {kind} has {values} values, and its kind {names}")]
+    EventLength {
+        /// Its kind.
+        kind: String,
+        /// How many the event has.
+        values: usize,
+        /// How many it should have.
+        names: usize,
+    },
+}
+
+impl Schema {
+    /// Whether rows are of its kinds, with values in their ranges.
+    pub fn check_rows(&self, rows: &Rows) -> Result<(), Misfit> {
+        for row in rows.iter() {
+            let (id, kinds) = (row.id, self.kinds.len());
+            let kind = self.kinds.get(usize::from(row.kind));
+            let kind = kind.ok_or(Misfit::RowKind { id, kind: row.kind, kinds })?;
+            let (values, fields) = (row.values.len(), kind.fields.len());
+            if values != fields {
+                return Err(Misfit::RowLength { id, kind: kind.name.clone(), values, fields });
+            }
+            let mut pairs = kind.fields.iter().zip(row.values);
+            if let Some((field, &value)) = pairs.find(|(f, v)| !(f.min..=f.max).contains(v)) {
+                let (kind, min, max) = (kind.name.clone(), field.min, field.max);
+                return Err(Misfit::RowValue {
+                    id,
+                    kind,
+                    field: field.name.clone(),
+                    value,
+                    min,
+                    max,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether events are of its kinds.
+    pub fn check_events(&self, events: &Events) -> Result<(), Misfit> {
+        for event in events.iter() {
+            let kind = self.events.get(usize::from(event.kind));
+            let kinds = self.events.len();
+            let kind = kind.ok_or(Misfit::EventKind { kind: event.kind, kinds })?;
+            let (values, names) = (event.values.len(), kind.values.len());
+            if values != names {
+                return Err(Misfit::EventLength { kind: kind.name.clone(), values, names });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Field;
+
+    #[test]
+    fn rows_fit_or_it_is_said_why_not() {
+        let says = |kind, values: &[i32]| {
+            let mut rows = Rows::default();
+            rows.push(EntityId(7), kind, values);
+            schema().check_rows(&rows).err().map(|misfit| misfit.to_string())
+        };
+        assert_eq!(says(0, &[0, 9]), None);
+        assert_eq!(says(1, &[]).unwrap(), "entity 7 is of kind 1, of 1 kinds counted from 0");
+        assert_eq!(says(0, &[5]).unwrap(), "cart 7 has 1 values, and its kind 2 fields");
+        assert_eq!(says(0, &[0, 10]).unwrap(), "y of cart 7 is 10, out of 0 to 9");
+        assert_eq!(says(0, &[-1, 0]).unwrap(), "x of cart 7 is -1, out of 0 to 9");
+    }
+
+    #[test]
+    fn events_fit_or_it_is_said_why_not() {
+        let says = |kind, values: &[i32]| {
+            let mut events = Events::default();
+            events.all(0, &[1]);
+            events.all(kind, values);
+            schema().check_events(&events).err().map(|misfit| misfit.to_string())
+        };
+        assert_eq!(says(0, &[2]), None);
+        assert_eq!(says(1, &[2]).unwrap(), "an event is of kind 1, of 1 kinds counted from 0");
+        assert_eq!(says(0, &[]).unwrap(), "an event crash has 0 values, and its kind 1");
+    }
+
+    fn schema() -> Schema {
+        let place = |name| Field::new(name, 1.0, 0, 9);
+        Schema::new("carts").kind("cart", [place("x"), place("y")]).event("crash", ["seat"])
+    }
+}
