@@ -62,12 +62,19 @@ fn a_steady_match_does_not_allocate() {
     };
     // Buffers grow to their size, and both weapons have been fired.
     play(&mut players, 300);
+    let overruns = || server.metric("tickwire_tick_overruns_total") as u64;
+    let overruns_before = overruns();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let ticks = 300;
     play(&mut players, ticks);
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-    // A buffer may still find a new record; one allocation for each client or tick would be far more.
-    assert!(allocations <= 16, "{allocations} allocations in {ticks} ticks of {PLAYERS} clients");
+    // A buffer may still find a new record, and on a busy machine the ticks before an overrun are copied into
+    // a list of lists; one allocation for each client or tick would be far more.
+    let allowed = 16 + 2 * (overruns() - overruns_before);
+    assert!(
+        allocations <= allowed,
+        "{allocations} allocations in {ticks} ticks of {PLAYERS} clients"
+    );
 }
 
 /// Counts ticks, and marks the thread that they run on.

@@ -56,9 +56,12 @@ impl Recorder {
 
     /// What is kept of the ticks that ended after `since`.
     pub(super) fn flight(&self, match_id: MatchId, since: Micros) -> Flight {
+        let kept = |n: usize| self.ring[n % TICKS];
         let oldest = self.count.saturating_sub(TICKS);
-        let kept = (oldest..self.count).map(|n| self.ring[n % TICKS]);
-        Flight { match_id, ticks: kept.filter(|flown| flown.end > since).collect() }
+        let ended_since = (oldest..self.count).rev().take_while(|&n| kept(n).end > since);
+        // Taken at once, since it is a busy shard that asks.
+        let first = ended_since.last().unwrap_or(self.count);
+        Flight { match_id, ticks: (first..self.count).map(kept).collect() }
     }
 }
 
