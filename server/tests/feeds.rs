@@ -145,7 +145,7 @@ impl Stream {
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let last =
             if last.is_empty() { String::new() } else { format!("last-event-id: {last}\r\n") };
-        let head = format!("GET {path} HTTP/1.1\r\nhost: h\r\n{last}\r\n");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{last}\r\n");
         socket.write_all(head.as_bytes()).unwrap();
         let mut stream = Self { socket, read: String::new() };
         stream.wait("\r\n\r\n");

@@ -159,7 +159,7 @@ fn frames_behind_the_handshake_are_not_lost() {
     let server = TestServer::start::<Tally>(|_| {});
     let mut hello = Vec::new();
     tickwire_shared::link::ClientLink::write_hello("", None, &mut hello);
-    let head = "GET /v1/play HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+    let head = "GET /v1/play HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                 sec-websocket-protocol: tickwire.v1\r\n\r\n";
     let mut client = Client::open(server.addr, "match=auto", "tickwire.v1");
@@ -357,11 +357,12 @@ fn the_api_answers() {
     assert_eq!(server.post("/v1/matches", "").0, 201);
     assert_eq!(server.get("/v1/matches/1").0, 200);
     let (status, joined) = server.post("/v1/join", r#"{"match":1}"#);
-    let url = r#"{"match":1,"url":"ws://h/v1/play?match=1","ticket":null,"expires_at":null}"#;
+    let url =
+        r#"{"match":1,"url":"ws://localhost/v1/play?match=1","ticket":null,"expires_at":null}"#;
     assert_eq!((status, joined.as_str()), (200, url));
     assert_eq!(server.post("/v1/join", "").0, 200);
     let (_, joined) = server.post_with("/v1/join", "x-forwarded-proto: https\r\n", "");
-    assert!(joined.contains(r#""url":"wss://h/v1/play?match=1""#), "{joined}");
+    assert!(joined.contains(r#""url":"wss://localhost/v1/play?match=1""#), "{joined}");
     assert_eq!(server.post("/v1/join", r#"{"match":9}"#).0, 404);
     assert_eq!(server.post("/v1/join", r#"{"room":9}"#).0, 400);
     assert_eq!(server.post("/v1/matches", "").0, 201);
@@ -387,7 +388,7 @@ fn the_api_answers() {
 #[test]
 fn heads_that_are_too_long_or_too_slow_are_refused() {
     let server = TestServer::start::<Tally>(|_| {});
-    let long = format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "a".repeat(10_000));
+    let long = format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(10_000));
     assert_eq!(request(server.addr, &long).0, 431);
     let mut slow = std::net::TcpStream::connect(server.addr).unwrap();
     slow.write_all(b"GET / HTTP/1.1\r\nhost:").unwrap();

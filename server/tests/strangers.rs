@@ -114,9 +114,21 @@ fn pages_of_other_origins_are_refused_unless_named() {
     };
     assert_eq!(open("https://evil.example"), 403);
     assert_eq!(open("https://play.example"), 101);
-    assert_eq!(open("http://h"), 101, "its own page");
+    assert_eq!(open("http://localhost"), 101, "its own page");
     let post = |origin: &str| server.post_with("/v1/join", &format!("origin: {origin}\r\n"), "").0;
     assert_eq!((post("https://evil.example"), post("https://play.example")), (403, 200));
+}
+
+#[test]
+fn whoever_comes_by_another_name_is_no_operator() {
+    let server = start(|_| {});
+    let status = |host: &str| {
+        let head = format!("POST /v1/matches HTTP/1.1\r\nhost: {host}\r\n");
+        let rest =
+            format!("origin: http://{host}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        request(server.addr, &(head + &rest)).0
+    };
+    assert_eq!((status("localhost"), status("evil.example")), (201, 403));
 }
 
 #[test]
@@ -125,7 +137,7 @@ fn pages_of_named_origins_may_ask_what_the_api_offers() {
     let preflight = |origin: &str| {
         let mut stream = TcpStream::connect(server.addr).unwrap();
         let head = format!(
-            "OPTIONS /v1/events HTTP/1.1\r\nhost: h\r\nconnection: close\r\norigin: {origin}\r\n\
+            "OPTIONS /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\norigin: {origin}\r\n\
              access-control-request-method: GET\r\n\
              access-control-request-headers: last-event-id\r\n\r\n"
         );
@@ -154,7 +166,7 @@ fn pages_of_named_origins_may_ask_what_the_api_offers() {
 fn every_answer_has_the_headers_that_protect_a_page() {
     let server = start(|_| {});
     let mut stream = TcpStream::connect(server.addr).unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     for line in
@@ -257,7 +269,7 @@ fn who_stops_reading_is_sent_half_a_second_of_the_past_and_then_the_present() {
 #[test]
 fn a_body_that_trickles_in_is_cut_off() {
     let server = start(|_| {});
-    let begun = "POST /v1/join HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n{";
+    let begun = "POST /v1/join HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{";
     let start = Instant::now();
     assert_eq!(request(server.addr, &format!("{begun}\"")).0, 408);
     assert!(start.elapsed() < PATIENCE);
@@ -278,7 +290,7 @@ fn matches_are_played_over_tls() {
         assert_eq!(client.wait_end(), End::Close(1000));
     }
     let mut plain = TcpStream::connect(server.addr).unwrap();
-    plain.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP"), "the port speaks nothing but TLS");
@@ -356,7 +368,7 @@ fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
 
 fn status_from(host: u8, to: SocketAddr) -> u16 {
     let mut stream = connect_from(host, to);
-    let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+    let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer[9..12]).parse().unwrap()

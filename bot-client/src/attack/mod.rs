@@ -148,7 +148,7 @@ async fn never_read(victim: &Victim, mut dice: Dice, counts: &Counts) {
 async fn is_well(victim: &Victim) -> bool {
     let ask = async {
         let mut socket = victim.dialer.dial().await?;
-        let request = b"GET /livez HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+        let request = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         socket.write_all(request).await?;
         let mut answer = [0; 12];
         socket.read_exact(&mut answer).await?;

@@ -80,11 +80,15 @@ impl Way {
         match self {
             Self::Noise => say(Box::new(victim.connect_bare().await?), &noise(dice, 2_000)).await,
             Self::GiantHead => {
-                let head =
-                    format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "a".repeat(99_999));
+                let head = format!(
+                    "GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n",
+                    "a".repeat(99_999)
+                );
                 say(victim.dialer.dial().await?, head.as_bytes()).await
             }
-            Self::SlowLoris => trickle(victim, b"GET /v1/play HTTP/1.1\r\nhost: h\r\n", b'x').await,
+            Self::SlowLoris => {
+                trickle(victim, b"GET /v1/play HTTP/1.1\r\nhost: localhost\r\n", b'x').await
+            }
             Self::HalfOpen => {
                 let idle = victim.connect_bare().await?;
                 let upgraded = victim.upgrade("match=auto").await?;
@@ -93,7 +97,8 @@ impl Way {
                 Ok(())
             }
             Self::TrickledBody => {
-                let head = b"POST /v1/join HTTP/1.1\r\nhost: h\r\ncontent-length: 9999\r\n\r\n";
+                let head =
+                    b"POST /v1/join HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9999\r\n\r\n";
                 trickle(victim, head, b' ').await
             }
             Self::ConnectFlood => {
@@ -103,7 +108,8 @@ impl Way {
                 Ok(())
             }
             Self::MatchFlood => {
-                let request = "POST /v1/matches HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n";
+                let request =
+                    "POST /v1/matches HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
                 say(victim.dialer.dial().await?, request.repeat(50).as_bytes()).await
             }
             Self::OthersTicket => {

@@ -75,7 +75,8 @@ mod tests {
     async fn status(addr: SocketAddr, method: &str, path: &str) -> u16 {
         let mut stream = TcpStream::connect(addr).await.unwrap();
         let method = method.to_uppercase();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut line = [0; 12];
         stream.read_exact(&mut line).await.unwrap();

@@ -1,12 +1,15 @@
 //! What every request passes: the origin that a browser sends it from, a deadline, and the headers
 //! that keep a page from being turned against its user.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, RequestPartsExt,
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts,
+        uri::Authority,
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -138,14 +141,16 @@ impl FromRequestParts<Arc<Admission>> for Operator {
         parts: &mut Parts,
         admission: &Arc<Admission>,
     ) -> Result<Self, Problem> {
+        let headers = parts.extract::<HeaderMap>().await.unwrap_or_default();
         let Some(tickets) = admission.tickets() else {
-            if admission.config().listen.ip().is_loopback() {
+            let is_local = admission.config().listen.ip().is_loopback();
+            if is_local && is_for_this_machine(&headers) {
                 return Ok(Self);
             }
-            let message = "operators need a token, and the server runs without a key";
+            let message =
+                "without a key only this machine operates the server, at localhost or 127.0.0.1";
             return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
         };
-        let headers = parts.extract::<HeaderMap>().await.unwrap_or_default();
         let check = |token| tickets.check(token, unix_now()).ok();
         let is_operator = |ticket: &Ticket| ticket.role == TicketRole::Operator;
         if bearer(&headers).and_then(check).as_ref().is_some_and(is_operator) {
@@ -154,6 +159,17 @@ impl FromRequestParts<Arc<Admission>> for Operator {
         let message = "an operator's token is needed";
         Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
     }
+}
+
+/// Whether this machine is named as the host. Another name is one that its owner has led here, for a
+/// browser that has a page from there, or a proxy's.
+fn is_for_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = host.and_then(|host| host.parse::<Authority>().ok());
+    authority.is_some_and(|authority| {
+        let name = authority.host().trim_matches(['[', ']']);
+        name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
 }
 
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -190,6 +206,19 @@ mod tests {
         {
             assert!(!is_one(wrong), "{wrong}");
         }
+    }
+
+    #[test]
+    fn this_machine_has_few_names() {
+        let is_for_us = |host: &'static str| {
+            let host = HeaderValue::from_static(host);
+            is_for_this_machine(&HeaderMap::from_iter([(header::HOST, host)]))
+        };
+        let ours = ["localhost", "localhost:8080", "127.0.0.1:8080", "127.0.0.2", "[::1]:8080"];
+        assert!(ours.into_iter().all(is_for_us));
+        let others = ["", "evil.example", "localhost.evil.example:8080", "10.0.0.1", "a b"];
+        assert!(!others.into_iter().any(is_for_us));
+        assert!(!is_for_this_machine(&HeaderMap::new()));
     }
 
     #[track_caller]

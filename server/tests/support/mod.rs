@@ -70,7 +70,10 @@ impl TestServer {
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        request(self.addr, &format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"))
+        request(
+            self.addr,
+            &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"),
+        )
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
@@ -80,7 +83,7 @@ impl TestServer {
     /// With more header lines.
     pub(crate) fn post_with(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{headers}\
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
@@ -194,7 +197,7 @@ impl Client {
     pub(crate) fn open_on(mut stream: Stream, query: &str, offer: &str) -> Self {
         stream.tcp().set_nodelay(true).unwrap();
         let head = format!(
-            "GET /v1/play?{query} HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+            "GET /v1/play?{query} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offer}\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
