@@ -69,6 +69,17 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
     assert_eq!(server.metric("tickwire_matches"), 2.0);
 }
 
+#[test]
+fn who_plays_is_told_that_the_match_stood_still() {
+    let server = TestServer::start::<Hooked<Stops>>(|config| config.seats = 2);
+    let mut player = server.join();
+    player.wait_snapshots(5);
+    let before = player.paces;
+    STOP_MS.store(400, Ordering::Relaxed);
+    player.wait("what has become of the match's time", |player| player.paces > before);
+    assert_eq!(player.end, None);
+}
+
 /// Phases that took at least as long as a slow step, and of which match.
 fn slow_phases(trace: &str) -> Vec<(String, u64)> {
     let trace: Value = serde_json::from_str(trace).expect("a trace is JSON");
@@ -79,6 +90,18 @@ fn slow_phases(trace: &str) -> Vec<(String, u64)> {
 }
 
 const STEP: &str = "tickwire_overload_step";
+
+/// Milliseconds that the next step takes.
+static STOP_MS: AtomicU64 = AtomicU64::new(0);
+
+/// Makes one step as slow as it is told to be.
+struct Stops;
+
+impl Hook for Stops {
+    fn before_step() {
+        thread::sleep(Duration::from_millis(STOP_MS.swap(0, Ordering::Relaxed)));
+    }
+}
 
 /// Makes each step as slow as it is told to be.
 struct Slow;

@@ -168,7 +168,10 @@ impl<G: Game> Match<G> {
                 let early = i64::from(tick.since(self.tick.plus(1)));
                 let interval = self.schedule.interval().0.cast_signed();
                 let lead = self.schedule.due().signed_since(arrived) + early * interval;
-                connection.link.hear_lead(lead);
+                // Of what is read late the kernel knows only when the last of it came.
+                if context.now.since(self.schedule.due()) < self.schedule.interval() {
+                    connection.link.hear_lead(lead);
+                }
                 Ok(())
             }
             Received::Ack => Ok(()),

@@ -281,7 +281,7 @@ impl<G: Game> Match<G> {
         let step = context.clock.now();
         let begun = self.schedule.begin(context.now);
         self.tick = self.tick.plus(1);
-        self.tick_due = begun.due;
+        self.tick_due = begun.due.plus(begun.slipped);
         let inputs = self.inputs.iter_mut().zip(&mut self.seen);
         for (queue, (input, seen)) in self.queues.iter_mut().zip(inputs) {
             input.clone_from(queue.take(self.tick));
@@ -300,7 +300,8 @@ impl<G: Game> Match<G> {
         let fits =
             self.schema.check_rows(told).and_then(|()| self.schema.check_events(&self.events));
         fits.unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
-        if self.slowdown_told != self.schedule.slowdown() {
+        let has_stood = begun.slipped >= self.schedule.interval();
+        if has_stood || self.slowdown_told != self.schedule.slowdown() {
             self.slowdown_told = self.schedule.slowdown();
             let (live, late) = (self.pace(self.tick), self.pace(self.late_tick()));
             self.fanout.push_pace(live, late);

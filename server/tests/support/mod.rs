@@ -175,6 +175,8 @@ pub(crate) struct Client {
     pub(crate) newest_event: Option<Tick>,
     /// How many times as far apart as usual ticks are.
     pub(crate) slowdown: u8,
+    /// How often that was said.
+    pub(crate) paces: u32,
     pub(crate) social: Vec<Social>,
     pub(crate) end: Option<End>,
     /// The server has said that it goes.
@@ -215,6 +217,7 @@ impl Client {
             events: 0,
             newest_event: None,
             slowdown: 1,
+            paces: 0,
             social: Vec::new(),
             end: None,
             was_told: false,
@@ -347,7 +350,10 @@ impl Client {
                 self.events += 1;
                 self.newest_event = Some(tick);
             }
-            ClientEvent::Pace { slowdown } => self.slowdown = slowdown,
+            ClientEvent::Pace { slowdown } => {
+                self.slowdown = slowdown;
+                self.paces += 1;
+            }
             ClientEvent::Leaving { .. } => self.was_told = true,
             ClientEvent::Welcome(_) | ClientEvent::Pong { .. } | ClientEvent::Model => {}
             ClientEvent::Social(social) => self.social.push(social),
