@@ -103,6 +103,13 @@ impl Clock {
         u64::try_from(shown.due_at(now) + self.span(shown.tick, tick)).ok().map(Micros)
     }
 
+    /// How much later than is told ticks are due, as far as is known `now`: what is left of a
+    /// correction that is made smoothly.
+    #[must_use]
+    pub fn lag(&self, now: Micros) -> i64 {
+        self.shown.map_or(0, |shown| shown.target - shown.due_at(now))
+    }
+
     /// Where the server's match is at `at` on the client's clock, as far as is known `now`.
     #[must_use]
     pub fn moment(&self, at: Micros, now: Micros) -> Option<Moment> {

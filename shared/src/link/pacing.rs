@@ -6,10 +6,19 @@
 //! least of them, in a byte. The client ([`InputPace`]) knows how far ahead of the server's clock it
 //! made them, so the difference is how long the way took at worst, whatever it did in the
 //! meantime. It keeps ahead of the server by what [`Tail`] makes of that.
+//!
+//! A client that was kept from its work makes up for the ticks of [`AWAY`] at most. When it was
+//! kept for longer, it goes on with the tick that is due, and the server repeats what it has: inputs
+//! that were made too late would be held against the network. One that is always as slow as that
+//! makes an input each time.
 
 use std::collections::VecDeque;
 
-use super::{clock::Clock, inputs::INPUTS_MAX, tail::Tail};
+use super::{
+    clock::Clock,
+    inputs::INPUTS_MAX,
+    tail::{AWAY, Tail},
+};
 use crate::{
     ids::{InputSeq, Tick},
     time::{Micros, TickRate},
@@ -35,9 +44,6 @@ const _: () = assert!(
 );
 /// One tick of so many may have to do without its input.
 const LATE_ONE_IN: u64 = 150;
-/// Ticks that a client makes up for at once when it was kept from its work. When there are more,
-/// it goes on with the next one.
-pub const CATCH_UP_TICKS: i32 = 4;
 
 /// The least of the leads that have arrived since it was told last.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,17 +117,21 @@ impl InputPace {
     pub fn poll(&mut self, clock: &Clock, now: Micros) -> Option<Tick> {
         let ahead = self.advance(clock, now)?;
         let due = clock.moment(now.shifted(ahead), now)?.tick;
-        let missing = self.newest.map_or(i32::MAX, |newest| due.since(newest));
-        if missing.abs() > CATCH_UP_TICKS {
-            // Who comes into the middle of a tick is too late for it, and a clock that was set
-            // back by much is not waited for.
+        let Some(newest) = self.newest else {
+            // Who comes into the middle of a tick is too late for it.
             self.newest = Some(due);
             return None;
-        }
-        if missing <= 0 {
+        };
+        let missing = due.since(newest);
+        let ticks = missing.unsigned_abs();
+        let tick = if ticks > 1 && u64::from(ticks) * clock.interval().0 > AWAY.0 {
+            // Nor is a clock waited for that was set back by so much.
+            due
+        } else if missing > 0 {
+            newest.plus(1)
+        } else {
             return None;
-        }
-        let tick = Tick(due.0.wrapping_sub(missing.cast_unsigned() - 1));
+        };
         self.newest = Some(tick);
         Some(tick)
     }
@@ -254,9 +264,8 @@ mod tests {
         // 8 ms ahead of the server: tick 11 has begun there 58 ms ago.
         assert_eq!(pace.poll(&clock, Micros(1_150_000)), None);
         assert_eq!(pace.poll(&clock, Micros(1_192_000)), Some(Tick(12)));
-        // The machine was busy for two ticks, and then for a second.
-        assert_eq!(pace.poll(&clock, Micros(1_392_000)), Some(Tick(13)));
-        assert_eq!(pace.poll(&clock, Micros(1_392_000)), Some(Tick(14)));
+        // The machine was busy for a second, and goes on.
+        assert_eq!(pace.poll(&clock, Micros(2_450_000)), Some(Tick(24)));
         assert_eq!(pace.poll(&clock, Micros(2_450_000)), None);
         assert_eq!(pace.poll(&clock, Micros(2_492_000)), Some(Tick(25)));
     }

@@ -21,6 +21,9 @@ const STALL_MIN: u64 = 50_000;
 const FIRST_PART: u64 = 64;
 /// When there were too many, one part of so many of what otherwise may.
 const STRICTEST: u64 = 16;
+/// A program that did not get to its work for longer than this can't tell how late the network is
+/// from how late it is itself. As slow as this nobody draws on purpose.
+pub const AWAY: Micros = Micros::from_millis(150);
 /// Larger values count as this: 2 s.
 pub const VALUE_MAX: i64 = 2_047_999;
 /// Width of the first cells in microseconds.

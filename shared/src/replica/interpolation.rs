@@ -7,6 +7,11 @@
 //! time passed. When a snapshot is missing all the same, the newest is carried on for
 //! [`BEYOND_MAX`] and then stands still.
 //!
+//! A program that was kept from its work, or sleeps since nobody sees it, can't tell a network that
+//! stalls from itself. When there was neither a snapshot nor a picture for [`AWAY`], ages count
+//! again from the first snapshot that was due after that: those before it have piled up, or were
+//! not sent, since servers send less to those who don't answer.
+//!
 //! What is shown never goes back.
 
 use std::collections::VecDeque;
@@ -14,7 +19,10 @@ use std::collections::VecDeque;
 use super::View;
 use crate::{
     ids::Tick,
-    link::{Clock, tail::Tail},
+    link::{
+        Clock,
+        tail::{AWAY, Tail},
+    },
     rows::Rows,
     time::{Micros, Moment},
 };
@@ -41,6 +49,10 @@ pub struct Interpolation {
     age: Tail,
     /// When the newest snapshot came, and whether the clock was settled by then.
     pushed: Option<(Micros, bool)>,
+    /// When there was a snapshot or a picture last.
+    ran_at: Micros,
+    /// When there was the first after a while without.
+    back_at: Micros,
     delay: Option<i64>,
     at: Micros,
     shown: Option<Moment>,
@@ -55,6 +67,8 @@ impl Default for Interpolation {
             spare: Vec::new(),
             age: Tail::one_in(BEYOND_ONE_IN),
             pushed: None,
+            ran_at: Micros(0),
+            back_at: Micros(0),
             delay: None,
             at: Micros(0),
             shown: None,
@@ -66,15 +80,19 @@ impl Default for Interpolation {
 impl Interpolation {
     /// Takes in the snapshot of `tick`, which was applied `now`.
     pub fn push(&mut self, tick: Tick, rows: &Rows, clock: &Clock, now: Micros) {
+        self.run(now);
         if let Some(&(before, _)) = self.kept.back()
-            && let Some(due) = clock.due(before, now)
+            && let Some(told) = clock.due(before, now)
             && let Some((pushed_at, was_settled)) = self.pushed
         {
             // What was heard while the clock was still being set is not worth keeping.
             if !was_settled && clock.is_settled(now) {
                 self.age.clear();
             }
-            self.age.hear_age(pushed_at.signed_since(due), now.signed_since(due));
+            let due = told.shifted(clock.lag(now));
+            if due >= self.back_at {
+                self.age.hear_age(pushed_at.signed_since(due), now.signed_since(due));
+            }
         }
         self.pushed = Some((now, clock.is_settled(now)));
         if self.kept.len() == KEPT_MAX
@@ -94,6 +112,7 @@ impl Interpolation {
 
     /// What is to be shown `now`, once there is anything.
     pub fn view(&mut self, clock: &Clock, now: Micros) -> Option<View<'_>> {
+        self.run(now);
         let delay = self.advance(clock, now);
         let (newest, _) = self.kept.back()?;
         let last = Moment::from(*newest).plus(parts_in(BEYOND_MAX, clock));
@@ -125,10 +144,18 @@ impl Interpolation {
         self.delay
     }
 
+    fn run(&mut self, now: Micros) {
+        if now.since(self.ran_at) > AWAY {
+            self.back_at = now;
+        }
+        self.ran_at = now;
+    }
+
     fn advance(&mut self, clock: &Clock, now: Micros) -> i64 {
         // Nothing is known until a second snapshot has come.
         let usual = 2 * clock.interval().0.cast_signed();
-        let wanted = self.age.value().map_or(usual, |age| age + MARGIN).clamp(0, DELAY_MAX);
+        let wanted = self.age.value().map_or(usual, |age| age + MARGIN) + clock.lag(now);
+        let wanted = wanted.clamp(0, DELAY_MAX);
         let most = now.since(self.at).0.cast_signed() * STRETCH_PERCENT / 100;
         // What stands still may as well wait until there is enough to go on with.
         let most_up = if self.is_starving { DELAY_MAX } else { most };
@@ -151,7 +178,12 @@ fn parts_in(span: Micros, clock: &Clock) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dice::Dice, ids::EntityId, time::TickRate, wire::Pong};
+    use crate::{
+        dice::Dice,
+        ids::EntityId,
+        time::TickRate,
+        wire::{Pace, Pong},
+    };
 
     const RATE: TickRate = TickRate::new(50).unwrap();
 
@@ -193,11 +225,40 @@ mod tests {
         assert_eq!(shown, Moment { tick: Tick(504), part: 0 }, "five ticks beyond");
     }
 
+    #[test]
+    fn a_server_that_stood_still_and_says_so_is_no_network_that_stalls() {
+        let delay_after = |says_so| {
+            let mut stage = Stage::new();
+            for n in 0..1_500 {
+                stage.send(n, 10_000);
+            }
+            stage.look_until(20_000);
+            for n in 0..3 {
+                // The next tick comes 0.4 s late, and those after it likewise.
+                let stands = Micros::from_millis(400);
+                stage.arriving.iter_mut().for_each(|(at, _)| *at = at.plus(stands));
+                let until = 20_400 + n * 1_000;
+                stage.look_until(until);
+                if says_so {
+                    let &(at, tick) = stage.arriving.front().unwrap();
+                    let pace = Pace { slowdown: 1, tick, tick_time: at.shifted(-10_000) };
+                    stage.clock.set_pace(pace, Micros::from_millis(until));
+                }
+                stage.look_until(until + 600);
+            }
+            stage.look_until(29_000);
+            stage.interpolation.delay().unwrap() - stage.clock.lag(Micros::from_secs(29))
+        };
+        let (told, untold) = (delay_after(true), delay_after(false));
+        assert!(told < 100_000 && untold > 500_000, "{told} and {untold} us behind");
+    }
+
     struct Stage {
         interpolation: Interpolation,
         clock: Clock,
         arriving: VecDeque<(Micros, Tick)>,
         last: Micros,
+        looked_ms: u64,
     }
 
     impl Stage {
@@ -213,12 +274,20 @@ mod tests {
             };
             clock.hear(pong, zero);
             let interpolation = Interpolation::default();
-            Self { interpolation, clock, arriving: VecDeque::new(), last: zero }
+            Self { interpolation, clock, arriving: VecDeque::new(), last: zero, looked_ms: 20 }
         }
 
         fn send(&mut self, tick: u64, way: u64) {
             self.last = self.last.max(Micros(tick * 20_000 + way));
             self.arriving.push_back((self.last, Tick(tick as u32)));
+        }
+
+        /// Looks every 10 ms.
+        fn look_until(&mut self, millis: u64) {
+            for now in (self.looked_ms..millis).step_by(10) {
+                self.look(Micros::from_millis(now));
+            }
+            self.looked_ms = millis;
         }
 
         fn look(&mut self, now: Micros) -> (Moment, bool) {

@@ -39,9 +39,10 @@ pub struct Player {
     pub fights: bool,
     /// The protocol.
     pub link: ClientLink,
+    /// Shows the others.
+    pub interpolation: Interpolation,
     seat: Seat,
     dice: Dice,
-    interpolation: Interpolation,
     prediction: Prediction<Walk>,
     keys: ArenaInput,
     keys_until: Micros,
@@ -120,9 +121,9 @@ impl Player {
             told: Vec::new(),
             fights: true,
             link: ClientLink::default(),
+            interpolation: Interpolation::default(),
             seat,
             dice,
-            interpolation: Interpolation::default(),
             prediction: Prediction::new(Walk { rate }),
             keys: ArenaInput::default(),
             keys_until: Micros(0),

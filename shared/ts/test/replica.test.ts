@@ -34,6 +34,34 @@ test("others move evenly, however snapshots arrive", () => {
   assert.ok(others.starved < 8, `waited ${others.starved} times`);
 });
 
+test("a page that is kept from its work does not take that for the network", () => {
+  const free = delayAfter(() => "runs");
+  const kept = delayAfter((second) => (second % 3 >= 1.5 ? "stands" : "runs"));
+  const stalled = delayAfter((second) => (second % 3 >= 1.5 ? "hears nothing" : "runs"));
+  assert.ok(free < 100_000, `${free} us behind`);
+  assert.ok(kept < free + TICK, `${kept} us behind, ${free} when nothing kept it`);
+  assert.ok(stalled > 900_000, `${stalled} us behind a network that stalls`);
+});
+
+test("a server that stood still and says so is no network that stalls", () => {
+  const delayAfterStop = (saysSo: boolean) => {
+    const { others, clock } = match();
+    let stood = 0;
+    for (let now = 0, tick = 0; now < 12_000_000; now += 10_000) {
+      if (now === 4_000_000) stood = 400_000;
+      if (now >= (tick + 1) * TICK + stood + 10_000) {
+        tick++;
+        if (saysSo) clock.setPace({ slowdown: 1, tick, tickTime: tick * TICK + stood }, now);
+        others.push(tick, rows(tick, [0, 0, 0, 0]), clock, now);
+      }
+      others.advance(clock, now);
+    }
+    return others.delay - clock.lag(12_000_000);
+  };
+  assert.ok(delayAfterStop(true) < 100_000, `${delayAfterStop(true)} us behind`);
+  assert.ok(delayAfterStop(false) > 400_000, `${delayAfterStop(false)} us behind one that does not say so`);
+});
+
 test("angles go the shorter way, and switches do not blend", () => {
   check([0, 100, 350, 1], [0, 110, 10, 2], 0.5, [0, 105, 360, 1]);
 });
@@ -88,6 +116,20 @@ test("a player that is put elsewhere does not glide there", () => {
   assert.equal(own.values[0], 4_000);
 });
 
+/** How late the others are shown after ten seconds of a page that does this at each moment. */
+function delayAfter(does: (second: number) => "runs" | "stands" | "hears nothing"): number {
+  const { others, clock } = match();
+  for (let now = 0, tick = 0; now < 10_500_000; now += 10_000) {
+    const doing = does(now / 1_000_000);
+    if (doing === "stands") continue;
+    // It draws before it takes in what has piled up.
+    others.advance(clock, now);
+    if (doing === "hears nothing") continue;
+    for (; (tick + 1) * TICK + 10_000 <= now; tick++) others.push(tick + 1, rows(tick + 1, [0, 0, 0, 0]), clock, now);
+  }
+  return others.delay;
+}
+
 /** Ten steps in a tick for an input of 1. */
 const WALK: Predictor = {
   length: 1,
@@ -112,7 +154,10 @@ function predicted(): Prediction {
 /** What is shown a part of the way between two snapshots that are a tick apart. */
 function check(from: number[], to: number[], part: number, expected: number[]): void {
   const { others, clock } = match();
-  for (let tick = 1; tick < 40; tick++) others.push(tick, rows(tick, from), clock, tick * TICK);
+  for (let tick = 1; tick < 40; tick++) {
+    others.push(tick, rows(tick, from), clock, tick * TICK);
+    others.advance(clock, tick * TICK);
+  }
   others.push(40, rows(40, to), clock, 40 * TICK);
   others.advance(clock, 40 * TICK);
   others.advance(clock, (39 + part) * TICK + others.delay);

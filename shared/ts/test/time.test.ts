@@ -96,6 +96,22 @@ test("a way that stalls is soon covered by inputs made earlier, but never by mor
   assert.equal(after(1_000_000), 400);
 });
 
+test("a page that is kept from its work goes on with the tick that is due", () => {
+  const [clock, pace] = [new Clock(30), new Pace()];
+  clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
+  const ticks = (ms: number) => {
+    const made: number[] = [];
+    for (let tick = pace.poll(clock, ms * 1_000); tick >= 0; tick = pace.poll(clock, ms * 1_000)) made.push(tick);
+    return made;
+  };
+  // 8 ms ahead of the server, tick 30 has begun there.
+  assert.deepEqual(ticks(1_010), []);
+  assert.deepEqual(ticks(1_030), [31]);
+  assert.deepEqual(ticks(1_130), [32, 33, 34], "a tenth of a second is made up for");
+  assert.deepEqual(ticks(2_630), [79], "more is not");
+  assert.deepEqual(ticks(2_830), [85], "and who is always so slow plays all the same");
+});
+
 /** How far ahead inputs are made on a way of 50 ms that takes `stall` more every 20 s. */
 function aheadAfterStalls(stall: number): number {
   const [clock, pace] = [new Clock(30), new Pace()];

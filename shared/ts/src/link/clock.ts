@@ -93,6 +93,14 @@ export class Clock {
   }
 
   /**
+   * How much later than is told ticks are due, as far as is known `now`: what is left of a correction
+   * that is made smoothly.
+   */
+  lag(now: number): number {
+    return this.#shown ? this.#shown.target - dueAt(this.#shown, now) : 0;
+  }
+
+  /**
    * How far the server's match is beyond `tick` at `at`, in ticks and parts of them, as far as is
    * known `now`.
    */

@@ -4,11 +4,16 @@
  * The server tells every few ticks how early the latest inputs came; the client knows how far ahead
  * of the server's clock it made them, so the difference is how long the way took at worst. It keeps
  * ahead by that and a margin, making its ticks a little longer or shorter.
+ *
+ * A page that was kept from its work makes up for the ticks of `AWAY` at most. When it was kept for
+ * longer, it goes on with the tick that is due, and the server repeats what it has: inputs that were
+ * made too late would be held against the network. One that is always as slow as that makes an input
+ * each time.
  */
 
 import { type Clock, ticksBetween } from "./clock.js";
 import { LEAD_MIN } from "./frames.js";
-import { Tail } from "./tail.js";
+import { AWAY, Tail } from "./tail.js";
 
 /** How early the latest inputs are meant to come. */
 const MARGIN = 4_000;
@@ -18,8 +23,6 @@ const STRETCH = 0.04;
 const AHEAD_MAX = 400_000;
 /** One tick of so many may have to do without its input. */
 const LATE_ONE_IN = 150;
-/** Ticks that are made up for at once when the page was kept from its work. */
-const CATCH_UP_TICKS = 4;
 /** Inputs whose lead may not be known yet. */
 const MADE_MAX = 256;
 
@@ -42,15 +45,18 @@ export class Pace {
     if (!clock.isSet) return -1;
     this.#advance(clock, now);
     const reference = this.newest ?? 0;
-    const due = Math.floor(clock.ticksSince(reference, now + this.ahead, now));
-    if (this.newest === null || Math.abs(due) > CATCH_UP_TICKS) {
-      // Who comes into the middle of a tick is too late for it, and a clock that was set back by
-      // much is not waited for.
-      this.newest = (reference + due) >>> 0;
+    const missing = Math.floor(clock.ticksSince(reference, now + this.ahead, now));
+    const due = (reference + missing) >>> 0;
+    if (this.newest === null) {
+      // Who comes into the middle of a tick is too late for it.
+      this.newest = due;
       return -1;
     }
-    if (due <= 0) return -1;
-    this.newest = (reference + 1) >>> 0;
+    const ticks = Math.abs(missing);
+    // Nor is a clock waited for that was set back by so much.
+    if (ticks > 1 && ticks * clock.interval > AWAY) this.newest = due;
+    else if (missing > 0) this.newest = (this.newest + 1) >>> 0;
+    else return -1;
     return this.newest;
   }
 

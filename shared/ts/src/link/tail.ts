@@ -22,6 +22,11 @@ const STALL_MIN = 50_000;
 const FIRST_PART = 64;
 /** When there were too many, one part of so many of what otherwise may. */
 const STRICTEST = 16;
+/**
+ * A program that did not get to its work for longer than this can't tell how late the network is from
+ * how late it is itself. As slow as this nobody draws on purpose.
+ */
+export const AWAY = 150_000;
 /** Larger values count as this: 2 s. */
 const VALUE_MAX = 2_047_999;
 /** Width of the first cells. */

@@ -6,10 +6,15 @@
  * shown as late as its age stays below almost all the time. The delay follows the network by making
  * shown time run a little slower or faster. When a snapshot fails to come, things are carried on
  * for a moment, and then stand still; that is counted. What is shown never goes back.
+ *
+ * A page that was kept from its work, or sleeps since nobody sees it, can't tell a network that stalls
+ * from itself. When there was neither a snapshot nor a picture for `AWAY`, ages count again from the
+ * first snapshot that was due after that: those before it have piled up, or were not sent, since
+ * servers send less to those who don't answer.
  */
 
 import { type Clock, ticksBetween } from "../link/clock.js";
-import { Tail } from "../link/tail.js";
+import { AWAY, Tail } from "../link/tail.js";
 import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
 
@@ -46,6 +51,10 @@ export class Interpolation {
   /** When the newest snapshot came (NaN before the first), and whether the clock was settled then. */
   #pushedAt = NaN;
   #wasSettled = false;
+  /** When there was a snapshot or a picture last. */
+  #ranAt = 0;
+  /** When there was the first after a while without. */
+  #backAt = 0;
   #delay = NaN;
   #shownAt = 0;
   readonly #blends: Uint8Array[];
@@ -99,7 +108,7 @@ export class Interpolation {
     );
   }
 
-  /** How far in the past things are shown, in microseconds; NaN as long as nothing is. */
+  /** How far in the past things are shown, in microseconds; NaN until a second snapshot has come. */
   get delay(): number {
     return this.#delay;
   }
@@ -111,6 +120,7 @@ export class Interpolation {
 
   /** Takes in a snapshot that arrived `now`. */
   push(tick: number, rows: Rows, clock: Clock, now: number): void {
+    this.#run(now);
     this.#hear(clock, now);
     this.#newest = (this.#newest + 1) & MASK;
     this.#count = Math.min(this.#count + 1, KEPT);
@@ -121,13 +131,11 @@ export class Interpolation {
 
   /** A snapshot has come, and until then the one before it has grown older. */
   #hear(clock: Clock, now: number): void {
-    const due = this.#count > 0 ? clock.due(this.#kept[this.#newest].tick, now) : NaN;
+    const due = this.#count > 0 ? clock.due(this.#kept[this.#newest].tick, now) + clock.lag(now) : NaN;
     const isSettled = clock.isSettled(now);
-    if (!Number.isNaN(due - this.#pushedAt)) {
-      // What was heard while the clock was still being set is not worth keeping.
-      if (isSettled && !this.#wasSettled) this.#age.clear();
-      this.#age.hearAge(this.#pushedAt - due, now - due);
-    }
+    // What was heard while the clock was still being set is not worth keeping.
+    if (isSettled && !this.#wasSettled) this.#age.clear();
+    if (due >= this.#backAt) this.#age.hearAge(this.#pushedAt - due, now - due);
     this.#pushedAt = now;
     this.#wasSettled = isSettled;
   }
@@ -141,22 +149,37 @@ export class Interpolation {
 
   /** Goes on to what is to be shown `now`. Whether there is anything. */
   advance(clock: Clock, now: number): boolean {
-    if (this.#count === 0 || !clock.isSet || Number.isNaN(this.#age.value)) return false;
-    const wanted = Math.min(this.#age.value + MARGIN, DELAY_MAX);
-    const passed = Math.max(0, now - this.#shownAt);
-    if (Number.isNaN(this.#delay)) this.#delay = wanted;
-    const most = passed * STRETCH;
-    // What stands still may as well wait until there is enough to go on with.
-    const mostUp = this.#isStarving ? Infinity : most;
-    this.#delay += Math.min(Math.max(wanted - this.#delay, -most), mostUp);
-    this.#shownAt = now;
+    this.#run(now);
+    if (this.#count === 0 || !clock.isSet) return false;
+    const delay = this.#follow(clock, now);
     const newest = this.#kept[this.#newest];
     // How far before the newest snapshot.
-    const before = -clock.ticksSince(newest.tick, now - this.#delay, now);
+    const before = -clock.ticksSince(newest.tick, now - delay, now);
     const earlier = ticksBetween(this.shown.tick, newest.tick) + this.shown.ticksBefore;
     this.#show(newest, this.#hasShown ? Math.min(before, earlier) : before, BEYOND_MAX / clock.interval);
     this.#hasShown = true;
     return true;
+  }
+
+  #run(now: number): void {
+    if (now - this.#ranAt > AWAY) this.#backAt = now;
+    this.#ranAt = now;
+  }
+
+  /** Lets the delay go to where it should be, a little for the time that has passed. */
+  #follow(clock: Clock, now: number): number {
+    const age = this.#age.value;
+    // Nothing is known until a second snapshot has come.
+    const late = Number.isNaN(age) ? 2 * clock.interval : age + MARGIN;
+    const wanted = Math.min(Math.max(late + clock.lag(now), 0), DELAY_MAX);
+    if (Number.isNaN(age)) return wanted;
+    if (Number.isNaN(this.#delay)) this.#delay = wanted;
+    const most = Math.max(0, now - this.#shownAt) * STRETCH;
+    // What stands still may as well wait until there is enough to go on with.
+    const mostUp = this.#isStarving ? Infinity : most;
+    this.#delay += Math.min(Math.max(wanted - this.#delay, -most), mostUp);
+    this.#shownAt = now;
+    return this.#delay;
   }
 
   #show(newest: Kept, ticksBefore: number, beyondMax: number): void {
