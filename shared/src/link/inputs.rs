@@ -15,8 +15,8 @@ use crate::{
     time::Moment,
 };
 
-/// Ticks ahead for which inputs may wait: half a second at the fastest rate.
-pub const INPUTS_MAX: usize = 64;
+/// Ticks ahead for which inputs may wait: a second and a half at the fastest rate.
+pub const INPUTS_MAX: usize = 192;
 
 /// See the module.
 #[derive(Debug)]

@@ -37,7 +37,7 @@ pub const MARGIN: i64 = 4_000;
 /// Change of tick length per tick length.
 pub const STRETCH_PERCENT: i64 = 4;
 /// A client is never further ahead of the server's clock than this.
-pub const AHEAD_MAX: i64 = 400_000;
+pub const AHEAD_MAX: i64 = 1_400_000;
 const _: () = assert!(
     AHEAD_MAX < (INPUTS_MAX as i64 - 4) * 1_000_000 / TickRate::MAX_HZ as i64,
     "inputs must be able to wait for so long, at any rate"

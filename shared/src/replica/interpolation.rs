@@ -32,13 +32,13 @@ pub const STRETCH_PERCENT: i64 = 5;
 /// What is added to the age that the newest snapshot almost always stays below.
 pub const MARGIN: i64 = 4_000;
 /// Others are never shown later than this: what stalls for longer at a time is no game.
-pub const DELAY_MAX: i64 = 1_000_000;
+pub const DELAY_MAX: i64 = 1_500_000;
 /// One part of so many of the time there may be nothing to go to.
 const BEYOND_ONE_IN: u64 = 300;
 /// How long the newest snapshot is carried on when the next does not come.
 pub const BEYOND_MAX: Micros = Micros::from_millis(100);
 /// Snapshots that are kept: more than are ever between what is shown and what has come.
-const KEPT_MAX: usize = 160;
+const KEPT_MAX: usize = 256;
 
 /// See the module.
 #[derive(Debug)]

@@ -90,10 +90,10 @@ test("stalls that come often are covered and then forgotten", () => {
   assert.ok(late < 60_000, `${late}: they do not`);
 });
 
-test("a way that stalls is soon covered by inputs made earlier, but never by more than 0.4 s", () => {
+test("a way that stalls is soon covered by inputs made earlier, but never by more than 1.4 s", () => {
   const after = (stall: number) => aheadAfterStalls(stall) / 1_000;
   assert.ok(after(300_000) > 320 && after(300_000) < 390, `${after(300_000)} ms ahead`);
-  assert.equal(after(1_000_000), 400);
+  assert.equal(after(1_900_000), 1_400);
 });
 
 test("a page that is kept from its work goes on with the tick that is due", () => {

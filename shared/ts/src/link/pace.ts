@@ -20,7 +20,7 @@ const MARGIN = 4_000;
 /** Change of tick length per tick length. */
 const STRETCH = 0.04;
 /** A client is never further ahead than this; inputs may wait for longer. */
-const AHEAD_MAX = 400_000;
+const AHEAD_MAX = 1_400_000;
 /** One tick of so many may have to do without its input. */
 const LATE_ONE_IN = 150;
 /** Inputs whose lead may not be known yet. */

@@ -23,7 +23,7 @@ const KEPT = 256;
 const MASK = KEPT - 1;
 /** Change of shown time per time passed. */
 const STRETCH = 0.05;
-const DELAY_MAX = 1_000_000;
+const DELAY_MAX = 1_500_000;
 /** One part of so many of the time there may be nothing to go to. */
 const BEYOND_ONE_IN = 300;
 /** What is added to the age that the newest snapshot almost always stays below. */
