@@ -52,7 +52,6 @@ test("each sees the other move", async () => {
     await until(mover, "life", "tickwire.session.own.isOn");
     const place = (page: Page) =>
       page.evaluate<{ x: number; y: number }>(`(({ x, y }) => ({ x, y }))(tickwire.scene.figure(${seat}))`);
-    const start = await Promise.all(others.map(place));
     await mover.bringToFront();
     await mover.focus("#scene");
     const own = () => mover.evaluate<number[]>("[tickwire.scene.ownX, tickwire.scene.ownY]");
@@ -67,25 +66,26 @@ test("each sees the other move", async () => {
     }
     assert.ok(await mover.evaluate(far), "moved");
     await mover.waitForTimeout(500);
-    const [toX, toY] = await own();
-    for (const [n, page] of others.entries()) {
-      const same = `(({ x, y }) => Math.hypot(x - ${toX}, y - ${toY}) < ${METRE / 2})(tickwire.scene.figure(${seat}))`;
-      await until(page, `the move of ${toX - start[n].x}, ${toY - start[n].y}`, same, 5_000);
+    for (const page of others) {
+      // A server that is out of breath may still put the mover elsewhere.
+      await until(page, "the move", async () => {
+        const [[x, y], seen] = await Promise.all([own(), place(page)]);
+        return Math.hypot(seen.x - x, seen.y - y) < METRE / 2;
+      });
     }
   }
 });
 
 test("they meet, and one shoots the other", async () => {
-  const hunt = (page: Page, enemy: number) => page.evaluate(HUNT, enemy);
-  const [first, second] = await Promise.all([ada, grace].map((page) => page.evaluate<number>("tickwire.session.seat")));
+  const enemy = await grace.evaluate<number>("tickwire.session.seat");
   await ada.bringToFront();
-  await hunt(ada, second);
-  await hunt(grace, first);
+  // Grace stands: of who is shown later than shots are judged back, nobody who runs is hit.
+  await ada.evaluate(HUNT, enemy);
   for (const page of [ada, grace, watcher]) {
     await until(page, "a kill", "/gun|rocket/.test(feed.textContent)", 60_000);
   }
   await picture(watcher, "watching");
-  for (const page of [ada, grace]) await page.evaluate("clearInterval(tickwire.hunt), tickwire.controls.values = tickwire.own");
+  await ada.evaluate("clearInterval(tickwire.hunt), tickwire.controls.values = tickwire.own");
 });
 
 test("chat arrives as text, whatever it looks like", async () => {

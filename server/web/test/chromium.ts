@@ -97,9 +97,14 @@ export async function picture(page: Page, name: string): Promise<void> {
 }
 
 /** Waits until something holds in a page, which is asked ten times a second. */
-export async function until(page: Page, what: string, holds: string, ms = 15_000): Promise<void> {
+export async function until(
+  page: Page,
+  what: string,
+  holds: string | (() => Promise<boolean>),
+  ms = 15_000,
+): Promise<void> {
   const end = Date.now() + ms;
-  while (!(await page.evaluate(holds))) {
+  while (!(await (typeof holds === "string" ? page.evaluate(holds) : holds()))) {
     if (Date.now() > end) throw new Error(`in vain waited for ${what}: ${holds}`);
     await page.waitForTimeout(100);
   }

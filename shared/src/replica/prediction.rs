@@ -19,8 +19,9 @@ use crate::{game::Input, ids::Tick, rows::Row, time::Micros};
 pub const FADE_HALF: Micros = Micros::from_millis(50);
 /// Errors from here on are not faded, in the game's unit of length.
 pub const SNAP_FROM: f32 = 2.0;
-/// Inputs that may wait to be confirmed. When there are more, prediction starts anew.
-const PENDING_MAX: usize = 128;
+/// Inputs that may wait to be confirmed: 2.5 s at the fastest rate. When there are more, prediction
+/// starts anew.
+const PENDING_MAX: usize = 320;
 
 /// How a game's players can be shown ahead of the server: a part of the game's rules that needs
 /// nothing but one entity's row and its input.

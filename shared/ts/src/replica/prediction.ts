@@ -24,7 +24,7 @@ export interface Predictor {
 }
 
 /** Ticks that are kept: more than an input may be on its way. */
-const KEPT = 128;
+const KEPT = 512;
 /** How fast what is shown glides: half of the way in 50 ms. */
 const GLIDE_PER_S = Math.LN2 / 0.05;
 
