@@ -50,6 +50,8 @@ export class Session {
   /** The newest line of chat, since some come twice when a session is taken up. */
   #line = 0;
   #spokeAt = 0;
+  /** The newest snapshot that the server was told of. */
+  #acknowledged: number | null = null;
   #attempts = 0;
   #lostAt = 0;
   #heardAt = 0;
@@ -220,10 +222,7 @@ export class Session {
     call(this.#options.handlers?.snapshot, rows, tick);
     // In the background there are no pictures, and hardly any timers, but there are snapshots.
     if (typeof document !== "undefined" && document.hidden) this.frame();
-    if (now - this.#spokeAt > ACK_MS * 1_000) {
-      this.#link.writeAck(this.#out.clear());
-      this.#send();
-    }
+    if (now - this.#spokeAt > ACK_MS * 1_000) this.#acknowledge();
     this.#ping(now);
   }
 
@@ -254,9 +253,16 @@ export class Session {
       const values = input();
       call(this.#options.handlers?.input, tick, values);
       this.own?.input(tick, values);
+      this.#acknowledged = this.#link.applied;
       this.#link.writeInput(tick, values, this.#out.clear());
       this.#send();
     }
+  }
+
+  #acknowledge(): void {
+    this.#acknowledged = this.#link.applied;
+    this.#link.writeAck(this.#out.clear());
+    this.#send();
   }
 
   #ping(now: number): void {
@@ -275,6 +281,8 @@ export class Session {
   #look(): void {
     const now = micros();
     if (!this.#socket) return;
+    // A server that waits to be told sends no snapshot that could make us tell it.
+    if (this.#link.applied !== this.#acknowledged) this.#acknowledge();
     this.#ping(now);
     if (now - this.#heardAt > SILENCE_MS * 1_000) {
       this.#forget(this.#socket);
