@@ -49,6 +49,9 @@ struct Compare {
     /// Runs of each server on each workload
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
+    /// Write all runs as JSON; `-` for stdout, instead of the table
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 /// Sockets of the largest load, on each side.
@@ -84,7 +87,12 @@ fn main() -> Result<()> {
             }
         }
     }
-    io::stdout().write_all(table::markdown(&results).as_bytes())?;
+    if let Some(file) = &args.json {
+        write_json(file, &results).with_context(|| format!("{}", file.display()))?;
+    }
+    if args.json.is_none_or(|file| file != Path::new("-")) {
+        io::stdout().write_all(table::markdown(&results).as_bytes())?;
+    }
     Ok(())
 }
 

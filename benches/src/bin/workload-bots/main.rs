@@ -12,13 +12,14 @@ mod swarm;
 use std::{
     io::{self, Write},
     net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use tickwire_benches::{server::Server, window::Window};
+use tickwire_benches::{output::write_json, server::Server, window::Window};
 use tickwire_bot_client::{duration, process::allow_sockets};
 use tickwire_shared::time::TickRate;
 
@@ -55,6 +56,9 @@ struct Bots {
     /// a level fails twice
     #[arg(long, value_name = "START,FACTOR,MAX")]
     ramp: Option<Ramp>,
+    /// Also write the last window into a file; `-` is stdout, where each goes anyway
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 /// How the number of matches grows.
@@ -104,6 +108,9 @@ fn main() -> Result<()> {
             swarm.run(args.warm_up, None)?;
             let window = swarm.measure(args.window)?;
             writeln!(io::stdout(), "{}", serde_json::to_string(&window)?)?;
+            if let Some(file) = args.json.as_deref().filter(|file| *file != Path::new("-")) {
+                write_json(file, &window).with_context(|| format!("{}", file.display()))?;
+            }
             Ok(window)
         };
         if !measure()?.healthy && args.ramp.is_some() && !measure()?.healthy {
