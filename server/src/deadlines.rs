@@ -10,7 +10,7 @@ use tickwire_shared::{
 /// Matches whose ticks follow one another without a wake-up between them.
 const BUNDLE: usize = 16;
 /// What a seat takes of a tick, about: a match is due when the one before it in its bundle is done.
-const SEAT_TIME: Micros = Micros(8);
+const SEAT_TIME: Micros = Micros(12);
 
 /// When a match is to run next; the earliest comes first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
