@@ -317,11 +317,11 @@ fn start(change: impl FnOnce(&mut Config)) -> TestServer {
     TestServer::start::<Arena>(change)
 }
 
-/// A server that wants tickets, and what issues them.
 fn origins() -> Origins {
     Origins::new(vec!["https://play.example".into()]).unwrap()
 }
 
+/// A server that wants tickets, and what issues them.
 fn guarded_server(name: &str, change: impl FnOnce(&mut Config)) -> (TestServer, Tickets) {
     let path = scratch(&format!("{name}.secret"));
     std::fs::write(&path, SECRET).unwrap();
