@@ -54,13 +54,13 @@ pub(super) struct Flight {
 /// When each of the last 64 ticks was sent, and how many were on their way then, itself included.
 /// There are as many of these as clients, and a tick touches all of them, so they are small: the
 /// upper bits are the time in steps of [`SEND_STEP`], of which what is on its way was sent less
-/// than half of what fits ago, nine minutes; the lower [`CROWD_BITS`] are the number.
+/// than half of what fits ago, nine minutes; those of [`CROWD`] are the number.
 #[derive(Debug)]
 struct Sends([u32; 64]);
 
 /// Microseconds.
 const SEND_STEP: u64 = 16;
-const CROWD_BITS: u32 = 6;
+const CROWD: u32 = 63;
 
 /// Whether `base` is what it usually takes.
 #[derive(Clone, Copy, Debug)]
@@ -237,20 +237,23 @@ impl Flight {
 
 impl Sends {
     fn keep(&mut self, tick: Tick, now: Micros, crowd: u32) {
-        let crowd = crowd.min((1 << CROWD_BITS) - 1);
-        self.0[index(tick)] = ((now.0 / SEND_STEP) as u32) << CROWD_BITS | crowd;
+        self.0[index(tick)] = Self::time(now) | crowd.min(CROWD);
     }
 
     fn age(&self, tick: Tick, now: Micros) -> Micros {
-        let now = ((now.0 / SEND_STEP) as u32) << CROWD_BITS;
-        let sent = self.0[index(tick)] >> CROWD_BITS << CROWD_BITS;
-        let age = now.wrapping_sub(sent).cast_signed() >> CROWD_BITS;
+        let sent = self.0[index(tick)] & !CROWD;
+        let age = Self::time(now).wrapping_sub(sent).cast_signed() / (CROWD + 1).cast_signed();
         // An arrival may be noted a little before the send.
         Micros(u64::from(age.max(0).cast_unsigned()) * SEND_STEP)
     }
 
     fn crowd(&self, tick: Tick) -> u32 {
-        self.0[index(tick)] & ((1 << CROWD_BITS) - 1)
+        self.0[index(tick)] & CROWD
+    }
+
+    /// In the upper bits, with nobody in the lower.
+    const fn time(now: Micros) -> u32 {
+        ((now.0 / SEND_STEP) as u32).wrapping_mul(CROWD + 1)
     }
 }
 
