@@ -3,15 +3,15 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use fastwebsockets::{Frame, Payload};
+use criterion::{Criterion, criterion_group, criterion_main};
+use tickwire_benches::session::welcome;
+use tickwire_server::push_frame;
 use tickwire_shared::{
     arena::Arena,
     game::Game,
-    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
+    ids::{InputSeq, Seat, Tick},
     link::{ServerLink, Snapshot, frames::write_ack},
     time::{Micros, TickRate},
-    wire::{ResumeToken, Welcome, schema_hash},
 };
 
 const CLIENTS: u16 = 16;
@@ -26,58 +26,33 @@ fn fanout(criterion: &mut Criterion) {
     let rate = rate();
     let mut group = criterion.benchmark_group("fan-out, 16 clients");
     group.bench_function("frames of a tick", |bencher| {
-        let next = || {
+        bencher.iter(|| {
             tick = tick.plus(1);
-            tick
-        };
-        bencher.iter_batched(
-            next,
-            |tick| {
-                let now = Micros(rate.nanos_to(tick.0.into()) / 1_000);
-                for link in &mut links {
-                    assert!(link.has_credit(tick, now));
-                    black_box(link.basis(tick));
-                    payload.clear();
-                    let processed = InputSeq(0);
-                    let snapshot =
-                        Snapshot { tick, digest: None, processed, owner: &OWNER, body: &BODY };
-                    link.write_snapshot(&snapshot, now, &mut payload);
-                    frames.clear();
-                    push_frame(&payload, &mut frames);
-                    black_box(&frames);
-                    payload.clear();
-                    write_ack(tick, &mut payload);
-                    let heard = link.handle_frame(&payload, &[], &mut [], now);
-                    black_box(heard).expect("the tick was sent");
-                }
-            },
-            BatchSize::SmallInput,
-        );
+            let now = Micros(rate.nanos_to(tick.0.into()) / 1_000);
+            for link in &mut links {
+                assert!(link.has_credit(tick, now));
+                black_box(link.basis(tick));
+                payload.clear();
+                let processed = InputSeq(0);
+                let snapshot =
+                    Snapshot { tick, digest: None, processed, owner: &OWNER, body: &BODY };
+                link.write_snapshot(&snapshot, now, &mut payload);
+                frames.clear();
+                push_frame(&payload, &mut frames);
+                black_box(&frames);
+                payload.clear();
+                write_ack(tick, &mut payload);
+                let heard = link.handle_frame(&payload, &[], &mut [], now);
+                black_box(heard).expect("the tick was sent");
+            }
+        });
     });
     group.finish();
 }
 
-/// As the server does.
-fn push_frame(payload: &[u8], out: &mut Vec<u8>) {
-    let mut head = [0; 16];
-    let length = Frame::binary(Payload::Borrowed(payload)).fmt_head(&mut head);
-    out.extend_from_slice(&head[..length]);
-    out.extend_from_slice(payload);
-}
-
 fn welcomed(seat: Seat) -> ServerLink {
     let mut link = ServerLink::new(Micros(0));
-    link.welcome(&Welcome {
-        session: SessionId(1),
-        resume: ResumeToken([0; 16]),
-        match_id: MatchId(1),
-        seat: Some(seat),
-        seq: InputSeq(0),
-        tick_rate: rate(),
-        schema_hash: schema_hash(&Arena::schema()),
-        schema: None,
-        model: None,
-    });
+    link.welcome(&welcome(Arena::schema(), rate(), seat));
     link
 }
 

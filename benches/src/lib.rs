@@ -7,5 +7,6 @@ pub mod output;
 pub mod recording;
 pub mod replay;
 pub mod server;
+pub mod session;
 pub mod window;
 pub mod workload;

@@ -56,6 +56,7 @@ use config::{Config, ConfigError, LogFormat};
 use directory::Directory;
 use feeds::Feeds;
 use matches::Manners;
+pub use socket::push_frame;
 
 /// Why the server did not start, or ended before it was told to. Each says what to do.
 #[derive(Debug, thiserror::Error)]

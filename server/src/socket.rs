@@ -165,7 +165,7 @@ impl Socket {
 }
 
 /// Appends a binary frame.
-pub(crate) fn push_frame(payload: &[u8], out: &mut Vec<u8>) {
+pub fn push_frame(payload: &[u8], out: &mut Vec<u8>) {
     push(Frame::binary(Payload::Borrowed(payload)), out);
 }
 

@@ -15,18 +15,19 @@ use anyhow::bail;
 use tickwire_benches::{
     recording::{Recording, Sampling, Snapshot},
     replay::basis,
+    session::welcome,
 };
 use tickwire_shared::{
     arena::{Arena, ArenaInput, predict::Walk, rows::player_id},
     codec::{Decoder, Encoder},
     game::{Events, Game, Input, MatchOptions, Step},
-    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
+    ids::{Seat, Tick},
     link::{ClientLink, ServerLink, Snapshot as WireSnapshot, server::write_message},
     replica::{Interpolation, Prediction, Rewind},
     rows::Rows,
     schema::Schema,
     time::{Micros, TickRate},
-    wire::{Pong, ResumeToken, ServerMessage, Welcome, schema_hash},
+    wire::{Pong, ServerMessage, Welcome},
 };
 
 /// What can be counted.
@@ -204,17 +205,8 @@ fn play(part: &str) {
 fn meet(recording: &Recording, model: &[u8]) -> (ServerLink, ClientLink) {
     let Recording { schema, rate, .. } = recording;
     let schema = Schema { owner: Vec::new(), ..schema.clone() };
-    let welcome = Welcome {
-        session: SessionId(1),
-        resume: ResumeToken([0; 16]),
-        match_id: MatchId(1),
-        seat: Some(Seat(0)),
-        seq: InputSeq(0),
-        tick_rate: *rate,
-        schema_hash: schema_hash(&schema),
-        schema: Some(schema),
-        model: Some(model.to_vec()),
-    };
+    let model = Some(model.to_vec());
+    let welcome = Welcome { model, ..welcome(schema, *rate, Seat(0)) };
     let (mut server, mut client) = (ServerLink::new(Micros(0)), ClientLink::default());
     server.welcome(&welcome);
     let zero = Micros(0);
