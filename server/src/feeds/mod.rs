@@ -16,7 +16,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -24,7 +24,10 @@ use std::{
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tickwire_shared::{ids::MatchId, schema::Schema};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::{sleep, timeout},
+};
 
 use crate::{clock::Clock, directory::Directory};
 use board::Board;
@@ -32,10 +35,12 @@ use item::Words;
 pub(crate) use item::{Came, Happening, Item, Teller, Values};
 
 /// Items on their way from the shards. More are lost, and readers are told so.
-const CHANNEL_MAX: usize = 4096;
+const CHANNEL_MAX: usize = 16 * 1024;
 /// How long items gather before readers are told: if a shard had to wake somebody for each, that would
 /// cost it as much as a snapshot.
 pub(crate) const GATHER_TIME: Duration = Duration::from_millis(50);
+/// How long they gather while nobody reads.
+const UNREAD_GATHER_TIME: Duration = Duration::from_millis(500);
 /// Items that the log of everything keeps, and that of one match.
 const EVERYTHING_MAX: usize = 4096;
 const MATCH_MAX: usize = 256;
@@ -52,6 +57,8 @@ pub(crate) struct Feeds {
     logs: Mutex<Logs>,
     /// Items that found no room on their way here.
     lost: AtomicU64,
+    readers: AtomicUsize,
+    reader_came: Notify,
 }
 
 #[derive(Debug)]
@@ -117,6 +124,8 @@ impl Feeds {
             tells_chat,
             logs: Mutex::new(logs),
             lost: AtomicU64::new(0),
+            readers: AtomicUsize::new(0),
+            reader_came: Notify::new(),
         });
         let (sender, mut items) = mpsc::channel::<Item>(CHANNEL_MAX);
         let collecting = Arc::clone(&feeds);
@@ -129,10 +138,19 @@ impl Feeds {
                     }
                     collecting.publish(&item);
                 }
-                tokio::time::sleep(GATHER_TIME).await;
+                collecting.let_gather().await;
             }
         });
         (feeds, Teller::new(sender, clock))
+    }
+
+    async fn let_gather(&self) {
+        if self.readers.load(Ordering::Relaxed) == 0 {
+            // What had gathered before a reader came is told at once.
+            let _ = timeout(UNREAD_GATHER_TIME, self.reader_came.notified()).await;
+        } else {
+            sleep(GATHER_TIME).await;
+        }
     }
 
     /// Adds an item to the log of everything and to that of its match; a notice to all matches, to
@@ -196,6 +214,8 @@ impl Feeds {
         };
         let unknown = if last.is_none() { logs.goes_on(only) } else { VecDeque::new() };
         let known = last.and_then(|last| self.parse(last)).filter(|&n| n <= newest);
+        self.readers.fetch_add(1, Ordering::Relaxed);
+        self.reader_came.notify_one();
         Reader {
             feeds: Arc::clone(self),
             news: log.news.subscribe(),
@@ -305,6 +325,12 @@ impl Reader {
     /// Waits until there may be more. `false`: there is none and will be none.
     pub(crate) async fn wait(&mut self) -> bool {
         !*self.news.borrow_and_update() && self.news.changed().await.is_ok()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.feeds.readers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
