@@ -78,7 +78,7 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
-/// The whole program: settings from the process, log, server, until SIGTERM or Ctrl-C.
+/// The whole program: settings from the process, log, server, until SIGTERM, SIGHUP or Ctrl-C.
 #[must_use]
 pub fn main<G: Game>() -> ExitCode {
     match start::<G>() {
@@ -207,14 +207,32 @@ fn signals(count: u32) -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Who starts it by `nohup` wants it to go on when the terminal closes.
+    let mut hangup = if ignores_hangups() { None } else { Some(signal(SignalKind::hangup())?) };
     Ok(async move {
         for _ in 0..count {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hung_up => {}
             }
         }
     })
+}
+
+/// Whether the process was started to ignore SIGHUP.
+fn ignores_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // A mask, whose lowest bit is signal 1.
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
 fn start_log(config: &Config) -> Result<(), StartError> {
