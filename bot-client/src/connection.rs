@@ -15,6 +15,7 @@ use fastwebsockets::{
 use http_body_util::Empty;
 use hyper::{Request, StatusCode, body::Bytes, header, rt::Executor};
 use hyper_util::rt::TokioIo;
+use rustls::InvalidMessage;
 use tickwire_shared::wire::{SERVER_FRAME_BYTES_MAX, SUBPROTOCOL};
 use tokio::io::{AsyncReadExt, AsyncWrite, Chain, ReadHalf, WriteHalf, sink, split};
 
@@ -32,6 +33,12 @@ pub(crate) enum ConnectError {
     Refused(StatusCode),
     #[error("the WebSocket handshake failed: {0}")]
     Handshake(WebSocketError),
+    #[error("the server does not answer in HTTP; if it has a certificate, say wss:// in the URL")]
+    NoHttp,
+    #[error("the server does not answer in TLS; if it has no certificate, say ws:// in the URL")]
+    NoTls,
+    #[error("the server's certificate is not that of --tls-sha256; it logs its own when it starts")]
+    WrongCertificate,
     #[error("the server does not speak {SUBPROTOCOL}")]
     WrongSubprotocol,
 }
@@ -105,7 +112,7 @@ pub(crate) async fn connect(
     target: &Target,
     path: &str,
 ) -> Result<(Reader, Writer), ConnectError> {
-    let socket = dialer.dial().await?;
+    let socket = dialer.dial().await.map_err(not_dialed)?;
     let request = Request::get(path)
         .header(header::HOST, target.authority())
         .header(header::UPGRADE, "websocket")
@@ -134,7 +141,24 @@ pub(crate) async fn connect(
     Ok((Reader(reader), Writer(write)))
 }
 
+fn not_dialed(error: io::Error) -> ConnectError {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match tls {
+        // The first byte says what a record is of, and is no letter.
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            ConnectError::NoTls
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => ConnectError::WrongCertificate,
+        Some(_) | None => ConnectError::Network(error),
+    }
+}
+
 fn refused(error: WebSocketError) -> ConnectError {
+    if let WebSocketError::HTTPError(error) = &error
+        && error.is_parse()
+    {
+        return ConnectError::NoHttp;
+    }
     if let WebSocketError::InvalidStatusCode(code) = error
         && let Ok(status) = StatusCode::from_u16(code)
     {

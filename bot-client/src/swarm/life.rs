@@ -83,7 +83,12 @@ impl Loss {
             Trouble::Read(ReadError::Closed { code, .. }) => {
                 matches!(code, 1001 | 1012 | 1013 | 4014 | 4015)
             }
-            Trouble::Connect(ConnectError::WrongSubprotocol)
+            Trouble::Connect(
+                ConnectError::NoHttp
+                | ConnectError::NoTls
+                | ConnectError::WrongCertificate
+                | ConnectError::WrongSubprotocol,
+            )
             | Trouble::Read(ReadError::NotBinary)
             | Trouble::NoWelcome
             | Trouble::Unplayable(_)

@@ -66,6 +66,22 @@ fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
+fn who_mixes_up_ws_and_wss_is_told_so() {
+    // What a TLS server says to a request in HTTP: an alert of an unexpected message.
+    let tls = blurts(&[21, 3, 3, 0, 2, 2, 10]);
+    let error = run(&options(tls), brain::for_game).unwrap_err();
+    assert!(error.to_string().contains("wss://"), "{error}");
+    let plain = blurts(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    let options = Options {
+        target: format!("wss://{plain}").parse().unwrap(),
+        certificate: Some("0a".repeat(32).parse().unwrap()),
+        ..options(plain)
+    };
+    let error = run(&options, brain::for_game).unwrap_err();
+    assert!(error.to_string().contains(" ws://"), "{error}");
+}
+
+#[test]
 fn bots_that_are_cut_off_resume() {
     let address = start(Server::Honest);
     let duration = Duration::from_secs(2);
@@ -143,6 +159,21 @@ fn start(server: Server) -> SocketAddr {
             // A bot that leaves, or is made to, ends its connection's thread.
             thread::spawn(move || serve(socket?, server));
         }
+    });
+    address
+}
+
+/// A server that says the same to whoever has said something.
+fn blurts(answer: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket?;
+            let _ = socket.read(&mut [0; 4096])?;
+            socket.write_all(answer)?;
+        }
+        Ok::<_, io::Error>(())
     });
     address
 }
