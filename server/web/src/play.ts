@@ -191,21 +191,13 @@ function draw(): void {
   const now = performance.now();
   controls.update(now);
   session?.frame();
-  if (session && arena) {
-    scene.draw(session, arena, now);
-    if (now - hudAt > HUD_MS) {
-      hudAt = now;
-      hud.update(session, arena, now);
-      panel.update(session, scene.theme.line);
-    }
-  } else if (session && plain) {
-    plain.draw(session);
-    if (now - hudAt > HUD_MS) {
-      hudAt = now;
-      panel.update(session, scene.theme.line);
-    }
-  } else {
-    scene.drawPlan();
+  if (session && arena) scene.draw(session, arena, now);
+  else if (session && plain) plain.draw(session);
+  else scene.drawPlan();
+  if (session && (arena || plain) && now - hudAt > HUD_MS) {
+    hudAt = now;
+    if (arena) hud.update(session, arena, now);
+    panel.update(session, scene.theme.line);
   }
   frameTimes[pictures++ % frameTimes.length] = performance.now() - now;
 }
