@@ -74,6 +74,17 @@ impl Rows {
         self.ends.push(self.values.len() as u32);
     }
 
+    /// Adds neighbouring rows of `other`, all of which have larger ids than those before them.
+    pub(crate) fn extend_from(&mut self, other: &Self, rows: Range<usize>) {
+        let start = if rows.start == 0 { 0 } else { other.ends[rows.start - 1] };
+        let end = other.ends[rows.end - 1];
+        let shift = (self.values.len() as u32).wrapping_sub(start);
+        self.ends.extend(other.ends[rows.clone()].iter().map(|end| end.wrapping_add(shift)));
+        self.values.extend_from_slice(&other.values[start as usize..end as usize]);
+        self.ids.extend_from_slice(&other.ids[rows.clone()]);
+        self.kinds.extend_from_slice(&other.kinds[rows]);
+    }
+
     /// Number of entities.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -158,6 +169,11 @@ impl Rows {
     #[must_use]
     pub fn position(&self, id: EntityId) -> Option<usize> {
         self.ids.binary_search(&id.0).ok()
+    }
+
+    /// Where in the order of ids an entity with this id is or would be.
+    pub(crate) fn place_for(&self, id: EntityId) -> usize {
+        self.ids.partition_point(|&other| other < id.0)
     }
 
     /// All rows, in order of id.

@@ -145,13 +145,14 @@ impl Columns<'_> {
     /// Keeps those of which also a field that is usually still changed. If no other field did, one
     /// of these must have.
     fn stills<S: Side>(&self, side: &mut S, group: &mut Group<'_>) {
-        let stills = || self.plan.stills.iter().flat_map(|run| run.first..run.first + run.len);
         group.retain(|moving| {
-            let (start, now) = (moving.start, moving.steps.rows[0]);
-            let is_other = |index: usize| side.values()[start + index] != now[index];
-            let has_moved = self.plan.moving.iter().any(|&index| is_other(index.into()));
-            let changed = S::KNOWS && stills().any(is_other);
+            let values = side.values()[moving.start..].iter();
+            let pairs = values.zip(moving.steps.rows[0]).enumerate();
+            let changed = pairs.fold(0, |bits, (i, (new, old))| bits | u32::from(new != old) << i);
             moving.steps.set_elapsed(1.0);
+            let has_moved = changed & self.plan.moving != 0;
+            // A decoder knows nothing of them yet.
+            let changed = changed & !self.plan.moving != 0;
             !has_moved || side.stills(self.kind, self.model.stills, changed)
         });
     }

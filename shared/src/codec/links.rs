@@ -3,6 +3,8 @@
 //! Neighbours in a basis stay neighbours while newer snapshots come, so what was found is kept: in
 //! a steady match each body brings one new pair, whatever the length of the basis.
 
+use arrayvec::ArrayVec;
+
 use super::BASIS_MAX;
 use crate::{ids::Tick, rows::Rows};
 
@@ -55,31 +57,33 @@ struct Pair {
 
 impl Links {
     /// Finds the links between snapshots and those after them, newest first, unless they are kept.
-    pub(super) fn make_all<'a>(&mut self, basis: impl Iterator<Item = (Tick, &'a Rows)>) {
+    pub(super) fn make_all<'a>(
+        &mut self,
+        snapshots: impl Iterator<Item = (Tick, &'a Rows)>,
+    ) -> ArrayVec<&[Link], BASIS_MAX> {
+        let mut places = ArrayVec::<usize, BASIS_MAX>::new();
         let mut newer = None;
-        for older in basis {
-            if let Some(newer) = newer {
-                self.make(newer, older);
-            }
+        for older in snapshots {
+            places.extend(newer.map(|newer| self.make(newer, older)));
             newer = Some(older);
         }
+        places.into_iter().map(|place| &*self.pairs[place].links).collect()
     }
 
-    fn make(&mut self, newer: (Tick, &Rows), older: (Tick, &Rows)) {
+    /// Where the links of a pair are.
+    fn make(&mut self, newer: (Tick, &Rows), older: (Tick, &Rows)) -> usize {
         self.clock += 1;
-        if let Some(pair) = self.pairs.iter_mut().find(|pair| pair.is_of(newer.0, older.0)) {
-            pair.asked = self.clock;
-            return;
+        let known = self.pairs.iter().position(|pair| pair.is_of(newer.0, older.0));
+        if let Some(place) = known {
+            self.pairs[place].asked = self.clock;
+            return place;
         }
-        let pair = self.pairs.iter_mut().min_by_key(|pair| pair.asked).expect("there are some");
+        let oldest = (0..PAIRS_MAX).min_by_key(|&place| self.pairs[place].asked);
+        let place = oldest.expect("there are some");
+        let pair = &mut self.pairs[place];
         (pair.newer, pair.older, pair.asked) = (newer.0, older.0, self.clock);
         find(newer.1, older.1, &mut pair.links);
-    }
-
-    /// The links between two snapshots, which are among the last that were made.
-    pub(super) fn between(&self, newer: Tick, older: Tick) -> &[Link] {
-        let pair = self.pairs.iter().find(|pair| pair.is_of(newer, older));
-        &pair.expect("it was made and is not the oldest").links
+        place
     }
 }
 
@@ -91,17 +95,12 @@ impl Pair {
 
 fn find(newer: &Rows, older: &Rows, links: &mut Vec<Link>) {
     links.clear();
-    let (new_values, old_values) = (newer.values(), older.values());
-    let mut start = 0;
     if newer.has_entities_of(older) {
-        links.extend(newer.ends().iter().enumerate().map(|(position, &end)| {
-            let row = start..end as usize;
-            start = row.end;
-            Link::to(position, !are_same(&new_values[row.clone()], &old_values[row]))
-        }));
+        links.extend((0..newer.len()).map(|position| Link::to(position, false)));
+        compare(newer, older, links);
         return;
     }
-    let (mut next, mut old_start) = (0, 0);
+    let (mut next, mut start, mut old_start) = (0, 0, 0);
     links.extend(newer.ends().iter().enumerate().map(|(position, &end)| {
         let row = start..end as usize;
         start = row.end;
@@ -116,25 +115,28 @@ fn find(newer: &Rows, older: &Rows, links: &mut Vec<Link>) {
         let old_row = old_start..old_start + row.len();
         old_start = old_row.end;
         next += 1;
-        Link::to(next - 1, !are_same(&new_values[row], &old_values[old_row]))
+        Link::to(next - 1, newer.values()[row] != older.values()[old_row])
     }));
 }
 
-/// Whether two rows of a kind are equal: in line, since rows are too short for a call.
-#[inline]
-fn are_same(a: &[i32], b: &[i32]) -> bool {
-    let b = &b[..a.len()];
-    let (a_fours, a_rest) = a.as_chunks::<4>();
-    let (b_fours, b_rest) = b.as_chunks::<4>();
-    for (a, b) in a_fours.iter().zip(b_fours) {
-        if a != b {
-            return false;
+/// Marks the rows that differ, of snapshots with the same entities.
+fn compare(newer: &Rows, older: &Rows, links: &mut [Link]) {
+    let (new, old, ends) = (newer.values(), older.values(), newer.ends());
+    let (mut place, mut row) = (0, 0);
+    while let Some(same) = first_difference(&new[place..], &old[place..]) {
+        place += same;
+        while ends[row] as usize <= place {
+            row += 1;
         }
+        links[row].0 |= 1;
+        place = ends[row] as usize;
     }
-    for (a, b) in a_rest.iter().zip(b_rest) {
-        if a != b {
-            return false;
-        }
-    }
-    true
+}
+
+/// Most values are the same, so these are passed over several at a time.
+fn first_difference(new: &[i32], old: &[i32]) -> Option<usize> {
+    let (fours, old_fours) = (new.as_chunks::<4>().0, old.as_chunks::<4>().0);
+    let same = fours.iter().zip(old_fours).take_while(|(new, old)| new == old).count() * 4;
+    let place = new[same..].iter().zip(&old[same..]).position(|(new, old)| new != old)?;
+    Some(same + place)
 }

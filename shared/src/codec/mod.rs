@@ -32,7 +32,7 @@ use columns::Scratch;
 use forecast::FEATURES;
 use links::{Link, Links};
 use model::{Model, Odds};
-use past::{Basis, Patterns};
+use past::{Basis, Memory};
 use plan::{FieldPlan, Plan};
 use range::{RangeDecoder, RangeEncoder};
 use structure::Structure;
@@ -81,7 +81,7 @@ pub struct Encoder {
     structure: Structure,
     links: Links,
     coder: RangeEncoder,
-    patterns: Patterns,
+    memory: Memory,
     scratch: Box<Scratch>,
     books: Books,
     /// The baseline of a full snapshot.
@@ -101,7 +101,7 @@ impl Encoder {
             structure: Structure::default(),
             links: Links::default(),
             coder: RangeEncoder::new(),
-            patterns: Patterns::default(),
+            memory: Memory::default(),
             scratch: Box::default(),
             books: Books { survey: Survey::new(&plan), costs: Costs::new(&plan) },
             odds: Odds::new(),
@@ -121,13 +121,12 @@ impl Encoder {
     pub fn encode(&mut self, basis: &[(Tick, &Rows)], tick: Tick, rows: &Rows, out: &mut Vec<u8>) {
         assert!(rows.len() <= ENTITIES_MAX, "at most {ENTITIES_MAX} entities");
         let basis = &basis[..basis.len().min(BASIS_MAX)];
-        self.links.make_all([(tick, rows)].into_iter().chain(basis.iter().copied()));
-        let baseline = basis.first();
-        let links = baseline.map_or(&[][..], |baseline| self.links.between(tick, baseline.0));
-        let basis = Basis::new(basis, tick, &self.none, &self.links, &mut self.patterns);
-        self.structure.compare(basis.baseline(), rows);
-        self.structure.write(&mut self.coder, basis.baseline(), self.plan.kinds.len());
         let Self { plan, model, weights, odds, coder, books, structure, scratch, .. } = self;
+        let links = self.links.make_all([(tick, rows)].into_iter().chain(basis.iter().copied()));
+        let (links, older) = links.split_first().map_or((&[][..], &[][..]), |(a, b)| (*a, b));
+        let basis = Basis::new(basis, tick, &self.none, older, &mut self.memory);
+        structure.compare(basis.baseline(), rows);
+        structure.write(coder, basis.baseline(), plan.kinds.len());
         let walk = Walk { plan, model, weights, family: Family::shared() };
         if let Some(weight) = books.survey.begin() {
             let mut sender = Sender::<true> { coder, odds, rows, links, books, weight };
@@ -240,8 +239,8 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
     const LEARNS: bool = LEARNS;
 
     #[inline(always)]
-    fn values(&self) -> &[i32] {
-        self.rows.values()
+    fn rows(&self) -> &Rows {
+        self.rows
     }
 
     #[inline(always)]
@@ -313,7 +312,7 @@ pub struct Decoder {
     weights: Vec<[f64; FEATURES]>,
     structure: Structure,
     links: Links,
-    patterns: Patterns,
+    memory: Memory,
     scratch: Box<Scratch>,
     none: Rows,
 }
@@ -329,7 +328,7 @@ impl Decoder {
             model,
             structure: Structure::default(),
             links: Links::default(),
-            patterns: Patterns::default(),
+            memory: Memory::default(),
             scratch: Box::default(),
             odds: Odds::new(),
             none: Rows::default(),
@@ -355,8 +354,8 @@ impl Decoder {
         rows: &mut Rows,
     ) -> Result<(), CodecError> {
         let basis = &basis[..basis.len().min(BASIS_MAX)];
-        self.links.make_all(basis.iter().copied());
-        let basis = Basis::new(basis, tick, &self.none, &self.links, &mut self.patterns);
+        let links = self.links.make_all(basis.iter().copied());
+        let basis = Basis::new(basis, tick, &self.none, &links, &mut self.memory);
         let mut coder = RangeDecoder::new(body);
         self.structure.read(&mut coder, basis.baseline(), self.plan.kinds.len())?;
         self.structure.apply(basis.baseline(), &self.plan, rows);
@@ -384,9 +383,9 @@ impl Side for Receiver<'_> {
     const KNOWS: bool = false;
     const LEARNS: bool = false;
 
-    #[inline]
-    fn values(&self) -> &[i32] {
-        self.rows.values()
+    #[inline(always)]
+    fn rows(&self) -> &Rows {
+        self.rows
     }
 
     #[inline]

@@ -24,8 +24,8 @@ pub(super) struct KindPlan {
     pub(super) fields: Vec<FieldPlan>,
     /// Fields that move, in coding order; a quaternion's components follow from its first field.
     pub(super) movers: Vec<Run>,
-    /// Those fields by their place in the row, with components.
-    pub(super) moving: Vec<u8>,
+    /// A bit for the place in the row of each of those fields, and of their components.
+    pub(super) moving: u32,
     /// Fields that are held and move no other, in coding order.
     pub(super) stills: Vec<Run>,
     /// The fields from which the moment can be told.
@@ -190,7 +190,8 @@ impl KindPlan {
             }
             runs
         };
-        let moving = (0..fields.len() as u8).filter(|&index| kind.moves(index.into())).collect();
+        let moving = |bits, index| bits | u32::from(kind.moves(index)) << index;
+        let moving = (0..fields.len()).fold(0, moving);
         let (movers, stills) = (runs(&movers), runs(&stills));
         Self { first_slot, fields, movers, moving, stills, paced }
     }

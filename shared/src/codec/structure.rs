@@ -1,6 +1,8 @@
 //! Which entities a snapshot has, told as their difference from the baseline: despawned ones by
 //! their position, spawned ones by id and kind. One that changes kind does both.
 
+use std::ops::Range;
+
 use super::{
     CodecError, ENTITIES_MAX,
     plan::Plan,
@@ -18,12 +20,12 @@ pub(super) struct Structure {
     spawned: Vec<(EntityId, u8)>,
 }
 
-/// One entity of the new snapshot.
-pub(super) struct Entry {
-    pub(super) id: EntityId,
-    pub(super) kind: u8,
-    /// Its position in the baseline, unless it is spawned.
-    pub(super) before: Option<usize>,
+/// Neighbouring entities of the new snapshot.
+pub(super) enum Stretch {
+    /// Those that are at these positions in the baseline, of which there is one at least.
+    Kept(Range<usize>),
+    /// One that spawned.
+    Spawned(EntityId, u8),
 }
 
 impl Structure {
@@ -60,25 +62,24 @@ impl Structure {
     }
 
     /// All entities of the new snapshot, in order of id.
-    pub(super) fn entries(&self, baseline: &Rows) -> impl Iterator<Item = Entry> {
-        let (mut old, mut spawned, mut despawned) = (0, 0, 0);
+    pub(super) fn stretches(&self, baseline: &Rows) -> impl Iterator<Item = Stretch> {
+        let (mut old, mut despawned, mut spawned) = (0, &*self.despawned, &*self.spawned);
         std::iter::from_fn(move || {
-            while self.despawned.get(despawned) == Some(&(old as u32)) {
-                despawned += 1;
+            while let Some((&position, others)) = despawned.split_first()
+                && position as usize == old
+            {
+                despawned = others;
                 old += 1;
             }
-            let kept = (old < baseline.len()).then(|| baseline.entity(old));
-            match (kept, self.spawned.get(spawned)) {
-                (kept, Some(&(id, kind))) if kept.is_none_or(|kept| id < kept.0) => {
-                    spawned += 1;
-                    Some(Entry { id, kind, before: None })
-                }
-                (Some((id, kind)), _) => {
-                    old += 1;
-                    Some(Entry { id, kind, before: Some(old - 1) })
-                }
-                (None, _) => None,
+            let spawn = spawned.first().map(|&(id, _)| baseline.place_for(id));
+            let despawn = despawned.first().map(|&position| position as usize);
+            let end = spawn.into_iter().chain(despawn).fold(baseline.len(), usize::min);
+            if end > old {
+                return Some(Stretch::Kept(std::mem::replace(&mut old, end)..end));
             }
+            let (&(id, kind), others) = spawned.split_first()?;
+            spawned = others;
+            Some(Stretch::Spawned(id, kind))
         })
     }
 
@@ -90,13 +91,14 @@ impl Structure {
             return;
         }
         rows.clear();
-        for Entry { id, kind, before } in self.entries(baseline) {
-            let fields = plan.kinds[usize::from(kind)].fields.len();
-            let values = match before {
-                Some(index) => baseline.row(index).values,
-                None => &[0; FIELDS_MAX][..fields],
-            };
-            rows.push(id, kind, values);
+        for stretch in self.stretches(baseline) {
+            match stretch {
+                Stretch::Kept(range) => rows.extend_from(baseline, range),
+                Stretch::Spawned(id, kind) => {
+                    let fields = plan.kinds[usize::from(kind)].fields.len();
+                    rows.push(id, kind, &[0; FIELDS_MAX][..fields]);
+                }
+            }
         }
     }
 

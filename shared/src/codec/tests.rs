@@ -28,6 +28,10 @@ proptest! {
             for basis in (0..=basis.len()).map(|length| &basis[..length]) {
                 body.clear();
                 encoder.encode(basis, tick, &rows, &mut body);
+                // What is kept from body to body changes nothing.
+                let mut same = Vec::new();
+                Encoder::new(&schema, rate).encode(basis, tick, &rows, &mut same);
+                prop_assert_eq!(&same, &body);
                 prop_assert_eq!(decoder.decode(basis, tick, &body, &mut decoded), Ok(()));
                 prop_assert_eq!(&decoded, &rows);
             }

@@ -9,11 +9,12 @@ use super::{
     columns::{Columns, Group, Moving, Scratch},
     forecast::FEATURES,
     model::Model,
-    past::{Basis, Pattern},
+    past::Basis,
     plan::{FieldPlan, Plan},
-    structure::Structure,
+    structure::{Stretch, Structure},
     table::{Family, Table},
 };
+use crate::rows::Rows;
 
 /// Where a number stands: for the books that an encoder keeps.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +31,13 @@ pub(super) trait Side {
     const KNOWS: bool;
     /// Whether it keeps books.
     const LEARNS: bool;
-    /// The values of the new rows. Until a value is told, it is that of the baseline.
-    fn values(&self) -> &[i32];
+    /// The new rows. Until a value is told, it is that of the baseline.
+    fn rows(&self) -> &Rows;
+    /// Their values.
+    #[inline(always)]
+    fn values(&self) -> &[i32] {
+        self.rows().values()
+    }
     /// Learns a value.
     fn set(&mut self, at: usize, value: i32);
     /// Whether an entity changed, by its position in the new rows.
@@ -74,36 +80,46 @@ impl Walk<'_> {
         mut basis: Basis<'_>,
         scratch: &mut Scratch,
     ) {
-        let mut group = Group::new();
-        let mut start = 0;
-        let mut before = Before::Nothing;
         // A game may have no entities at all.
-        let Some(first) = structure.entries(basis.baseline()).next() else { return };
-        let mut columns = self.columns(first.kind);
-        for (position, entry) in structure.entries(basis.baseline()).enumerate() {
-            if entry.kind != columns.kind || group.is_full() {
-                columns.carry(side, &mut group, scratch);
-                columns = self.columns(entry.kind);
-            }
-            let fields = columns.plan.fields.len();
-            if let Some(index) = entry.before {
-                let trail = basis.trail(index);
-                let pattern = basis.meaning(trail.pattern);
-                let context = change_context(pattern, before);
-                let changed =
-                    side.change(columns.kind, context, columns.model.changes[context], position);
-                if !pattern.is_settled {
-                    before = if changed { Before::Changed } else { Before::Same };
+        if side.rows().is_empty() {
+            return;
+        }
+        let mut columns = self.columns(side.rows().entity(0).1);
+        let mut group = Group::new();
+        let (mut position, mut start) = (0, 0);
+        let mut before = Before::Nothing;
+        for stretch in structure.stretches(basis.baseline()) {
+            let (kept, len) = match stretch {
+                Stretch::Kept(range) => (Some(range.start), range.len()),
+                Stretch::Spawned(..) => (None, 1),
+            };
+            for n in 0..len {
+                let kind = side.rows().entity(position).1;
+                if kind != columns.kind || group.is_full() {
+                    columns.carry(side, &mut group, scratch);
+                    columns = self.columns(kind);
                 }
-                if changed {
-                    let pattern = *pattern;
-                    let steps = basis.steps(&trail, fields, &pattern);
-                    group.push(Moving::new(start, steps, pattern.elapsed));
+                let fields = columns.plan.fields.len();
+                if let Some(first) = kept {
+                    let trail = basis.trails()[first + n];
+                    let pattern = basis.meaning(trail);
+                    let context = pattern.context + before as usize;
+                    let odds = columns.model.changes[context];
+                    let changed = side.change(kind, context, odds, position);
+                    if !trail.is_settled() {
+                        before = if changed { Before::Changed } else { Before::Same };
+                    }
+                    if changed {
+                        let pattern = *pattern;
+                        let steps = basis.steps(first + n, fields, &pattern);
+                        group.push(Moving::new(start, steps, pattern.elapsed));
+                    }
+                } else {
+                    columns.spawned(side, start);
                 }
-            } else {
-                columns.spawned(side, start);
+                position += 1;
+                start += fields;
             }
-            start += fields;
         }
         columns.carry(side, &mut group, scratch);
     }
@@ -129,10 +145,4 @@ enum Before {
     Nothing,
     Same,
     Changed,
-}
-
-fn change_context(pattern: &Pattern, before: Before) -> usize {
-    let age = if pattern.is_settled { 4 } else { pattern.elapsed.min(4) as usize - 1 };
-    let span = pattern.last_span.min(3) as usize;
-    (age * 4 + span) * 3 + before as usize
 }
