@@ -16,7 +16,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -57,7 +57,6 @@ pub(crate) struct Feeds {
     logs: Mutex<Logs>,
     /// Items that found no room on their way here.
     lost: AtomicU64,
-    readers: AtomicUsize,
     reader_came: Notify,
 }
 
@@ -124,7 +123,6 @@ impl Feeds {
             tells_chat,
             logs: Mutex::new(logs),
             lost: AtomicU64::new(0),
-            readers: AtomicUsize::new(0),
             reader_came: Notify::new(),
         });
         let (sender, mut items) = mpsc::channel::<Item>(CHANNEL_MAX);
@@ -145,11 +143,11 @@ impl Feeds {
     }
 
     async fn let_gather(&self) {
-        if self.readers.load(Ordering::Relaxed) == 0 {
+        if lock(&self.logs).are_read() {
+            sleep(GATHER_TIME).await;
+        } else {
             // What had gathered before a reader came is told at once.
             let _ = timeout(UNREAD_GATHER_TIME, self.reader_came.notified()).await;
-        } else {
-            sleep(GATHER_TIME).await;
         }
     }
 
@@ -214,7 +212,6 @@ impl Feeds {
         };
         let unknown = if last.is_none() { logs.goes_on(only) } else { VecDeque::new() };
         let known = last.and_then(|last| self.parse(last)).filter(|&n| n <= newest);
-        self.readers.fetch_add(1, Ordering::Relaxed);
         self.reader_came.notify_one();
         Reader {
             feeds: Arc::clone(self),
@@ -238,6 +235,12 @@ impl Feeds {
 }
 
 impl Logs {
+    /// Whether anybody reads any of them.
+    fn are_read(&self) -> bool {
+        let matches = self.matches.values().map(|followed| &followed.log);
+        matches.chain([&self.everything]).any(|log| log.news.receiver_count() > 0)
+    }
+
     /// One match, or all that go on, the oldest first.
     fn goes_on(&self, only: Option<MatchId>) -> VecDeque<MatchId> {
         let mut ids: Vec<_> = match only {
@@ -325,12 +328,6 @@ impl Reader {
     /// Waits until there may be more. `false`: there is none and will be none.
     pub(crate) async fn wait(&mut self) -> bool {
         !*self.news.borrow_and_update() && self.news.changed().await.is_ok()
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.feeds.readers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
