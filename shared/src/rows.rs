@@ -76,11 +76,10 @@ impl Rows {
 
     /// Adds neighbouring rows of `other`, all of which have larger ids than those before them.
     pub(crate) fn extend_from(&mut self, other: &Self, rows: Range<usize>) {
-        let start = if rows.start == 0 { 0 } else { other.ends[rows.start - 1] };
-        let end = other.ends[rows.end - 1];
-        let shift = (self.values.len() as u32).wrapping_sub(start);
+        let values = other.place(rows.start).start..other.place(rows.end - 1).end;
+        let shift = (self.values.len() as u32).wrapping_sub(values.start as u32);
         self.ends.extend(other.ends[rows.clone()].iter().map(|end| end.wrapping_add(shift)));
-        self.values.extend_from_slice(&other.values[start as usize..end as usize]);
+        self.values.extend_from_slice(&other.values[values]);
         self.ids.extend_from_slice(&other.ids[rows.clone()]);
         self.kinds.extend_from_slice(&other.kinds[rows]);
     }

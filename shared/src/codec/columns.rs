@@ -148,11 +148,11 @@ impl Columns<'_> {
         group.retain(|moving| {
             let values = side.values()[moving.start..].iter();
             let pairs = values.zip(moving.steps.rows[0]).enumerate();
-            let changed = pairs.fold(0, |bits, (i, (new, old))| bits | u32::from(new != old) << i);
+            let differs = pairs.fold(0, |bits, (i, (new, old))| bits | u32::from(new != old) << i);
             moving.steps.set_elapsed(1.0);
-            let has_moved = changed & self.plan.moving != 0;
-            // A decoder knows nothing of them yet.
-            let changed = changed & !self.plan.moving != 0;
+            let has_moved = differs & self.plan.moving != 0;
+            // A decoder knows nothing of these yet.
+            let changed = differs & !self.plan.moving != 0;
             !has_moved || side.stills(self.kind, self.model.stills, changed)
         });
     }

@@ -83,7 +83,7 @@ impl Trail {
 
 /// The trails of all entities of a baseline.
 #[derive(Debug, Default)]
-pub(super) struct Trails {
+struct Trails {
     /// Of the basis.
     ticks: ArrayVec<Tick, BASIS_MAX>,
     trails: Vec<Trail>,
@@ -122,7 +122,7 @@ impl Trails {
 
 /// The patterns that were met, for as long as snapshots are as old: mostly from body to body.
 #[derive(Debug, Default)]
-pub(super) struct Patterns {
+struct Patterns {
     ages: ArrayVec<i32, BASIS_MAX>,
     /// By trail.
     met: [Option<Pattern>; 1 << BASIS_MAX],
@@ -183,8 +183,7 @@ impl<'a> Basis<'a> {
     #[inline(always)]
     pub(super) fn meaning(&mut self, trail: Trail) -> &Pattern {
         let Patterns { ages, met } = &mut *self.patterns;
-        met[usize::from(trail.0) % (1 << BASIS_MAX)]
-            .get_or_insert_with(|| Pattern::new(trail.0.into(), ages))
+        met[usize::from(trail.0)].get_or_insert_with(|| Pattern::new(trail, ages))
     }
 
     /// The last changes of the baseline's entity at `index`, which has so many fields.
@@ -206,19 +205,20 @@ impl<'a> Basis<'a> {
 
 impl Pattern {
     #[cold]
-    fn new(pattern: usize, ages: &[i32]) -> Self {
-        let count = pattern.ilog2() as usize + 1;
+    fn new(trail: Trail, ages: &[i32]) -> Self {
         // The oldest row of each state.
         let states: ArrayVec<usize, BASIS_MAX> =
-            (0..count).filter(|row| pattern >> row & 1 == 1).collect();
+            (0..BASIS_MAX).filter(|row| trail.0 >> row & 1 == 1).collect();
         let age = |state: usize| ages[states[state]];
         let changes = states.len() - 1;
         let ticks = |change: usize| age(change + 1) - age(change);
+        let (elapsed, last_span) = if changes > 0 { (age(0), ticks(0)) } else { (ages[0], 0) };
+        let age_class = if trail.is_settled() { 4 } else { elapsed.min(4) - 1 };
         let mut pattern = Self {
-            elapsed: if changes > 0 { age(0) } else { ages[0] },
-            context: 0,
-            last_span: if changes > 0 { ticks(0) } else { 0 },
-            oldest: 0,
+            elapsed,
+            context: (age_class * 4 + last_span.min(3)) as usize * 3,
+            last_span,
+            oldest: states[changes.min(FEATURES)] as u8,
             states: [states[0] as u8; STATES],
             per_span: [0.0; FEATURES],
             pace: [0.0; FEATURES],
@@ -233,10 +233,6 @@ impl Pattern {
                 pattern.per_span[change] = -pattern.per_span[change - 1];
             }
         }
-        let is_settled = changes == 0 && count > 1;
-        let age = if is_settled { 4 } else { pattern.elapsed.min(4) - 1 };
-        pattern.context = (age * 4 + pattern.last_span.min(3)) as usize * 3;
-        pattern.oldest = pattern.states.into_iter().max().expect("there are some");
         pattern.pace = pattern.per_span.map(|per_span| per_span * f64::from(pattern.elapsed));
         pattern
     }
