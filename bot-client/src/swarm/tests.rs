@@ -58,7 +58,8 @@ fn garbage_is_a_decode_error() {
 
 #[test]
 fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
-    let refused = play(Server::Refuses).unwrap_err();
+    let refusal = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let refused = play(Server::Answers(refusal)).unwrap_err();
     assert!(refused.to_string().contains("503"), "{refused}");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let missing = run(&options(nobody), brain::for_game).unwrap_err();
@@ -68,10 +69,10 @@ fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
 #[test]
 fn who_mixes_up_ws_and_wss_is_told_so() {
     // What a TLS server says to a request in HTTP: an alert of an unexpected message.
-    let tls = blurts(&[21, 3, 3, 0, 2, 2, 10]);
-    let error = run(&options(tls), brain::for_game).unwrap_err();
+    let error = play(Server::Answers(&[21, 3, 3, 0, 2, 2, 10])).unwrap_err();
     assert!(error.to_string().contains("wss://"), "{error}");
-    let plain = blurts(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    let plain = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+    let plain = start(Server::Answers(plain));
     let options = Options {
         target: format!("wss://{plain}").parse().unwrap(),
         certificate: Some("0a".repeat(32).parse().unwrap()),
@@ -142,8 +143,8 @@ enum Server {
     Drops {
         after: Tick,
     },
-    /// It does not upgrade.
-    Refuses,
+    /// It says this to whoever has said something, and no more.
+    Answers(&'static [u8]),
 }
 
 #[track_caller]
@@ -163,21 +164,6 @@ fn start(server: Server) -> SocketAddr {
     address
 }
 
-/// A server that says the same to whoever has said something.
-fn blurts(answer: &'static [u8]) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for socket in listener.incoming() {
-            let mut socket = socket?;
-            let _ = socket.read(&mut [0; 4096])?;
-            socket.write_all(answer)?;
-        }
-        Ok::<_, io::Error>(())
-    });
-    address
-}
-
 fn options(address: SocketAddr) -> Options {
     Options {
         target: format!("ws://{address}").parse().unwrap(),
@@ -190,7 +176,11 @@ fn options(address: SocketAddr) -> Options {
 }
 
 fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
-    upgrade(&mut socket, server)?;
+    if let Server::Answers(answer) = server {
+        let _ = socket.read(&mut [0; 4096])?;
+        return socket.write_all(answer);
+    }
+    upgrade(&mut socket)?;
     socket.set_nonblocking(true)?;
     let mut connection = Connection::new(socket);
     let start = Instant::now();
@@ -211,21 +201,18 @@ fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
             | Server::Hangs { .. }
             | Server::Babbles { .. }
             | Server::Drops { .. }
-            | Server::Refuses => connection.write_snapshot(Tick(tick), server)?,
+            | Server::Answers(_) => connection.write_snapshot(Tick(tick), server)?,
         }
     }
     Ok(())
 }
 
-fn upgrade(socket: &mut TcpStream, server: Server) -> io::Result<()> {
+fn upgrade(socket: &mut TcpStream) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         socket.read_exact(&mut byte)?;
         head.extend(byte);
-    }
-    if matches!(server, Server::Refuses) {
-        return socket.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
     }
     write!(
         socket,

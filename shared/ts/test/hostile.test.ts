@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ByteWriter } from "../src/bytes.js";
 import { ServerFault } from "../src/fault.js";
 import { ClientLink } from "../src/link/client.js";
-import type { Socket } from "../src/options.js";
 import { Session } from "../src/session.js";
 import { dice } from "./dice.js";
+import { FakeSocket } from "./fake-socket.js";
 import { fromHex, vectors } from "./hex.js";
 import { welcomeFrame } from "./welcome.js";
 
@@ -86,27 +85,4 @@ function check(makeFrame: () => Uint8Array): void {
   }
   // No frame of a few bytes may keep a page busy; what is measured is mostly the collector.
   assert.ok(longest < 500, `${longest} ms for one frame`);
-}
-
-class FakeSocket implements Socket {
-  binaryType = "";
-  readyState = 1;
-  onopen: Socket["onopen"] = null;
-  onmessage: Socket["onmessage"] = null;
-  onclose: Socket["onclose"] = null;
-  readonly sent: Uint8Array[] = [];
-
-  send(bytes: Uint8Array<ArrayBuffer>): void {
-    this.sent.push(bytes.slice());
-  }
-
-  close(): void {
-    this.readyState = 3;
-  }
-
-  hear(frame: Uint8Array): void {
-    const out = new ByteWriter();
-    out.raw(frame);
-    this.onmessage?.({ data: out.written().slice().buffer });
-  }
 }

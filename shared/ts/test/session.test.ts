@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Socket } from "../src/options.js";
 import { Session } from "../src/session.js";
+import { FakeSocket } from "./fake-socket.js";
 import { welcomeFrame } from "./welcome.js";
 
 const ACK = 2;
@@ -24,23 +24,4 @@ test("a server that waits to be told is told by a timer", (context) => {
 function acknowledgements(socket: FakeSocket): number[] {
   const frames = socket.sent.filter((frame) => frame[0] === ACK);
   return frames.map((frame) => new DataView(frame.buffer).getUint32(1, true));
-}
-
-class FakeSocket implements Socket {
-  binaryType = "";
-  readonly readyState = 1;
-  onopen: Socket["onopen"] = null;
-  onmessage: Socket["onmessage"] = null;
-  onclose: Socket["onclose"] = null;
-  readonly sent: Uint8Array<ArrayBuffer>[] = [];
-
-  send(bytes: Uint8Array<ArrayBuffer>): void {
-    this.sent.push(bytes.slice());
-  }
-
-  close(): void {}
-
-  hear(frame: Uint8Array<ArrayBuffer>): void {
-    this.onmessage?.({ data: frame.buffer });
-  }
 }
