@@ -10,6 +10,10 @@
 //! when its head claims more, before anything is kept), text is UTF-8, close codes are legal.
 //! Not here: the handshake, and writing.
 
+mod head;
+
+use head::{Head, Opcode, unmask};
+
 /// Longest payload of a control frame.
 const CONTROL_BYTES_MAX: usize = 125;
 
@@ -95,25 +99,6 @@ struct Parts {
     fragments: Option<(Opcode, Vec<u8>)>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Opcode {
-    Continuation,
-    Text,
-    Binary,
-    Close,
-    Ping,
-    Pong,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    is_final: bool,
-    opcode: Opcode,
-    mask: [u8; 4],
-    head_bytes: usize,
-    payload_bytes: usize,
-}
-
 impl Decoder {
     /// A decoder for a new connection. Longer messages than `message_bytes_max` are refused.
     #[must_use]
@@ -160,47 +145,10 @@ impl Decoder {
 
     /// The frame head at the start of `bytes`, or how many bytes it lacks.
     fn head(&self, bytes: &[u8]) -> Result<Result<Head, usize>, FrameError> {
-        let &[first, second, ref rest @ ..] = bytes else { return Ok(Err(2 - bytes.len())) };
-        if first & 0x70 != 0 {
-            return Err(FrameError::ReservedBits);
+        match Head::read(bytes)? {
+            Ok(head) => self.check(head).map(Ok),
+            Err(missing) => Ok(Err(missing)),
         }
-        if second & 0x80 == 0 {
-            return Err(FrameError::Unmasked);
-        }
-        let is_final = first & 0x80 != 0;
-        let opcode = Opcode::new(first & 0x0F)?;
-        let short_length = second & 0x7F;
-        let length_bytes = match short_length {
-            126 => 2,
-            127 => 8,
-            0..126 => 0,
-            128.. => unreachable!("seven bits"),
-        };
-        if opcode.is_control() && (!is_final || length_bytes > 0) {
-            return Err(FrameError::BadControl);
-        }
-        if rest.len() < length_bytes + 4 {
-            // The length is judged as soon as it is here, but asking for the mask too is simpler.
-            return Ok(Err(length_bytes + 4 - rest.len()));
-        }
-        let (length, rest) = rest.split_at(length_bytes);
-        let length = match length_bytes {
-            0 => u64::from(short_length),
-            _ => length.iter().fold(0, |sum, &byte| (sum << 8) | u64::from(byte)),
-        };
-        match length_bytes {
-            2 if length < 126 => return Err(FrameError::LongLength),
-            8 if length <= 0xFFFF => return Err(FrameError::LongLength),
-            _ => {}
-        }
-        let head = Head {
-            is_final,
-            opcode,
-            mask: [rest[0], rest[1], rest[2], rest[3]],
-            head_bytes: 2 + length_bytes + 4,
-            payload_bytes: usize::try_from(length).unwrap_or(usize::MAX),
-        };
-        self.check(head).map(Ok)
     }
 
     /// Whether a frame with this head may come now.
@@ -302,24 +250,6 @@ impl Feed<'_> {
     }
 }
 
-impl Opcode {
-    const fn new(code: u8) -> Result<Self, FrameError> {
-        match code {
-            0x0 => Ok(Self::Continuation),
-            0x1 => Ok(Self::Text),
-            0x2 => Ok(Self::Binary),
-            0x8 => Ok(Self::Close),
-            0x9 => Ok(Self::Ping),
-            0xA => Ok(Self::Pong),
-            _ => Err(FrameError::UnknownOpcode),
-        }
-    }
-
-    const fn is_control(self) -> bool {
-        matches!(self, Self::Close | Self::Ping | Self::Pong)
-    }
-}
-
 fn data(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, FrameError> {
     if opcode == Opcode::Text {
         let text = std::str::from_utf8(payload).map_err(|_| FrameError::NotUtf8)?;
@@ -354,149 +284,5 @@ fn close(payload: &[u8]) -> Result<Message<'_>, FrameError> {
     Ok(Message::Close(Some(code)))
 }
 
-fn unmask(payload: &mut [u8], mask: [u8; 4]) {
-    let mut words = payload.chunks_exact_mut(4);
-    for word in &mut words {
-        for (byte, mask) in word.iter_mut().zip(mask) {
-            *byte ^= mask;
-        }
-    }
-    for (byte, mask) in words.into_remainder().iter_mut().zip(mask) {
-        *byte ^= mask;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LIMIT: usize = 64;
-
-    #[test]
-    fn whole_messages_come_out() {
-        check(&frame(0x82, b"abc"), &[Ok("binary abc")]);
-        check(&frame(0x81, b"abc"), &[Ok("text abc")]);
-        check(&frame(0x89, b"hi"), &[Ok("ping hi")]);
-        check(&frame(0x8A, b""), &[Ok("pong ")]);
-        check(&frame(0x88, b""), &[Ok("close None")]);
-        check(&frame(0x88, b"\x03\xe8bye"), &[Ok("close Some(1000)")]);
-        check(&[frame(0x82, b"a"), frame(0x82, b"b")].concat(), &[Ok("binary a"), Ok("binary b")]);
-    }
-
-    #[test]
-    fn fragments_are_joined_around_control_frames() {
-        let bytes = [frame(0x02, b"ab"), frame(0x89, b"x"), frame(0x00, b""), frame(0x80, b"c")];
-        check(&bytes.concat(), &[Ok("ping x"), Ok("binary abc")]);
-    }
-
-    #[test]
-    fn what_clients_may_not_send_is_refused() {
-        check(&[0x82, 3, 1, 2, 3], &[Err(FrameError::Unmasked)]);
-        check(&frame(0xC2, b""), &[Err(FrameError::ReservedBits)]);
-        check(&frame(0x83, b""), &[Err(FrameError::UnknownOpcode)]);
-        check(&frame(0x09, b""), &[Err(FrameError::BadControl)]);
-        check(&[0x89, 0xFE, 0, 126], &[Err(FrameError::BadControl)]);
-        check(&frame(0x80, b"a"), &[Err(FrameError::BadFragment)]);
-        check(&[frame(0x02, b"a"), frame(0x82, b"b")].concat(), &[Err(FrameError::BadFragment)]);
-        check(&[0x82, 0xFE, 0, 125, 0, 0, 0, 0], &[Err(FrameError::LongLength)]);
-        check(&frame(0x81, b"\xff"), &[Err(FrameError::NotUtf8)]);
-        check(&frame(0x88, b"\x03"), &[Err(FrameError::BadCloseCode)]);
-        check(&frame(0x88, b"\x03\xee"), &[Err(FrameError::BadCloseCode)]);
-    }
-
-    #[test]
-    fn the_limit_counts_all_fragments() {
-        check(&frame(0x82, &[b'a'; LIMIT]), &[Ok(&format!("binary {}", "a".repeat(LIMIT)))]);
-        check(&frame(0x82, &[0; LIMIT + 1]), &[Err(FrameError::TooLong)]);
-        let bytes = [frame(0x02, &[0; LIMIT]), frame(0x80, &[0; 1])].concat();
-        check(&bytes, &[Err(FrameError::TooLong)]);
-        // A giant length is refused by its head alone.
-        let head = [0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
-        check(&head, &[Err(FrameError::TooLong)]);
-    }
-
-    #[test]
-    fn an_idle_connection_holds_nothing() {
-        let mut decoder = Decoder::new(LIMIT);
-        let bytes = [frame(0x02, b"abc"), frame(0x80, b"d")].concat();
-        for mut byte in bytes {
-            let mut feed = decoder.feed(std::slice::from_mut(&mut byte));
-            while feed.next().unwrap().is_some() {}
-        }
-        assert_eq!(decoder.bytes_held(), 0);
-    }
-
-    proptest! {
-        /// However the bytes are cut, the same comes out.
-        #[test]
-        fn cuts_do_not_matter(frames in prop::collection::vec(any_frame(), 0..6), cut in 1_usize..20) {
-            let bytes = frames.concat();
-            prop_assert_eq!(decode(&bytes, cut), decode(&bytes, bytes.len().max(1)));
-        }
-
-        #[test]
-        fn hostile_bytes_are_bounded(bytes: Vec<u8>, cut in 1_usize..9) {
-            let mut decoder = Decoder::new(LIMIT);
-            for piece in bytes.clone().chunks_mut(cut) {
-                let mut feed = decoder.feed(piece);
-                while let Ok(Some(_)) = feed.next() {}
-                prop_assert!(decoder.bytes_held() <= 4 * (LIMIT + 14));
-            }
-        }
-    }
-
-    #[track_caller]
-    fn check(bytes: &[u8], expected: &[Result<&str, FrameError>]) {
-        let expected: Vec<_> = expected.iter().map(|r| r.map(String::from)).collect();
-        for cut in [bytes.len(), 1, 3] {
-            assert_eq!(decode(bytes, cut), expected, "cut into pieces of {cut}");
-        }
-    }
-
-    fn decode(bytes: &[u8], cut: usize) -> Vec<Result<String, FrameError>> {
-        let mut decoder = Decoder::new(LIMIT);
-        let mut said = Vec::new();
-        for piece in bytes.to_vec().chunks_mut(cut) {
-            let mut feed = decoder.feed(piece);
-            loop {
-                match feed.next() {
-                    Ok(Some(message)) => said.push(Ok(describe(&message))),
-                    Ok(None) => break,
-                    Err(error) => {
-                        said.push(Err(error));
-                        return said;
-                    }
-                }
-            }
-        }
-        said
-    }
-
-    fn describe(message: &Message<'_>) -> String {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        match message {
-            Message::Text(payload) => format!("text {payload}"),
-            Message::Binary(payload) => format!("binary {}", text(payload)),
-            Message::Ping(payload) => format!("ping {}", text(payload)),
-            Message::Pong(payload) => format!("pong {}", text(payload)),
-            Message::Close(code) => format!("close {code:?}"),
-        }
-    }
-
-    fn any_frame() -> impl Strategy<Value = Vec<u8>> {
-        let first = prop::sample::select(vec![0x82_u8, 0x81, 0x02, 0x00, 0x80, 0x89, 0x8A, 0x88]);
-        (first, prop::collection::vec(0x20_u8..0x7F, 0..40)).prop_map(|(first, p)| frame(first, &p))
-    }
-
-    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-        let mask = [0x11, 0x22, 0x33, 0x44];
-        let length = u8::try_from(payload.len()).unwrap();
-        assert!(length < 126);
-        let mut bytes = vec![first, 0x80 | length];
-        bytes.extend(mask);
-        bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        bytes
-    }
-}
+mod tests;
