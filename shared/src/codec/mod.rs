@@ -70,44 +70,57 @@ pub enum CodecError {
     BadModel,
 }
 
-/// Makes the bodies of one match.
+/// What both ends hold of one match.
 #[derive(Debug)]
-pub struct Encoder {
+struct End {
     plan: Plan,
     odds: Odds,
     model: Model,
+    /// The model's.
     weights: Vec<[f64; FEATURES]>,
-    model_bytes: Vec<u8>,
     structure: Structure,
     links: Links,
-    coder: RangeEncoder,
     memory: Memory,
     scratch: Box<Scratch>,
-    books: Books,
     /// The baseline of a full snapshot.
     none: Rows,
+}
+
+impl End {
+    fn new(schema: &Schema, rate: TickRate) -> Self {
+        let plan = Plan::new(schema, rate);
+        let model = Model::prior(&plan);
+        Self {
+            weights: model.factors(),
+            model,
+            odds: Odds::new(),
+            structure: Structure::default(),
+            links: Links::default(),
+            memory: Memory::default(),
+            scratch: Box::default(),
+            none: Rows::default(),
+            plan,
+        }
+    }
+}
+
+/// Makes the bodies of one match.
+#[derive(Debug)]
+pub struct Encoder {
+    end: End,
+    /// The model as it was told.
+    model_bytes: Vec<u8>,
+    coder: RangeEncoder,
+    books: Books,
 }
 
 impl Encoder {
     /// An encoder for a match with this schema, which must be valid.
     #[must_use]
     pub fn new(schema: &Schema, rate: TickRate) -> Self {
-        let plan = Plan::new(schema, rate);
-        let model = Model::prior(&plan);
-        Self {
-            weights: model.factors(),
-            model,
-            model_bytes: Vec::new(),
-            structure: Structure::default(),
-            links: Links::default(),
-            coder: RangeEncoder::new(),
-            memory: Memory::default(),
-            scratch: Box::default(),
-            books: Books { survey: Survey::new(&plan), costs: Costs::new(&plan) },
-            odds: Odds::new(),
-            none: Rows::default(),
-            plan,
-        }
+        let end = End::new(schema, rate);
+        let books = Books { survey: Survey::new(&end.plan), costs: Costs::new(&end.plan) };
+        Self { end, model_bytes: Vec::new(), coder: RangeEncoder::new(), books }
     }
 
     /// Appends to `out` the body from which [`Decoder::decode`] makes `rows` of `tick`.
@@ -121,10 +134,11 @@ impl Encoder {
     pub fn encode(&mut self, basis: &[(Tick, &Rows)], tick: Tick, rows: &Rows, out: &mut Vec<u8>) {
         assert!(rows.len() <= ENTITIES_MAX, "at most {ENTITIES_MAX} entities");
         let basis = &basis[..basis.len().min(BASIS_MAX)];
-        let Self { plan, model, weights, odds, coder, books, structure, scratch, .. } = self;
-        let links = self.links.make_all([(tick, rows)].into_iter().chain(basis.iter().copied()));
+        let Self { end, coder, books, .. } = self;
+        let End { plan, odds, model, weights, structure, links, memory, scratch, none } = end;
+        let links = links.make_all([(tick, rows)].into_iter().chain(basis.iter().copied()));
         let (links, older) = links.split_first().map_or((&[][..], &[][..]), |(a, b)| (*a, b));
-        let basis = Basis::new(basis, tick, &self.none, older, &mut self.memory);
+        let basis = Basis::new(basis, tick, none, older, memory);
         structure.compare(basis.baseline(), rows);
         structure.write(coder, basis.baseline(), plan.kinds.len());
         let walk = Walk { plan, model, weights, family: Family::shared() };
@@ -135,16 +149,16 @@ impl Encoder {
             let mut sender = Sender::<false> { coder, odds, rows, links, books, weight: 0 };
             walk.rows(&mut sender, structure, basis, scratch);
         }
-        self.coder.finish(out);
+        coder.finish(out);
     }
 
     /// A new model, if the encoder has changed to one: every decoder must have it before the
     /// next body. To be called before the first encoding of each tick.
     pub fn poll_model(&mut self) -> Option<&[u8]> {
-        let (model, bytes) =
-            self.books.survey.look(&self.plan, &self.odds, &self.model, &mut self.coder)?;
-        self.model.clone_from(model);
-        self.weights = model.factors();
+        let End { plan, odds, model, weights, .. } = &mut self.end;
+        let (better, bytes) = self.books.survey.look(plan, odds, model, &mut self.coder)?;
+        model.clone_from(better);
+        *weights = better.factors();
         bytes.clone_into(&mut self.model_bytes);
         Some(&self.model_bytes)
     }
@@ -306,40 +320,21 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
 /// Reads the bodies that one [`Encoder`] makes.
 #[derive(Debug)]
 pub struct Decoder {
-    plan: Plan,
-    odds: Odds,
-    model: Model,
-    weights: Vec<[f64; FEATURES]>,
-    structure: Structure,
-    links: Links,
-    memory: Memory,
-    scratch: Box<Scratch>,
-    none: Rows,
+    end: End,
 }
 
 impl Decoder {
     /// A decoder for a match with this schema, which must be valid.
     #[must_use]
     pub fn new(schema: &Schema, rate: TickRate) -> Self {
-        let plan = Plan::new(schema, rate);
-        let model = Model::prior(&plan);
-        Self {
-            weights: model.factors(),
-            model,
-            structure: Structure::default(),
-            links: Links::default(),
-            memory: Memory::default(),
-            scratch: Box::default(),
-            odds: Odds::new(),
-            none: Rows::default(),
-            plan,
-        }
+        Self { end: End::new(schema, rate) }
     }
 
     /// Takes a model that an encoder has made; it is used for all bodies that follow.
     pub fn set_model(&mut self, model: &[u8]) -> Result<(), CodecError> {
-        self.model = Model::from_bytes(model, &self.plan)?;
-        self.weights = self.model.factors();
+        let model = Model::from_bytes(model, &self.end.plan)?;
+        self.end.weights = model.factors();
+        self.end.model = model;
         Ok(())
     }
 
@@ -354,12 +349,13 @@ impl Decoder {
         rows: &mut Rows,
     ) -> Result<(), CodecError> {
         let basis = &basis[..basis.len().min(BASIS_MAX)];
-        let links = self.links.make_all(basis.iter().copied());
-        let basis = Basis::new(basis, tick, &self.none, &links, &mut self.memory);
+        let End { plan, odds, model, weights, structure, links, memory, scratch, none } =
+            &mut self.end;
+        let links = links.make_all(basis.iter().copied());
+        let basis = Basis::new(basis, tick, none, &links, memory);
         let mut coder = RangeDecoder::new(body);
-        self.structure.read(&mut coder, basis.baseline(), self.plan.kinds.len())?;
-        self.structure.apply(basis.baseline(), &self.plan, rows);
-        let Self { plan, model, weights, odds, structure, scratch, .. } = self;
+        structure.read(&mut coder, basis.baseline(), plan.kinds.len())?;
+        structure.apply(basis.baseline(), plan, rows);
         let mut receiver = Receiver { coder, odds, rows, is_out_of_range: false };
         let walk = Walk { plan, model, weights, family: Family::shared() };
         walk.rows(&mut receiver, structure, basis, scratch);

@@ -31,8 +31,8 @@ impl Training {
     pub fn add(&mut self, encoder: &Encoder) {
         let survey = &encoder.books.survey;
         let weight = 1e6 / survey.numbers.max(1) as f64;
-        for slot in 0..encoder.plan.slots {
-            let motion = encoder.plan.field_of(slot).map(|field| field.motion);
+        for slot in 0..encoder.end.plan.slots {
+            let motion = encoder.end.plan.field_of(slot).map(|field| field.motion);
             let sort = motion.map_or(Sort::Moment, Sort::of);
             for context in 0..CONTEXTS {
                 let Some(counts) = survey.counts(slot, context) else { continue };
