@@ -6,14 +6,14 @@
 //! applied whole or a [`ServerFault`].
 
 use super::{
-    Basis,
     clock::Clock,
-    frames::{Before, InputHead, MESSAGE, SNAPSHOT, SnapshotHead, write_ack},
+    frames::{InputHead, MESSAGE, SNAPSHOT, write_ack},
     integers,
     pacing::InputPace,
+    snapshots::Snapshots,
 };
 use crate::{
-    codec::{BASIS_MAX, CodecError, Decoder},
+    codec::CodecError,
     ids::{InputSeq, Tick},
     rows::Rows,
     schema::{Schema, SchemaError},
@@ -21,7 +21,7 @@ use crate::{
     time::{Micros, Moment},
     wire::{
         self, ClientMessage, Hello, Kept, PROTOCOL_VERSION, Pace, Resume, ResumeToken,
-        ServerMessage, Welcome, model_hash, schema_hash,
+        ServerMessage, Welcome, schema_hash,
     },
 };
 
@@ -41,14 +41,8 @@ pub struct ClientLink {
 struct Joined {
     welcome: Welcome,
     schema: Schema,
-    decoder: Decoder,
-    model_hash: u32,
+    snapshots: Snapshots,
     stage: Stage,
-    basis: Basis,
-    before: Before,
-    /// Rows of the basis and of the snapshot being decoded, by tick.
-    slots: [(Option<Tick>, Rows); BASIS_MAX + 1],
-    owner: Vec<i32>,
     /// Events that the session was told.
     events: u32,
     seq: InputSeq,
@@ -161,8 +155,11 @@ impl ClientLink {
         game.stage = Stage::AwaitingWelcome;
         game.pace.reconnect();
         (game.seen, game.seen_said) = (None, None);
-        let kept =
-            Kept { applied: game.before.tick, events: game.events, model_hash: game.model_hash };
+        let kept = Kept {
+            applied: game.snapshots.applied(),
+            events: game.events,
+            model_hash: game.snapshots.model_hash(),
+        };
         let hello = Hello {
             version: PROTOCOL_VERSION,
             schema_hash: Some(game.welcome.schema_hash),
@@ -204,9 +201,7 @@ impl ClientLink {
                 Ok(ClientEvent::Event { tick, kind, values: values.into_owned() })
             }
             ServerMessage::Model(model) => {
-                let game = self.welcomed()?;
-                game.decoder.set_model(&model)?;
-                game.model_hash = model_hash(&model);
+                self.welcomed()?.snapshots.set_model(&model)?;
                 Ok(ClientEvent::Model)
             }
             ServerMessage::Pace(Pace { slowdown: 0, .. }) => Err(ServerFault::Malformed),
@@ -239,26 +234,25 @@ impl ClientLink {
     /// The newest snapshot that was applied.
     #[must_use]
     pub fn applied(&self) -> Option<Tick> {
-        self.game.as_ref()?.before.tick
+        self.game.as_ref()?.snapshots.applied()
     }
 
     /// The rows of the newest snapshot.
     #[must_use]
     pub fn rows(&self) -> Option<&Rows> {
-        let game = self.game.as_ref()?;
-        game.before.tick.map(|tick| &game.slots[slot_of(&game.slots, tick)].1)
+        self.game.as_ref()?.snapshots.rows()
     }
 
     /// What only this seat's owner is told, as of the newest snapshot.
     #[must_use]
     pub fn owner(&self) -> &[i32] {
-        self.game.as_ref().map_or(&[], |game| &game.owner)
+        self.game.as_ref().map_or(&[], |game| game.snapshots.owner())
     }
 
     /// The newest input that the newest snapshot includes.
     #[must_use]
     pub fn processed(&self) -> InputSeq {
-        self.game.as_ref().map_or_else(InputSeq::default, |game| game.before.processed)
+        self.game.as_ref().map_or_else(InputSeq::default, |game| game.snapshots.processed())
     }
 
     /// The others were shown as they were at `moment` when the next inputs are made. Without this,
@@ -294,7 +288,7 @@ impl ClientLink {
         out: &mut Vec<u8>,
     ) -> Option<InputSeq> {
         let game = self.game.as_mut().filter(|game| game.stage == Stage::Playing)?;
-        let applied = game.before.tick?;
+        let applied = game.snapshots.applied()?;
         game.seq = game.seq.next();
         let newest = Moment::from(applied);
         let seen = game.seen.unwrap_or(newest);
@@ -311,7 +305,7 @@ impl ClientLink {
     /// carry it. Nothing is appended as long as there is none.
     pub fn write_ack(&self, out: &mut Vec<u8>) {
         let game = self.game.as_ref().filter(|game| game.stage == Stage::Playing);
-        if let Some(applied) = game.and_then(|game| game.before.tick) {
+        if let Some(applied) = game.and_then(|game| game.snapshots.applied()) {
             write_ack(applied, out);
         }
     }
@@ -377,17 +371,12 @@ impl Joined {
         if schema_hash(&schema) != welcome.schema_hash {
             return Err(ServerFault::Malformed);
         }
-        let mut decoder = Decoder::new(&schema, welcome.tick_rate);
         let model = welcome.model.take().ok_or(ServerFault::OutOfOrder)?;
-        decoder.set_model(&model)?;
+        let mut snapshots = Snapshots::new(&schema, welcome.tick_rate, welcome.seq);
+        snapshots.set_model(&model)?;
         Ok(Self {
-            owner: schema.owner.iter().map(|integer| integer.min).collect(),
-            decoder,
-            model_hash: model_hash(&model),
+            snapshots,
             stage: Stage::AwaitingSnapshot,
-            basis: Basis::default(),
-            before: Before { tick: None, processed: welcome.seq },
-            slots: Default::default(),
             events: 0,
             seq: welcome.seq,
             seen: None,
@@ -411,12 +400,10 @@ impl Joined {
             return Err(ServerFault::OutOfOrder);
         }
         if let Some(model) = welcome.model.take() {
-            self.decoder.set_model(&model)?;
-            self.model_hash = model_hash(&model);
+            self.snapshots.set_model(&model)?;
         }
+        self.snapshots.reconnect(welcome.seq);
         self.stage = Stage::AwaitingSnapshot;
-        self.basis = self.before.tick.map_or_else(Basis::default, Basis::kept);
-        self.before.processed = welcome.seq;
         self.seq = welcome.seq;
         self.pings = 0;
         self.ping_due = Micros(0);
@@ -425,49 +412,13 @@ impl Joined {
     }
 
     fn apply(&mut self, frame: &[u8]) -> Result<ClientEvent<'_>, ServerFault> {
-        let (head, rest) = SnapshotHead::read(frame, self.before).ok_or(ServerFault::Malformed)?;
-        let mut owner_and_body = rest;
-        if head.owner {
-            owner_and_body = integers::unpack(&self.schema.owner, rest, &mut self.owner)
-                .map_err(|_| ServerFault::Malformed)?;
-        }
-        let basis = if head.full { Basis::default() } else { self.basis.serving(head.tick) };
-        if !head.full && basis.ticks().is_empty() {
-            return Err(ServerFault::OutOfOrder);
-        }
-        let free = (0..self.slots.len())
-            .find(|&slot| self.slots[slot].0.is_none_or(|tick| !basis.ticks().contains(&tick)))
-            .expect("there is one slot more than a basis has ticks");
-        let mut rows = std::mem::take(&mut self.slots[free].1);
-        let decoded = {
-            let none = (Tick::default(), &Rows::default());
-            let mut both = [none; BASIS_MAX];
-            for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
-                *place = (tick, &self.slots[slot_of(&self.slots, tick)].1);
-            }
-            let both = &both[..basis.ticks().len()];
-            self.decoder.decode(both, head.tick, owner_and_body, &mut rows)
-        };
-        let digest = head.digest.map(|digest| digest == rows.digest());
-        self.slots[free] = (Some(head.tick), rows);
-        decoded?;
+        let applied = self.snapshots.apply(frame, &self.schema.owner)?;
         self.stage = Stage::Playing;
-        self.basis = basis.followed_by(head.tick);
-        if let Some(lead) = head.lead {
-            self.pace.hear(lead, head.processed);
+        if let Some(lead) = applied.lead {
+            self.pace.hear(lead, applied.processed);
         }
-        self.before = Before { tick: Some(head.tick), processed: head.processed };
-        let digest = match digest {
-            None => Digest::Absent,
-            Some(true) => Digest::Agrees,
-            Some(false) => Digest::Differs,
-        };
-        Ok(ClientEvent::Snapshot { tick: head.tick, digest })
+        Ok(ClientEvent::Snapshot { tick: applied.tick, digest: applied.digest })
     }
-}
-
-fn slot_of(slots: &[(Option<Tick>, Rows)], tick: Tick) -> usize {
-    slots.iter().position(|slot| slot.0 == Some(tick)).expect("a basis has its rows")
 }
 
 fn write_message(message: &ClientMessage, out: &mut Vec<u8>) {

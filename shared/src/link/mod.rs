@@ -10,6 +10,7 @@ pub mod integers;
 pub mod pacing;
 pub mod reliable;
 pub mod server;
+mod snapshots;
 pub mod tail;
 
 use crate::{codec::BASIS_MAX, history::HISTORY_LEN, ids::Tick};

@@ -1,0 +1,138 @@
+//! Snapshots as a client takes them in: from frames to rows.
+
+use super::{
+    Basis, ServerFault,
+    client::Digest,
+    frames::{Before, SnapshotHead},
+    integers,
+};
+use crate::{
+    codec::{BASIS_MAX, CodecError, Decoder},
+    ids::{InputSeq, Tick},
+    rows::Rows,
+    schema::{Integer, Schema},
+    time::TickRate,
+    wire::model_hash,
+};
+
+/// The newest snapshot, and all that the next one may refer to.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    decoder: Decoder,
+    model_hash: u32,
+    basis: Basis,
+    before: Before,
+    /// Rows of the basis and of the snapshot being decoded, by tick.
+    slots: [(Option<Tick>, Rows); BASIS_MAX + 1],
+    owner: Vec<i32>,
+}
+
+/// What a snapshot said beside the rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Applied {
+    pub(super) tick: Tick,
+    pub(super) digest: Digest,
+    /// The newest input that the rows include.
+    pub(super) processed: InputSeq,
+    /// How early inputs came; see [`super::pacing`].
+    pub(super) lead: Option<i8>,
+}
+
+impl Snapshots {
+    /// Nothing was applied yet. `processed` is the newest input that the server has.
+    pub(super) fn new(schema: &Schema, rate: TickRate, processed: InputSeq) -> Self {
+        Self {
+            decoder: Decoder::new(schema, rate),
+            model_hash: model_hash(&[]),
+            basis: Basis::default(),
+            before: Before { tick: None, processed },
+            slots: Default::default(),
+            owner: schema.owner.iter().map(|integer| integer.min).collect(),
+        }
+    }
+
+    /// Takes the codec's new statistics.
+    pub(super) fn set_model(&mut self, model: &[u8]) -> Result<(), CodecError> {
+        self.decoder.set_model(model)?;
+        self.model_hash = model_hash(model);
+        Ok(())
+    }
+
+    /// The connection is another one: of what was applied the server knows the newest only.
+    pub(super) fn reconnect(&mut self, processed: InputSeq) {
+        self.basis = self.before.tick.map_or_else(Basis::default, Basis::kept);
+        self.before.processed = processed;
+    }
+
+    /// Decodes one snapshot's frame, in which the owner's values are laid out so.
+    pub(super) fn apply(
+        &mut self,
+        frame: &[u8],
+        owner: &[Integer],
+    ) -> Result<Applied, ServerFault> {
+        let (head, rest) = SnapshotHead::read(frame, self.before).ok_or(ServerFault::Malformed)?;
+        let mut owner_and_body = rest;
+        if head.owner {
+            owner_and_body = integers::unpack(owner, rest, &mut self.owner)
+                .map_err(|_| ServerFault::Malformed)?;
+        }
+        let basis = if head.full { Basis::default() } else { self.basis.serving(head.tick) };
+        if !head.full && basis.ticks().is_empty() {
+            return Err(ServerFault::OutOfOrder);
+        }
+        let free = (0..self.slots.len())
+            .find(|&slot| self.slots[slot].0.is_none_or(|tick| !basis.ticks().contains(&tick)))
+            .expect("there is one slot more than a basis has ticks");
+        let mut rows = std::mem::take(&mut self.slots[free].1);
+        let decoded = {
+            let none = (Tick::default(), &Rows::default());
+            let mut both = [none; BASIS_MAX];
+            for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
+                *place = (tick, rows_of(&self.slots, tick));
+            }
+            let both = &both[..basis.ticks().len()];
+            self.decoder.decode(both, head.tick, owner_and_body, &mut rows)
+        };
+        let digest = match head.digest {
+            None => Digest::Absent,
+            Some(digest) if digest == rows.digest() => Digest::Agrees,
+            Some(_) => Digest::Differs,
+        };
+        self.slots[free] = (Some(head.tick), rows);
+        decoded?;
+        self.basis = basis.followed_by(head.tick);
+        let SnapshotHead { tick, processed, lead, .. } = head;
+        self.before = Before { tick: Some(tick), processed };
+        Ok(Applied { tick, digest, processed, lead })
+    }
+
+    /// The newest that was applied.
+    pub(super) const fn applied(&self) -> Option<Tick> {
+        self.before.tick
+    }
+
+    /// The newest input that it includes.
+    pub(super) const fn processed(&self) -> InputSeq {
+        self.before.processed
+    }
+
+    /// Its rows.
+    pub(super) fn rows(&self) -> Option<&Rows> {
+        self.before.tick.map(|tick| rows_of(&self.slots, tick))
+    }
+
+    /// What only the owner is told, as of the newest.
+    pub(super) fn owner(&self) -> &[i32] {
+        &self.owner
+    }
+
+    /// Which statistics the codec has.
+    pub(super) const fn model_hash(&self) -> u32 {
+        self.model_hash
+    }
+}
+
+fn rows_of(slots: &[(Option<Tick>, Rows)], tick: Tick) -> &Rows {
+    let slot = slots.iter().find(|slot| slot.0 == Some(tick));
+    &slot.expect("a basis has its rows").1
+}
