@@ -1,22 +1,21 @@
-//! How connections come to a match, speak, and go.
+//! How connections come to a match, speak, and go. What follows a hello is in [`super::hello`].
 
 use tickwire_shared::{
     close::CloseReason,
     game::{Game, Input},
-    ids::{InputSeq, Seat, SessionId, Tick},
+    ids::SessionId,
     link::{Received, ServerLink},
     social::Presence,
     time::Micros,
-    wire::{Hello, Kept, Resume, ResumeToken, ServerMessage, Welcome, model_hash},
     ws::{Decoder, Message},
 };
 
-use super::{Claim, Connection, Context, Match, Ping, Role, Session, people::name_of};
+use super::{Claim, Connection, Context, Match, Ping, Role};
 use crate::{
     bucket::Bucket,
     clock::Reading,
     intake::Intake,
-    socket::{Arrived, SendError, Socket, push_frame, push_pong},
+    socket::{Arrived, SendError, Socket, push_pong},
 };
 
 /// Looks between two at what a spectator has said: no tick waits for it.
@@ -195,119 +194,6 @@ impl<G: Game> Match<G> {
         }
     }
 
-    fn handle_hello(
-        &mut self,
-        key: usize,
-        hello: &Hello,
-        context: &mut Context<'_>,
-    ) -> Result<(), CloseReason> {
-        if hello.schema_hash.is_some_and(|hash| hash != self.schema_hash) {
-            return Err(CloseReason::WrongSchema);
-        }
-        let session = match &hello.resume {
-            Some(resume) => self.resume(resume, context)?,
-            None => self.join(key, &hello.name, context.now)?,
-        };
-        self.sessions[session].connection = Some(key);
-        let connection = &mut self.connections[key];
-        (connection.session, connection.seat) = (Some(session), self.sessions[session].seat);
-        self.empty_since = None;
-        let &Session { id, resume, seat, seq, .. } = &self.sessions[session];
-        let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
-        let has_model =
-            kept.is_some_and(|kept| kept.model_hash == model_hash(self.encoder.model()));
-        let welcome = Welcome {
-            session: id,
-            resume,
-            match_id: self.id,
-            seat,
-            seq,
-            tick_rate: self.options.tick_rate,
-            schema_hash: self.schema_hash,
-            schema: hello.schema_hash.is_none().then(|| (*self.schema).clone()),
-            model: (!has_model).then(|| self.encoder.model().to_vec()),
-        };
-        self.connections[key].link.welcome(&welcome);
-        let name = &*self.sessions[session].name;
-        tracing::debug!(match_id = self.id.0, session = id.0, ?seat, name, "welcome");
-        self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
-        if let Some(kept) = kept {
-            self.catch_up(key, session, kept)?;
-        }
-        if self.slowdown_told != 1 {
-            let pace = self.pace(self.newest_for(self.connections[key].seat));
-            self.say(key, &ServerMessage::Pace(pace))?;
-        }
-        let applied = kept.and_then(|kept| kept.applied);
-        let social_at = self.sessions[session].social_at;
-        if applied.is_none_or(|applied| applied.since(social_at) < 0) {
-            self.brief(key)?;
-        }
-        self.tell_presence(session, Presence::Here);
-        Ok(())
-    }
-
-    /// Lets a client that has kept something go on from there: tells it the events that it has
-    /// missed, and makes its next snapshot a delta if the rows that it has are still known.
-    fn catch_up(&mut self, key: usize, session: usize, kept: &Kept) -> Result<(), CloseReason> {
-        let &Session { seat, events, .. } = &self.sessions[session];
-        let connection = &mut self.connections[key];
-        let missed = events.checked_sub(kept.events).ok_or(CloseReason::NothingToResume)?;
-        let mut frames = Vec::new();
-        let replayed = self.log.replay(seat, missed, |payload| push_frame(payload, &mut frames));
-        replayed.ok_or(CloseReason::NothingToResume)?;
-        connection.socket.send(&frames).map_err(|_| CloseReason::TooSlow)?;
-        if let Some(applied) = kept.applied
-            && self.history.rows(applied).is_some()
-        {
-            connection.link.resume_from(applied);
-        }
-        Ok(())
-    }
-
-    /// A new session, with the lowest free seat unless it only watches.
-    fn join(&mut self, key: usize, name: &str, now: Micros) -> Result<usize, CloseReason> {
-        let connection = &mut self.connections[key];
-        let seat = match connection.role {
-            Role::Spectator => None,
-            // Who said that it would resume has no seat held for it.
-            Role::Resumer => return Err(CloseReason::NothingToResume),
-            Role::Player => {
-                let taken = |seat| self.sessions.iter().any(|(_, s)| s.seat == Some(seat));
-                let free = (0..self.options.seats).map(Seat).find(|&seat| !taken(seat));
-                Some(free.ok_or(CloseReason::MatchFull)?)
-            }
-        };
-        let claim = std::mem::take(&mut connection.claim);
-        let session = Session {
-            id: connection.id,
-            resume: new_token(),
-            seat,
-            name: name_of(&claim.name, name, seat),
-            lines: Bucket::full(now),
-            _claim: claim,
-            connection: None,
-            seq: InputSeq(0),
-            events: 0,
-            lost_at: Micros(0),
-            social_at: Tick(0),
-        };
-        if let Some(seat) = seat {
-            self.game.join(seat);
-        }
-        Ok(self.sessions.insert(session))
-    }
-
-    /// The session that a token takes up. If it still has a connection, the newer one wins.
-    fn resume(&mut self, resume: &Resume, context: &mut Context<'_>) -> Result<usize, CloseReason> {
-        let found = self.sessions.iter().find(|(_, session)| session.resume == resume.token);
-        let (key, session) = found.ok_or(CloseReason::NothingToResume)?;
-        if let Some(older) = session.connection {
-            self.close(older, CloseReason::Replaced, context);
-        }
-        Ok(key)
-    }
-
     /// Ends a connection and says why.
     pub(crate) fn close(&mut self, key: usize, reason: CloseReason, context: &mut Context<'_>) {
         self.see_off(key, reason, context, |socket| socket.close(reason));
@@ -425,10 +311,4 @@ const fn leaving(code: Option<u16>) -> CloseReason {
         Some(1000) => CloseReason::Done,
         Some(_) | None => CloseReason::Left,
     }
-}
-
-fn new_token() -> ResumeToken {
-    let mut token = [0; 16];
-    getrandom::fill(&mut token).expect("the system has randomness");
-    ResumeToken(token)
 }

@@ -6,6 +6,7 @@
 
 mod connections;
 mod fanout;
+mod hello;
 mod participants;
 mod people;
 mod recorder;

@@ -1,0 +1,135 @@
+//! How a connection that says hello gets a session: a new one, or the one that it had before.
+
+use tickwire_shared::{
+    close::CloseReason,
+    game::Game,
+    ids::{InputSeq, Seat, Tick},
+    social::Presence,
+    time::Micros,
+    wire::{Hello, Kept, Resume, ResumeToken, ServerMessage, Welcome, model_hash},
+};
+
+use super::{Context, Match, Role, Session, people::name_of};
+use crate::{bucket::Bucket, socket::push_frame};
+
+impl<G: Game> Match<G> {
+    /// Lets in whoever said this, or takes up the session that it had.
+    pub(super) fn handle_hello(
+        &mut self,
+        key: usize,
+        hello: &Hello,
+        context: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        if hello.schema_hash.is_some_and(|hash| hash != self.schema_hash) {
+            return Err(CloseReason::WrongSchema);
+        }
+        let session = match &hello.resume {
+            Some(resume) => self.resume(resume, context)?,
+            None => self.join(key, &hello.name, context.now)?,
+        };
+        self.sessions[session].connection = Some(key);
+        let connection = &mut self.connections[key];
+        (connection.session, connection.seat) = (Some(session), self.sessions[session].seat);
+        self.empty_since = None;
+        let &Session { id, resume, seat, seq, .. } = &self.sessions[session];
+        let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
+        let has_model =
+            kept.is_some_and(|kept| kept.model_hash == model_hash(self.encoder.model()));
+        let welcome = Welcome {
+            session: id,
+            resume,
+            match_id: self.id,
+            seat,
+            seq,
+            tick_rate: self.options.tick_rate,
+            schema_hash: self.schema_hash,
+            schema: hello.schema_hash.is_none().then(|| (*self.schema).clone()),
+            model: (!has_model).then(|| self.encoder.model().to_vec()),
+        };
+        self.connections[key].link.welcome(&welcome);
+        let name = &*self.sessions[session].name;
+        tracing::debug!(match_id = self.id.0, session = id.0, ?seat, name, "welcome");
+        self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
+        if let Some(kept) = kept {
+            self.catch_up(key, session, kept)?;
+        }
+        if self.slowdown_told != 1 {
+            let pace = self.pace(self.newest_for(self.connections[key].seat));
+            self.say(key, &ServerMessage::Pace(pace))?;
+        }
+        let applied = kept.and_then(|kept| kept.applied);
+        let social_at = self.sessions[session].social_at;
+        if applied.is_none_or(|applied| applied.since(social_at) < 0) {
+            self.brief(key)?;
+        }
+        self.tell_presence(session, Presence::Here);
+        Ok(())
+    }
+
+    /// Lets a client that has kept something go on from there: tells it the events that it has
+    /// missed, and makes its next snapshot a delta if the rows that it has are still known.
+    fn catch_up(&mut self, key: usize, session: usize, kept: &Kept) -> Result<(), CloseReason> {
+        let &Session { seat, events, .. } = &self.sessions[session];
+        let connection = &mut self.connections[key];
+        let missed = events.checked_sub(kept.events).ok_or(CloseReason::NothingToResume)?;
+        let mut frames = Vec::new();
+        let replayed = self.log.replay(seat, missed, |payload| push_frame(payload, &mut frames));
+        replayed.ok_or(CloseReason::NothingToResume)?;
+        connection.socket.send(&frames).map_err(|_| CloseReason::TooSlow)?;
+        if let Some(applied) = kept.applied
+            && self.history.rows(applied).is_some()
+        {
+            connection.link.resume_from(applied);
+        }
+        Ok(())
+    }
+
+    /// A new session, with the lowest free seat unless it only watches.
+    fn join(&mut self, key: usize, name: &str, now: Micros) -> Result<usize, CloseReason> {
+        let connection = &mut self.connections[key];
+        let seat = match connection.role {
+            Role::Spectator => None,
+            // Who said that it would resume has no seat held for it.
+            Role::Resumer => return Err(CloseReason::NothingToResume),
+            Role::Player => {
+                let taken = |seat| self.sessions.iter().any(|(_, s)| s.seat == Some(seat));
+                let free = (0..self.options.seats).map(Seat).find(|&seat| !taken(seat));
+                Some(free.ok_or(CloseReason::MatchFull)?)
+            }
+        };
+        let claim = std::mem::take(&mut connection.claim);
+        let session = Session {
+            id: connection.id,
+            resume: new_token(),
+            seat,
+            name: name_of(&claim.name, name, seat),
+            lines: Bucket::full(now),
+            _claim: claim,
+            connection: None,
+            seq: InputSeq(0),
+            events: 0,
+            lost_at: Micros(0),
+            social_at: Tick(0),
+        };
+        if let Some(seat) = seat {
+            self.game.join(seat);
+        }
+        Ok(self.sessions.insert(session))
+    }
+
+    /// The session that a token takes up. If it still has a connection, the newer one wins.
+    fn resume(&mut self, resume: &Resume, context: &mut Context<'_>) -> Result<usize, CloseReason> {
+        let found = self.sessions.iter().find(|(_, session)| session.resume == resume.token);
+        let (key, session) = found.ok_or(CloseReason::NothingToResume)?;
+        if let Some(older) = session.connection {
+            self.close(older, CloseReason::Replaced, context);
+        }
+        Ok(key)
+    }
+}
+
+fn new_token() -> ResumeToken {
+    let mut token = [0; 16];
+    getrandom::fill(&mut token).expect("the system has randomness");
+    ResumeToken(token)
+}
