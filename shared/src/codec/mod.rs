@@ -8,11 +8,14 @@
 //! Each field is forecast from the basis, and only by how much the forecast was off travels, in a
 //! range coder whose tables the model picks. `PROTOCOL.md` has the details, in the order in which
 //! a reader may like to meet them here: `table`, `range`, `links`, `past`, `forecast`, `turn`,
-//! `columns`, `walk`, `structure`, `model`, and `survey`, which is the encoder's own affair.
+//! `columns`, `walk`, `structure`, `model`; and `survey`, `fit` and `costs`, which are the encoder's
+//! own affair.
 //!
 //! Not here: which snapshots a session has, the header with the tick, and the digest.
 
 mod columns;
+mod costs;
+mod fit;
 mod forecast;
 mod links;
 mod model;
@@ -29,6 +32,7 @@ mod walk;
 
 use crate::{ids::Tick, rows::Rows, schema::Schema, time::TickRate};
 use columns::Scratch;
+pub use costs::Costs;
 use forecast::FEATURES;
 use links::{Link, Links};
 use model::{Model, Odds};
@@ -173,42 +177,6 @@ impl Encoder {
     #[must_use]
     pub fn costs(&self) -> &Costs {
         &self.books.costs
-    }
-}
-
-/// Bits that bodies were made of, by what they told: the answer to "what eats my bandwidth?".
-///
-/// Counted while encoding; in a match that is no longer young, one body counts for those after it.
-/// Each encoding counts once, however many clients it is sent to.
-#[derive(Clone, Debug)]
-pub struct Costs {
-    /// In 1/256 bit: by kind and field, each kind followed by its moment.
-    slots: Vec<u64>,
-    first_slots: Vec<usize>,
-    /// By kind: which entities, and whether still fields, changed.
-    changes: Vec<u64>,
-}
-
-impl Costs {
-    fn new(plan: &Plan) -> Self {
-        Self {
-            slots: vec![0; plan.slots],
-            first_slots: plan.kinds.iter().map(|kind| kind.first_slot).collect(),
-            changes: vec![0; plan.kinds.len()],
-        }
-    }
-
-    /// Bits spent on one field of one kind. The index after the last field's is the bits spent on
-    /// telling which moment rows are of; see [`Schema::substeps`].
-    #[must_use]
-    pub fn field_bits(&self, kind: usize, field: usize) -> f64 {
-        self.slots[self.first_slots[kind] + field] as f64 / 256.0
-    }
-
-    /// Bits spent on saying which entities of a kind changed.
-    #[must_use]
-    pub fn change_bits(&self, kind: usize) -> f64 {
-        self.changes[kind] as f64 / 256.0
     }
 }
 

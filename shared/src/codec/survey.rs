@@ -2,7 +2,8 @@
 
 use super::{
     MODEL_BYTES_MAX,
-    forecast::{FEATURES, WEIGHT_ONE},
+    fit::Fit,
+    forecast::FEATURES,
     model::{CHANGE_CONTEXTS, CONTEXTS, FieldModel, Model, Odds, PLAIN, SPAWNED},
     plan::{FieldPlan, Plan},
     range::RangeEncoder,
@@ -322,86 +323,6 @@ fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) 
         }
     }
     (best, now_cost - best_cost)
-}
-
-/// Finds the weights of a forecast by least squares, in which great misses count little.
-#[derive(Clone, Debug, Default)]
-struct Fit {
-    /// Sums of products of features, upper half.
-    products: [f64; 6],
-    /// Sums of products of features and changes.
-    answers: [f64; FEATURES],
-    /// Sum of squared changes.
-    square: f64,
-    numbers: f64,
-}
-
-impl Fit {
-    #[inline]
-    fn add(
-        &mut self,
-        features: [f64; FEATURES],
-        activity: f64,
-        change: f64,
-        weights: [f64; FEATURES],
-    ) {
-        let [a, b, c] = features;
-        let miss = change - (weights[0] * a + weights[1] * b + weights[2] * c);
-        let usual = 1.0 + activity * 0.5;
-        let trust = 1.0 / (usual * usual + miss * miss);
-        let [ta, tb, tc] = [a * trust, b * trust, c * trust];
-        for (sum, product) in
-            self.products.iter_mut().zip([ta * a, ta * b, ta * c, tb * b, tb * c, tc * c])
-        {
-            *sum += product;
-        }
-        self.answers[0] += ta * change;
-        self.answers[1] += tb * change;
-        self.answers[2] += tc * change;
-        self.square += change * change * trust;
-        self.numbers += 1.0;
-    }
-
-    /// Weights that fit clearly better, and about how many bits they save.
-    fn better(&self, now: [i8; FEATURES]) -> Option<([i8; FEATURES], f64)> {
-        let best = self.solve().map(|weight| (weight * WEIGHT_ONE).round().clamp(-127.0, 127.0));
-        let now_error = self.error(now.map(f64::from));
-        let best_error = self.error(best);
-        let saved = 0.5 * self.numbers * (now_error / best_error.max(1e-9)).log2();
-        (saved > 0.02 * self.numbers && saved > 64.0)
-            .then(|| (best.map(|weight| weight as i8), saved))
-    }
-
-    fn error(&self, weights: [f64; FEATURES]) -> f64 {
-        let [x, y, z] = weights.map(|weight| weight / WEIGHT_ONE);
-        let [aa, ab, ac, bb, bc, cc] = self.products;
-        let quadratic =
-            x * x * aa + y * y * bb + z * z * cc + 2.0 * (x * y * ab + x * z * ac + y * z * bc);
-        let linear = x * self.answers[0] + y * self.answers[1] + z * self.answers[2];
-        (self.square + quadratic - 2.0 * linear).max(0.0) + 1e-3 * self.numbers
-    }
-
-    /// Cramer's rule, with a little pull towards zero.
-    fn solve(&self) -> [f64; FEATURES] {
-        let [aa, ab, ac, bb, bc, cc] = self.products;
-        let pull = 1e-6 + 1e-4 * (aa + bb + cc);
-        let (aa, bb, cc) = (aa + pull, bb + pull, cc + pull);
-        let rows = [[aa, ab, ac], [ab, bb, bc], [ac, bc, cc]];
-        let whole = determinant(&rows);
-        [0, 1, 2].map(|column| {
-            let mut replaced = rows;
-            for (row, answer) in replaced.iter_mut().zip(self.answers) {
-                row[column] = answer;
-            }
-            determinant(&replaced) / whole
-        })
-    }
-}
-
-fn determinant(m: &[[f64; 3]; 3]) -> f64 {
-    m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
-        - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
-        + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
 }
 
 /// The symbol of a spawned entity's value that is sent as it is, if it were not.

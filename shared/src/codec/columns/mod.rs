@@ -5,15 +5,16 @@
 //! prepare several while one waits for its turn in the coder. Forecasts are made by rows, of all
 //! fields of a run, since they are neighbours in memory; then the columns of the run are coded.
 
+mod compound;
+
 use arrayvec::ArrayVec;
 
 use super::{
-    forecast::{Cell, FEATURES, Fields, Way, cells, lanes, nearest},
-    model::{CLASSES, FieldModel, KindModel, PLAIN, SPAWNED, class_of},
+    forecast::{Cell, FEATURES, Fields, Way},
+    model::{CLASSES, FieldModel, KindModel, PLAIN, SPAWNED},
     past::Steps,
-    plan::{FieldPlan, KindPlan, Motion, Rate, Run},
+    plan::{FieldPlan, KindPlan, Motion, Run},
     table::Family,
-    turn::{self, Quaternion},
     walk::{Side, Site},
 };
 use crate::schema::FIELDS_MAX;
@@ -287,133 +288,6 @@ impl Columns<'_> {
             }
         }
     }
-
-    /// Switches: how many to the next one that changed, until there is none.
-    fn flags<S: Side>(&self, side: &mut S, moving: &Moving<'_>, index: usize) {
-        let (at, now) = (moving.start + index, moving.steps.rows[0][index]);
-        let mut changed = (side.values()[at] ^ now).cast_unsigned();
-        let (mut toggled, mut place) = (0u32, 0);
-        for n in 0..32 {
-            let context = n.min(CLASSES - 1);
-            let table = self.family.table(self.fields[index].tables[context], 0);
-            let step = if changed == 0 { 0 } else { changed.trailing_zeros() as i32 + 1 };
-            let step = side.number(self.site(index, context, 0), table, step);
-            if step <= 0 || step > 32 - place {
-                break;
-            }
-            place += step;
-            toggled |= 1 << (place - 1);
-            changed = changed.unbounded_shr(step as u32);
-        }
-        set(side, &self.plan.fields[index], at, now ^ toggled.cast_signed());
-    }
-
-    /// Four fields, of which the rotation to come is a forecast.
-    fn quaternions<S: Side>(
-        &self,
-        side: &mut S,
-        group: &mut Group<'_>,
-        index: usize,
-        spin: Option<Rate>,
-        scale: f64,
-        scratch: &mut Scratch,
-    ) {
-        let per_step = 1.0 / scale;
-        let max = self.plan.fields[index + 1].range.1;
-        for (moving, places) in group.iter_mut().zip(&mut scratch.cells) {
-            let at = moving.start + index;
-            let (forecast, activity) = self.turn(side.values(), moving, index, spin, per_step);
-            let activity = activity * scale;
-            let (expected, margin) = turn::largest(&forecast);
-            let context = class_of(margin * scale * 0.125) * CLASSES;
-            let table = self.family.table(self.fields[index].tables[context], 0);
-            let step = ((side.values()[at] - expected + 1) & 3) - 1;
-            let step = side.number(self.site(index, context, 0), table, step);
-            let largest = expected.wrapping_add(step) & 3;
-            side.set(at, largest);
-            let sign = if forecast[largest as usize] < 0.0 { -scale } else { scale };
-            let value = turn::others(largest).map(|place| {
-                // Not -0.
-                (forecast[place] * sign + 0.0).clamp(-max, max)
-            });
-            places[..3].copy_from_slice(&cells(value, &[activity; 3]));
-        }
-        let motion = Motion::Component;
-        let components = Run { first: index + 1, len: 3, motion, is_after_moment: false };
-        self.numbers::<S, false>(side, group, &components, scratch);
-    }
-
-    /// The rotation to come, and how much it turns.
-    #[inline(always)]
-    fn turn(
-        &self,
-        values: &[i32],
-        moving: &Moving<'_>,
-        index: usize,
-        spin: Option<Rate>,
-        per_step: f64,
-    ) -> (Quaternion, f64) {
-        let Moving { start, steps, .. } = moving;
-        let ([newer, older, ..], elapsed) = (steps.rows, steps.elapsed);
-        let read = |row: &[i32]| turn::unpack(row[index], &row[index + 1..index + 4], per_step);
-        let now = read(newer);
-        let weight = self.weights[index][0];
-        let (half, activity) = if let Some(by) = spin {
-            let factor = 0.5 * by.per_tick * elapsed;
-            let old = lanes::<3>(newer, by.index).map(|rate| rate * factor);
-            let new = lanes::<3>(&values[*start..], by.index).map(|rate| rate * factor);
-            let change = [new[0] - old[0], new[1] - old[1], new[2] - old[2]];
-            let half = [0, 1, 2].map(|i| old[i] + weight * change[i]);
-            (half, size(&change) + size(&half) * 0.125)
-        } else {
-            let half = turn::half_angles(&read(older), &now);
-            let half = turn::scaled(half, steps.pace[0]);
-            (turn::scaled(half, weight), size(&half) * 0.0625)
-        };
-        (turn::turned(&now, half), activity)
-    }
-
-    /// The ticks that really went by for this entity, if its kind has a clock of its own.
-    fn moment<S: Side>(&self, side: &mut S, moving: &mut Moving<'_>) {
-        let Moving { start, steps, age } = moving;
-        let ([newer, older, ..], elapsed) = (steps.rows, steps.elapsed);
-        // Of all fields that move: how far in a tick, and by how much more or less this time.
-        let (mut speed, mut square, mut product) = (0.0, 0.0, 0.0);
-        for &index in &self.plan.paced {
-            let index = usize::from(index);
-            let field = &self.plan.fields[index];
-            let now = f64::from(newer[index]);
-            // By the mean of its old and new velocity, or as much as the last time.
-            let per_tick = if let Motion::Carried(by) = field.motion {
-                let rate = side.values()[*start + by.index];
-                (f64::from(newer[by.index]) + f64::from(rate)) * 0.5 * by.per_tick
-            } else {
-                (now - f64::from(older[index])) * steps.per_span[0]
-            };
-            speed += per_tick.abs();
-            if S::KNOWS {
-                square += per_tick * per_tick;
-                let value = f64::from(side.values()[*start + index]);
-                product += per_tick * (value - (now + per_tick * elapsed));
-            }
-        }
-        let per_substep = speed * self.substep;
-        if per_substep < 0.5 {
-            return;
-        }
-        let guess = if S::KNOWS {
-            let most = 4.0 / self.substep;
-            let least = f64::max(-most, -elapsed / self.substep);
-            nearest((product / (square * self.substep)).clamp(least, most)).0
-        } else {
-            0
-        };
-        let moment = self.plan.fields.len();
-        let context = class_of(per_substep) * CLASSES + (*age as usize).min(CLASSES - 1);
-        let table = self.family.table(self.fields[moment].tables[context], 0);
-        let substeps = side.number(self.site(moment, context, 0), table, guess);
-        steps.set_elapsed(f64::max(0.0, elapsed + f64::from(substeps) * self.substep));
-    }
 }
 
 enum Linear {}
@@ -448,10 +322,6 @@ fn held(moving: &Moving<'_>, run: &Run, cells: &mut [Cell; FIELDS_MAX]) {
     for ((cell, &now), &before) in cells.iter_mut().zip(now).zip(before) {
         *cell = Cell::held(now, (f64::from(now) - f64::from(before)) * pace);
     }
-}
-
-fn size(parts: &[f64; 3]) -> f64 {
-    parts[0].abs() + parts[1].abs() + parts[2].abs()
 }
 
 /// Tells a value, which may be out of range if it was not honest.
