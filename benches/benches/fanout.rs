@@ -4,13 +4,13 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tickwire_benches::session::welcome;
 use tickwire_server::push_frame;
 use tickwire_shared::{
     arena::Arena,
     game::Game,
-    ids::{InputSeq, Seat, Tick},
+    ids::{InputSeq, Tick},
     link::{ServerLink, Snapshot, frames::write_ack},
+    testing,
     time::{Micros, TickRate},
 };
 
@@ -20,7 +20,7 @@ const BODY: [u8; 19] = [0x5A; 19];
 const OWNER: [u8; 2] = [7, 3];
 
 fn fanout(criterion: &mut Criterion) {
-    let mut links: Vec<_> = (0..CLIENTS).map(|seat| welcomed(Seat(seat))).collect();
+    let mut links: Vec<_> = (0..CLIENTS).map(|_| welcomed()).collect();
     let (mut payload, mut frames) = (Vec::new(), Vec::new());
     let mut tick = Tick(0);
     let rate = rate();
@@ -50,9 +50,9 @@ fn fanout(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn welcomed(seat: Seat) -> ServerLink {
+fn welcomed() -> ServerLink {
     let mut link = ServerLink::new(Micros(0));
-    link.welcome(&welcome(Arena::schema(), rate(), seat));
+    link.welcome(&testing::welcome(Arena::schema(), rate()));
     link
 }
 

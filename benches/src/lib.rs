@@ -7,6 +7,5 @@ pub mod output;
 pub mod recording;
 pub mod replay;
 pub mod server;
-pub mod session;
 pub mod window;
 pub mod workload;

@@ -15,7 +15,6 @@ use anyhow::bail;
 use tickwire_benches::{
     recording::{Recording, Sampling, Snapshot},
     replay::basis,
-    session::welcome,
 };
 use tickwire_shared::{
     arena::{Arena, ArenaInput, predict::Walk, rows::player_id},
@@ -26,6 +25,7 @@ use tickwire_shared::{
     replica::{Interpolation, Prediction, Rewind},
     rows::Rows,
     schema::Schema,
+    testing,
     time::{Micros, TickRate},
     wire::{Pong, ServerMessage, Welcome},
 };
@@ -206,7 +206,7 @@ fn meet(recording: &Recording, model: &[u8]) -> (ServerLink, ClientLink) {
     let Recording { schema, rate, .. } = recording;
     let schema = Schema { owner: Vec::new(), ..schema.clone() };
     let model = Some(model.to_vec());
-    let welcome = Welcome { model, ..welcome(schema, *rate, Seat(0)) };
+    let welcome = Welcome { model, ..testing::welcome(schema, *rate) };
     let (mut server, mut client) = (ServerLink::new(Micros(0)), ClientLink::default());
     server.welcome(&welcome);
     let zero = Micros(0);

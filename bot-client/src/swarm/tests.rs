@@ -9,12 +9,13 @@ use std::{
 
 use tickwire_shared::{
     codec::Encoder,
-    ids::{EntityId, MatchId, Seat, SessionId, Tick},
+    ids::{EntityId, Tick},
     link::{Received, ServerLink, Snapshot, server::write_message},
     rows::Rows,
     schema::{Field, Schema},
+    testing,
     time::{Micros, TickRate},
-    wire::{Pong, ResumeToken, SUBPROTOCOL, ServerMessage, Welcome, schema_hash},
+    wire::{Pong, SUBPROTOCOL, ServerMessage},
     ws::{Decoder, Message},
 };
 
@@ -261,7 +262,7 @@ impl Connection {
             let mut answer = Vec::new();
             match self.link.handle_frame(frame, &schema().input, &mut values, now).unwrap() {
                 Received::Hello(hello) => {
-                    let mut welcome = welcome();
+                    let mut welcome = testing::welcome(schema(), rate());
                     if hello.resume.is_some() {
                         (welcome.schema, welcome.model) = (None, None);
                     }
@@ -324,18 +325,4 @@ fn schema() -> Schema {
         .kind("thing", [Field::new("x", 1.0, 0, 100)])
         .input("a", -5, 5)
         .input("b", 0, 1)
-}
-
-fn welcome() -> Welcome {
-    Welcome {
-        session: SessionId(1),
-        resume: ResumeToken([7; 16]),
-        match_id: MatchId(1),
-        seat: Some(Seat(0)),
-        seq: Default::default(),
-        tick_rate: rate(),
-        schema_hash: schema_hash(&schema()),
-        schema: Some(schema()),
-        model: Some(Vec::new()),
-    }
 }

@@ -3,11 +3,12 @@
 use tickwire_shared::{
     arena::{Arena, ArenaInput},
     game::{Events, Game, MatchOptions, Step},
-    ids::{MatchId, Seat, SessionId, Tick},
+    ids::Tick,
     replica::Rewind,
     rows::Rows,
+    testing,
     time::TickRate,
-    wire::{ResumeToken, Welcome, schema_hash},
+    wire::Welcome,
 };
 
 /// Splits an input into frames, each with its length in front: two bytes, little endian.
@@ -28,18 +29,7 @@ pub fn rate() -> TickRate {
 
 /// The welcome to the match that inputs are about.
 pub fn welcome() -> Welcome {
-    let schema = Arena::schema();
-    Welcome {
-        session: SessionId(1),
-        resume: ResumeToken([7; 16]),
-        match_id: MatchId(1),
-        seat: Some(Seat(0)),
-        seq: Default::default(),
-        tick_rate: rate(),
-        schema_hash: schema_hash(&schema),
-        schema: Some(schema),
-        model: Some(Vec::new()),
-    }
+    testing::welcome(Arena::schema(), rate())
 }
 
 /// Rows of the first ticks of a match of computer players, from tick 1 on.

@@ -7,11 +7,12 @@ use super::{
 };
 use crate::{
     codec::Encoder,
-    ids::{EntityId, InputSeq, MatchId, Seat, SessionId},
+    ids::{EntityId, InputSeq},
     rows::Rows,
     schema::{Field, Schema},
+    testing,
     time::{Micros, Moment, TickRate},
-    wire::{self, ClientMessage, ResumeToken, ServerMessage, Welcome, schema_hash},
+    wire::{self, ClientMessage, ServerMessage, Welcome, schema_hash},
 };
 
 #[test]
@@ -215,17 +216,7 @@ impl Pair {
 }
 
 pub(super) fn welcome() -> Welcome {
-    Welcome {
-        session: SessionId(1),
-        resume: ResumeToken([7; 16]),
-        match_id: MatchId(1),
-        seat: Some(Seat(0)),
-        seq: InputSeq(0),
-        tick_rate: TickRate::new(30).unwrap(),
-        schema_hash: schema_hash(&schema()),
-        schema: Some(schema()),
-        model: Some(Vec::new()),
-    }
+    testing::welcome(schema(), TickRate::new(30).unwrap())
 }
 
 fn schema() -> Schema {

@@ -13,3 +13,26 @@ pub mod world;
 pub use pipe::Pipe;
 pub use profile::Profile;
 pub use simulation::{Outcome, Simulation};
+
+use crate::{
+    ids::{InputSeq, MatchId, Seat, SessionId},
+    schema::Schema,
+    time::TickRate,
+    wire::{ResumeToken, Welcome, schema_hash},
+};
+
+/// What a server says to the first player of a match that has just begun.
+#[must_use]
+pub fn welcome(schema: Schema, tick_rate: TickRate) -> Welcome {
+    Welcome {
+        session: SessionId(1),
+        resume: ResumeToken([7; 16]),
+        match_id: MatchId(1),
+        seat: Some(Seat(0)),
+        seq: InputSeq(0),
+        tick_rate,
+        schema_hash: schema_hash(&schema),
+        schema: Some(schema),
+        model: Some(Vec::new()),
+    }
+}
