@@ -149,6 +149,8 @@ fn not_dialed(error: io::Error) -> ConnectError {
             ConnectError::NoTls
         }
         Some(rustls::Error::InvalidCertificate(_)) => ConnectError::WrongCertificate,
+        // It hung up on what it took for nonsense.
+        None if error.kind() == io::ErrorKind::UnexpectedEof => ConnectError::NoTls,
         Some(_) | None => ConnectError::Network(error),
     }
 }

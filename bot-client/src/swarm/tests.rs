@@ -3,10 +3,13 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
+use aws_lc_rs::digest;
+use rustls::{ServerConfig, ServerConnection, crypto::aws_lc_rs::default_provider};
 use tickwire_shared::{
     codec::Encoder,
     ids::{EntityId, Tick},
@@ -73,14 +76,35 @@ fn who_mixes_up_ws_and_wss_is_told_so() {
     let error = play(Server::Answers(&[21, 3, 3, 0, 2, 2, 10])).unwrap_err();
     assert!(error.to_string().contains("wss://"), "{error}");
     let plain = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
-    let plain = start(Server::Answers(plain));
-    let options = Options {
-        target: format!("wss://{plain}").parse().unwrap(),
-        certificate: Some("0a".repeat(32).parse().unwrap()),
-        ..options(plain)
+    for answer in [&plain[..], b""] {
+        let plain = start(Server::Answers(answer));
+        let options = Options {
+            target: format!("wss://{plain}").parse().unwrap(),
+            certificate: Some("0a".repeat(32).parse().unwrap()),
+            ..options(plain)
+        };
+        let error = run(&options, brain::for_game).unwrap_err();
+        assert!(error.to_string().contains(" ws://"), "{error}");
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_the_one_told_is_refused() {
+    let (address, fingerprint) = start_tls();
+    let told = |certificate: &str| {
+        let options = Options {
+            target: format!("wss://{address}").parse().unwrap(),
+            certificate: Some(certificate.parse().unwrap()),
+            ..options(address)
+        };
+        run(&options, brain::for_game).unwrap_err().to_string()
     };
-    let error = run(&options, brain::for_game).unwrap_err();
-    assert!(error.to_string().contains(" ws://"), "{error}");
+    let refused = "the server's certificate is not that of --tls-sha256";
+    let error = told(&"0a".repeat(32));
+    assert!(error.contains(refused), "{error}");
+    // Of the right one it is not the certificate that fails: this server says nothing in HTTP.
+    let error = told(&fingerprint);
+    assert!(!error.contains(refused), "{error}");
 }
 
 #[test]
@@ -186,7 +210,7 @@ fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
     let mut connection = Connection::new(socket);
     let start = Instant::now();
     for tick in 1.. {
-        let due = start + Duration::from_secs(tick.into()) / HZ.into();
+        let due = start + Duration::from_secs(tick.into()) / u32::from(HZ);
         thread::sleep(due.saturating_duration_since(Instant::now()));
         connection.read(Tick(tick), start)?;
         match server {
@@ -314,6 +338,31 @@ impl Connection {
         frame.extend(payload);
         self.socket.write_all(&frame)
     }
+}
+
+/// A server that has a certificate, and goes once it has shown it. Gives the certificate's SHA-256.
+fn start_tls() -> (SocketAddr, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let der = made.cert.der().clone();
+    let hash = digest::digest(&digest::SHA256, &der);
+    let fingerprint = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![der], key);
+    let config = Arc::new(config.unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            // A client that does not want the certificate says so and goes.
+            let _ = tls.complete_io(&mut socket.unwrap());
+        }
+    });
+    (address, fingerprint)
 }
 
 fn rate() -> TickRate {
