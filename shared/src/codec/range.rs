@@ -50,14 +50,16 @@ impl RangeEncoder {
     /// A residual.
     #[inline(always)]
     pub(super) fn number(&mut self, table: &Table, symbol: Symbol) {
-        self.symbol(table, symbol.index());
+        let index = symbol.index();
+        let [start, end] = [index, index + 1].map(|index| bound(self.range, table.start(index)));
+        self.narrow(start, end);
         self.raw(symbol.extra(), symbol.extra_bits());
     }
 
     /// A residual that is too large for one symbol and a few bits.
     #[cold]
     pub(super) fn long(&mut self, table: &Table, residual: i32) {
-        self.symbol(table, LONG);
+        self.narrow(bound(self.range, table.start(LONG)), self.range);
         let magnitude = residual.unsigned_abs();
         let bits = magnitude.ilog2();
         self.raw(bits, 5);
@@ -77,12 +79,6 @@ impl RangeEncoder {
     #[inline(always)]
     pub(super) fn raw(&mut self, value: u32, count: u32) {
         self.raw.put(value, count);
-    }
-
-    #[inline(always)]
-    fn symbol(&mut self, table: &Table, index: usize) {
-        let [start, end] = table.share(index).map(|share| bound(self.range, share));
-        self.narrow(start, end);
     }
 
     #[inline(always)]
@@ -195,7 +191,7 @@ fn bound(range: u32, share: u32) -> u32 {
 /// By how much a range has to be shifted to be long enough again.
 #[inline(always)]
 fn shift_of(range: u32) -> u32 {
-    (range | 1).leading_zeros() - (32 - RANGE_BITS)
+    RANGE_BITS - 1 - (range | 1).ilog2()
 }
 
 /// Takes from bytes.
@@ -234,28 +230,27 @@ impl<'a> RangeDecoder<'a> {
     #[inline(always)]
     pub(super) fn number(&mut self, table: &Table) -> i32 {
         // Most numbers are 0, which takes no search.
-        let first = bound(self.range, table.share(0)[1]);
+        let first = bound(self.range, table.start(1));
         if self.offset() < first {
             self.narrow(0, first);
             return 0;
         }
         let index = table.find(self.range, self.offset());
-        let [start, end] = [table.share(index)[0], table.share(index)[1]];
-        self.narrow(bound(self.range, start), bound(self.range, end));
-        if index < FIRST_BUCKET { Symbol::small(index) } else { self.large(index) }
-    }
-
-    #[inline(always)]
-    fn large(&mut self, index: usize) -> i32 {
         if index == LONG {
-            return self.long();
+            return self.long(table);
+        }
+        let [start, end] = [index, index + 1].map(|index| bound(self.range, table.start(index)));
+        self.narrow(start, end);
+        if index < FIRST_BUCKET {
+            return Symbol::small(index);
         }
         let extra = self.raw(Symbol::bucket_bits(index) + 1);
         Symbol::bucket(index, extra)
     }
 
     #[cold]
-    fn long(&mut self) -> i32 {
+    fn long(&mut self, table: &Table) -> i32 {
+        self.narrow(bound(self.range, table.start(LONG)), self.range);
         let bits = self.raw(5);
         let negative = self.raw(1) == 1;
         Symbol::long(negative, bits, self.raw(bits))
