@@ -24,8 +24,8 @@ pub(super) struct KindPlan {
     pub(super) fields: Vec<FieldPlan>,
     /// Fields that move, in coding order; a quaternion's components follow from its first field.
     pub(super) movers: Vec<Run>,
-    /// A bit for the place in the row of each of those fields, and of their components.
-    pub(super) moving: u32,
+    /// Those fields and their components, by their place in the row.
+    pub(super) moving: Vec<u8>,
     /// Fields that are held and move no other, in coding order.
     pub(super) stills: Vec<Run>,
     /// The fields from which the moment can be told.
@@ -190,8 +190,8 @@ impl KindPlan {
             }
             runs
         };
-        let moving = |bits, index| bits | u32::from(kind.moves(index)) << index;
-        let moving = (0..fields.len()).fold(0, moving);
+        let moving = (0..fields.len()).filter(|&index| kind.moves(index));
+        let moving = moving.map(|index| index as u8).collect();
         let (movers, stills) = (runs(&movers), runs(&stills));
         Self { first_slot, fields, movers, moving, stills, paced }
     }

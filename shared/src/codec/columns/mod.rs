@@ -146,15 +146,18 @@ impl Columns<'_> {
     /// Keeps those of which also a field that is usually still changed. If no other field did, one
     /// of these must have.
     fn stills<S: Side>(&self, side: &mut S, group: &mut Group<'_>) {
+        let KindPlan { moving: movers, stills, .. } = self.plan;
         group.retain(|moving| {
-            let values = side.values()[moving.start..].iter();
-            let pairs = values.zip(moving.steps.rows[0]).enumerate();
-            let differs = pairs.fold(0, |bits, (i, (new, old))| bits | u32::from(new != old) << i);
             moving.steps.set_elapsed(1.0);
-            let has_moved = differs & self.plan.moving != 0;
+            let (values, before) = (&side.values()[moving.start..], moving.steps.rows[0]);
+            let differs = |index: usize| values[index] != before[index];
+            if !movers.iter().any(|&index| differs(index.into())) {
+                return true;
+            }
+            let run_differs = |run: &Run| (run.first..run.first + run.len).any(differs);
             // A decoder knows nothing of these yet.
-            let changed = differs & !self.plan.moving != 0;
-            !has_moved || side.stills(self.kind, self.model.stills, changed)
+            let changed = S::KNOWS && stills.iter().any(run_differs);
+            side.stills(self.kind, self.model.stills, changed)
         });
     }
 
@@ -327,7 +330,10 @@ fn held(moving: &Moving<'_>, run: &Run, cells: &mut [Cell; FIELDS_MAX]) {
 /// Tells a value, which may be out of range if it was not honest.
 #[inline(always)]
 fn set<S: Side>(side: &mut S, field: &FieldPlan, at: usize, value: i32) {
-    if value < field.min || value > field.max {
+    let is_honest = (field.min..=field.max).contains(&value);
+    if S::KNOWS {
+        debug_assert!(is_honest, "rows are to fit the schema");
+    } else if !is_honest {
         side.refuse();
     }
     side.set(at, value);
