@@ -10,7 +10,7 @@ mod compound;
 use arrayvec::ArrayVec;
 
 use super::{
-    forecast::{Cell, FEATURES, Fields, Way},
+    forecast::{Cell, FEATURES, Fields, Forecast, Way},
     model::{CLASSES, FieldModel, KindModel, PLAIN, SPAWNED},
     past::Steps,
     plan::{FieldPlan, KindPlan, Motion, Run},
@@ -224,26 +224,25 @@ impl Columns<'_> {
     ) {
         let (first, rate) = (run.first + place, rate + place);
         let fields = Fields::<LANES>::new(first, rate, &self.plan.fields, self.weights);
-        let values = side.values();
         for (moving, cells) in group.iter().zip(&mut scratch.cells) {
-            let forecast = fields.forecast::<W>(&moving.steps, &values[moving.start..]);
+            let forecast = fields.forecast::<W>(&moving.steps, &side.values()[moving.start..]);
             let cells = cells[place..].first_chunk_mut().expect("as many cells are left");
             *cells = fields.cells::<W>(&forecast);
-        }
-        if S::LEARNS {
-            group.iter().for_each(|moving| self.learn::<S, W, LANES>(side, moving, &fields));
+            if S::LEARNS {
+                self.learn(side, moving, &fields, &forecast);
+            }
         }
     }
 
     /// Tells what followed the forecasts of some fields.
     #[inline(never)]
-    fn learn<S: Side, W: Way, const LANES: usize>(
+    fn learn<S: Side, const LANES: usize>(
         &self,
         side: &mut S,
         moving: &Moving<'_>,
         fields: &Fields<'_, LANES>,
+        forecast: &Forecast<LANES>,
     ) {
-        let forecast = fields.forecast::<W>(&moving.steps, &side.values()[moving.start..]);
         for (lane, plan) in fields.plans.iter().enumerate() {
             let index = fields.first + lane;
             let change = plan.beyond(side.values()[moving.start + index], forecast.base[lane]);
