@@ -78,32 +78,19 @@ fn who_mixes_up_ws_and_wss_is_told_so() {
     let plain = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
     for answer in [&plain[..], b""] {
         let plain = start(Server::Answers(answer));
-        let options = Options {
-            target: format!("wss://{plain}").parse().unwrap(),
-            certificate: Some("0a".repeat(32).parse().unwrap()),
-            ..options(plain)
-        };
-        let error = run(&options, brain::for_game).unwrap_err();
-        assert!(error.to_string().contains(" ws://"), "{error}");
+        let error = fail_at_wss(plain, &"0a".repeat(32));
+        assert!(error.contains(" ws://"), "{error}");
     }
 }
 
 #[test]
 fn a_certificate_that_is_not_the_one_told_is_refused() {
     let (address, fingerprint) = start_tls();
-    let told = |certificate: &str| {
-        let options = Options {
-            target: format!("wss://{address}").parse().unwrap(),
-            certificate: Some(certificate.parse().unwrap()),
-            ..options(address)
-        };
-        run(&options, brain::for_game).unwrap_err().to_string()
-    };
     let refused = "the server's certificate is not that of --tls-sha256";
-    let error = told(&"0a".repeat(32));
+    let error = fail_at_wss(address, &"0a".repeat(32));
     assert!(error.contains(refused), "{error}");
     // Of the right one it is not the certificate that fails: this server says nothing in HTTP.
-    let error = told(&fingerprint);
+    let error = fail_at_wss(address, &fingerprint);
     assert!(!error.contains(refused), "{error}");
 }
 
@@ -338,6 +325,16 @@ impl Connection {
         frame.extend(payload);
         self.socket.write_all(&frame)
     }
+}
+
+/// What bots say that are to find a server with this certificate there.
+fn fail_at_wss(address: SocketAddr, certificate: &str) -> String {
+    let options = Options {
+        target: format!("wss://{address}").parse().unwrap(),
+        certificate: Some(certificate.parse().unwrap()),
+        ..options(address)
+    };
+    run(&options, brain::for_game).unwrap_err().to_string()
 }
 
 /// A server that has a certificate, and goes once it has shown it. Gives the certificate's SHA-256.
