@@ -106,6 +106,11 @@ impl End {
             plan,
         }
     }
+
+    fn set_model(&mut self, model: &Model) {
+        self.model.clone_from(model);
+        self.weights = model.factors();
+    }
 }
 
 /// Makes the bodies of one match.
@@ -135,7 +140,7 @@ impl Encoder {
     ///
     /// # Panics
     /// When rows have more than [`ENTITIES_MAX`] entities. They must fit the schema, which
-    /// [`Schema::check_rows`] tells: if not, decoders refuse the body.
+    /// [`Schema::check_rows`] tells: if not, the body is of no use.
     pub fn encode(&mut self, basis: &[(Tick, &Rows)], tick: Tick, rows: &Rows, out: &mut Vec<u8>) {
         assert!(rows.len() <= ENTITIES_MAX, "at most {ENTITIES_MAX} entities");
         let basis = &basis[..basis.len().min(BASIS_MAX)];
@@ -160,10 +165,9 @@ impl Encoder {
     /// A new model, if the encoder has changed to one: every decoder must have it before the
     /// next body. To be called before the first encoding of each tick.
     pub fn poll_model(&mut self) -> Option<&[u8]> {
-        let End { plan, odds, model, weights, .. } = &mut self.end;
+        let End { plan, odds, model, .. } = &self.end;
         let (better, bytes) = self.books.survey.look(plan, odds, model, &mut self.coder)?;
-        model.clone_from(better);
-        *weights = better.factors();
+        self.end.set_model(better);
         bytes.clone_into(&mut self.model_bytes);
         Some(&self.model_bytes)
     }
@@ -227,7 +231,9 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
     }
 
     #[inline(always)]
-    fn set(&mut self, _: usize, _: i32) {}
+    fn set(&mut self, field: &FieldPlan, _: usize, value: i32) {
+        debug_assert!(field.holds(value), "rows are to fit the schema");
+    }
 
     #[inline(always)]
     fn change(&mut self, kind: u8, context: usize, odds: u8, position: usize) -> bool {
@@ -279,8 +285,6 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
     ) {
         self.books.survey.learn(site, features, activity, change, weights);
     }
-
-    fn refuse(&mut self) {}
 }
 
 /// Reads the bodies that one [`Encoder`] makes.
@@ -298,9 +302,7 @@ impl Decoder {
 
     /// Takes a model that an encoder has made; it is used for all bodies that follow.
     pub fn set_model(&mut self, model: &[u8]) -> Result<(), CodecError> {
-        let model = Model::from_bytes(model, &self.end.plan)?;
-        self.end.weights = model.factors();
-        self.end.model = model;
+        self.end.set_model(&Model::from_bytes(model, &self.end.plan)?);
         Ok(())
     }
 
@@ -350,8 +352,9 @@ impl Side for Receiver<'_> {
         self.rows
     }
 
-    #[inline]
-    fn set(&mut self, at: usize, value: i32) {
+    #[inline(always)]
+    fn set(&mut self, field: &FieldPlan, at: usize, value: i32) {
+        self.is_out_of_range |= !field.holds(value);
         self.rows.values_mut()[at] = value;
     }
 
@@ -376,11 +379,6 @@ impl Side for Receiver<'_> {
 
     #[inline]
     fn learn(&mut self, _: Site, _: [f64; FEATURES], _: f64, _: f64, _: [f64; FEATURES]) {}
-
-    #[inline]
-    fn refuse(&mut self) {
-        self.is_out_of_range = true;
-    }
 }
 
 #[cfg(test)]

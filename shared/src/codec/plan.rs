@@ -214,6 +214,12 @@ impl Run {
 }
 
 impl FieldPlan {
+    /// Whether a value is in the field's range.
+    #[inline(always)]
+    pub(super) fn holds(&self, value: i32) -> bool {
+        (self.min..=self.max).contains(&value)
+    }
+
     /// Bits that a value needs as it is.
     pub(super) fn width(&self) -> u32 {
         32 - self.max.wrapping_sub(self.min).cast_unsigned().leading_zeros()

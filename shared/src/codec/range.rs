@@ -50,8 +50,7 @@ impl RangeEncoder {
     /// A residual.
     #[inline(always)]
     pub(super) fn number(&mut self, table: &Table, symbol: Symbol) {
-        let index = symbol.index();
-        let [start, end] = [index, index + 1].map(|index| bound(self.range, table.start(index)));
+        let [start, end] = bounds(self.range, table, symbol.index());
         self.narrow(start, end);
         self.raw(symbol.extra(), symbol.extra_bits());
     }
@@ -188,6 +187,13 @@ fn bound(range: u32, share: u32) -> u32 {
     (range * share) >> 16
 }
 
+/// Where a symbol's share of a range starts and ends, unless it is the last, whose share ends where
+/// the range does.
+#[inline(always)]
+fn bounds(range: u32, table: &Table, symbol: usize) -> [u32; 2] {
+    [symbol, symbol + 1].map(|symbol| bound(range, table.start(symbol)))
+}
+
 /// By how much a range has to be shifted to be long enough again.
 #[inline(always)]
 fn shift_of(range: u32) -> u32 {
@@ -239,7 +245,7 @@ impl<'a> RangeDecoder<'a> {
         if index == LONG {
             return self.long(table);
         }
-        let [start, end] = [index, index + 1].map(|index| bound(self.range, table.start(index)));
+        let [start, end] = bounds(self.range, table, index);
         self.narrow(start, end);
         if index < FIRST_BUCKET {
             return Symbol::small(index);

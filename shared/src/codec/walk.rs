@@ -38,8 +38,8 @@ pub(super) trait Side {
     fn values(&self) -> &[i32] {
         self.rows().values()
     }
-    /// Learns a value.
-    fn set(&mut self, at: usize, value: i32);
+    /// Learns the value of a field, which may be out of its range if it was not honest.
+    fn set(&mut self, field: &FieldPlan, at: usize, value: i32);
     /// Whether an entity changed, by its position in the new rows.
     fn change(&mut self, kind: u8, context: usize, odds: u8, position: usize) -> bool;
     /// Whether also one of an entity's still fields changed.
@@ -57,8 +57,6 @@ pub(super) trait Side {
         change: f64,
         weights: [f64; FEATURES],
     );
-    /// A value is out of range.
-    fn refuse(&mut self);
 }
 
 /// What rows are coded with.

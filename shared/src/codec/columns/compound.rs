@@ -1,6 +1,6 @@
 //! Fields that are more than a number: switches, rotations, and the moment that rows are of.
 
-use super::{Columns, Group, Moving, Scratch, set};
+use super::{Columns, Group, Moving, Scratch};
 use crate::codec::{
     forecast::{cells, lanes, nearest},
     model::{CLASSES, class_of},
@@ -27,7 +27,7 @@ impl Columns<'_> {
             toggled |= 1 << (place - 1);
             changed = changed.unbounded_shr(step as u32);
         }
-        set(side, &self.plan.fields[index], at, now ^ toggled.cast_signed());
+        side.set(&self.plan.fields[index], at, now ^ toggled.cast_signed());
     }
 
     /// Four fields, of which the rotation to come is a forecast.
@@ -52,7 +52,7 @@ impl Columns<'_> {
             let step = ((side.values()[at] - expected + 1) & 3) - 1;
             let step = side.number(self.site(index, context, 0), table, step);
             let largest = expected.wrapping_add(step) & 3;
-            side.set(at, largest);
+            side.set(&self.plan.fields[index], at, largest);
             let sign = if forecast[largest as usize] < 0.0 { -scale } else { scale };
             let value = turn::others(largest).map(|place| {
                 // Not -0.

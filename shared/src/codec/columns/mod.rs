@@ -13,7 +13,7 @@ use super::{
     forecast::{Cell, FEATURES, Fields, Forecast, Way},
     model::{CLASSES, FieldModel, KindModel, PLAIN, SPAWNED},
     past::Steps,
-    plan::{FieldPlan, KindPlan, Motion, Run},
+    plan::{KindPlan, Motion, Run},
     table::Family,
     walk::{Side, Site},
 };
@@ -116,7 +116,7 @@ impl Columns<'_> {
                 let number = value.wrapping_sub(usual);
                 usual.wrapping_add(side.number(site, self.family.table(table, 0), number))
             };
-            set(side, field, start + index, value);
+            side.set(field, start + index, value);
         }
     }
 
@@ -146,17 +146,16 @@ impl Columns<'_> {
     /// Keeps those of which also a field that is usually still changed. If no other field did, one
     /// of these must have.
     fn stills<S: Side>(&self, side: &mut S, group: &mut Group<'_>) {
-        let KindPlan { moving: movers, stills, .. } = self.plan;
         group.retain(|moving| {
             moving.steps.set_elapsed(1.0);
             let (values, before) = (&side.values()[moving.start..], moving.steps.rows[0]);
             let differs = |index: usize| values[index] != before[index];
-            if !movers.iter().any(|&index| differs(index.into())) {
+            if !self.plan.moving.iter().any(|&index| differs(index.into())) {
                 return true;
             }
             let run_differs = |run: &Run| (run.first..run.first + run.len).any(differs);
             // A decoder knows nothing of these yet.
-            let changed = S::KNOWS && stills.iter().any(run_differs);
+            let changed = S::KNOWS && self.plan.stills.iter().any(run_differs);
             side.stills(self.kind, self.model.stills, changed)
         });
     }
@@ -286,7 +285,7 @@ impl Columns<'_> {
                 } else {
                     field.value::<TURNS>(cell.mirror(residual), expected)
                 };
-                set(side, field, at, value);
+                side.set(field, at, value);
             }
         }
     }
@@ -324,16 +323,4 @@ fn held(moving: &Moving<'_>, run: &Run, cells: &mut [Cell; FIELDS_MAX]) {
     for ((cell, &now), &before) in cells.iter_mut().zip(now).zip(before) {
         *cell = Cell::held(now, (f64::from(now) - f64::from(before)) * pace);
     }
-}
-
-/// Tells a value, which may be out of range if it was not honest.
-#[inline(always)]
-fn set<S: Side>(side: &mut S, field: &FieldPlan, at: usize, value: i32) {
-    let is_honest = (field.min..=field.max).contains(&value);
-    if S::KNOWS {
-        debug_assert!(is_honest, "rows are to fit the schema");
-    } else if !is_honest {
-        side.refuse();
-    }
-    side.set(at, value);
 }
