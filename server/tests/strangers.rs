@@ -7,22 +7,15 @@ mod support;
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rustls::{
-    ClientConfig, ClientConnection, StreamOwned,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
-};
-use support::{Client, End, Stream, TestServer, frame, request};
+use support::{Client, End, Stream, TestServer, frame, request, scratch, tls::Certificate};
 use tickwire_server::{
     config::Config,
     http::Origins,
     limits::Limits,
     tickets::{Grant, TicketRole, Tickets, unix_now},
-    tls::TlsConfig,
 };
 use tickwire_shared::{arena::Arena, ids::MatchId};
 
@@ -372,101 +365,4 @@ fn status_from(host: u8, to: SocketAddr) -> u16 {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer[9..12]).parse().unwrap()
-}
-
-fn scratch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
-
-/// A self-signed certificate in files.
-struct Certificate {
-    cert: PathBuf,
-    key: PathBuf,
-    der: CertificateDer<'static>,
-}
-
-impl Certificate {
-    fn new(name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (cert, key) = (scratch(&format!("{name}.cert")), scratch(&format!("{name}.key")));
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        std::fs::write(&cert, made.cert.pem()).unwrap();
-        let der = CertificateDer::from_pem_file(&cert).unwrap();
-        Self { cert, key, der }
-    }
-
-    fn config(&self) -> TlsConfig {
-        TlsConfig::Files { cert: self.cert.clone(), key: self.key.clone() }
-    }
-
-    fn join(&self, addr: SocketAddr, version: &'static rustls::SupportedProtocolVersion) -> Client {
-        let stream = Stream::Tls(Box::new(session(addr, version)));
-        let offer = "sec-websocket-protocol: tickwire.v1\r\n";
-        let mut client = Client::open_on(stream, "match=auto", offer);
-        client.say_hello(None);
-        client.wait_welcome();
-        client
-    }
-
-    fn is_presented_by(&self, addr: SocketAddr) -> bool {
-        let mut session = session(addr, &rustls::version::TLS13);
-        session.conn.complete_io(&mut session.sock).unwrap();
-        session.conn.peer_certificates().unwrap()[0] == self.der
-    }
-}
-
-fn session(
-    addr: SocketAddr,
-    version: &'static rustls::SupportedProtocolVersion,
-) -> StreamOwned<ClientConnection, TcpStream> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustAnybody))
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").unwrap();
-    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    StreamOwned::new(connection, TcpStream::connect(addr).unwrap())
-}
-
-#[derive(Debug)]
-struct TrustAnybody;
-
-impl rustls::client::danger::ServerCertVerifier for TrustAnybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        let algorithms =
-            rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
 }

@@ -2,10 +2,12 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its part")]
 
 pub(crate) mod hooked;
+pub(crate) mod tls;
 
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -364,8 +366,8 @@ impl Client {
         let (&first, rest) = self.read.split_first()?;
         let (&short, rest) = rest.split_first()?;
         let (length, head) = match short {
-            126 => (u16::from_be_bytes([*rest.first()?, *rest.get(1)?]).into(), 4),
-            127 => panic!("the server sends no frames of that length in these tests"),
+            126 => (usize::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
+            127 => (u64::from_be_bytes(*rest.first_chunk()?) as usize, 10),
             _ => (usize::from(short), 2),
         };
         let payload = self.read.get(head..head + length)?.to_vec();
@@ -388,6 +390,11 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes.extend(mask);
     bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     bytes
+}
+
+/// A file for one test.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 pub(crate) fn request(addr: SocketAddr, request: &str) -> (u16, String) {

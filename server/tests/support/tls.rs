@@ -1,0 +1,112 @@
+//! Certificates, and clients that speak TLS.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, StreamOwned, SupportedProtocolVersion,
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+};
+use tickwire_server::tls::TlsConfig;
+
+use super::{Client, Stream, scratch};
+
+/// A self-signed certificate in files.
+pub(crate) struct Certificate {
+    cert: PathBuf,
+    key: PathBuf,
+    der: CertificateDer<'static>,
+}
+
+impl Certificate {
+    pub(crate) fn new(name: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (cert, key) = (scratch(&format!("{name}.cert")), scratch(&format!("{name}.key")));
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        let der = CertificateDer::from_pem_file(&cert).unwrap();
+        Self { cert, key, der }
+    }
+
+    pub(crate) fn config(&self) -> TlsConfig {
+        TlsConfig::Files { cert: self.cert.clone(), key: self.key.clone() }
+    }
+
+    pub(crate) fn join(
+        &self,
+        addr: SocketAddr,
+        version: &'static SupportedProtocolVersion,
+    ) -> Client {
+        let stream = Stream::Tls(Box::new(session(addr, version)));
+        let offer = "sec-websocket-protocol: tickwire.v1\r\n";
+        let mut client = Client::open_on(stream, "match=auto", offer);
+        client.say_hello(None);
+        client.wait_welcome();
+        client
+    }
+
+    pub(crate) fn is_presented_by(&self, addr: SocketAddr) -> bool {
+        let mut session = session(addr, &rustls::version::TLS13);
+        session.conn.complete_io(&mut session.sock).unwrap();
+        session.conn.peer_certificates().unwrap()[0] == self.der
+    }
+}
+
+fn session(
+    addr: SocketAddr,
+    version: &'static SupportedProtocolVersion,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(TrustAnybody))
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    StreamOwned::new(connection, TcpStream::connect(addr).unwrap())
+}
+
+#[derive(Debug)]
+struct TrustAnybody;
+
+impl rustls::client::danger::ServerCertVerifier for TrustAnybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        let algorithms =
+            rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
