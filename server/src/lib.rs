@@ -43,11 +43,7 @@ use std::{
     time::Duration,
 };
 
-use tickwire_shared::{
-    game::Game,
-    schema::SchemaError,
-    wire::{SERVER_FRAME_BYTES_MAX, schema_hash},
-};
+use tickwire_shared::{game::Game, schema::SchemaError, wire::schema_hash};
 use tokio::net::TcpListener;
 
 use admission::Admission;
@@ -200,7 +196,6 @@ async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) {
 /// Longest that the end may take once all matches have ended: clients have two seconds to answer
 /// their close frame.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-const _: () = assert!(socket::OUTBOX_BYTES_MAX < SERVER_FRAME_BYTES_MAX);
 
 /// Done when the process was told to end so many times.
 fn signals(count: u32) -> io::Result<impl Future<Output = ()>> {

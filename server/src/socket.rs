@@ -1,7 +1,9 @@
 //! One client's socket, plain or TLS: bytes in as they come, frames out without waiting.
 //!
-//! What the kernel does not take at once waits in the outbox, which is bounded by
-//! [`OUTBOX_BYTES_MAX`]; a client that lets it overflow is closed. An idle socket holds no buffer.
+//! What the kernel does not take at once waits in the outbox. What is sent while nothing waits may
+//! wait whole, since a snapshot, which is sent only then, can be as long as a frame may be. Behind it
+//! [`OUTBOX_BYTES_MAX`] may wait; a client that lets that overflow is closed. An idle socket holds no
+//! buffer.
 
 use std::{
     io::{self, ErrorKind, Read},
@@ -16,7 +18,7 @@ use tickwire_shared::close::CloseReason;
 
 use crate::{intake::Intake, places::ConnectionPlace, tls::TlsSession};
 
-/// Bytes that may wait for a slow client: all of a second's events and a full snapshot or two.
+/// Bytes that may wait for a slow client, behind what was sent first: many seconds of events.
 pub(crate) const OUTBOX_BYTES_MAX: usize = 64 * 1024;
 
 /// See the module.
@@ -212,6 +214,8 @@ pub(crate) fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<u
 struct Outbox {
     bytes: Vec<u8>,
     taken: usize,
+    /// What may wait, by what was sent first.
+    bytes_max: usize,
 }
 
 impl Outbox {
@@ -220,15 +224,18 @@ impl Outbox {
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        if self.rest().is_empty() {
+            self.bytes_max = bytes.len() + OUTBOX_BYTES_MAX;
+        }
         let total = self.rest().len() + bytes.len();
-        if total > OUTBOX_BYTES_MAX {
+        if total > self.bytes_max {
             return Err(SendError::Full);
         }
         self.bytes.drain(..self.taken);
         self.taken = 0;
         if total > self.bytes.capacity() {
             // Doubled, as a vector would by itself, but never past the bound.
-            let capacity = (2 * self.bytes.capacity()).clamp(total, OUTBOX_BYTES_MAX);
+            let capacity = (2 * self.bytes.capacity()).clamp(total, self.bytes_max);
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(bytes);
@@ -261,14 +268,17 @@ mod tests {
     #[test]
     fn the_outbox_is_bounded_and_gives_its_memory_back() {
         let mut outbox = Outbox::default();
-        outbox.push(&vec![1; OUTBOX_BYTES_MAX]).unwrap();
-        assert_eq!(outbox.push(&[2]), Err(SendError::Full));
-        outbox.take(10);
-        outbox.push(&[2; 10]).unwrap();
-        assert_eq!(outbox.rest().len(), OUTBOX_BYTES_MAX);
-        assert_eq!(outbox.bytes.capacity(), OUTBOX_BYTES_MAX);
-        outbox.take(OUTBOX_BYTES_MAX);
-        assert_eq!(outbox.bytes.capacity(), 0);
+        for first in [1, 3 * OUTBOX_BYTES_MAX] {
+            outbox.push(&vec![1; first]).unwrap();
+            outbox.push(&vec![2; OUTBOX_BYTES_MAX]).unwrap();
+            assert_eq!(outbox.push(&[3]), Err(SendError::Full));
+            outbox.take(1);
+            outbox.push(&[3]).unwrap();
+            assert_eq!(outbox.rest().len(), first + OUTBOX_BYTES_MAX);
+            assert_eq!(outbox.bytes.capacity(), first + OUTBOX_BYTES_MAX);
+            outbox.take(outbox.rest().len());
+            assert_eq!(outbox.bytes.capacity(), 0);
+        }
     }
 
     #[test]

@@ -54,7 +54,9 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn step(&mut self, step: &mut Step<'_, Self::Input>);
 
     /// Writes the state that everybody may see into `rows`, which are empty, in order of entity id.
-    /// Kinds, numbers of values and their ranges are those of the schema, or the match ends.
+    /// Kinds, numbers of values and their ranges are those of the schema, and there are at most
+    /// [`ENTITIES_MAX`](crate::codec::ENTITIES_MAX) entities, which a client that joins can be told
+    /// in [`SERVER_FRAME_BYTES_MAX`](crate::wire::SERVER_FRAME_BYTES_MAX); or the match ends.
     fn write_rows(&self, rows: &mut Rows);
 
     /// Whether the match may end now without taking a round from its players. A server that is told

@@ -3,11 +3,17 @@
 //! Clients could make nothing of it, so the match of such a game ends. What only a seat's owner is
 //! told is checked where it is written, by [`pack`](crate::link::integers::pack).
 
-use crate::{game::Events, ids::EntityId, rows::Rows, schema::Schema};
+use crate::{codec::ENTITIES_MAX, game::Events, ids::EntityId, rows::Rows, schema::Schema};
 
 /// The first thing that does not fit the schema. Kinds are named where they have a name.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Misfit {
+    /// There are more than [`ENTITIES_MAX`] rows.
+    #[error("it has {entities} entities, of {ENTITIES_MAX} at most")]
+    Entities {
+        /// How many there are.
+        entities: usize,
+    },
     /// The schema has no such kind of entity.
     #[error("entity {} is of kind {kind}, of {kinds} kinds counted from 0", id.0)]
     RowKind {
@@ -67,8 +73,11 @@ pub enum Misfit {
 }
 
 impl Schema {
-    /// Whether rows are of its kinds, with values in their ranges.
+    /// Whether rows are of its kinds, with values in their ranges, and not too many.
     pub fn check_rows(&self, rows: &Rows) -> Result<(), Misfit> {
+        if rows.len() > ENTITIES_MAX {
+            return Err(Misfit::Entities { entities: rows.len() });
+        }
         for row in rows.iter() {
             let (id, kinds) = (row.id, self.kinds.len());
             let kind = self.kinds.get(usize::from(row.kind));
@@ -125,6 +134,10 @@ mod tests {
         assert_eq!(says(0, &[5]).unwrap(), "cart 7 has 1 values, and its kind 2 fields");
         assert_eq!(says(0, &[0, 10]).unwrap(), "y of cart 7 is 10, out of 0 to 9");
         assert_eq!(says(0, &[-1, 0]).unwrap(), "x of cart 7 is -1, out of 0 to 9");
+        let mut crowd = Rows::default();
+        (0..=ENTITIES_MAX as u32).for_each(|id| crowd.push(EntityId(id), 0, &[0, 0]));
+        let misfit = schema().check_rows(&crowd).unwrap_err();
+        assert_eq!(misfit.to_string(), "it has 4097 entities, of 4096 at most");
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::{
     feeds::Feeds,
     intake::Intake,
     listener,
-    socket::{Arrived, OUTBOX_BYTES_MAX, Socket, push},
+    socket::{Arrived, Socket, push},
 };
 
 /// The longest message of the suite is 16 MiB.
@@ -139,13 +139,11 @@ impl Echo {
             };
             push(frame, &mut frames);
         };
-        for part in frames.chunks(OUTBOX_BYTES_MAX) {
-            // The client may be gone; the next read tells.
-            let mut sent = self.socket.send(part);
-            while sent.is_ok() && !self.socket.is_flushed() {
-                self.wait(PollFlags::OUT, None);
-                sent = self.socket.flush();
-            }
+        // The client may be gone; the next read tells.
+        let mut sent = self.socket.send(&frames);
+        while sent.is_ok() && !self.socket.is_flushed() {
+            self.wait(PollFlags::OUT, None);
+            sent = self.socket.flush();
         }
         ended
     }

@@ -22,7 +22,7 @@ use tickwire_shared::{
     rows::Rows,
     schema::Schema,
     time::Micros,
-    wire::{Pace, ServerMessage},
+    wire::{Pace, SERVER_FRAME_BYTES_MAX, ServerMessage},
 };
 
 use super::{Connection, Context, Halves, Match};
@@ -220,6 +220,11 @@ impl<G: Game> Match<G> {
                 let snapshot = Snapshot { tick, digest, processed, owner: &fanout.owner, body };
                 fanout.payload.clear();
                 connection.link.write_snapshot(&snapshot, context.now, &mut fanout.payload);
+                let bytes = fanout.payload.len();
+                assert!(
+                    bytes <= SERVER_FRAME_BYTES_MAX,
+                    "a snapshot of the game takes {bytes} bytes, of {SERVER_FRAME_BYTES_MAX} at most"
+                );
                 let before = fanout.frames.len();
                 push_frame(&fanout.payload, &mut fanout.frames);
                 stats.snapshots += 1;

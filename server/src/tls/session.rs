@@ -1,8 +1,8 @@
 //! A TLS session on a non-blocking socket, once the handshake is done.
 //!
 //! The session is sans-IO, so this is what a plain socket is: frames go in and are encrypted at
-//! once; ciphertext that the kernel does not take waits in the session, up to
-//! [`OUTBOX_BYTES_MAX`].
+//! once; ciphertext that the kernel does not take waits in the session, as much as waits for a
+//! plain one ([`OUTBOX_BYTES_MAX`] behind what was sent first).
 
 use std::{
     fmt,
@@ -24,8 +24,7 @@ pub(crate) struct TlsSession {
 }
 
 impl TlsSession {
-    pub(crate) fn new(stream: TcpStream, mut tls: Box<ServerConnection>) -> Self {
-        tls.set_buffer_limit(Some(OUTBOX_BYTES_MAX));
+    pub(crate) const fn new(stream: TcpStream, tls: Box<ServerConnection>) -> Self {
         Self { stream, tls }
     }
 
@@ -33,22 +32,17 @@ impl TlsSession {
         !self.tls.wants_write()
     }
 
-    pub(crate) fn send(&mut self, mut frames: &[u8]) -> Result<(), SendError> {
-        let mut may_take = self.is_flushed();
-        loop {
-            // It takes as much as its limit allows.
-            let taken = self.tls.writer().write(frames).map_err(|_| SendError::Lost)?;
-            frames = &frames[taken..];
-            if may_take {
-                self.flush()?;
-                may_take = self.is_flushed();
-            }
-            match frames {
-                [] => return Ok(()),
-                _ if may_take => {}
-                _ => return Err(SendError::Full),
-            }
+    pub(crate) fn send(&mut self, frames: &[u8]) -> Result<(), SendError> {
+        let is_flushed = self.is_flushed();
+        if is_flushed {
+            self.tls.set_buffer_limit(Some(frames.len() + OUTBOX_BYTES_MAX));
         }
+        // It takes as much as its limit allows.
+        let taken = self.tls.writer().write(frames).map_err(|_| SendError::Lost)?;
+        if taken < frames.len() {
+            return Err(SendError::Full);
+        }
+        if is_flushed { self.flush() } else { Ok(()) }
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), SendError> {
