@@ -4,7 +4,11 @@
 //! read and draw a match that it was not compiled for. It also tells the codec how each field
 //! tends to move, which is where most of the compression comes from.
 
+mod validity;
+
 use serde::{Deserialize, Serialize};
+
+pub use validity::SchemaError;
 
 /// Entity kinds, fields of a kind, and event kinds that a schema may have at most; a bound on
 /// what a hostile schema can make a client reserve.
@@ -179,85 +183,9 @@ impl Schema {
         self.events.push(EventSchema { name: name.into(), values });
         self
     }
-
-    /// Whether the schema is one that a match can run on: limits kept, ranges not empty,
-    /// references within their kind.
-    pub fn validate(&self) -> Result<(), SchemaError> {
-        let names = (self.kinds.iter().map(|kind| &kind.name))
-            .chain(self.kinds.iter().flat_map(|kind| kind.fields.iter().map(|field| &field.name)))
-            .chain(self.owner.iter().chain(&self.input).map(|integer| &integer.name))
-            .chain(self.events.iter().map(|event| &event.name))
-            .chain(self.events.iter().flat_map(|event| &event.values))
-            .chain([&self.game]);
-        for name in names {
-            if name.len() > NAME_BYTES_MAX {
-                return Err(SchemaError::NameTooLong(name.chars().take(16).collect()));
-            }
-        }
-        let too_many = self.kinds.len() > KINDS_MAX
-            || self.kinds.iter().any(|kind| kind.fields.len() > FIELDS_MAX)
-            || self.owner.len() > FIELDS_MAX
-            || self.input.len() > FIELDS_MAX
-            || self.events.len() > EVENTS_MAX
-            || self.events.iter().any(|event| event.values.len() > FIELDS_MAX);
-        if too_many {
-            return Err(SchemaError::TooMany);
-        }
-        self.kinds.iter().try_for_each(KindSchema::validate)?;
-        match self.owner.iter().chain(&self.input).find(|integer| integer.min > integer.max) {
-            Some(integer) => Err(SchemaError::EmptyRange(integer.name.clone())),
-            None => Ok(()),
-        }
-    }
 }
 
 impl KindSchema {
-    fn validate(&self) -> Result<(), SchemaError> {
-        for field in &self.fields {
-            if field.min > field.max {
-                return Err(SchemaError::EmptyRange(field.name.clone()));
-            }
-            if !(field.step.is_finite() && field.step > 0.0) {
-                return Err(SchemaError::BadStep(field.name.clone()));
-            }
-            if let Some((rate, count)) = field.predict.rates()
-                && rate + count > self.fields.len()
-            {
-                return Err(SchemaError::NoSuchRate(field.name.clone()));
-            }
-        }
-        self.validate_quaternions()?;
-        match self.coding_rounds() {
-            Some(_) => Ok(()),
-            None => Err(SchemaError::RatesInACircle(self.name.clone())),
-        }
-    }
-
-    fn validate_quaternions(&self) -> Result<(), SchemaError> {
-        let mut components_due = 0;
-        for (i, field) in self.fields.iter().enumerate() {
-            let is_component = field.predict == Predict::Component;
-            if is_component != (components_due > 0) {
-                return Err(SchemaError::BadQuaternion(field.name.clone()));
-            }
-            if is_component {
-                let first = &self.fields[i + components_due - 3];
-                let same = (field.min, field.max) == (first.min, first.max);
-                if !same || i32::checked_neg(field.min) != Some(field.max) || field.max == 0 {
-                    return Err(SchemaError::BadQuaternion(field.name.clone()));
-                }
-                components_due -= 1;
-            }
-            if let Predict::Quaternion { .. } = field.predict {
-                if (field.min, field.max) != (0, 3) || i + 3 >= self.fields.len() {
-                    return Err(SchemaError::BadQuaternion(field.name.clone()));
-                }
-                components_due = 3;
-            }
-        }
-        Ok(())
-    }
-
     /// Whether a field is expected to change all the time, rather than now and then.
     pub(crate) fn moves(&self, index: usize) -> bool {
         match self.fields[index].predict {
@@ -367,30 +295,4 @@ pub fn pack_quaternion(quaternion: [f32; 4], bits: u8) -> [i32; 4] {
         *part = ((f64::from(quaternion[i]) * scale).round() as i32).clamp(-max, max);
     }
     packed
-}
-
-/// Why no match can run on a schema.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum SchemaError {
-    /// More kinds, fields or events than the limits above allow.
-    #[error("the schema has more kinds, fields or events than the protocol allows")]
-    TooMany,
-    /// The name begins like this.
-    #[error("the name that begins with {0:?} is longer than {NAME_BYTES_MAX} bytes")]
-    NameTooLong(String),
-    /// This field's minimum is above its maximum.
-    #[error("{0:?} has its minimum above its maximum")]
-    EmptyRange(String),
-    /// This field's step is not a positive number.
-    #[error("the step of field {0:?} is not a positive number")]
-    BadStep(String),
-    /// This field says that it is carried by a field that its kind does not have.
-    #[error("field {0:?} is carried by a field that its kind does not have")]
-    NoSuchRate(String),
-    /// Fields of this kind are carried by one another in a circle.
-    #[error("fields of kind {0:?} are carried by one another in a circle")]
-    RatesInACircle(String),
-    /// This field is not part of four that [`Field::quaternion`] could have made.
-    #[error("field {0:?} is not one of four that make a quaternion")]
-    BadQuaternion(String),
 }

@@ -1,0 +1,193 @@
+//! Whether a schema makes sense: a game's author learns it when the server starts, a client when it
+//! is welcomed.
+
+use super::{EVENTS_MAX, FIELDS_MAX, KINDS_MAX, KindSchema, NAME_BYTES_MAX, Predict, Schema};
+
+/// Why no match can run on a schema.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SchemaError {
+    /// It, or one of its kinds or events, has more parts than the limits above allow.
+    #[error("{whole} has {count} {parts}, of {max} at most")]
+    TooMany {
+        /// What has them: the name of a kind or an event, or `the schema`.
+        whole: String,
+        /// What they are.
+        parts: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// The name begins like this.
+    #[error("the name that begins with {0:?} is longer than {NAME_BYTES_MAX} bytes")]
+    NameTooLong(String),
+    /// Two kinds, fields of a kind, or other parts side by side have this name.
+    #[error("two {parts} have the name {name:?}")]
+    Twice {
+        /// What they are.
+        parts: &'static str,
+        /// The name of both.
+        name: String,
+    },
+    /// This field's minimum is above its maximum.
+    #[error("{0:?} has its minimum above its maximum")]
+    EmptyRange(String),
+    /// This field's step is not a positive number.
+    #[error("the step of field {0:?} is not a positive number")]
+    BadStep(String),
+    /// This field says that it is carried by a field that its kind does not have.
+    #[error("field {0:?} is carried by a field that its kind does not have")]
+    NoSuchRate(String),
+    /// Fields of this kind are carried by one another in a circle.
+    #[error("fields of kind {0:?} are carried by one another in a circle")]
+    RatesInACircle(String),
+    /// This field is not part of four that [`Field::quaternion`] could have made.
+    #[error("field {0:?} is not one of four that make a quaternion")]
+    BadQuaternion(String),
+}
+
+impl Schema {
+    /// Whether the schema is one that a match can run on: limits kept, names different, ranges not
+    /// empty, references within their kind.
+    pub fn validate(&self) -> Result<(), SchemaError> {
+        check_name(&self.game)?;
+        check_parts("the schema", "kinds", KINDS_MAX, self.kinds.iter().map(|kind| &kind.name))?;
+        for (parts, integers) in
+            [("owner's integers", &self.owner), ("parts of an input", &self.input)]
+        {
+            check_parts("the schema", parts, FIELDS_MAX, integers.iter().map(|part| &part.name))?;
+            if let Some(integer) = integers.iter().find(|integer| integer.min > integer.max) {
+                return Err(SchemaError::EmptyRange(integer.name.clone()));
+            }
+        }
+        check_parts(
+            "the schema",
+            "events",
+            EVENTS_MAX,
+            self.events.iter().map(|event| &event.name),
+        )?;
+        for event in &self.events {
+            check_parts(&event.name, "values", FIELDS_MAX, event.values.iter())?;
+        }
+        self.kinds.iter().try_for_each(KindSchema::validate)
+    }
+}
+
+impl KindSchema {
+    fn validate(&self) -> Result<(), SchemaError> {
+        check_parts(&self.name, "fields", FIELDS_MAX, self.fields.iter().map(|field| &field.name))?;
+        for field in &self.fields {
+            if field.min > field.max {
+                return Err(SchemaError::EmptyRange(field.name.clone()));
+            }
+            if !(field.step.is_finite() && field.step > 0.0) {
+                return Err(SchemaError::BadStep(field.name.clone()));
+            }
+            if let Some((rate, count)) = field.predict.rates()
+                && rate + count > self.fields.len()
+            {
+                return Err(SchemaError::NoSuchRate(field.name.clone()));
+            }
+        }
+        self.validate_quaternions()?;
+        match self.coding_rounds() {
+            Some(_) => Ok(()),
+            None => Err(SchemaError::RatesInACircle(self.name.clone())),
+        }
+    }
+
+    fn validate_quaternions(&self) -> Result<(), SchemaError> {
+        let mut components_due = 0;
+        for (i, field) in self.fields.iter().enumerate() {
+            let is_component = field.predict == Predict::Component;
+            if is_component != (components_due > 0) {
+                return Err(SchemaError::BadQuaternion(field.name.clone()));
+            }
+            if is_component {
+                let first = &self.fields[i + components_due - 3];
+                let same = (field.min, field.max) == (first.min, first.max);
+                if !same || i32::checked_neg(field.min) != Some(field.max) || field.max == 0 {
+                    return Err(SchemaError::BadQuaternion(field.name.clone()));
+                }
+                components_due -= 1;
+            }
+            if let Predict::Quaternion { .. } = field.predict {
+                if (field.min, field.max) != (0, 3) || i + 3 >= self.fields.len() {
+                    return Err(SchemaError::BadQuaternion(field.name.clone()));
+                }
+                components_due = 3;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks number and names of what a whole consists of.
+fn check_parts<'a>(
+    whole: &str,
+    parts: &'static str,
+    max: usize,
+    names: impl ExactSizeIterator<Item = &'a String> + Clone,
+) -> Result<(), SchemaError> {
+    let count = names.len();
+    if count > max {
+        return Err(SchemaError::TooMany { whole: whole.to_owned(), parts, count, max });
+    }
+    for (i, name) in names.clone().enumerate() {
+        check_name(name)?;
+        if names.clone().take(i).any(|other| other == name) {
+            return Err(SchemaError::Twice { parts, name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), SchemaError> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(SchemaError::NameTooLong(name.chars().take(16).collect()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Field;
+
+    #[test]
+    fn a_schema_makes_sense_or_it_is_said_why_not() {
+        let says = |schema: &Schema| match schema.validate() {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        let x = || Field::new("x", 1.0, 0, 9);
+        let with = |fields: Vec<Field>| Schema::new("carts").kind("cart", fields);
+        assert_eq!(says(&with(vec![x()])), "");
+        let many = (0..33).map(|n| Field::new(&format!("f{n}"), 1.0, 0, 9)).collect();
+        assert_eq!(says(&with(many)), "cart has 33 fields, of 32 at most");
+        assert_eq!(says(&with(vec![x(), x()])), "two fields have the name \"x\"");
+        let again = with(vec![x()]).kind("cart", [x()]);
+        assert_eq!(says(&again), "two kinds have the name \"cart\"");
+        let event = with(vec![]).event("crash", ["seat", "seat"]);
+        assert_eq!(says(&event), "two values have the name \"seat\"");
+        let long = with(vec![Field::new(&"x".repeat(49), 1.0, 0, 9)]);
+        assert!(says(&long).ends_with("is longer than 48 bytes"));
+        let empty = with(vec![Field::new("x", 1.0, 9, 0)]);
+        assert_eq!(says(&empty), "\"x\" has its minimum above its maximum");
+        let still = with(vec![Field::new("x", 0.0, 0, 9)]);
+        assert_eq!(says(&still), "the step of field \"x\" is not a positive number");
+        let input = with(vec![]).input("x", 1, 0);
+        assert_eq!(says(&input), "\"x\" has its minimum above its maximum");
+        let carried = |rate| with(vec![x().predict(Predict::Carried { rate })]);
+        assert_eq!(
+            says(&carried(1)),
+            "field \"x\" is carried by a field that its kind does not have"
+        );
+        assert_eq!(
+            says(&carried(0)),
+            "fields of kind \"cart\" are carried by one another in a circle"
+        );
+        let half = with(vec![x().predict(Predict::Component)]);
+        assert_eq!(says(&half), "field \"x\" is not one of four that make a quaternion");
+    }
+}
