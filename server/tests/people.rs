@@ -5,7 +5,6 @@ mod support;
 use support::{Client, End, TestServer, frame};
 use tickwire_shared::{
     arena::Arena,
-    link::ClientLink,
     social::{CHAT_CHARS_MAX, ChatRefused, HISTORY_LINES, Player, Presence, Social},
 };
 
@@ -60,14 +59,14 @@ fn who_comes_back_is_told_who_is_here_only_if_that_has_changed() {
     ada.wait_snapshots(2);
     let link = std::mem::take(&mut ada.link);
     drop(ada);
-    let mut back = take_up(&server, link);
+    let mut back = server.take_up(link);
     back.wait_snapshots(2);
     assert_eq!(roster(&back), [], "nobody but Ada herself was away");
     let link = std::mem::take(&mut back.link);
     drop(back);
     bob.chat("she is gone");
     bob.wait("the line", |client| !client.lines().is_empty());
-    let mut again = take_up(&server, link);
+    let mut again = server.take_up(link);
     again.wait_snapshots(2);
     assert_eq!(roster(&again).len(), 2);
     assert_eq!(again.lines(), ["Bob: she is gone"]);
@@ -136,16 +135,6 @@ fn join(server: &TestServer, name: &str) -> Client {
     let mut client = server.connect();
     client.introduce(name, None);
     client.wait_welcome();
-    client
-}
-
-/// A new connection for the session of a link, which has kept what it knew.
-fn take_up(server: &TestServer, mut link: ClientLink) -> Client {
-    let mut client = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
-    let mut hello = Vec::new();
-    link.write_hello_again(&mut hello);
-    client.link = link;
-    client.send(&hello);
     client
 }
 

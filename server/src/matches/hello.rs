@@ -23,9 +23,9 @@ impl<G: Game> Match<G> {
         if hello.schema_hash.is_some_and(|hash| hash != self.schema_hash) {
             return Err(CloseReason::WrongSchema);
         }
-        let session = match &hello.resume {
+        let (session, missed) = match &hello.resume {
             Some(resume) => self.resume(resume, context)?,
-            None => self.join(key, &hello.name, context.now)?,
+            None => (self.join(key, &hello.name, context.now)?, Vec::new()),
         };
         self.sessions[session].connection = Some(key);
         let connection = &mut self.connections[key];
@@ -50,37 +50,21 @@ impl<G: Game> Match<G> {
         let name = &*self.sessions[session].name;
         tracing::debug!(match_id = self.id.0, session = id.0, ?seat, name, "welcome");
         self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
-        if let Some(kept) = kept {
-            self.catch_up(key, session, kept)?;
+        let applied = kept.and_then(|kept| kept.applied);
+        let connection = &mut self.connections[key];
+        connection.socket.send(&missed).map_err(|_| CloseReason::TooSlow)?;
+        if let Some(applied) = applied.filter(|&applied| self.history.rows(applied).is_some()) {
+            connection.link.resume_from(applied);
         }
         if self.slowdown_told != 1 {
             let pace = self.pace(self.newest_for(self.connections[key].seat));
             self.say(key, &ServerMessage::Pace(pace))?;
         }
-        let applied = kept.and_then(|kept| kept.applied);
         let social_at = self.sessions[session].social_at;
         if applied.is_none_or(|applied| applied.since(social_at) < 0) {
             self.brief(key)?;
         }
         self.tell_presence(session, Presence::Here);
-        Ok(())
-    }
-
-    /// Lets a client that has kept something go on from there: tells it the events that it has
-    /// missed, and makes its next snapshot a delta if the rows that it has are still known.
-    fn catch_up(&mut self, key: usize, session: usize, kept: &Kept) -> Result<(), CloseReason> {
-        let &Session { seat, events, .. } = &self.sessions[session];
-        let connection = &mut self.connections[key];
-        let missed = events.checked_sub(kept.events).ok_or(CloseReason::NothingToResume)?;
-        let mut frames = Vec::new();
-        let replayed = self.log.replay(seat, missed, |payload| push_frame(payload, &mut frames));
-        replayed.ok_or(CloseReason::NothingToResume)?;
-        connection.socket.send(&frames).map_err(|_| CloseReason::TooSlow)?;
-        if let Some(applied) = kept.applied
-            && self.history.rows(applied).is_some()
-        {
-            connection.link.resume_from(applied);
-        }
         Ok(())
     }
 
@@ -117,14 +101,38 @@ impl<G: Game> Match<G> {
         Ok(self.sessions.insert(session))
     }
 
-    /// The session that a token takes up. If it still has a connection, the newer one wins.
-    fn resume(&mut self, resume: &Resume, context: &mut Context<'_>) -> Result<usize, CloseReason> {
+    /// The session that a token takes up, and frames of the events that its client has missed. If it
+    /// still has a connection, the newer one wins.
+    fn resume(
+        &mut self,
+        resume: &Resume,
+        context: &mut Context<'_>,
+    ) -> Result<(usize, Vec<u8>), CloseReason> {
         let found = self.sessions.iter().find(|(_, session)| session.resume == resume.token);
         let (key, session) = found.ok_or(CloseReason::NothingToResume)?;
         if let Some(older) = session.connection {
             self.close(older, CloseReason::Replaced, context);
         }
-        Ok(key)
+        let Some(missed) = self.missed(key, resume.kept.as_ref()) else {
+            self.forget(key);
+            return Err(CloseReason::NothingToResume);
+        };
+        Ok((key, missed))
+    }
+
+    /// Frames of the events that were told since a client had so many, if all are known. A client
+    /// that has kept nothing misses nothing, and counts from now on.
+    fn missed(&mut self, session: usize, kept: Option<&Kept>) -> Option<Vec<u8>> {
+        let Session { seat, events, .. } = &mut self.sessions[session];
+        let mut frames = Vec::new();
+        match kept {
+            None => *events = 0,
+            Some(kept) => {
+                let missed = events.checked_sub(kept.events)?;
+                self.log.replay(*seat, missed, |payload| push_frame(payload, &mut frames))?;
+            }
+        }
+        Some(frames)
     }
 }
 

@@ -71,6 +71,16 @@ impl TestServer {
         client
     }
 
+    /// A new connection for the session of a link, which has kept what it knew.
+    pub(crate) fn take_up(&self, mut link: ClientLink) -> Client {
+        let mut client = Client::open(self.addr, "match=1&resume=1", "tickwire.v1");
+        let mut hello = Vec::new();
+        link.write_hello_again(&mut hello);
+        client.link = link;
+        client.send(&hello);
+        client
+    }
+
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         request(
             self.addr,
