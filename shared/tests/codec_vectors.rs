@@ -17,16 +17,26 @@ use tickwire_shared::{
 };
 
 const SNAPSHOTS: u32 = 160;
+/// Bodies that nobody meant, at the end of a match.
+const HOSTILE: u32 = 200;
+/// How many things there are at least, usually and in a crowd.
+const FEW: usize = 9;
+const CROWD: usize = 48;
 
 #[test]
 fn bodies_are_those_of_the_vectors() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/codec.json");
-    let matches = [play(&schema(0), 30, 1), play(&schema(4), 20, 2)];
+    let matches = [
+        play(&schema(0), 30, 1, FEW),
+        play(&schema(4), 20, 2, FEW),
+        play(&schema(0), 30, 3, CROWD),
+    ];
     let vectors = json!({
         "about": "snapshots: the tick; the ticks of the basis, newest first; a model, in hex, that \
                   is sent before the body, or null; the body in hex; now and then the rows that \
-                  it makes, each as [id, kind, value, ..]; their digest. schema_bytes: as in a \
-                  welcome",
+                  it makes, each as [id, kind, value, ..]; their digest. hostile: bodies that \
+                  might follow the last snapshot, and the digest of what they make, or null if \
+                  they are malformed. schema_bytes: as in a welcome",
         "matches": matches,
     });
     if env::var_os("TICKWIRE_WRITE_VECTORS").is_some() {
@@ -39,14 +49,16 @@ fn bodies_are_those_of_the_vectors() {
 }
 
 /// A match whose client now and then misses snapshots, or starts anew.
-fn play(schema: &Schema, hz: u16, seed: u64) -> Value {
+fn play(schema: &Schema, hz: u16, seed: u64, things: usize) -> Value {
     schema.validate().unwrap();
     let rate = TickRate::new(hz).unwrap();
     let (mut encoder, mut decoder) = (Encoder::new(schema, rate), Decoder::new(schema, rate));
     let mut dice = Dice::new(seed);
-    let mut world = World::new(schema);
+    let mut world =
+        World { schema, least: things, things: vec![], next_id: 1, rows: Rows::default() };
     let (mut tick, mut known, mut models) = (Tick(u32::MAX - 30), Vec::<(Tick, Rows)>::new(), 0);
     let mut snapshots = Vec::new();
+    let mut body = Vec::new();
     for n in 0..SNAPSHOTS {
         let gap = if dice.within(0, 9) == 0 { dice.within(2, 80) as u32 } else { 1 };
         tick = tick.plus(gap);
@@ -60,7 +72,7 @@ fn play(schema: &Schema, hz: u16, seed: u64) -> Value {
             models += 1;
             decoder.set_model(encoder.model()).unwrap();
         }
-        let mut body = Vec::new();
+        body.clear();
         encoder.encode(&basis, tick, &world.rows, &mut body);
         let mut decoded = Rows::default();
         decoder.decode(&basis, tick, &body, &mut decoded).unwrap();
@@ -79,6 +91,19 @@ fn play(schema: &Schema, hz: u16, seed: u64) -> Value {
         }
     }
     assert!(models > 0, "the vectors should have a model");
+    let basis: Vec<_> = known.iter().map(|(tick, rows)| (*tick, rows)).collect();
+    let hostile = |_| {
+        let hostile = distort(&body, &mut dice);
+        let mut decoded = Rows::default();
+        let decoded =
+            decoder.decode(&basis, tick.plus(1), &hostile, &mut decoded).map(|()| decoded);
+        json!([hex(&hostile), decoded.ok().map(|rows| rows.digest())])
+    };
+    let hostile = json!({
+        "tick": tick.plus(1).0,
+        "basis": basis.iter().map(|(tick, _)| tick.0).collect::<Vec<_>>(),
+        "bodies": (0..HOSTILE).map(hostile).collect::<Vec<_>>(),
+    });
     let mut schema_bytes = Vec::new();
     wire::write_state(schema, &mut schema_bytes);
     json!({
@@ -86,7 +111,21 @@ fn play(schema: &Schema, hz: u16, seed: u64) -> Value {
         "schema": schema,
         "schema_bytes": hex(&schema_bytes),
         "snapshots": snapshots,
+        "hostile": hostile,
     })
+}
+
+/// A few bytes that were thrown, or a body with a bit changed, cut or prolonged.
+fn distort(body: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut below = |end: usize| dice.within(0, end as i32 - 1) as usize;
+    let mut hostile = body.to_vec();
+    match below(8) {
+        0..5 => hostile = (0..below(8)).map(|_| below(256) as u8).collect(),
+        5 => hostile.truncate(below(body.len())),
+        6 => hostile.push(below(256) as u8),
+        _ => hostile[below(body.len())] ^= 1 << below(8),
+    }
+    hostile
 }
 
 fn rows_json(rows: &Rows) -> Vec<Vec<i64>> {
@@ -144,6 +183,7 @@ fn schema(substeps: u8) -> Schema {
 /// Things that fly, tumble, turn, rest, come and go.
 struct World<'a> {
     schema: &'a Schema,
+    least: usize,
     things: Vec<Thing>,
     next_id: u32,
     rows: Rows,
@@ -152,19 +192,20 @@ struct World<'a> {
 struct Thing {
     id: u32,
     kind: u8,
+    /// It keeps its kind, so that there are many of one side by side.
+    is_in_crowd: bool,
     state: [f64; 6],
     spin: [f64; 3],
     angle: f64,
     numbers: [i32; 5],
 }
 
-impl<'a> World<'a> {
-    fn new(schema: &'a Schema) -> Self {
-        Self { schema, things: Vec::new(), next_id: 1, rows: Rows::default() }
-    }
-
+impl World<'_> {
     fn step(&mut self, dice: &mut Dice) {
-        if self.things.len() < 9 || dice.within(0, 9) == 0 {
+        while self.least == CROWD && self.things.len() < CROWD {
+            self.spawn(dice);
+        }
+        if self.things.len() < self.least || dice.within(0, 9) == 0 {
             self.spawn(dice);
         }
         if dice.within(0, 9) == 0 {
@@ -189,7 +230,8 @@ impl<'a> World<'a> {
         let state = [unit() * 5e3, unit() * 5e3, 0.0, unit() * 2e3, unit() * 2e3, unit() * 1e3];
         let thing = Thing {
             id: self.next_id,
-            kind: (self.next_id % 4) as u8,
+            kind: (if self.least == CROWD { self.next_id / 50 } else { self.next_id } % 4) as u8,
+            is_in_crowd: self.least == CROWD,
             state,
             spin: [unit() * 3.0, unit() * 3.0, unit() * 3.0],
             angle: unit(),
@@ -219,6 +261,7 @@ impl Thing {
             2 => self.numbers[1] ^= 1 << dice.within(0, 30),
             3 => self.numbers[2] = dice.within(0, 3),
             4 => self.numbers[3] = dice.next() as i32,
+            5 if self.is_in_crowd => self.numbers[1] ^= dice.next() as i32 & i32::MAX,
             5 => self.kind = dice.within(0, 3) as u8,
             _ => {}
         }

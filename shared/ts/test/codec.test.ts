@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { ByteReader } from "../src/bytes.js";
 import { Decoder } from "../src/codec/decoder.js";
 import { RangeDecoder } from "../src/codec/range.js";
+import { ServerFault } from "../src/fault.js";
 import { ticksBetween } from "../src/link/clock.js";
 import { Rows } from "../src/rows.js";
 import { readSchema } from "../src/schema.js";
@@ -13,6 +14,7 @@ interface Match {
   tick_rate_hz: number;
   schema_bytes: string;
   snapshots: Snapshot[];
+  hostile: { tick: number; basis: number[]; bodies: [string, number | null][] };
 }
 
 interface Snapshot {
@@ -28,9 +30,22 @@ const { matches } = vectors<{ matches: Match[] }>("codec.json");
 
 test("bodies make the rows that the server means", () => {
   for (const match of matches) {
-    for (const { rows, snapshot } of play(match)) {
+    for (const { rows, snapshot } of new Client(match).play(match)) {
       assert.equal(rows.digest(), snapshot.digest, `tick ${snapshot.tick}`);
       if (snapshot.rows) assert.deepEqual(listed(rows), snapshot.rows);
+    }
+  }
+});
+
+test("a body that nobody meant makes what it makes for the server, or nothing", () => {
+  for (const match of matches) {
+    const client = new Client(match);
+    Array.from(client.play(match));
+    const { tick, basis, bodies } = match.hostile;
+    for (const [body, digest] of bodies) {
+      const decode = () => client.decode(tick, basis, body).digest();
+      if (digest === null) assert.throws(decode, ServerFault, body);
+      else assert.equal(decode(), digest, body);
     }
   }
 });
@@ -39,35 +54,47 @@ test("what bodies and models say has one spelling", () => {
   for (const match of matches) {
     const range = new RecordingDecoder();
     const models: string[] = [];
-    for (const { snapshot } of play(match, range, (written) => models.push(toHex(written())))) {
+    const client = new Client(match, range, () => models.push(toHex(range.written())));
+    for (const { snapshot } of client.play(match)) {
       assert.equal(toHex(range.written()), snapshot.body, `tick ${snapshot.tick}`);
     }
     assert.deepEqual(models, match.snapshots.flatMap(({ model }) => model ?? []));
   }
 });
 
-/** Decodes the snapshots of a match, one after the other. */
-function* play(
-  match: Match,
-  range: RangeDecoder = new RangeDecoder(),
-  modelRead: (written: () => Uint8Array) => void = () => {},
-): Generator<{ rows: Rows; snapshot: Snapshot }> {
-  const reader = new ByteReader(fromHex(match.schema_bytes));
-  const decoder = new Decoder(readSchema(reader), match.tick_rate_hz, range);
-  assert.equal(reader.left, 0);
-  const known = new Map<number, Rows>();
-  const none = new Rows();
-  for (const snapshot of match.snapshots) {
-    if (snapshot.model !== null) {
-      decoder.setModel(fromHex(snapshot.model));
-      modelRead(() => (range as RecordingDecoder).written());
+class Client {
+  readonly #decoder: Decoder;
+  readonly #modelRead: () => void;
+  readonly #known = new Map<number, Rows>();
+  readonly #none = new Rows();
+
+  constructor(match: Match, range = new RangeDecoder(), modelRead = () => {}) {
+    const reader = new ByteReader(fromHex(match.schema_bytes));
+    this.#decoder = new Decoder(readSchema(reader), match.tick_rate_hz, range);
+    this.#modelRead = modelRead;
+    assert.equal(reader.left, 0);
+  }
+
+  /** Decodes the snapshots of a match, one after the other. */
+  *play(match: Match): Generator<{ rows: Rows; snapshot: Snapshot }> {
+    for (const snapshot of match.snapshots) {
+      const { tick, basis, model, body } = snapshot;
+      if (model !== null) {
+        this.#decoder.setModel(fromHex(model));
+        this.#modelRead();
+      }
+      const rows = this.decode(tick, basis, body);
+      this.#known.set(tick, rows);
+      yield { rows, snapshot };
     }
-    const basis = snapshot.basis.map((tick) => known.get(tick)!);
-    const ages = snapshot.basis.map((tick) => ticksBetween(tick, snapshot.tick));
+  }
+
+  decode(tick: number, basis: number[], body: string): Rows {
+    const states = basis.map((tick) => this.#known.get(tick)!);
+    const ages = basis.map((before) => ticksBetween(before, tick));
     const rows = new Rows();
-    decoder.decode(basis, ages, fromHex(snapshot.body), rows, none);
-    known.set(snapshot.tick, rows);
-    yield { rows, snapshot };
+    this.#decoder.decode(states, ages, fromHex(body), rows, this.#none);
+    return rows;
   }
 }
 

@@ -85,6 +85,8 @@ export class Decoder {
     const baseline = basis.length > 0 ? basis[0] : none;
     const kinds = this.#plan.kinds;
     rows.clear();
+    // The body before may have been malformed.
+    this.#count = 0;
     this.#range.begin(body);
     this.#structure.read(this.#range, baseline, kinds.length);
     for (const past of this.#pasts) past.begin(basis, ages);
