@@ -250,6 +250,7 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{codec::model::Odds, wire::model_hash};
 
     #[test]
     fn every_residual_has_one_spelling() {
@@ -275,5 +276,17 @@ mod tests {
             assert_eq!(table.start(SYMBOLS), 0, "2^16 does not fit");
             assert!((1..SYMBOLS).all(|symbol| table.start(symbol - 1) < table.start(symbol)));
         }
+    }
+
+    #[test]
+    fn shares_are_those_of_the_protocol() {
+        let starts = |table: &Table| (0..=SYMBOLS).map(|i| table.starts[i]).collect::<Vec<_>>();
+        let tables = Family::shared().tables.iter().map(starts);
+        let share = |pair: &[u16]| (pair[1].wrapping_sub(pair[0]) >> 2).to_le_bytes();
+        let shares =
+            tables.flat_map(|starts| starts.windows(2).flat_map(share).collect::<Vec<_>>());
+        assert_eq!(model_hash(&shares.collect::<Vec<_>>()), 0xB515_FA8B);
+        let odds = Odds::new().of.iter().flat_map(|odds| odds.to_le_bytes()).collect::<Vec<_>>();
+        assert_eq!(model_hash(&odds), 0x86CD_71FF);
     }
 }
