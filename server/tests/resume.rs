@@ -21,7 +21,7 @@ fn every_event_is_told_once_also_after_a_page_was_loaded_again() {
     page.wait("events", |client| client.events >= 20);
     let token = page.link.welcome().unwrap().resume;
     drop(page);
-    // It knows nothing but the token, and counts from now on.
+    // It knows nothing but the token, and is told no event of before.
     let mut page = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
     page.say_hello(Some(token));
     page.wait("events", |client| client.events >= 5);

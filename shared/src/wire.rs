@@ -136,6 +136,8 @@ pub struct Welcome {
     pub seat: Option<Seat>,
     /// The newest input that the session's earlier connections brought; the next one follows it.
     pub seq: InputSeq,
+    /// How many events the session was told before those that follow.
+    pub events: u32,
     /// Ticks, and at best snapshots, per second.
     pub tick_rate: TickRate,
     /// [`schema_hash`] of the match's schema.

@@ -83,13 +83,20 @@ fn server_messages() -> [ServerMessage<'static>; 9] {
         match_id: MatchId(3),
         seat: Some(Seat(300)),
         seq: InputSeq(0),
+        events: 0,
         tick_rate: TickRate::new(30).unwrap(),
         schema_hash: schema_hash(&schema()),
         schema: Some(schema()),
         model: Some(vec![]),
     };
-    let again =
-        Welcome { seat: None, seq: InputSeq(250), schema: None, model: None, ..welcome.clone() };
+    let again = Welcome {
+        seat: None,
+        seq: InputSeq(250),
+        events: 70_000,
+        schema: None,
+        model: None,
+        ..welcome.clone()
+    };
     let tick_time = Micros(66_666);
     [
         ServerMessage::Welcome(Box::new(welcome)),

@@ -31,7 +31,7 @@ impl<G: Game> Match<G> {
         let connection = &mut self.connections[key];
         (connection.session, connection.seat) = (Some(session), self.sessions[session].seat);
         self.empty_since = None;
-        let &Session { id, resume, seat, seq, .. } = &self.sessions[session];
+        let &Session { id, resume, seat, seq, events, .. } = &self.sessions[session];
         let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
         let has_model =
             kept.is_some_and(|kept| kept.model_hash == model_hash(self.encoder.model()));
@@ -41,6 +41,7 @@ impl<G: Game> Match<G> {
             match_id: self.id,
             seat,
             seq,
+            events: kept.map_or(events, |kept| kept.events),
             tick_rate: self.options.tick_rate,
             schema_hash: self.schema_hash,
             schema: hello.schema_hash.is_none().then(|| (*self.schema).clone()),
@@ -121,16 +122,13 @@ impl<G: Game> Match<G> {
     }
 
     /// Frames of the events that were told since a client had so many, if all are known. A client
-    /// that has kept nothing misses nothing, and counts from now on.
-    fn missed(&mut self, session: usize, kept: Option<&Kept>) -> Option<Vec<u8>> {
-        let Session { seat, events, .. } = &mut self.sessions[session];
+    /// that has kept nothing misses nothing.
+    fn missed(&self, session: usize, kept: Option<&Kept>) -> Option<Vec<u8>> {
         let mut frames = Vec::new();
-        match kept {
-            None => *events = 0,
-            Some(kept) => {
-                let missed = events.checked_sub(kept.events)?;
-                self.log.replay(*seat, missed, |payload| push_frame(payload, &mut frames))?;
-            }
+        if let Some(kept) = kept {
+            let &Session { seat, events, .. } = &self.sessions[session];
+            let missed = events.checked_sub(kept.events)?;
+            self.log.replay(seat, missed, |payload| push_frame(payload, &mut frames))?;
         }
         Some(frames)
     }

@@ -377,7 +377,7 @@ impl Joined {
         Ok(Self {
             snapshots,
             stage: Stage::AwaitingSnapshot,
-            events: 0,
+            events: welcome.events,
             seq: welcome.seq,
             seen: None,
             seen_said: None,
@@ -404,7 +404,7 @@ impl Joined {
         }
         self.snapshots.reconnect(welcome.seq);
         self.stage = Stage::AwaitingSnapshot;
-        self.seq = welcome.seq;
+        (self.seq, self.events) = (welcome.seq, welcome.events);
         self.pings = 0;
         self.ping_due = Micros(0);
         self.welcome = welcome;

@@ -30,6 +30,7 @@ pub fn welcome(schema: Schema, tick_rate: TickRate) -> Welcome {
         match_id: MatchId(1),
         seat: Some(Seat(0)),
         seq: InputSeq(0),
+        events: 0,
         tick_rate,
         schema_hash: schema_hash(&schema),
         schema: Some(schema),

@@ -156,6 +156,7 @@ impl<G: Game> World<G> {
             match_id: MatchId(1),
             seat: Some(seat),
             seq: session.seq,
+            events: kept.map_or(session.events, |kept| kept.events),
             tick_rate: self.options.tick_rate,
             schema_hash: schema_hash(&self.schema),
             schema: hello.schema_hash.is_none().then(|| self.schema.clone()),

@@ -45,6 +45,8 @@ export interface Welcome {
   seat: number | null;
   /** The newest input that earlier connections brought. */
   seq: number;
+  /** How many events the session was told before those that follow. */
+  events: number;
   /** Ticks per second. */
   hz: number;
   schemaHash: number;
@@ -152,6 +154,7 @@ function readWelcome(reader: ByteReader): Welcome {
     matchId: reader.varu32(),
     seat: reader.option(() => reader.varu16()),
     seq: reader.varu32(),
+    events: reader.varu32(),
     hz: reader.varint(128),
     schemaHash: reader.varu32(),
     schema: null,

@@ -35,6 +35,7 @@ export function welcomeFrame(): Uint8Array<ArrayBuffer> {
   out.varint(1);
   out.option<number>(3, (seat) => out.varint(seat));
   out.varint(0);
+  out.varint(0);
   out.varint(30);
   out.varint(fnv(schema));
   out.u8(1);

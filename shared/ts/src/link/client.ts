@@ -185,7 +185,7 @@ class Joined {
   basis: Slot[] = [];
   tick: number | null = null;
   processed: number;
-  events = 0;
+  events: number;
   pings = 0;
   pingDue = 0;
   #seq: number;
@@ -202,7 +202,7 @@ class Joined {
   readonly #ages: number[] = [];
 
   constructor(public welcome: Welcome) {
-    const { schema, model, hz, seq } = welcome;
+    const { schema, model, hz, seq, events } = welcome;
     if (!schema || !model) fault("a welcome without a schema or model");
     this.schema = schema;
     this.#decoder = new Decoder(schema, hz);
@@ -211,6 +211,7 @@ class Joined {
     this.clock = new Clock(hz);
     this.owner = Int32Array.from(schema.owner, ({ min }) => min);
     this.processed = this.#seq = seq;
+    this.events = events;
   }
 
   setModel(model: Uint8Array): void {
@@ -239,6 +240,7 @@ class Joined {
     this.stage = "awaiting-snapshot";
     this.#keep(1);
     this.processed = this.#seq = welcome.seq;
+    this.events = welcome.events;
     this.pings = this.pingDue = 0;
     this.welcome = welcome;
   }
