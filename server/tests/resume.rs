@@ -57,6 +57,38 @@ fn who_has_kept_what_nobody_told_is_refused_before_a_welcome() {
     assert!(server.get("/v1/matches/1").1.contains("\"players\":0"), "its seat is free");
 }
 
+#[test]
+fn a_spectator_that_comes_back_joins_anew() {
+    let server = TestServer::start::<Bell>(|_| {});
+    let mut player = server.join();
+    let mut watching = Client::open(server.addr, "match=1&role=spectator", "tickwire.v1");
+    watching.say_hello(None);
+    watching.wait_snapshots(1);
+    let token = watching.link.welcome().unwrap().resume;
+    // Whether or not its old connection is known to be lost.
+    for query in ["match=1&role=spectator", "match=1&resume=1"] {
+        let mut again = Client::open(server.addr, query, "tickwire.v1");
+        again.say_hello(Some(token));
+        assert_eq!(again.wait_end(), End::Close(4012), "{query}");
+    }
+    watching.wait_snapshots(3);
+    player.wait_snapshots(3);
+}
+
+#[test]
+fn a_seat_that_is_taken_up_is_held_once() {
+    let server = TestServer::start::<Bell>(|config| config.seats = 2);
+    let page = server.join();
+    let token = page.link.welcome().unwrap().resume;
+    // It does not say that it resumes, so a seat is held for it until it says hello.
+    let mut again = Client::open(server.addr, "match=1", "tickwire.v1");
+    again.say_hello(Some(token));
+    again.wait_snapshots(1);
+    let mut second = Client::open(server.addr, "match=1", "tickwire.v1");
+    second.say_hello(None);
+    second.wait_snapshots(1);
+}
+
 /// A game that tells everybody something every tick.
 #[derive(Serialize, Deserialize)]
 struct Bell;

@@ -24,7 +24,11 @@ impl<G: Game> Match<G> {
             return Err(CloseReason::WrongSchema);
         }
         let (session, missed) = match &hello.resume {
-            Some(resume) => self.resume(resume, context)?,
+            Some(resume) => {
+                // The session has a claim of its own.
+                drop(std::mem::take(&mut self.connections[key].claim));
+                self.resume(resume, context)?
+            }
             None => (self.join(key, &hello.name, context.now)?, Vec::new()),
         };
         self.sessions[session].connection = Some(key);
@@ -109,7 +113,9 @@ impl<G: Game> Match<G> {
         resume: &Resume,
         context: &mut Context<'_>,
     ) -> Result<(usize, Vec<u8>), CloseReason> {
-        let found = self.sessions.iter().find(|(_, session)| session.resume == resume.token);
+        // A spectator's session ends with its connection.
+        let is_it = |session: &Session| session.resume == resume.token && session.seat.is_some();
+        let found = self.sessions.iter().find(|(_, session)| is_it(session));
         let (key, session) = found.ok_or(CloseReason::NothingToResume)?;
         if let Some(older) = session.connection {
             self.close(older, CloseReason::Replaced, context);
