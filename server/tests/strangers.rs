@@ -187,6 +187,23 @@ fn an_address_has_its_share_of_connections() {
 }
 
 #[test]
+fn a_connection_that_fails_to_upgrade_keeps_its_place() {
+    let server = start(|config| config.limits.connections_per_address_max = 2);
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect_from(9, server.addr);
+        stream
+            .write_all(b"GET /v1/play HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+            .unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 400");
+        open.push(stream);
+    }
+    assert_eq!(status_from(9, server.addr), 429);
+}
+
+#[test]
 fn an_address_connects_at_its_rate() {
     let server = start(|config| {
         config.limits = Limits { connects_per_address_hz: 1, ..Limits::default() };
