@@ -238,13 +238,18 @@ impl<G: Game> Shard<G> {
     fn run_match(&mut self, deadline: Deadline) {
         let Deadline { slot, id, .. } = deadline;
         let (now, overruns) = (self.clock.now(), self.stats.overruns);
-        self.guard(slot, now, |found, context, intake| found.run(intake, context));
+        let leaves_by = self.leaves_by;
+        let mut may_end = false;
+        self.guard(slot, now, |found, context, intake| {
+            found.run(intake, context);
+            may_end = leaves_by.is_some_and(|by| now >= by || found.may_end());
+        });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
             self.overrun = (now, self.flights(now));
             tracing::warn!(match_id = id.0, "a tick is late; GET /v1/overruns shows why");
         }
         let Some(ticked) = self.matches.get(slot) else { return };
-        if self.leaves_by.is_some_and(|by| now >= by || ticked.may_end()) {
+        if may_end {
             tracing::info!(match_id = id.0, "match ended, since the server is going away");
             return self.end(slot, CloseReason::Drain, now);
         }
