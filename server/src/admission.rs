@@ -391,7 +391,8 @@ fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
 const fn close_reason(refused: JoinRefused) -> CloseReason {
     match refused {
         JoinRefused::NoMatch => CloseReason::NoMatch,
-        JoinRefused::Overloaded => CloseReason::Overloaded,
-        JoinRefused::MatchFull | JoinRefused::TooManyMatches => CloseReason::MatchFull,
+        // A moment later there may be one more.
+        JoinRefused::Overloaded | JoinRefused::TooManyMatches => CloseReason::Overloaded,
+        JoinRefused::MatchFull => CloseReason::MatchFull,
     }
 }
