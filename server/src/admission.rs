@@ -15,7 +15,7 @@ use tickwire_shared::{
     close::CloseReason,
     game::MatchOptions,
     ids::{MatchId, SessionId},
-    time::UnixMillis,
+    time::{Micros, UnixMillis},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -57,8 +57,17 @@ pub struct Admission {
     /// Paces new matches.
     openings: Mutex<Bucket>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
+    report: tokio::sync::Mutex<Report>,
     next_session: AtomicU32,
     draining: AtomicBool,
+}
+
+/// What shards have last counted.
+#[derive(Debug, Default)]
+struct Report {
+    /// When they were asked.
+    begun: Micros,
+    stats: Option<Arc<Vec<Stats>>>,
 }
 
 /// Which match somebody wants.
@@ -103,6 +112,7 @@ impl Admission {
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             slow_readers: AtomicU64::new(0),
             samples: watch::Sender::default(),
+            report: tokio::sync::Mutex::default(),
             clock,
         })
     }
@@ -336,9 +346,18 @@ impl Admission {
         self.lobby.lock().unwrap_or_else(PoisonError::into_inner).lines()
     }
 
-    /// What each shard has counted. `None` when one does not answer.
-    pub async fn stats(&self) -> Option<Vec<Stats>> {
-        self.ask(Command::Report).await
+    /// What each shard has counted. `None` when one does not answer. Who asks at the same time is
+    /// told the same, so that nobody can keep shards busy with reports.
+    pub async fn stats(&self) -> Option<Arc<Vec<Stats>>> {
+        let asked = self.clock.now();
+        let mut report = self.report.lock().await;
+        if report.begun <= asked {
+            let due = report.begun.plus(REPORT_INTERVAL);
+            tokio::time::sleep(due.since(self.clock.now()).into()).await;
+            report.begun = self.clock.now();
+            report.stats = self.ask(Command::Report).await.map(Arc::new);
+        }
+        report.stats.clone()
     }
 
     /// What each shard has a recording of; none when one is stuck or has failed.
@@ -372,6 +391,8 @@ impl Admission {
 
 /// Feeds that are followed at once: a task and a socket each. More are answered 503.
 const READERS_MAX: usize = 1024;
+/// Reports are at least so far apart.
+const REPORT_INTERVAL: Micros = Micros::from_millis(50);
 /// How long a shard may take to answer; a tick or two at most, unless it is stuck.
 const SHARD_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -195,7 +195,7 @@ pub(super) async fn metrics(
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }
 
-async fn stats(admission: &Admission) -> Result<Vec<telemetry::Stats>, Problem> {
+async fn stats(admission: &Admission) -> Result<Arc<Vec<telemetry::Stats>>, Problem> {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let stuck = || Problem::new(status, "shard_stuck", "a shard does not answer");
     admission.stats().await.ok_or_else(stuck)

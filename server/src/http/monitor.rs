@@ -27,7 +27,7 @@ const STALL: Duration = Duration::from_secs(20);
 pub(crate) async fn sample(admission: &Admission) -> Infallible {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before: Option<Vec<Stats>> = None;
+    let mut before: Option<Arc<Vec<Stats>>> = None;
     loop {
         ticks.tick().await;
         if admission.samples().receiver_count() == 0 {
@@ -35,7 +35,7 @@ pub(crate) async fn sample(admission: &Admission) -> Infallible {
             continue;
         }
         let Some(now) = admission.stats().await else { continue };
-        if let Some(before) = before.replace(now.clone()) {
+        if let Some(before) = before.replace(Arc::clone(&now)) {
             let sample = describe(admission, &before, &now);
             let event = format!("event: sample\ndata: {sample}\n\n");
             admission.samples().send_replace(event.into());
