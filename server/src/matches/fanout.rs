@@ -39,6 +39,8 @@ const DIGEST_TICKS: u32 = 32;
 /// twenty deltas, so in a storm of joins the rest waits for the ticks that follow: a thousand
 /// spectators are in within a second, and those who were there before notice nothing.
 const FULLS_MAX: usize = 32;
+/// And to those who had one before and ask for another, so that they keep nobody out.
+const RESYNCS_MAX: usize = 8;
 
 /// Buffers that are kept from tick to tick.
 pub(super) struct Fanout {
@@ -176,7 +178,7 @@ impl<G: Game> Match<G> {
                 session.events += u32::from(event.audience.includes(session.seat));
             }
         }
-        let mut fulls = 0;
+        let (mut fulls, mut resyncs) = (0, 0);
         for (key, connection) in connections {
             if connection.session.is_none() {
                 continue;
@@ -197,16 +199,22 @@ impl<G: Game> Match<G> {
             }
             let basis = connection.link.basis(tick);
             let is_full = basis.ticks().is_empty();
+            let (sent, most) = match connection.link.has_sent() {
+                false => (&mut fulls, FULLS_MAX),
+                true => (&mut resyncs, RESYNCS_MAX),
+            };
             if history.rows(tick).is_none() {
                 // The match is too young to be seen late.
                 connection.took_at = now;
             } else if self.relief.halves.includes(seat, tick) {
                 stats.skipped_relief += 1;
-            } else if is_full && fulls == FULLS_MAX {
+                connection.took_at = now;
+            } else if is_full && *sent == most {
                 stats.skipped_storm += 1;
+                connection.took_at = now;
             } else if may_send(connection, tick, now, stats) {
                 connection.took_at = now;
-                fulls += usize::from(is_full);
+                *sent += usize::from(is_full);
                 let processed =
                     seat.map_or_else(InputSeq::default, |seat| queues[seat.index()].processed());
                 fanout.owner.clear();

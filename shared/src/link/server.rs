@@ -234,6 +234,12 @@ impl ServerLink {
         self.is_welcomed() && self.flight.has_room(tick, now)
     }
 
+    /// Whether this connection was sent a snapshot, or has kept one.
+    #[must_use]
+    pub const fn has_sent(&self) -> bool {
+        self.before.tick.is_some()
+    }
+
     /// What a snapshot of `tick` is to be encoded from.
     #[must_use]
     pub fn basis(&self, tick: Tick) -> Basis {
