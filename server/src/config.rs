@@ -267,12 +267,20 @@ fn parse(text: &str) -> Result<Settings, ConfigError> {
 fn check_environment(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
     let command = <Flags as clap::CommandFactory>::command();
     let known: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_env).collect();
-    for name in names {
-        if name.starts_with(ENV_PREFIX) && !known.contains(&std::ffi::OsStr::new(&name)) {
+    for name in names.filter(|name| name.starts_with(ENV_PREFIX)) {
+        if !known.contains(&std::ffi::OsStr::new(&name)) && !is_of_a_service(&name) {
             return Err(ConfigError(format!("{name} is not a setting; see --help")));
         }
     }
     Ok(())
+}
+
+/// Whether Kubernetes sets such a variable, in every pod, for a service that is called `tickwire` or
+/// `tickwire-something`.
+fn is_of_a_service(name: &str) -> bool {
+    let is_port = |rest: &str| rest.is_empty() || rest.starts_with("_");
+    name.ends_with("_SERVICE_HOST")
+        || name.rsplit_once("_PORT").is_some_and(|(_, rest)| is_port(rest))
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
@@ -315,6 +323,13 @@ mod tests {
         let unknown = ["PATH", "TICKWIRE_SEATS", "TICKWIRE_SEETS"].map(String::from);
         let error = check_environment(unknown.into_iter()).unwrap_err();
         assert_eq!(error.to_string(), "TICKWIRE_SEETS is not a setting; see --help");
+        let of_a_service = [
+            "TICKWIRE_SERVICE_HOST",
+            "TICKWIRE_SERVICE_PORT_HTTP",
+            "TICKWIRE_PORT",
+            "TICKWIRE_GAME_PORT_8080_TCP_ADDR",
+        ];
+        check_environment(of_a_service.map(String::from).into_iter()).unwrap();
     }
 
     #[test]
