@@ -21,7 +21,7 @@ pub(crate) struct Bucket {
 }
 
 impl Rate {
-    /// So many tokens a second, at least one, and as many at once as come back in `burst_s`
+    /// So many tokens a second, at least one and at most a million, and as many at once as come back in `burst_s`
     /// seconds.
     pub(crate) fn per_second(tokens: u32, burst_s: u32) -> Self {
         Self {

@@ -43,7 +43,12 @@ use std::{
     time::Duration,
 };
 
-use tickwire_shared::{game::Game, schema::SchemaError, wire::schema_hash};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tickwire_shared::{
+    game::Game,
+    schema::{FIELDS_MAX, SchemaError},
+    wire::schema_hash,
+};
 use tokio::net::TcpListener;
 
 use admission::Admission;
@@ -69,6 +74,9 @@ pub enum StartError {
     /// The game's schema is not one that a match can run on.
     #[error("the game's schema is not valid: {0}")]
     Schema(#[from] SchemaError),
+    /// The game has more [`Game::SCORES`] than followers can be told.
+    #[error("the game has {0} scores, of {FIELDS_MAX} at most")]
+    Scores(usize),
     /// The system refused a thread, a timer or the like.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -92,6 +100,7 @@ fn start<G: Game>() -> Result<(), StartError> {
     // One small thing that is left would hold a whole huge page: 86 MB rather than 22 a minute after an attack.
     // A kernel that can't leave them out has none.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    allow_files(config.limits.connections_max)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let server = Server::bind::<G>(config).await?;
@@ -104,6 +113,23 @@ fn start<G: Game>() -> Result<(), StartError> {
     runtime.shutdown_background();
     ended
 }
+
+/// Lets the process have as many files open as the system allows it to: each connection is one.
+fn allow_files(connections_max: usize) -> io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    if let Some(maximum) = maximum.filter(|&max| max < (connections_max + OTHER_FILES) as u64) {
+        tracing::warn!(
+            maximum,
+            connections_max,
+            "fewer files may be open than connections: raise `ulimit -Hn` or lower the other"
+        );
+    }
+    Ok(())
+}
+
+/// Files that are open beside connections, generously.
+const OTHER_FILES: usize = 64;
 
 /// A server that listens, with its shards running.
 #[derive(Debug)]
@@ -119,6 +145,9 @@ impl Server {
     pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
         let schema = G::schema();
         schema.validate()?;
+        if G::SCORES.len() > FIELDS_MAX {
+            return Err(StartError::Scores(G::SCORES.len()));
+        }
         tracing::info!(game = schema.game, hash = schema_hash(&schema), "game");
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;

@@ -130,11 +130,19 @@ impl Limits {
             Err(ConfigError::new(format!("{name} must be {least} to {most}, not {value}")))
         };
         within("connections_max", self.connections_max, 1, 1_000_000)?;
+        for (name, value) in [
+            ("messages_hz", self.messages_hz),
+            ("connections_per_address_max", self.connections_per_address_max),
+            ("connects_per_address_hz", self.connects_per_address_hz),
+            ("sessions_per_subject_max", self.sessions_per_subject_max),
+            ("matches_hz", self.matches_hz),
+        ] {
+            within(name, value as usize, 1, 1_000_000)?;
+        }
         within("handshakes_max", self.handshakes_max, 1, 1_000_000)?;
         within("matches_max", self.matches_max, 1, 1_000_000)?;
         within("head_bytes_max", self.head_bytes_max, HEAD_BYTES_MIN, 1024 * 1024)?;
         within("frame_bytes_max", self.frame_bytes_max, 64, CLIENT_FRAME_BYTES_MAX)?;
-        within("messages_hz", self.messages_hz as usize, 1, 1_000_000)?;
         for (name, value) in [
             ("head_timeout_s", self.head_timeout),
             ("hello_timeout_s", self.hello_timeout),
