@@ -197,6 +197,10 @@ impl ClientLink {
             }
             ServerMessage::Event { tick, kind, values } => {
                 let game = self.welcomed()?;
+                let known = game.schema.events.get(usize::from(kind));
+                if known.is_none_or(|event| event.values.len() != values.len()) {
+                    return Err(ServerFault::Malformed);
+                }
                 game.events = game.events.wrapping_add(1);
                 Ok(ClientEvent::Event { tick, kind, values: values.into_owned() })
             }
@@ -209,8 +213,14 @@ impl ClientLink {
                 self.welcomed()?.clock.set_pace(pace, now);
                 Ok(ClientEvent::Pace { slowdown: pace.slowdown })
             }
-            ServerMessage::Leaving { within } => Ok(ClientEvent::Leaving { within }),
-            ServerMessage::Social(social) => Ok(ClientEvent::Social(social)),
+            ServerMessage::Leaving { within } => {
+                self.welcomed()?;
+                Ok(ClientEvent::Leaving { within })
+            }
+            ServerMessage::Social(social) => {
+                self.welcomed()?;
+                Ok(ClientEvent::Social(social))
+            }
         }
     }
 

@@ -143,6 +143,12 @@ fn hostile_frames_are_faults() {
     check_fault(&mut pair, &[MESSAGE, 77], &ServerFault::Malformed);
     pair.check_snapshot(Tick(7));
     check_fault(&mut pair, &[SNAPSHOT | 0x03], &ServerFault::Malformed);
+    for (kind, values) in [(1, vec![]), (0, vec![1])] {
+        let mut event = Vec::new();
+        let unknown = ServerMessage::Event { tick: Tick(1), kind, values: values.into() };
+        server::write_message(&unknown, &mut event);
+        check_fault(&mut pair, &event, &ServerFault::Malformed);
+    }
 }
 
 #[track_caller]
@@ -224,4 +230,5 @@ fn schema() -> Schema {
         .kind("thing", [Field::new("x", 1.0, 0, 1000)])
         .owner("secret", 0, 1)
         .input("key", 0, 3)
+        .event("bang", [])
 }
