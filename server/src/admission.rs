@@ -256,7 +256,7 @@ impl Admission {
     }
 
     /// The match that is wished for, without taking a seat.
-    fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
+    pub(crate) fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
         match wish {
             Wish::Match(id) => self.directory.find(id).ok_or(JoinRefused::NoMatch),
             Wish::Any => match self.directory.list().into_iter().next() {

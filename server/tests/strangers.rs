@@ -65,7 +65,7 @@ fn a_subject_has_a_number_of_sessions() {
 
 #[test]
 fn operators_routes_want_an_operators_token() {
-    let (server, tickets) = guarded_server("operator", |_| {});
+    let (server, tickets) = guarded_server("operator", |config| config.seats = 1);
     let operator = issue(&tickets, TicketRole::Operator, None, 86_400);
     let player = issue(&tickets, TicketRole::Player, None, 60);
     let with = |token: &str| format!("authorization: Bearer {token}\r\n");
@@ -81,6 +81,12 @@ fn operators_routes_want_an_operators_token() {
     let (_, query) = joined["url"].as_str().unwrap().split_once('?').unwrap();
     let mut client = enter(&server, query);
     client.wait_snapshots(2);
+    // Whoever only watches needs no free seat.
+    let (status, joined) = server.post_with("/v1/join", &with(&operator), body);
+    assert_eq!(status, 409, "{joined}");
+    let body = r#"{"subject":"u8","role":"spectator","match":1}"#;
+    let (status, joined) = server.post_with("/v1/join", &with(&operator), body);
+    assert_eq!(status, 200, "{joined}");
 }
 
 #[test]

@@ -138,14 +138,18 @@ pub(super) async fn join(
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only operators may say who"));
     }
     let wish = request.match_id.map_or(Wish::Any, |id| Wish::Match(MatchId(id)));
-    let match_id = admission.reserve(wish).map_err(problem)?.entry().id.0;
+    let role = request.role.unwrap_or(TicketRole::Player);
+    let entry = match role {
+        TicketRole::Player => admission.reserve(wish).map(|seat| Arc::clone(seat.entry())),
+        TicketRole::Spectator | TicketRole::Operator => admission.find(wish),
+    };
+    let match_id = entry.map_err(problem)?.id.0;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.ok_or_else(|| Problem::bad_request("the request has no Host"))?;
     // A proxy may have ended TLS.
     let is_forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
     let scheme = if admission.tls().is_some() || is_forwarded { "wss" } else { "ws" };
     let mut url = format!("{scheme}://{host}/v1/play?match={match_id}");
-    let role = request.role.unwrap_or(TicketRole::Player);
     if role != TicketRole::Player {
         url.push_str("&role=spectator");
     }
