@@ -41,7 +41,7 @@ pub enum SchemaError {
     /// Fields of this kind are carried by one another in a circle.
     #[error("fields of kind {0:?} are carried by one another in a circle")]
     RatesInACircle(String),
-    /// This field is not part of four that [`Field::quaternion`] could have made.
+    /// This field is not part of four that [`Field::quaternion`](super::Field::quaternion) could have made.
     #[error("field {0:?} is not one of four that make a quaternion")]
     BadQuaternion(String),
 }
