@@ -102,6 +102,7 @@ impl<'a> Seen<'a> {
     #[must_use]
     pub fn value(self, fields: &[Field], index: usize, rate: TickRate) -> f32 {
         let from = self.from.values[index];
+        let way = |to: Row<'_>| i64::from(to.values[index]) - i64::from(from);
         let field = &fields[index];
         match (field.predict, self.to) {
             (Predict::Carried { rate: by }, None) => {
@@ -113,12 +114,12 @@ impl<'a> Seen<'a> {
                 if self.jumps(to, fields, rate) {
                     return from as f32;
                 }
-                from as f32 + (to.values[index] - from) as f32 * self.part()
+                from as f32 + way(to) as f32 * self.part()
             }
             (Predict::Angle | Predict::Turned { .. }, Some(to)) => {
-                let turn = field.max - field.min + 1;
-                let way = (to.values[index] - from + turn / 2).rem_euclid(turn) - turn / 2;
-                from as f32 + way as f32 * self.part()
+                let turn = i64::from(field.max) - i64::from(field.min) + 1;
+                let shorter = (way(to) + turn / 2).rem_euclid(turn) - turn / 2;
+                from as f32 + shorter as f32 * self.part()
             }
             (
                 Predict::Held
@@ -161,6 +162,18 @@ mod tests {
         let (from, to) = (rows(1, &[30, 100, 350, 7]), rows(1, &[30, 106, 10, 9]));
         check(&from, &to, 1.0, Some([30.0, 103.0, 360.0, 7.0]));
         check(&from, &to, 2.0, Some([30.0, 106.0, 10.0, 9.0]));
+    }
+
+    #[test]
+    fn fields_may_be_as_wide_as_integers_are() {
+        let all = |predict| [Field::new("x", 1.0, i32::MIN, i32::MAX).predict(predict)];
+        let halfway = |predict, from, to| {
+            let (from, to) = (rows(1, &[from]), rows(1, &[to]));
+            view(&from, &to, 1.0).find(EntityId(1)).unwrap().value(&all(predict), 0, RATE)
+        };
+        assert_eq!(halfway(Predict::Linear, 2_000_000_000, -2_000_000_000), 0.0);
+        assert_eq!(halfway(Predict::Angle, 100, 300), 200.0);
+        assert_eq!(halfway(Predict::Angle, i32::MAX, i32::MIN), 2_147_483_648.0);
     }
 
     #[test]
