@@ -136,7 +136,8 @@ impl<P: Predict> Prediction<P> {
     }
 
     /// Where to show the entity: `part` of a tick after the newest input, while `input` is what
-    /// the player does. `None` while there is nothing to predict.
+    /// the player does. What would jump in that time stays where it is until then. `None` while
+    /// there is nothing to predict.
     #[must_use]
     pub fn shown(&self, input: &P::Input, part: f32, now: Micros) -> Option<[f32; 3]> {
         let newest = self.newest()?;
@@ -144,7 +145,11 @@ impl<P: Predict> Prediction<P> {
         self.rules.advance(&mut next, input);
         let (from, to) = (self.rules.place(newest), self.rules.place(&next));
         let error = self.error_left(now);
-        Some([0, 1, 2].map(|axis| from[axis] + (to[axis] - from[axis]) * part + error[axis]))
+        Some([0, 1, 2].map(|axis| {
+            let way = to[axis] - from[axis];
+            let way = if way.abs() < SNAP_FROM { way * part } else { 0.0 };
+            from[axis] + way + error[axis]
+        }))
     }
 
     /// The state after the newest input.
@@ -204,6 +209,14 @@ mod tests {
         prediction.push(Tick(11), &Step(10));
         assert_eq!(said(&mut prediction, 11, Some(900)), Verdict::Corrected(7.9));
         assert_eq!(prediction.shown(&Step(0), 0.0, Micros(0)), Some([9.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn what_jumps_with_the_next_tick_is_never_in_between() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(0));
+        assert_eq!(prediction.shown(&Step(600), 0.5, Micros(0)), Some([0.0; 3]));
+        assert_eq!(prediction.shown(&Step(100), 0.5, Micros(0)), Some([0.5, 0.0, 0.0]));
     }
 
     #[test]
