@@ -8,6 +8,7 @@
 //! a tick needs it. For the same reason matches tick in bundles, one right after another.
 
 use std::{
+    any::Any,
     io,
     num::NonZeroU64,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -303,10 +304,18 @@ impl<G: Game> Shard<G> {
         let mut teller = self.teller.of(id);
         let told = teller.clone();
         let made = catch_unwind(|| Match::new(id, options, manners, schema, start, told));
-        let Ok(made) = made else {
-            self.stats.matches_failed += 1;
-            tracing::error!(match_id = id.0, "the game panicked when its match was made");
-            return self.directory.remove(id);
+        let made = match made {
+            Ok(made) => made,
+            Err(panic) => {
+                let reason = reason(&*panic);
+                self.stats.matches_failed += 1;
+                tracing::error!(
+                    match_id = id.0,
+                    reason,
+                    "the game panicked when its match was made"
+                );
+                return self.directory.remove(id);
+            }
         };
         self.matches.insert(made);
         self.deadlines.push(Deadline { due: start, slot, id });
@@ -377,8 +386,9 @@ impl<G: Game> Shard<G> {
         let mut context = Context { now, clock: self.clock, stats, closed };
         let intake = &mut self.intake;
         let called = catch_unwind(AssertUnwindSafe(|| call(found, &mut context, intake)));
-        if called.is_err() {
-            tracing::error!(match_id = found.id().0, "the game panicked; its match ends");
+        if let Err(panic) = called {
+            let reason = reason(&*panic);
+            tracing::error!(match_id = found.id().0, reason, "the game panicked; its match ends");
             self.stats.matches_failed += 1;
             self.end(slot, CloseReason::MatchFailed, now);
         }
@@ -433,4 +443,10 @@ impl<G: Game> Shard<G> {
         }
         stats
     }
+}
+
+/// What was said by whoever panicked.
+fn reason(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why")
 }
