@@ -74,6 +74,9 @@ pub enum StartError {
     /// The game's schema is not one that a match can run on.
     #[error("the game's schema is not valid: {0}")]
     Schema(#[from] SchemaError),
+    /// One of the game's events is called what feeds call something else.
+    #[error("the game can't call an event {0:?}, since event feeds do: choose another name")]
+    EventName(String),
     /// The game has more [`Game::SCORES`] than followers can be told.
     #[error("the game has {0} scores, of {FIELDS_MAX} at most")]
     Scores(usize),
@@ -145,6 +148,9 @@ impl Server {
     pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
         let schema = G::schema();
         schema.validate()?;
+        if let Some(taken) = schema.events.iter().find(|event| feeds::tells(&event.name)) {
+            return Err(StartError::EventName(taken.name.clone()));
+        }
         if G::SCORES.len() > FIELDS_MAX {
             return Err(StartError::Scores(G::SCORES.len()));
         }

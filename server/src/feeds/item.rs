@@ -64,6 +64,13 @@ impl Came {
     }
 }
 
+/// Whether feeds tell something by this name that is not of the game.
+pub(crate) fn tells(name: &str) -> bool {
+    let others = ["opened", "ended", "gap", "state", "score", "chat", "notice"];
+    let came = [Came::Join, Came::Leave, Came::Away, Came::Back];
+    others.contains(&name) || came.iter().any(|came| came.name() == name)
+}
+
 /// What a game calls the integers that it tells.
 #[derive(Debug)]
 pub(super) struct Words {

@@ -32,7 +32,7 @@ use tokio::{
 use crate::{clock::Clock, directory::Directory};
 use board::Board;
 use item::Words;
-pub(crate) use item::{Came, Happening, Item, Teller, Values};
+pub(crate) use item::{Came, Happening, Item, Teller, Values, tells};
 
 /// Items on their way from the shards. More are lost, and readers are told so.
 const CHANNEL_MAX: usize = 16 * 1024;

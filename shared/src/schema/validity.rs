@@ -21,6 +21,9 @@ pub enum SchemaError {
     /// The name begins like this.
     #[error("the name that begins with {0:?} is longer than {NAME_BYTES_MAX} bytes")]
     NameTooLong(String),
+    /// A name is empty, or has a character that is not for people.
+    #[error("{0:?} is not a name")]
+    BadName(String),
     /// Two kinds, fields of a kind, or other parts side by side have this name.
     #[error("two {parts} have the name {name:?}")]
     Twice {
@@ -146,6 +149,9 @@ fn check_name(name: &str) -> Result<(), SchemaError> {
     if name.len() > NAME_BYTES_MAX {
         return Err(SchemaError::NameTooLong(name.chars().take(16).collect()));
     }
+    if name.is_empty() || name.contains(char::is_control) {
+        return Err(SchemaError::BadName(name.to_owned()));
+    }
     Ok(())
 }
 
@@ -170,6 +176,8 @@ mod tests {
         assert_eq!(says(&again), "two kinds have the name \"cart\"");
         let event = with(vec![]).event("crash", ["seat", "seat"]);
         assert_eq!(says(&event), "two values have the name \"seat\"");
+        let lines = with(vec![]).event("a\nevent: b", []);
+        assert_eq!(says(&lines), "\"a\\nevent: b\" is not a name");
         let long = with(vec![Field::new(&"x".repeat(49), 1.0, 0, 9)]);
         assert!(says(&long).ends_with("is longer than 48 bytes"));
         let empty = with(vec![Field::new("x", 1.0, 9, 0)]);
