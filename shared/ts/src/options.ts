@@ -22,7 +22,10 @@ export interface SessionOptions {
   spectate?: boolean;
   name?: string;
   ticket?: string;
-  /** What the player wants at this moment: the values of an input. Asked for as often as needed. */
+  /**
+   * What the player wants at this moment: the values of an input. Asked for as often as needed. Values that
+   * are not the schema's throw a `RangeError` where it was asked, and nothing is sent.
+   */
   input?: () => ArrayLike<number>;
   /** Has one's own player shown at once. */
   predictor?: Predictor;

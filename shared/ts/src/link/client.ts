@@ -293,10 +293,12 @@ class Joined {
     let parts = Math.min(Math.max(Math.ceil(behind * 256), 0), 0xffff);
     const said = this.#seenSaid;
     if (said) parts = Math.max(Math.min(parts, ticksBetween(said.tick, applied) * 256 + said.parts), 0);
-    this.#seenSaid = { tick: applied, parts };
-    this.#seq = (this.#seq + 1) >>> 0;
-    writeInputHead(this.#seq, tick, applied, parts, out);
+    const seq = (this.#seq + 1) >>> 0;
+    writeInputHead(seq, tick, applied, parts, out);
+    // Values that are not the schema's throw here, before anything has changed.
     pack(this.schema.input, values, out);
+    this.#seenSaid = { tick: applied, parts };
+    this.#seq = seq;
     this.pace.made(this.#seq);
     return this.#seq;
   }
