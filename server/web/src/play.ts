@@ -39,6 +39,8 @@ let isLost = false;
 const frameTimes = new Float64Array(1_024);
 let pictures = 0;
 
+const storage = storageOfTab();
+
 scene.names = nameOf;
 for (const name of ["net", "help"] as const) {
   element(`${name}-button`).addEventListener("click", () => toggle(name));
@@ -54,15 +56,28 @@ if (wished.has("match")) {
     match: Number.isInteger(match) ? match : "auto",
     spectate: wished.get("role") === "spectator",
   });
-} else if (Session.isRemembered(sessionStorage, location.origin)) {
+} else if (isRemembered()) {
   // The page was loaded again: back to the seat.
   void enter({ name: "", match: "auto", spectate: false });
 } else {
   join.open("");
 }
 
+function isRemembered(): boolean {
+  return storage !== null && Session.isRemembered(storage, location.origin);
+}
+
+/** What lasts as long as the tab, unless the browser keeps nothing for this page. */
+function storageOfTab(): Storage | null {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+}
+
 async function enter({ name, match, spectate }: Wish): Promise<void> {
-  const isBack = Session.isRemembered(sessionStorage, location.origin);
+  const isBack = isRemembered();
   const guest = spectate || isBack ? null : await askIn(match, name);
   arena = plain = null;
   health = 0;
@@ -77,7 +92,7 @@ async function enter({ name, match, spectate }: Wish): Promise<void> {
     input: () => (arena ? controls.values() : controls.valuesFor(session!.link.schema!.input)),
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
-    ...(spectate ? {} : { storage: sessionStorage }),
+    ...(storage && !spectate ? { storage } : {}),
     handlers: {
       state: changed,
       welcome: () => {

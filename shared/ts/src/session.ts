@@ -17,8 +17,9 @@ import type { Player, ServerMessage, Welcome } from "./wire.js";
 import { SUBPROTOCOL, writeChat, writeResync } from "./wire.js";
 
 /** Codes after which a session can be taken up, or is worth another try; see `PROTOCOL.md`. */
-const CODES_TO_RETRY = new Set([1001, 1006, 1011, 1012, 1013, 4012, 4014, 4015]);
-const NOTHING_TO_RESUME = 4012;
+const CODES_TO_RETRY = new Set([1001, 1006, 1011, 1012, 1013, 4014, 4015]);
+/** Codes that say that what there was is gone: another schema, no such match, nothing to resume. */
+const CODES_OF_GONE = new Set([4002, 4011, 4012]);
 /** We could not make sense of what the server sent. */
 const CLIENT_FAULT = 4900;
 const BACKOFF_MS = 250;
@@ -29,6 +30,9 @@ const GIVE_UP_MS = 60_000;
 const SILENCE_MS = 6_000;
 /** How often the session looks after itself when there are no pictures to be made. */
 const WATCH_MS = 250;
+/** Characters in a line of chat, and in a name. */
+const LINE_MAX = 200;
+const NAME_MAX = 24;
 /** How long a client that has nothing to say may apply snapshots before it says so. */
 const ACK_MS = 100;
 
@@ -104,14 +108,20 @@ export class Session {
 
   /** Says something to everyone in the match. */
   chat(text: string): void {
-    writeChat(text, this.#out.clear());
+    if ([...text.trim()].length > LINE_MAX) {
+      call(this.#options.handlers?.chatRefused, { reason: "too-long" });
+      return;
+    }
+    writeChat(text.trim(), this.#out.clear());
     this.#send();
   }
 
   /** Leaves: the seat is free at once. */
   close(): void {
+    const socket = this.#socket;
+    if (socket) this.#forget(socket);
+    socket?.close(1000, "bye");
     this.#end(1000, "bye");
-    this.#socket?.close(1000, "bye");
   }
 
   /** Cuts the connection as a bad network would. For tests, and to feel it. */
@@ -136,7 +146,8 @@ export class Session {
     const socket = open(target.href, SUBPROTOCOL);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      this.#link.writeHello(this.#options.name ?? "", this.#token, this.#out.clear());
+      const name = [...(this.#options.name ?? "")].slice(0, NAME_MAX).join("");
+      this.#link.writeHello(name, this.#token, this.#out.clear());
       this.#send();
     };
     socket.onmessage = ({ data }) => this.#hear(data);
@@ -188,7 +199,8 @@ export class Session {
 
   #welcome(welcome: Welcome): void {
     const schema = this.#link.schema!;
-    this.#token = welcome.resume;
+    // A spectator's session ends with its connection.
+    this.#token = welcome.seat === null ? null : welcome.resume;
     this.#match = welcome.matchId;
     this.#remember();
     if (this.others && welcome.schema === null) {
@@ -251,11 +263,11 @@ export class Session {
     if (!input || this.seat === null) return;
     for (let tick = this.#link.pollInput(now); tick >= 0; tick = this.#link.pollInput(now)) {
       const values = input();
-      call(this.#options.handlers?.input, tick, values);
-      this.own?.input(tick, values);
-      this.#acknowledged = this.#link.applied;
       this.#link.writeInput(tick, values, this.#out.clear());
       this.#send();
+      this.#acknowledged = this.#link.applied;
+      this.own?.input(tick, values);
+      call(this.#options.handlers?.input, tick, values);
     }
   }
 
@@ -310,15 +322,19 @@ export class Session {
     if (this.state.type === "ended") return;
     const now = micros();
     this.#lostAt ||= now;
-    if (code === NOTHING_TO_RESUME && this.#token) {
+    const wished = this.#options.match ?? "auto";
+    const isGone = CODES_OF_GONE.has(code) && (this.#token !== null || this.#match !== wished);
+    if (isGone) {
       this.#token = null;
+      this.#match = wished;
+      this.#remember();
+    }
+    if (!this.#token) {
       this.#link = new ClientLink();
       this.others = this.own = null;
       this.#line = 0;
-      if (this.#options.match === undefined) this.#match = "auto";
-      this.#remember();
     }
-    const isFinal = code !== CLIENT_FAULT && !CODES_TO_RETRY.has(code);
+    const isFinal = code !== CLIENT_FAULT && !CODES_TO_RETRY.has(code) && !isGone;
     if (isFinal || now - this.#lostAt > GIVE_UP_MS * 1_000) {
       this.#end(code, reason);
       return;
@@ -348,18 +364,31 @@ export class Session {
 
   #remember(): void {
     const { storage, url } = this.#options;
-    if (!storage) return;
-    if (!this.#token) storage.removeItem(storageKey(url));
-    else storage.setItem(storageKey(url), JSON.stringify([this.#match, ...this.#token]));
+    try {
+      if (!this.#token) storage?.removeItem(storageKey(url));
+      else storage?.setItem(storageKey(url), JSON.stringify([this.#match, ...this.#token]));
+    } catch {
+      // The browser keeps nothing for this page.
+    }
   }
 
   /** Takes up the session that this page had before it was loaded again. */
   #recall(): void {
     const { storage, url, match } = this.#options;
-    const [id, ...token] = JSON.parse(storage?.getItem(storageKey(url)) ?? "[]") as number[];
+    const [id, ...token] = parsed(storage?.getItem(storageKey(url)) ?? "");
     if (token.length !== 16 || (typeof match === "number" && match !== id)) return;
     this.#match = id;
     this.#token = Uint8Array.from(token);
+  }
+}
+
+/** The numbers that were remembered, or none. */
+function parsed(remembered: string): number[] {
+  try {
+    const numbers: unknown = JSON.parse(remembered);
+    return Array.isArray(numbers) && numbers.every(Number.isInteger) ? numbers : [];
+  } catch {
+    return [];
   }
 }
 

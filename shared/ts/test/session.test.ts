@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
+import { ByteWriter } from "../src/bytes.js";
+import type { SessionOptions } from "../src/options.js";
 import { Session } from "../src/session.js";
 import { FakeSocket } from "./fake-socket.js";
 import { welcomeFrame } from "./welcome.js";
@@ -20,6 +22,92 @@ test("a server that waits to be told is told by a timer", (context) => {
   assert.deepEqual(acknowledgements(socket), [9], "once, and not again by each turn");
   session.close();
 });
+
+test("a server that was started anew is joined anew", (context) => {
+  const { session, opened, lose } = open(context, {});
+  opened[0].socket.hear(welcomeFrame());
+  lose(1012);
+  assert.match(opened[1].url, /match=1&resume=1$/);
+  lose(4011);
+  assert.match(opened[2].url, /match=auto$/);
+  assert.equal(session.state.type, "resuming");
+  lose(4011);
+  assert.deepEqual(session.state, { type: "ended", code: 4011, reason: "" }, "there never was such a match");
+});
+
+test("a spectator that lost its connection joins anew", (context) => {
+  const { session, opened, lose } = open(context, { spectate: true });
+  opened[0].socket.hear(welcomeFrame(null));
+  lose(1006);
+  assert.match(opened[1].url, /match=1&role=spectator$/);
+  opened[1].socket.hear(welcomeFrame(null));
+  opened[1].socket.hear(Uint8Array.of(0x81, 9, 0, 0, 0));
+  assert.equal(session.state.type, "playing");
+  session.close();
+});
+
+test("an input that is none of the schema's changes nothing", (context) => {
+  let value = NaN;
+  const { session, opened } = open(context, { input: () => [value] });
+  const { socket } = opened[0];
+  socket.hear(welcomeFrame());
+  socket.hear(Uint8Array.of(0x81, 9, 0, 0, 0));
+  const { link } = session;
+  const written = () => {
+    const out = new ByteWriter();
+    link.writeInput(10, [value], out);
+    return new DataView(out.written().slice().buffer).getUint32(1, true);
+  };
+  assert.throws(written, RangeError);
+  value = 1;
+  assert.deepEqual([written(), written()], [1, 2]);
+  session.close();
+});
+
+test("what is too long for a line is refused here", (context) => {
+  const refused: unknown[] = [];
+  const handlers = { chatRefused: (why: unknown) => refused.push(why) };
+  const { session, opened } = open(context, { handlers });
+  opened[0].socket.hear(welcomeFrame());
+  const sent = opened[0].socket.sent.length;
+  session.chat("界".repeat(201));
+  assert.deepEqual(refused, [{ reason: "too-long" }]);
+  assert.equal(opened[0].socket.sent.length, sent);
+  session.chat(` ${"界".repeat(200)} `);
+  assert.equal(opened[0].socket.sent.length, sent + 1);
+  session.close();
+});
+
+test("a page that may keep nothing plays all the same", (context) => {
+  const fail = () => {
+    throw new Error("no storage");
+  };
+  const storage = { getItem: () => "{broken", setItem: fail, removeItem: fail } as unknown as Storage;
+  const { session, opened } = open(context, { storage });
+  opened[0].socket.hear(welcomeFrame());
+  assert.equal(session.seat, 3);
+  session.close();
+});
+
+/** A session whose connections are fakes, each opened as soon as it is due. */
+function open(context: TestContext, options: Partial<SessionOptions>) {
+  context.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
+  context.mock.method(performance, "now", () => 0);
+  const opened: { url: string; socket: FakeSocket }[] = [];
+  const openSocket = (url: string) => {
+    const socket = new FakeSocket();
+    opened.push({ url, socket });
+    return socket;
+  };
+  const session = new Session({ url: "http://server", openSocket, ...options });
+  opened[0].socket.onopen?.({});
+  const lose = (code: number) => {
+    opened.at(-1)!.socket.onclose?.({ code, reason: "" });
+    context.mock.timers.tick(5_000);
+    opened.at(-1)!.socket.onopen?.({});
+  };
+  return { session, opened, lose };
+}
 
 function acknowledgements(socket: FakeSocket): number[] {
   const frames = socket.sent.filter((frame) => frame[0] === ACK);

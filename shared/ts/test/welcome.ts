@@ -25,7 +25,7 @@ const BODY: Field[] = [
   ["turn c", 0.01, -90, 90, COMPONENT],
 ];
 
-export function welcomeFrame(): Uint8Array<ArrayBuffer> {
+export function welcomeFrame(seat: number | null = 3): Uint8Array<ArrayBuffer> {
   const schema = schemaBytes();
   const out = new ByteWriter();
   out.u8(0);
@@ -33,7 +33,7 @@ export function welcomeFrame(): Uint8Array<ArrayBuffer> {
   out.varint(7);
   out.raw(new Uint8Array(16).fill(9));
   out.varint(1);
-  out.option<number>(3, (seat) => out.varint(seat));
+  out.option(seat, (seat) => out.varint(seat));
   out.varint(0);
   out.varint(0);
   out.varint(30);
