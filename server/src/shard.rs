@@ -398,7 +398,7 @@ impl<G: Game> Shard<G> {
         let mut ended = self.matches.remove(slot);
         self.directory.remove(ended.id());
         let (stats, closed) = (&mut self.stats, &mut self.closed);
-        ended.account(&mut stats.field_bits);
+        ended.account(stats);
         ended.close_all(reason, &mut Context { now, clock: self.clock, stats, closed });
         self.teller.of(ended.id()).tell(None, Happening::Ended);
         // A game that panicked may do so again when it is dropped.
@@ -438,7 +438,7 @@ impl<G: Game> Shard<G> {
         stats.matches = self.matches.len() as u64;
         stats.connections = connections.sum();
         for (_, found) in &self.matches {
-            found.account(&mut stats.field_bits);
+            found.account(&mut stats);
             stats.spectators.insert(found.id().0, found.spectators_len());
         }
         stats

@@ -49,6 +49,10 @@ pub struct Stats {
     pub step: u64,
     /// Inputs that were accepted.
     pub inputs: u64,
+    /// Inputs that never counted, because newer ones had come or they were for too far ahead.
+    pub inputs_dropped: u64,
+    /// Ticks of seats that had to repeat an input, or to use one for an earlier tick.
+    pub inputs_starved: u64,
     /// Full snapshots that clients asked for because a digest differed.
     pub resyncs: u64,
     /// Connections that were closed, by the reason's name.
@@ -117,6 +121,8 @@ impl Default for Stats {
             steps: BTreeMap::new(),
             step: 0,
             inputs: 0,
+            inputs_dropped: 0,
+            inputs_starved: 0,
             resyncs: 0,
             closed: BTreeMap::new(),
             frames_refused: BTreeMap::new(),
@@ -173,13 +179,16 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     }
     page.counter("busy_seconds_total", "time that shards were busy", sum(|s| s.busy.0) / 1e6);
     page.counter("inputs_total", "inputs accepted", sum(|s| s.inputs));
+    page.counter("inputs_dropped_total", "inputs passed over", sum(|s| s.inputs_dropped));
+    let starved = sum(|s| s.inputs_starved);
+    page.counter("inputs_starved_total", "ticks of a seat without its input", starved);
     page.head("snapshot_bits_total", "counter", "bits of encodings, by what they tell");
     let mut fields = BTreeMap::<_, f64>::new();
     for (name, bits) in shards.iter().flat_map(|shard| &shard.field_bits) {
         *fields.entry(name).or_default() += bits;
     }
     for (name, bits) in fields {
-        page.line(&format!("snapshot_bits_total{{field=\"{name}\"}}"), bits.round());
+        page.line(&format!("snapshot_bits_total{{field={name:?}}}"), bits.round());
     }
     page.counter("resyncs_total", "full snapshots asked for", sum(|s| s.resyncs));
     page.head("connections_closed_total", "counter", "connections closed, by reason");

@@ -37,6 +37,11 @@ fn players_see_the_match_and_their_inputs_processed() {
         player.wait("a digest", |player| player.digests > 1);
     }
     assert_eq!(server.metric("tickwire_connections"), 3.0);
+    // Of those for one tick the newest counts.
+    (0..30).for_each(|_| players[0].input(&[0]));
+    players[0].wait("its inputs", |player| player.link.processed() == InputSeq(31));
+    assert!(server.metric("tickwire_inputs_dropped_total") >= 20.0);
+    assert!(server.metric("tickwire_inputs_starved_total") >= 20.0);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod people;
 mod recorder;
 mod schedule;
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use slab::Slab;
 use tickwire_shared::{
@@ -216,8 +216,12 @@ impl<G: Game> Match<G> {
         self.connections.iter().filter(|(_, connection)| watches(connection)).count() as u32
     }
 
-    /// Adds the bits that its encodings were made of, by `kind.field`.
-    pub(crate) fn account(&self, bits: &mut BTreeMap<String, f64>) {
+    /// Adds what it has counted by itself: inputs, and the bits of its encodings by `kind.field`.
+    pub(crate) fn account(&self, stats: &mut Stats) {
+        for queue in &self.queues {
+            stats.inputs_dropped += queue.dropped();
+            stats.inputs_starved += queue.starved();
+        }
         let costs = self.encoder.costs();
         for (k, kind) in self.schema.kinds.iter().enumerate() {
             let fields = kind.fields.iter().enumerate();
@@ -225,7 +229,7 @@ impl<G: Game> Match<G> {
             let moment = costs.field_bits(k, kind.fields.len());
             let changes = [("(moment)", moment), ("(changes)", costs.change_bits(k))];
             for (name, spent) in fields.chain(changes).filter(|&(_, spent)| spent > 0.0) {
-                *bits.entry(format!("{}.{name}", kind.name)).or_default() += spent;
+                *stats.field_bits.entry(format!("{}.{name}", kind.name)).or_default() += spent;
             }
         }
     }
