@@ -130,11 +130,11 @@ impl Feeds {
         tokio::spawn(async move {
             let mut gathered = Vec::new();
             while items.recv_many(&mut gathered, CHANNEL_MAX).await > 0 {
-                for item in gathered.drain(..) {
-                    if let Happening::Lost(_) = item.what {
-                        collecting.forget_ended(&directory);
-                    }
-                    collecting.publish(&item);
+                let was_full = gathered.len() == CHANNEL_MAX;
+                gathered.drain(..).for_each(|item| collecting.publish(&item));
+                if was_full {
+                    // Ends of matches may have found no room, and nobody tells of those again.
+                    collecting.forget_ended(&directory);
                 }
                 collecting.let_gather().await;
             }
@@ -387,6 +387,25 @@ mod tests {
         assert!(chunk.contains(r#"{"at":1,"match":7,"name":"Ada","seat":3}"#), "{chunk}");
         assert!(!reader.wait().await);
         assert!(!lock(&feeds.logs).matches.contains_key(&MatchId(7)));
+    }
+
+    #[tokio::test]
+    async fn an_end_that_found_no_room_is_noticed() {
+        let directory = Arc::new(Directory::new(1, 1));
+        let clock = Clock::start();
+        let (feeds, teller) = Feeds::start(Schema::default(), &[], true, clock, directory);
+        let mut reader = feeds.read(Some(MatchId(7)), None);
+        let mut teller = teller.of(MatchId(7));
+        for _ in 0..CHANNEL_MAX {
+            teller.tell(None, Happening::Notice("full".into()));
+        }
+        teller.tell(None, Happening::Ended);
+        let ended = async {
+            while reader.wait().await {
+                while reader.take().is_some() {}
+            }
+        };
+        timeout(Duration::from_secs(20), ended).await.expect("its readers are told");
     }
 
     #[tokio::test]
