@@ -368,10 +368,18 @@ impl Admission {
     /// Each shard's answer to a command, unless one is stuck or has failed.
     async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Option<Vec<T>> {
         let mut answers = Vec::new();
-        for shard in &self.shards {
+        for (index, shard) in self.shards.iter().enumerate() {
             let (reply, answer) = oneshot::channel();
-            shard.send(command(reply)).ok()?;
-            answers.push(tokio::time::timeout(SHARD_TIMEOUT, answer).await.ok()?.ok()?);
+            let sent = shard.send(command(reply)).is_ok();
+            let answer = tokio::time::timeout(SHARD_TIMEOUT, answer).await;
+            let (true, Ok(Ok(answer))) = (sent, answer) else {
+                tracing::error!(
+                    shard = index,
+                    "a shard does not answer: a step of its games may not return"
+                );
+                return None;
+            };
+            answers.push(answer);
         }
         Some(answers)
     }
