@@ -72,7 +72,7 @@ export class Session {
 
   /** Whether there is a session that a page had before it was loaded again. */
   static isRemembered(storage: Storage, url: string): boolean {
-    return storage.getItem(storageKey(url)) !== null;
+    return remembered(storage, url).length > 0;
   }
 
   get link(): ClientLink {
@@ -157,6 +157,8 @@ export class Session {
   }
 
   #hear(data: unknown): void {
+    // What a page puts in between may be late.
+    if (this.state.type === "ended") return;
     const now = micros();
     this.#heardAt = now;
     try {
@@ -346,6 +348,7 @@ export class Session {
   }
 
   #end(code: number, reason: string): void {
+    if (this.state.type === "ended") return;
     clearInterval(this.#watch);
     clearTimeout(this.#retry);
     this.#token = null;
@@ -374,19 +377,20 @@ export class Session {
 
   /** Takes up the session that this page had before it was loaded again. */
   #recall(): void {
-    const { storage, url, match } = this.#options;
-    const [id, ...token] = parsed(storage?.getItem(storageKey(url)) ?? "");
-    if (token.length !== 16 || (typeof match === "number" && match !== id)) return;
+    const { storage, url, match, spectate } = this.#options;
+    if (!storage || spectate) return;
+    const [id, ...token] = remembered(storage, url);
+    if (token.length === 0 || (typeof match === "number" && match !== id)) return;
     this.#match = id;
     this.#token = Uint8Array.from(token);
   }
 }
 
-/** The numbers that were remembered, or none. */
-function parsed(remembered: string): number[] {
+/** The match and the 16 bytes of the token that a page had before it was loaded again, or nothing. */
+function remembered(storage: Storage, url: string): number[] {
   try {
-    const numbers: unknown = JSON.parse(remembered);
-    return Array.isArray(numbers) && numbers.every(Number.isInteger) ? numbers : [];
+    const numbers: unknown = JSON.parse(storage.getItem(storageKey(url)) ?? "[]");
+    return Array.isArray(numbers) && numbers.length === 17 && numbers.every(Number.isInteger) ? numbers : [];
   } catch {
     return [];
   }

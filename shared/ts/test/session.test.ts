@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { ByteWriter } from "../src/bytes.js";
-import type { SessionOptions } from "../src/options.js";
+import type { SessionOptions, SessionState } from "../src/options.js";
 import { Session } from "../src/session.js";
+import { PROTOCOL_VERSION, writeHello } from "../src/wire.js";
 import { FakeSocket } from "./fake-socket.js";
 import { welcomeFrame } from "./welcome.js";
 
 const ACK = 2;
+/** Of match 7. */
+const REMEMBERED = JSON.stringify([7, ...new Uint8Array(16).fill(9)]);
 
 test("a server that waits to be told is told by a timer", (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
@@ -38,11 +41,43 @@ test("a server that was started anew is joined anew", (context) => {
 test("a spectator that lost its connection joins anew", (context) => {
   const { session, opened, lose } = open(context, { spectate: true });
   opened[0].socket.hear(welcomeFrame(null));
+  const before = session.others;
   lose(1006);
   assert.match(opened[1].url, /match=1&role=spectator$/);
+  assert.deepEqual(opened[1].socket.sent, [hello("")], "a new one, which takes nothing up");
   opened[1].socket.hear(welcomeFrame(null));
   opened[1].socket.hear(Uint8Array.of(0x81, 9, 0, 0, 0));
   assert.equal(session.state.type, "playing");
+  assert.ok(session.others && session.others !== before, "nothing of before is shown");
+  session.close();
+});
+
+test("a spectator takes up nobody's seat", (context) => {
+  const storage = { getItem: () => REMEMBERED, setItem() {}, removeItem() {} } as unknown as Storage;
+  const { session, opened } = open(context, { spectate: true, storage });
+  assert.match(opened[0].url, /match=auto&role=spectator$/);
+  assert.deepEqual(opened[0].socket.sent, [hello("")]);
+  session.close();
+});
+
+test("a session that has ended stays so", (context) => {
+  const states: string[] = [];
+  const handlers = { state: ({ type }: SessionState) => states.push(type) };
+  const { session, opened } = open(context, { handlers });
+  const { socket } = opened[0];
+  socket.hear(welcomeFrame());
+  const late = socket.onmessage;
+  session.close();
+  assert.deepEqual([socket.onopen, socket.onmessage, socket.onclose], [null, null, null]);
+  late?.({ data: Uint8Array.of(0x81, 9, 0, 0, 0).buffer });
+  session.close();
+  assert.deepEqual(states, ["ended"]);
+  assert.deepEqual(session.state, { type: "ended", code: 1000, reason: "bye" });
+});
+
+test("a name is cut to what the server takes", (context) => {
+  const { session, opened } = open(context, { name: "🦀".repeat(400) });
+  assert.deepEqual(opened[0].socket.sent, [hello("🦀".repeat(24))]);
   session.close();
 });
 
@@ -89,6 +124,15 @@ test("a page that may keep nothing plays all the same", (context) => {
   session.close();
 });
 
+test("what was remembered counts only if it makes sense", () => {
+  const isRemembered = (text: string | null) =>
+    Session.isRemembered({ getItem: () => text } as unknown as Storage, "http://server");
+  assert.ok(isRemembered(REMEMBERED));
+  for (const text of [null, "", "{broken", "null", "{}", "[1,2]", REMEMBERED.replace("7", '"7"')]) {
+    assert.ok(!isRemembered(text), `${text}`);
+  }
+});
+
 /** A session whose connections are fakes, each opened as soon as it is due. */
 function open(context: TestContext, options: Partial<SessionOptions>) {
   context.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
@@ -107,6 +151,13 @@ function open(context: TestContext, options: Partial<SessionOptions>) {
     opened.at(-1)!.socket.onopen?.({});
   };
   return { session, opened, lose };
+}
+
+/** What a client says that takes nothing up. */
+function hello(name: string): Uint8Array {
+  const out = new ByteWriter();
+  writeHello({ version: PROTOCOL_VERSION, schemaHash: null, resume: null, name }, out);
+  return out.written().slice();
 }
 
 function acknowledgements(socket: FakeSocket): number[] {
