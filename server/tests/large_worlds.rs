@@ -5,9 +5,9 @@
 mod support;
 
 use serde::{Deserialize, Serialize};
-use support::{Client, End, TestServer, tls::Certificate};
+use support::{Client, End, Nothing, TestServer, tls::Certificate};
 use tickwire_shared::{
-    game::{Game, Input, MatchOptions, Step},
+    game::{Game, MatchOptions, Step},
     ids::{EntityId, Seat},
     rows::Rows,
     schema::{Field, Schema},
@@ -25,7 +25,7 @@ fn who_joins_a_large_world_is_told_all_of_it() {
 fn check(mut client: Client) {
     client.wait_snapshots(1);
     // More than the kernel holds, all fields of all entities: the rest has waited for the client.
-    assert!(client.link.rows().unwrap().len() == 4_096);
+    assert_eq!(client.link.rows().unwrap().len(), 4_096);
     assert_eq!(client.digests, 1);
     client.wait_snapshots(3);
 }
@@ -46,17 +46,6 @@ fn check_ends(server: &TestServer) {
 /// So many entities that have so many fields, of which nothing can be foretold.
 #[derive(Default, Serialize, Deserialize)]
 struct World<const ENTITIES: u32, const FIELDS: u32>(u32);
-
-#[derive(Clone, Default)]
-struct Nothing;
-
-impl Input for Nothing {
-    fn from_values(_: &[i32]) -> Self {
-        Self
-    }
-
-    fn write_values(&self, _: &mut [i32]) {}
-}
 
 impl<const ENTITIES: u32, const FIELDS: u32> Game for World<ENTITIES, FIELDS> {
     type Input = Nothing;

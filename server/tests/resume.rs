@@ -4,9 +4,9 @@
 mod support;
 
 use serde::{Deserialize, Serialize};
-use support::{Client, End, TestServer};
+use support::{Client, End, Nothing, TestServer};
 use tickwire_shared::{
-    game::{Game, Input, MatchOptions, Step},
+    game::{Game, MatchOptions, Step},
     ids::Seat,
     link::frames::MESSAGE,
     rows::Rows,
@@ -92,17 +92,6 @@ fn a_seat_that_is_taken_up_is_held_once() {
 /// A game that tells everybody something every tick.
 #[derive(Serialize, Deserialize)]
 struct Bell;
-
-#[derive(Clone, Default)]
-struct Nothing;
-
-impl Input for Nothing {
-    fn from_values(_: &[i32]) -> Self {
-        Self
-    }
-
-    fn write_values(&self, _: &mut [i32]) {}
-}
 
 impl Game for Bell {
     type Input = Nothing;

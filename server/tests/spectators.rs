@@ -9,10 +9,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use support::{Client, TestServer};
+use support::{Client, Nothing, TestServer};
 use tickwire_shared::{
     arena::Arena,
-    game::{Game, Input, MatchOptions, Step},
+    game::{Game, MatchOptions, Step},
     ids::{EntityId, Seat},
     rows::Rows,
     schema::{Field, Schema},
@@ -87,17 +87,6 @@ fn watch(server: &TestServer) -> Client {
 #[derive(Debug, Serialize, Deserialize)]
 struct Held {
     tick: u32,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Nothing;
-
-impl Input for Nothing {
-    fn from_values(_: &[i32]) -> Self {
-        Self
-    }
-
-    fn write_values(&self, _: &mut [i32]) {}
 }
 
 impl Game for Held {

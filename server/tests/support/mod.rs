@@ -16,7 +16,7 @@ use rustls::{ClientConnection, StreamOwned};
 
 use tickwire_server::{Server, config::Config};
 use tickwire_shared::{
-    game::Game,
+    game::{Game, Input},
     ids::Tick,
     link::{ClientEvent, ClientLink, Digest},
     social::{Line, Social, Speaker},
@@ -127,6 +127,18 @@ impl Drop for TestServer {
             let _ = thread.join();
         }
     }
+}
+
+/// The input of a game that listens to nobody.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nothing;
+
+impl Input for Nothing {
+    fn from_values(_: &[i32]) -> Self {
+        Self
+    }
+
+    fn write_values(&self, _: &mut [i32]) {}
 }
 
 /// How a connection ended.
