@@ -370,9 +370,10 @@ impl Admission {
         let mut answers = Vec::new();
         for (index, shard) in self.shards.iter().enumerate() {
             let (reply, answer) = oneshot::channel();
-            let sent = shard.send(command(reply)).is_ok();
+            // If it can't be sent the reply is dropped, and there is no answer to wait for.
+            drop(shard.send(command(reply)));
             let answer = tokio::time::timeout(SHARD_TIMEOUT, answer).await;
-            let (true, Ok(Ok(answer))) = (sent, answer) else {
+            let Ok(Ok(answer)) = answer else {
                 tracing::error!(
                     shard = index,
                     "a shard does not answer: a step of its games may not return"

@@ -21,8 +21,8 @@ pub(crate) struct Bucket {
 }
 
 impl Rate {
-    /// So many tokens a second, at least one and at most a million, and as many at once as come back in `burst_s`
-    /// seconds.
+    /// So many tokens a second, at least one and at most a million, and as many at once as come
+    /// back in `burst_s` seconds.
     pub(crate) fn per_second(tokens: u32, burst_s: u32) -> Self {
         Self {
             token: Micros(1_000_000 / u64::from(tokens.clamp(1, 1_000_000))),
