@@ -108,28 +108,25 @@ export class Session {
 
   /** Says something to everyone in the match. */
   chat(text: string): void {
-    if ([...text.trim()].length > LINE_MAX) {
+    const line = text.trim();
+    if ([...line].length > LINE_MAX) {
       call(this.#options.handlers?.chatRefused, { reason: "too-long" });
       return;
     }
-    writeChat(text.trim(), this.#out.clear());
+    writeChat(line, this.#out.clear());
     this.#send();
   }
 
   /** Leaves: the seat is free at once. */
   close(): void {
-    const socket = this.#socket;
-    if (socket) this.#forget(socket);
-    socket?.close(1000, "bye");
+    this.#hangUp(1000, "bye");
     this.#end(1000, "bye");
   }
 
   /** Cuts the connection as a bad network would. For tests, and to feel it. */
   cut(): void {
-    const socket = this.#socket;
-    if (!socket) return;
-    this.#forget(socket);
-    socket.close(CLIENT_FAULT, "cut");
+    if (!this.#socket) return;
+    this.#hangUp(CLIENT_FAULT, "cut");
     this.#lost(1006, "cut");
   }
 
@@ -299,23 +296,18 @@ export class Session {
     if (this.#link.applied !== this.#acknowledged) this.#acknowledge();
     this.#ping(now);
     if (now - this.#heardAt > SILENCE_MS * 1_000) {
-      this.#forget(this.#socket);
-      this.#socket.close();
+      this.#hangUp();
       this.#lost(1006, "nothing was heard");
     }
   }
 
   /** The server sent something that makes no sense: start anew, in the same seat if possible. */
   #fault(error: ServerFault): void {
-    const socket = this.#socket;
     console.warn(`tickwire: ${error.message}`);
     this.stats.faults++;
     this.#link = new ClientLink();
     this.others = this.own = null;
-    if (socket) {
-      this.#forget(socket);
-      socket.close(CLIENT_FAULT, "malformed");
-    }
+    this.#hangUp(CLIENT_FAULT, "malformed");
     this.#lost(CLIENT_FAULT, error.message);
   }
 
@@ -361,8 +353,12 @@ export class Session {
     call(this.#options.handlers?.state, state);
   }
 
-  #forget(socket: Socket): void {
+  /** Closes the connection, if there is one, and hears nothing of it any more. */
+  #hangUp(code?: number, reason?: string): void {
+    const socket = this.#socket;
+    if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(code, reason);
   }
 
   #remember(): void {
