@@ -7,7 +7,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use hyper::body::Bytes;
@@ -26,9 +25,9 @@ use crate::{
     directory::{Directory, Entry, JoinRefused, Reservation},
     feeds::{Feeds, Happening, Item},
     lobby::{Lobby, LobbyLine},
+    mailbox::{Arrival, Command, Recorded, STUCK_AFTER, ShardHandle, Standing},
     matches::{Claim, Flight, Newcomer, Role},
     places::{ConnectionPlace, FrontDoor, Tally, TurnedAway},
-    shard::{Arrival, Command, Recorded, ShardHandle},
     socket::Handed,
     telemetry::{Refusals, Stats},
     tickets::{Ticket, TicketRole, Tickets, unix_now},
@@ -62,12 +61,20 @@ pub struct Admission {
     draining: AtomicBool,
 }
 
-/// What shards have last counted.
+/// What shards have last counted, and when they were asked.
 #[derive(Debug, Default)]
 struct Report {
-    /// When they were asked.
     begun: Micros,
-    stats: Option<Arc<Vec<Stats>>>,
+    counted: Arc<Counted>,
+}
+
+/// What shards have counted.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// By shard; of one that does not answer, what it last told.
+    pub shards: Vec<Stats>,
+    /// How many do not answer.
+    pub silent: usize,
 }
 
 /// Which match somebody wants.
@@ -135,10 +142,18 @@ impl Admission {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Whether a shard is so far behind that no match may be added.
+    /// Whether no shard is fit for one match more.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
-        self.shards.iter().any(ShardHandle::is_overloaded)
+        !(0..self.shards.len()).any(|shard| self.is_fit(shard))
+    }
+
+    fn is_fit(&self, shard: usize) -> bool {
+        self.standing(shard) == Standing::Fit
+    }
+
+    fn standing(&self, shard: usize) -> Standing {
+        self.shards[shard].standing(self.clock.now())
     }
 
     /// Certificates, if TLS is spoken.
@@ -186,7 +201,7 @@ impl Admission {
         }
         drop(openings);
         let Config { seats, npcs, tick_rate, .. } = self.config;
-        let entry = self.directory.add(seats)?;
+        let entry = self.directory.add(seats, |shard| self.is_fit(shard))?;
         let seed = u64::from(entry.id.0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let options = MatchOptions { seed, seats, npcs, tick_rate };
         if self.shards[entry.shard].send(Command::Open(entry.id, options)).is_err() {
@@ -200,9 +215,13 @@ impl Admission {
     pub fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
         match wish {
             Wish::Match(_) => Reservation::new(&self.find(wish)?),
-            Wish::Any => match self.directory.reserve_any() {
+            Wish::Any => match self.directory.reserve_any(|shard| self.is_fit(shard)) {
                 Some(reservation) => Ok(reservation),
-                None => Reservation::new(&self.open()?),
+                None => self.open().and_then(|entry| Reservation::new(&entry)).or_else(|refused| {
+                    // Better a seat in a slow match than none.
+                    let answers = |shard| self.standing(shard) != Standing::Stuck;
+                    self.directory.reserve_any(answers).ok_or(refused)
+                }),
             },
         }
     }
@@ -257,9 +276,13 @@ impl Admission {
 
     /// The match that is wished for, without taking a seat.
     pub(crate) fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
+        let answers = |entry: &Arc<Entry>| self.standing(entry.shard) != Standing::Stuck;
         match wish {
-            Wish::Match(id) => self.directory.find(id).ok_or(JoinRefused::NoMatch),
-            Wish::Any => match self.directory.list().into_iter().next() {
+            Wish::Match(id) => {
+                let entry = self.directory.find(id).ok_or(JoinRefused::NoMatch)?;
+                if answers(&entry) { Ok(entry) } else { Err(JoinRefused::Stuck) }
+            }
+            Wish::Any => match self.directory.list().into_iter().find(answers) {
                 Some(oldest) => Ok(oldest),
                 None => self.open(),
             },
@@ -346,43 +369,52 @@ impl Admission {
         self.lobby.lock().unwrap_or_else(PoisonError::into_inner).lines()
     }
 
-    /// What each shard has counted. `None` when one does not answer. Who asks at the same time is
-    /// told the same, so that nobody can keep shards busy with reports.
-    pub async fn stats(&self) -> Option<Arc<Vec<Stats>>> {
+    /// What shards have counted. Who asks at the same time is told the same, so that nobody can
+    /// keep shards busy with reports.
+    pub async fn stats(&self) -> Arc<Counted> {
         let asked = self.clock.now();
         let mut report = self.report.lock().await;
         if report.begun <= asked {
             let due = report.begun.plus(REPORT_INTERVAL);
             tokio::time::sleep(due.since(self.clock.now()).into()).await;
             report.begun = self.clock.now();
-            report.stats = self.ask(Command::Report).await.map(Arc::new);
+            let answers = self.ask(Command::Report).await;
+            let counted = Arc::make_mut(&mut report.counted);
+            counted.silent = answers.iter().filter(|answer| answer.is_none()).count();
+            counted.shards.resize_with(answers.len(), Stats::default);
+            for (stats, answer) in counted.shards.iter_mut().zip(answers) {
+                *stats = answer.unwrap_or_else(|| stats.clone());
+            }
         }
-        report.stats.clone()
+        Arc::clone(&report.counted)
     }
 
-    /// What each shard has a recording of; none when one is stuck or has failed.
-    pub(crate) async fn flights(&self, which: Recorded) -> Option<Vec<Vec<Flight>>> {
+    /// What each shard that answers has a recording of.
+    pub(crate) async fn flights(&self, which: Recorded) -> Vec<Option<Vec<Flight>>> {
         self.ask(|reply| Command::Trace(which, reply)).await
     }
 
-    /// Each shard's answer to a command, unless one is stuck or has failed.
-    async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Option<Vec<T>> {
+    /// Each shard's answer to a command, unless it is stuck or has failed.
+    async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<Option<T>> {
         let mut answers = Vec::new();
         for (index, shard) in self.shards.iter().enumerate() {
             let (reply, answer) = oneshot::channel();
-            // If it can't be sent the reply is dropped, and there is no answer to wait for.
-            drop(shard.send(command(reply)));
-            let answer = tokio::time::timeout(SHARD_TIMEOUT, answer).await;
-            let Ok(Ok(answer)) = answer else {
+            let mut told = None;
+            if self.standing(index) != Standing::Stuck && shard.send(command(reply)).is_ok() {
+                told = tokio::time::timeout(STUCK_AFTER.into(), answer)
+                    .await
+                    .ok()
+                    .and_then(Result::ok);
+            }
+            if told.is_none() {
                 tracing::error!(
                     shard = index,
                     "a shard does not answer: a step of its games may not return"
                 );
-                return None;
-            };
-            answers.push(answer);
+            }
+            answers.push(told);
         }
-        Some(answers)
+        answers
     }
 
     /// Takes nobody in any more, and has all shards end when their matches may, or after the drain
@@ -402,8 +434,6 @@ impl Admission {
 const READERS_MAX: usize = 1024;
 /// Reports are at least so far apart.
 const REPORT_INTERVAL: Micros = Micros::from_millis(50);
-/// How long a shard may take to answer; a tick or two at most, unless it is stuck.
-const SHARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether a ticket is one for this.
 fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
@@ -422,7 +452,9 @@ const fn close_reason(refused: JoinRefused) -> CloseReason {
     match refused {
         JoinRefused::NoMatch => CloseReason::NoMatch,
         // A moment later there may be one more.
-        JoinRefused::Overloaded | JoinRefused::TooManyMatches => CloseReason::Overloaded,
+        JoinRefused::Overloaded | JoinRefused::Stuck | JoinRefused::TooManyMatches => {
+            CloseReason::Overloaded
+        }
         JoinRefused::MatchFull => CloseReason::MatchFull,
     }
 }

@@ -56,6 +56,9 @@ pub enum JoinRefused {
     /// The server can't keep up with the matches that it runs.
     #[error("the server is overloaded")]
     Overloaded,
+    /// The match, or another one beside it, is in a step that does not return.
+    #[error("the match does not answer")]
+    Stuck,
     /// The server runs as many matches as it may.
     #[error("the server runs as many matches as it may")]
     TooManyMatches,
@@ -68,14 +71,20 @@ impl Directory {
         Self { matches: DashMap::new(), next_id: AtomicU32::new(1), shards, matches_max }
     }
 
-    /// Adds a match on the shard that has the fewest. The caller has the shard open it.
-    pub fn add(&self, seats: u16) -> Result<Arc<Entry>, JoinRefused> {
+    /// Adds a match on the shard that has the fewest, of those that are fit for one more. The
+    /// caller has the shard open it.
+    pub fn add(
+        &self,
+        seats: u16,
+        is_fit: impl Fn(usize) -> bool,
+    ) -> Result<Arc<Entry>, JoinRefused> {
         if self.matches.len() >= self.matches_max {
             return Err(JoinRefused::TooManyMatches);
         }
         let mut load = vec![0; self.shards];
         self.matches.iter().for_each(|entry| load[entry.shard] += 1);
-        let shard = (0..self.shards).min_by_key(|&shard| load[shard]).unwrap_or(0);
+        let fit = (0..self.shards).filter(|&shard| is_fit(shard));
+        let shard = fit.min_by_key(|&shard| load[shard]).ok_or(JoinRefused::Overloaded)?;
         let id = MatchId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let entry = Arc::new(Entry { id, shard, seats, taken: AtomicU16::new(0) });
         self.matches.insert(id, Arc::clone(&entry));
@@ -88,10 +97,12 @@ impl Directory {
         self.matches.get(&id).map(|entry| Arc::clone(&entry))
     }
 
-    /// Takes a seat in the oldest match that has one free.
+    /// Takes a seat in the oldest match that has one free, of those on shards that are fit.
     #[must_use]
-    pub fn reserve_any(&self) -> Option<Reservation> {
-        self.list().iter().find_map(|entry| Reservation::new(entry).ok())
+    pub fn reserve_any(&self, is_fit: impl Fn(usize) -> bool) -> Option<Reservation> {
+        let mut entries = self.list();
+        entries.retain(|entry| is_fit(entry.shard));
+        entries.iter().find_map(|entry| Reservation::new(entry).ok())
     }
 
     /// All matches, oldest first.
@@ -157,14 +168,15 @@ mod tests {
 
     #[test]
     fn matches_fill_in_order() {
+        let any = |_| true;
         let directory = Directory::new(2, 10);
-        let first = directory.add(2).unwrap();
-        let second = directory.add(2).unwrap();
+        let first = directory.add(2, any).unwrap();
+        let second = directory.add(2, any).unwrap();
         assert_ne!(first.shard, second.shard);
-        let held: Vec<_> = (0..4).map(|_| directory.reserve_any().unwrap()).collect();
+        let held: Vec<_> = (0..4).map(|_| directory.reserve_any(any).unwrap()).collect();
         let ids: Vec<_> = held.iter().map(|held| held.entry().id).collect();
         assert_eq!(ids, [first.id, first.id, second.id, second.id]);
-        assert!(directory.reserve_any().is_none());
+        assert!(directory.reserve_any(any).is_none());
         assert!(matches!(Reservation::new(&first), Err(JoinRefused::MatchFull)));
         drop(held);
         assert_eq!(first.taken(), 0);
@@ -172,14 +184,27 @@ mod tests {
 
     #[test]
     fn only_an_empty_match_is_removed() {
+        let any = |_| true;
         let directory = Directory::new(1, 1);
-        let entry = directory.add(2).unwrap();
+        let entry = directory.add(2, any).unwrap();
         let held = Reservation::new(&entry).unwrap();
         assert!(!directory.remove_if_empty(entry.id));
-        assert!(matches!(directory.add(2), Err(JoinRefused::TooManyMatches)));
+        assert!(matches!(directory.add(2, any), Err(JoinRefused::TooManyMatches)));
         drop(held);
         assert!(directory.remove_if_empty(entry.id));
         assert!(matches!(Reservation::new(&entry), Err(JoinRefused::NoMatch)));
         assert!(directory.find(entry.id).is_none());
+    }
+
+    #[test]
+    fn shards_that_are_not_fit_are_passed_over() {
+        let directory = Directory::new(2, 10);
+        let first = directory.add(1, |_| true).unwrap();
+        let others = |shard| shard != first.shard;
+        let [second, third] = [(); 2].map(|()| directory.add(1, others).unwrap());
+        assert!(second.shard == third.shard && second.shard != first.shard);
+        assert_eq!(directory.reserve_any(others).unwrap().entry().id, second.id);
+        assert!(matches!(directory.add(1, |_| false), Err(JoinRefused::Overloaded)));
+        assert!(directory.reserve_any(|_| false).is_none());
     }
 }

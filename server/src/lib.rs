@@ -26,6 +26,7 @@ pub mod limits;
 mod lingering;
 pub mod listener;
 mod lobby;
+mod mailbox;
 mod matches;
 mod places;
 mod shard;

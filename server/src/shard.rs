@@ -15,8 +15,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError},
     },
     thread::JoinHandle,
     time::Duration,
@@ -31,7 +30,6 @@ use tickwire_shared::{
     schema::Schema,
     time::{Micros, TickRate},
 };
-use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
@@ -41,77 +39,18 @@ use crate::{
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
-    matches::{Context, EARLY, Flight, Halves, Manners, Match, Newcomer, Relief},
-    socket::{Handed, Socket},
+    mailbox::{Arrival, Command, Recorded, ShardHandle, Signs},
+    matches::{Context, EARLY, Flight, Halves, Manners, Match, Relief},
+    socket::Socket,
     telemetry::Stats,
 };
 
-/// Commands that may wait for a shard. More are refused: the shard does not keep up.
-const MAILBOX_MAX: usize = 4096;
 /// How often sockets that linger are looked at, and a ladder on which a shard still stands.
 const LOOK_INTERVAL: Micros = Micros::from_millis(20);
 /// How much is kept of what led to an overrun, and how often at most.
 const RECORDED: Micros = Micros::from_secs(1);
 /// How late the kernel may wake a shard up; usually it takes 50 µs.
 const TIMER_SLACK_NANOS: u64 = 1_000;
-
-/// What the front door asks of a shard.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Run a new match.
-    Open(MatchId, MatchOptions),
-    /// Take over a connection whose WebSocket handshake is done.
-    Connect(Box<Arrival>),
-    /// Have one match, or all, tell an operator's notice.
-    Notice(Option<MatchId>, Arc<str>),
-    /// Tell where the time of ticks went.
-    Trace(Recorded, oneshot::Sender<Vec<Flight>>),
-    /// Tell what was counted.
-    Report(oneshot::Sender<Stats>),
-    /// Take nobody in, end each match when it may or by the deadline, and then end.
-    Drain { deadline: Micros },
-}
-
-/// What a shard has a recording of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Recorded {
-    /// The last ticks of one match.
-    Match(MatchId),
-    /// The second before the last overrun, in all matches: it may have been another's fault.
-    Overrun,
-}
-
-/// A connection on its way to its match.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) match_id: MatchId,
-    pub(crate) newcomer: Newcomer,
-    pub(crate) handed: Handed,
-    /// What the client sent right behind its handshake.
-    pub(crate) leftover: Vec<u8>,
-}
-
-/// The front door's end of a shard.
-#[derive(Debug)]
-pub(crate) struct ShardHandle {
-    /// Set by the shard while no match may be added.
-    is_overloaded: Arc<AtomicBool>,
-    mailbox: SyncSender<Command>,
-}
-
-impl ShardHandle {
-    /// Whether the shard is so far behind that no match may be added.
-    pub(crate) fn is_overloaded(&self) -> bool {
-        self.is_overloaded.load(Ordering::Relaxed)
-    }
-
-    /// Hands over a command. It comes back when the shard does not keep up or has ended.
-    pub(crate) fn send(&self, command: Command) -> Result<(), Command> {
-        self.mailbox.try_send(command).map_err(|error| match error {
-            TrySendError::Full(command) | TrySendError::Disconnected(command) => command,
-        })
-    }
-}
 
 /// Starts a shard's thread.
 pub(crate) fn start<G: Game>(
@@ -122,9 +61,7 @@ pub(crate) fn start<G: Game>(
     directory: Arc<Directory>,
     teller: &Teller,
 ) -> io::Result<(ShardHandle, JoinHandle<()>)> {
-    let (mailbox, commands) = sync_channel(MAILBOX_MAX);
-    let is_overloaded = Arc::new(AtomicBool::new(false));
-    let told_overloaded = Arc::clone(&is_overloaded);
+    let (handle, commands, signs) = ShardHandle::new();
     let teller = teller.clone();
     let run = move || {
         let mut shard = Shard::<G> {
@@ -144,7 +81,7 @@ pub(crate) fn start<G: Game>(
             intake: Intake::new(),
             ladder: Ladder::default(),
             overrun: (Micros(0), Vec::new()),
-            is_overloaded: told_overloaded,
+            signs,
             leaves_by: None,
         };
         if let Err(error) = set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NANOS)) {
@@ -153,7 +90,7 @@ pub(crate) fn start<G: Game>(
         shard.run();
     };
     let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(run)?;
-    Ok((ShardHandle { is_overloaded, mailbox }, thread))
+    Ok((handle, thread))
 }
 
 struct Shard<G: Game> {
@@ -177,7 +114,7 @@ struct Shard<G: Game> {
     ladder: Ladder,
     /// When an overrun was last kept, and what was.
     overrun: (Micros, Vec<Flight>),
-    is_overloaded: Arc<AtomicBool>,
+    signs: Arc<Signs>,
     /// Set while it drains.
     leaves_by: Option<Micros>,
 }
@@ -188,6 +125,7 @@ impl<G: Game> Shard<G> {
         while !self.has_drained() {
             let Ok(command) = self.sleep() else { return };
             let now = self.clock.now();
+            self.signs.show_busy(now);
             self.handle_commands(command, now);
             // Bounded, so that a shard which can't keep up still hears its commands.
             for _ in 0..=self.matches.len() {
@@ -198,6 +136,7 @@ impl<G: Game> Shard<G> {
             let done = self.clock.now();
             self.stats.busy = self.stats.busy.plus(done.since(now));
             self.relieve(done);
+            self.signs.show_waiting();
         }
     }
 
@@ -239,6 +178,7 @@ impl<G: Game> Shard<G> {
     fn run_match(&mut self, deadline: Deadline) {
         let Deadline { slot, id, .. } = deadline;
         let (now, overruns) = (self.clock.now(), self.stats.overruns);
+        self.signs.show_busy(now);
         let leaves_by = self.leaves_by;
         let mut may_end = false;
         self.guard(slot, now, |found, context, intake| {
@@ -349,7 +289,7 @@ impl<G: Game> Shard<G> {
         };
         if step != before {
             tracing::warn!(step = step.name(), "overload ladder");
-            self.is_overloaded.store(step == Step::Matches, Ordering::Relaxed);
+            self.signs.show_overloaded(step == Step::Matches);
             self.stats.step = step as u64;
             *self.stats.steps.entry(step.name()).or_default() += 1;
         } else if step == Step::Ground {

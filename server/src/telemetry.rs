@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, fmt::Write};
 use hdrhistogram::Histogram;
 use tickwire_shared::{close::CloseReason, time::Micros};
 
+use crate::admission::Counted;
+
 /// Counters and histograms of one shard since its start.
 #[derive(Clone, Debug)]
 pub struct Stats {
@@ -151,7 +153,8 @@ pub struct Refusals(pub BTreeMap<&'static str, u64>);
 
 /// All shards' stats and the front door's in Prometheus' text format.
 #[must_use]
-pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
+pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
+    let shards = &*counted.shards;
     let mut page = Page(String::new());
     let sum = |of: fn(&Stats) -> u64| shards.iter().map(of).sum::<u64>() as f64;
     page.spans("tick_lateness", "start of a tick after its deadline", shards, |s| &s.tick_lateness);
@@ -203,6 +206,7 @@ pub fn prometheus(shards: &[Stats], refusals: &Refusals) -> String {
     for (reason, &count) in &refusals.0 {
         page.line(&format!("connections_refused_total{{reason=\"{reason}\"}}"), count as f64);
     }
+    page.gauge("shards_silent", "shards that do not answer", counted.silent as f64);
     page.gauge("matches", "matches that run", sum(|s| s.matches));
     page.gauge("connections", "open connections in matches", sum(|s| s.connections));
     page.counter("matches_failed_total", "matches whose game failed", sum(|s| s.matches_failed));

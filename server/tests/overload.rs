@@ -3,7 +3,11 @@
 mod support;
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    cell::Cell,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -80,6 +84,63 @@ fn who_plays_is_told_that_the_match_stood_still() {
     assert_eq!(player.end, None);
 }
 
+#[test]
+fn a_shard_that_is_stuck_is_left_alone_and_the_others_go_on() {
+    let server = TestServer::start::<Hooked<Stuck>>(|config| {
+        config.seats = 2;
+        config.shards = 2;
+    });
+    let mut stuck = server.join();
+    stuck.wait_snapshots(1);
+    let steps = server.metric("tickwire_ticks_total");
+    let held = HOLD.lock().unwrap();
+    IS_STUCK.store(true, Ordering::Relaxed);
+    while server.post("/v1/join", r#"{"match":1}"#).0 == 200 {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let (status, body) = server.post("/v1/join", r#"{"match":1}"#);
+    assert!(status == 503 && body.contains("the match does not answer"), "{status} {body}");
+
+    // A seat is free in the first match, and a ticket for it would lead nowhere.
+    let mut playing = server.join();
+    playing.wait_snapshots(10);
+    assert_eq!(server.get("/readyz").0, 200, "there is a shard that takes matches");
+    assert_eq!(server.get("/livez").0, 503);
+    assert_eq!(server.metric("tickwire_shards_silent"), 1.0);
+    assert!(server.metric("tickwire_ticks_total") > steps, "what was counted is not forgotten");
+    assert_eq!(server.get("/v1/matches/1/trace").0, 503);
+    assert_eq!(server.get("/v1/matches/2/trace").0, 200);
+
+    drop(held);
+    stuck.wait_snapshots(5);
+    assert_eq!(stuck.end, None);
+    while server.post("/v1/join", r#"{"match":1}"#).0 != 200 {
+        stuck.wait_snapshots(1);
+    }
+    assert_eq!(server.get("/livez").0, 200);
+}
+
+#[test]
+fn a_new_match_goes_to_a_shard_that_can_carry_it() {
+    let server = TestServer::start::<Hooked<OneIsSlow>>(|config| {
+        config.seats = 1;
+        config.shards = 2;
+        config.limits.idle_timeout = Duration::from_secs(600);
+        config.limits.stall_timeout = Duration::from_secs(600);
+    });
+    let mut first = server.join();
+    first.wait_snapshots(1);
+    ONE_IS_SLOW.store(true, Ordering::Relaxed);
+    while server.metric(STEP) < 4.0 {
+        first.wait_snapshots(1);
+    }
+    // Two more: the second would be the slow shard's turn.
+    let mut others = [server.join(), server.join()];
+    others.iter_mut().for_each(|other| other.wait_snapshots(30));
+    assert_eq!(server.get("/readyz").0, 200);
+    assert!(others.iter().all(|other| other.slowdown == 1), "they are not on the slow shard");
+}
+
 /// Phases that took at least as long as a slow step, and of which match.
 fn slow_phases(trace: &str) -> Vec<(String, u64)> {
     let trace: Value = serde_json::from_str(trace).expect("a trace is JSON");
@@ -109,5 +170,39 @@ struct Slow;
 impl Hook for Slow {
     fn before_step() {
         thread::sleep(Duration::from_millis(STEP_MS.load(Ordering::Relaxed)));
+    }
+}
+
+static IS_STUCK: AtomicBool = AtomicBool::new(false);
+static HOLD: Mutex<()> = Mutex::new(());
+
+/// One step waits for as long as the lock is held.
+struct Stuck;
+
+impl Hook for Stuck {
+    fn before_step() {
+        if IS_STUCK.swap(false, Ordering::Relaxed) {
+            drop(HOLD.lock());
+        }
+    }
+}
+
+static ONE_IS_SLOW: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static IS_SLOW: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes each step slow on the shard that steps first once that is wanted.
+struct OneIsSlow;
+
+impl Hook for OneIsSlow {
+    fn before_step() {
+        if ONE_IS_SLOW.swap(false, Ordering::Relaxed) {
+            IS_SLOW.set(true);
+        }
+        if IS_SLOW.get() {
+            thread::sleep(Duration::from_millis(80));
+        }
     }
 }

@@ -176,7 +176,10 @@ pub(super) async fn join(
 pub(super) async fn livez(
     State(admission): State<Arc<Admission>>,
 ) -> Result<&'static str, Problem> {
-    stats(&admission).await.map(|_| "ok\n")
+    match admission.stats().await.silent {
+        0 => Ok("ok\n"),
+        _ => Err(silent()),
+    }
 }
 
 /// Whether players should be sent here.
@@ -187,22 +190,20 @@ pub(super) async fn readyz(
     if admission.is_overloaded() {
         return Err(problem(JoinRefused::Overloaded));
     }
-    stats(&admission).await.map(|_| "ok\n")
+    Ok("ok\n")
 }
 
-pub(super) async fn metrics(
-    State(admission): State<Arc<Admission>>,
-) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl IntoResponse {
     let [slow, lost] = admission.feed_losses();
-    let mut page = telemetry::prometheus(&stats(&admission).await?, &admission.refusals());
+    let counted = admission.stats().await;
+    let mut page = telemetry::prometheus(&counted, &admission.refusals());
     page.push_str(&telemetry::feeds(admission.readers_len(), slow, lost));
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
 
-async fn stats(admission: &Admission) -> Result<Arc<Vec<telemetry::Stats>>, Problem> {
+pub(super) fn silent() -> Problem {
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let stuck = || Problem::new(status, "shard_stuck", "a shard does not answer");
-    admission.stats().await.ok_or_else(stuck)
+    Problem::new(status, "shard_stuck", "a shard does not answer")
 }
 
 fn refuse_when_draining(admission: &Admission) -> Result<(), Problem> {
@@ -227,6 +228,7 @@ pub(super) fn problem(refused: JoinRefused) -> Problem {
         JoinRefused::NoMatch => (StatusCode::NOT_FOUND, "no_match"),
         JoinRefused::MatchFull => (StatusCode::CONFLICT, "match_full"),
         JoinRefused::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        JoinRefused::Stuck => (StatusCode::SERVICE_UNAVAILABLE, "stuck"),
         JoinRefused::TooManyMatches => (StatusCode::SERVICE_UNAVAILABLE, "too_many_matches"),
     };
     Problem::new(status, code, refused)

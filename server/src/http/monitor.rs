@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Problem, events};
 use crate::{
-    admission::Admission,
+    admission::{Admission, Counted},
     telemetry::{Spans, Stats},
 };
 
@@ -27,16 +27,16 @@ const STALL: Duration = Duration::from_secs(20);
 pub(crate) async fn sample(admission: &Admission) -> Infallible {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before: Option<Arc<Vec<Stats>>> = None;
+    let mut before: Option<Arc<Counted>> = None;
     loop {
         ticks.tick().await;
         if admission.samples().receiver_count() == 0 {
             before = None;
             continue;
         }
-        let Some(now) = admission.stats().await else { continue };
+        let now = admission.stats().await;
         if let Some(before) = before.replace(Arc::clone(&now)) {
-            let sample = describe(admission, &before, &now);
+            let sample = describe(admission, &before.shards, &now.shards);
             let event = format!("event: sample\ndata: {sample}\n\n");
             admission.samples().send_replace(event.into());
         }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use super::{Problem, ask::Named, security::Operator};
-use crate::{admission::Admission, shard::Recorded};
+use super::{Problem, api::silent, ask::Named, security::Operator};
+use crate::{admission::Admission, mailbox::Recorded, matches::Flight};
 
 /// The last ticks of one match.
 pub(super) async fn of_match(
@@ -14,22 +14,23 @@ pub(super) async fn of_match(
     _: Operator,
     Named(entry): Named,
 ) -> Result<Json<Value>, Problem> {
-    read(&admission, Recorded::Match(entry.id)).await.map(Json)
+    let flights = admission.flights(Recorded::Match(entry.id)).await;
+    if flights.get(entry.shard).is_none_or(Option::is_none) {
+        return Err(silent());
+    }
+    Ok(Json(describe(flights)))
 }
 
-/// The second before the last overrun of each shard, with all its matches.
+/// The second before the last overrun of each shard that answers, with all its matches.
 pub(super) async fn of_overruns(
     State(admission): State<Arc<Admission>>,
     _: Operator,
-) -> Result<Json<Value>, Problem> {
-    read(&admission, Recorded::Overrun).await.map(Json)
+) -> Json<Value> {
+    Json(describe(admission.flights(Recorded::Overrun).await))
 }
 
-async fn read(admission: &Admission, which: Recorded) -> Result<Value, Problem> {
-    let flights = admission.flights(which).await.ok_or_else(|| {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Problem::new(status, "stuck", "a shard does not answer")
-    })?;
+fn describe(flights: Vec<Option<Vec<Flight>>>) -> Value {
+    let flights: Vec<_> = flights.into_iter().map(Option::unwrap_or_default).collect();
     let mut events = Vec::new();
     for (shard, flights) in flights.iter().enumerate().filter(|(_, flights)| !flights.is_empty()) {
         let name = format!("shard {shard}");
@@ -38,5 +39,5 @@ async fn read(admission: &Admission, which: Recorded) -> Result<Value, Problem> 
         );
         flights.iter().for_each(|flight| flight.trace_events(shard, &mut events));
     }
-    Ok(json!({ "displayTimeUnit": "ms", "traceEvents": events }))
+    json!({ "displayTimeUnit": "ms", "traceEvents": events })
 }
