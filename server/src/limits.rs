@@ -71,7 +71,7 @@ pub struct Limits {
     /// anything: half a second of snapshots wait, and chat and events up to the outbox's bound.
     pub stall_timeout: Duration,
     /// Messages of a session each second, saved up for `MESSAGES_BURST_S`; every 64 bytes count
-    /// as one more. Who sends more is closed.
+    /// as one more, or as many as an input has if those are more. Who sends more is closed.
     ///
     /// Inputs at the highest tick rate, pings and acknowledgements come to 270.
     pub messages_hz: u32,

@@ -4,7 +4,8 @@ use tickwire_shared::{
     close::CloseReason,
     game::{Game, Input},
     ids::SessionId,
-    link::{Received, ServerLink},
+    link::{Received, ServerLink, integers::packed_bytes},
+    schema::Schema,
     social::Presence,
     time::Micros,
     ws::{Decoder, Message},
@@ -20,8 +21,16 @@ use crate::{
 
 /// Looks between two at what a spectator has said: no tick waits for it.
 const WATCHERS_READ_EVERY: usize = 4;
-/// Bytes that count as one message more: nobody gets around the limit by empty fragments.
-const BYTES_PER_MESSAGE: u32 = 64;
+/// Bytes that count as one message more, unless an input takes as many: nobody gets around the
+/// limit by empty fragments.
+const BYTES_PER_MESSAGE: usize = 64;
+/// What an input's frame has beside its integers, at most: heads of the frame and of the input.
+const INPUT_HEAD_BYTES: usize = 8 + 15;
+
+/// See [`BYTES_PER_MESSAGE`].
+pub(super) fn bytes_per_message(schema: &Schema) -> usize {
+    BYTES_PER_MESSAGE.max(INPUT_HEAD_BYTES + packed_bytes(&schema.input))
+}
 
 /// A connection that the front door has let in.
 #[derive(Debug)]
@@ -112,8 +121,8 @@ impl<G: Game> Match<G> {
         context: &mut Context<'_>,
     ) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let (rate, cost) = (self.manners.messages, bytes.len() as u32 / BYTES_PER_MESSAGE);
-        if !connection.allowance.take(cost, rate, context.now) {
+        let (rate, cost) = (self.manners.messages, bytes.len() / self.bytes_per_message);
+        if !connection.allowance.take(cost as u32, rate, context.now) {
             return self.close(key, CloseReason::TooFast, context);
         }
         // The decoder is lent to the loop, since a message is handled with the whole match.

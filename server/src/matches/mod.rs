@@ -97,6 +97,8 @@ pub(crate) struct Match<G: Game> {
     game: G,
     schema: Rc<Schema>,
     schema_hash: u32,
+    /// Of what clients send, by which it is counted.
+    bytes_per_message: usize,
     teller: Teller,
     /// What was told of the scores, by seat.
     scores: Vec<i32>,
@@ -163,6 +165,7 @@ impl<G: Game> Match<G> {
             game: G::new(&options),
             schema: Rc::clone(schema),
             schema_hash: schema_hash(schema),
+            bytes_per_message: connections::bytes_per_message(schema),
             teller,
             scores: vec![0; seats * G::SCORES.len()],
             schedule: Schedule::new(options.tick_rate, start),
