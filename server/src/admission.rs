@@ -27,7 +27,7 @@ use crate::{
     lobby::{Lobby, LobbyLine},
     mailbox::{Arrival, Command, Recorded, STUCK_AFTER, ShardHandle, Standing},
     matches::{Claim, Flight, Newcomer, Role},
-    places::{ConnectionPlace, FrontDoor, Tally, TurnedAway},
+    places::{AddressPlace, ConnectionPlace, FrontDoor, Tally, TurnedAway},
     socket::Handed,
     telemetry::{Refusals, Stats},
     tickets::{Ticket, TicketRole, Tickets, unix_now},
@@ -167,12 +167,18 @@ impl Admission {
     }
 
     /// A place for a connection that was just accepted, and one among those that are yet to send
-    /// their first request.
+    /// their first request. A proxy's counts for no address yet.
     pub(crate) fn enter(
         &self,
         ip: IpAddr,
     ) -> Result<(ConnectionPlace, OwnedSemaphorePermit), TurnedAway> {
+        let ip = (!self.config.proxies.believes(ip)).then_some(ip);
         self.door.enter(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
+    }
+
+    /// One of the places of an address for which a proxy speaks, unless that is not limited.
+    pub(crate) fn enter_by_proxy(&self, ip: IpAddr) -> Result<Option<AddressPlace>, TurnedAway> {
+        self.door.place_of(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
     /// Counts somebody who was refused after the handshake, before a shard saw them.

@@ -13,7 +13,7 @@ use tickwire_shared::time::TickRate;
 
 use crate::{
     directory::SEATS_MAX,
-    http::Origins,
+    http::{Origins, Proxies},
     limits::{LimitSettings, Limits},
     tickets::{TicketConfig, TicketSettings},
     tls::{TlsConfig, TlsSettings},
@@ -59,6 +59,8 @@ pub struct Config {
     pub feed_chat: Option<bool>,
     /// Pages of other origins that browsers let talk to the server.
     pub origins: Origins,
+    /// Proxies that are believed about whom they speak for.
+    pub proxies: Proxies,
     /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log: String,
     /// How it is logged.
@@ -139,6 +141,10 @@ struct Settings {
     /// given several times, `*` is any; `origins` in a file
     #[arg(long = "origin", value_name = "ORIGIN", env = "TICKWIRE_ORIGINS", value_delimiter = ',')]
     origins: Option<Vec<String>>,
+    /// Where a proxy is, such as `10.0.0.0/8`: those that its `X-Forwarded-For` names are limited
+    /// by address, not the proxy; may be given several times; `proxies` in a file
+    #[arg(long = "proxy", value_name = "NET", env = "TICKWIRE_PROXIES", value_delimiter = ',')]
+    proxies: Option<Vec<String>>,
     #[command(flatten)]
     #[serde(default)]
     limits: LimitSettings,
@@ -175,6 +181,7 @@ impl Default for Config {
             open: false,
             feed_chat: None,
             origins: Origins::default(),
+            proxies: Proxies::default(),
             log: String::from("info"),
             log_format: LogFormat::Text,
         }
@@ -233,6 +240,7 @@ impl Config {
         self.open = settings.open.unwrap_or(self.open);
         self.feed_chat = settings.feed_chat.or(self.feed_chat);
         self.origins = settings.origins.map_or(Ok(self.origins), Origins::new)?;
+        self.proxies = settings.proxies.map_or(Ok(self.proxies), |nets| Proxies::new(&nets))?;
         self.log = settings.log.unwrap_or(self.log);
         self.log_format = settings.log_format.unwrap_or(self.log_format);
         let within = |name: &str, value: usize, max: usize| match value {
@@ -318,6 +326,10 @@ mod tests {
         check(
             "origins = ['https://play.example/']",
             "an origin is `*` or such as https://play.example, not https://play.example/",
+        );
+        check(
+            "proxies = ['10.0.0.0/33']",
+            "a proxy is an address or a network such as 10.0.0.0/8, not 10.0.0.0/33",
         );
         assert!(toml::from_str::<Settings>("seets = 3").is_err());
         let unknown = ["PATH", "TICKWIRE_SEATS", "TICKWIRE_SEETS"].map(String::from);

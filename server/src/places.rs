@@ -86,7 +86,18 @@ pub(crate) struct FrontDoor {
 #[derive(Debug)]
 pub(crate) struct ConnectionPlace {
     _all: OwnedSemaphorePermit,
-    _address: Option<Place<Address>>,
+    /// Of the one that it counts for, if that is limited.
+    address: Option<AddressPlace>,
+}
+
+/// One of the places of an address.
+pub(crate) type AddressPlace = Place<Address>;
+
+impl ConnectionPlace {
+    /// It is a client's for which a proxy speaks.
+    pub(crate) fn counts_for(&mut self, address: AddressPlace) {
+        self.address = Some(address);
+    }
 }
 
 /// Why a connection is not served.
@@ -103,6 +114,16 @@ pub(crate) enum TurnedAway {
 }
 
 impl TurnedAway {
+    /// For whoever is told.
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::AtCapacity => "the server has no connection left",
+            Self::Crowd => "too many connect at once",
+            Self::AddressFull => "the address has as many connections as it may",
+            Self::AddressTooFast => "the address connects too often",
+        }
+    }
+
     /// A short name for counters and answers.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -116,7 +137,7 @@ impl TurnedAway {
 
 /// Whom connections are counted for: an IPv4 address or a /64, which is what one household has.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Address {
+pub(crate) enum Address {
     V4(Ipv4Addr),
     V6([u16; 4]),
 }
@@ -148,26 +169,34 @@ impl FrontDoor {
     }
 
     /// A place for a connection that was just accepted, and one among those that are yet to send
-    /// their first request.
+    /// their first request. Without an address it counts for none yet.
     pub(crate) fn enter(
         &self,
-        ip: IpAddr,
+        ip: Option<IpAddr>,
         now: Micros,
     ) -> Result<(ConnectionPlace, OwnedSemaphorePermit), TurnedAway> {
-        let place = match Address::of(ip) {
+        let address = match ip {
+            Some(ip) => self.place_of(ip, now)?,
             None => None,
-            Some(address) => {
-                if !lock(&self.buckets).take(address, now) {
-                    return Err(TurnedAway::AddressTooFast);
-                }
-                let place = self.addresses.take(&address, self.per_address_max);
-                Some(place.ok_or(TurnedAway::AddressFull)?)
-            }
         };
         let all = Arc::clone(&self.all).try_acquire_owned().ok().ok_or(TurnedAway::AtCapacity)?;
         let handshakes = Arc::clone(&self.handshakes).try_acquire_owned();
         let handshake = handshakes.ok().ok_or(TurnedAway::Crowd)?;
-        Ok((ConnectionPlace { _all: all, _address: place }, handshake))
+        Ok((ConnectionPlace { _all: all, address }, handshake))
+    }
+
+    /// One of the places of an address that connects, unless it is not limited.
+    pub(crate) fn place_of(
+        &self,
+        ip: IpAddr,
+        now: Micros,
+    ) -> Result<Option<AddressPlace>, TurnedAway> {
+        let Some(address) = Address::of(ip) else { return Ok(None) };
+        if !lock(&self.buckets).take(address, now) {
+            return Err(TurnedAway::AddressTooFast);
+        }
+        let place = self.addresses.take(&address, self.per_address_max);
+        place.map(Some).ok_or(TurnedAway::AddressFull)
     }
 }
 
@@ -218,7 +247,7 @@ mod tests {
     #[test]
     fn an_address_has_its_share_and_no_more() {
         let door = door(Limits { connections_per_address_max: 2, ..Limits::default() });
-        let held: Vec<_> = (0..2).map(|_| door.enter(ip("10.0.0.1"), NOW).unwrap()).collect();
+        let held: Vec<_> = (0..2).map(|_| door.enter(Some(ip("10.0.0.1")), NOW).unwrap()).collect();
         assert_eq!(enter(&door, "10.0.0.1"), Err(TurnedAway::AddressFull));
         assert_eq!(enter(&door, "::ffff:10.0.0.1"), Err(TurnedAway::AddressFull));
         assert_eq!(enter(&door, "10.0.0.2"), Ok(()));
@@ -230,7 +259,7 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_one_address() {
         let door = door(Limits { connections_per_address_max: 1, ..Limits::default() });
-        let _held = door.enter(ip("2001:db8:0:1::1"), NOW).unwrap();
+        let _held = door.enter(Some(ip("2001:db8:0:1::1")), NOW).unwrap();
         assert_eq!(enter(&door, "2001:db8:0:1:ffff::2"), Err(TurnedAway::AddressFull));
         assert_eq!(enter(&door, "2001:db8:0:2::1"), Ok(()));
     }
@@ -250,7 +279,7 @@ mod tests {
     #[test]
     fn a_crowd_that_says_nothing_is_bounded() {
         let door = door(Limits { handshakes_max: 1, ..Limits::default() });
-        let (_place, handshake) = door.enter(ip("127.0.0.1"), NOW).unwrap();
+        let (_place, handshake) = door.enter(Some(ip("127.0.0.1")), NOW).unwrap();
         assert_eq!(enter(&door, "127.0.0.1"), Err(TurnedAway::Crowd));
         drop(handshake);
         assert_eq!(enter(&door, "127.0.0.1"), Ok(()));
@@ -285,6 +314,6 @@ mod tests {
     }
 
     fn enter(door: &FrontDoor, from: &str) -> Result<(), TurnedAway> {
-        door.enter(ip(from), NOW).map(|_| ())
+        door.enter(Some(ip(from)), NOW).map(|_| ())
     }
 }

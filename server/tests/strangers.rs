@@ -13,7 +13,7 @@ use std::{
 use support::{Client, End, Stream, TestServer, frame, request, scratch, tls::Certificate};
 use tickwire_server::{
     config::Config,
-    http::Origins,
+    http::{Origins, Proxies},
     limits::Limits,
     tickets::{Grant, TicketRole, Tickets, unix_now},
 };
@@ -207,6 +207,35 @@ fn a_connection_that_fails_to_upgrade_keeps_its_place() {
         open.push(stream);
     }
     assert_eq!(status_from(9, server.addr), 429);
+}
+
+#[test]
+fn behind_a_proxy_everybody_has_an_address() {
+    let server = start(|config| {
+        config.proxies = Proxies::new(&["127.0.0.1".into()]).unwrap();
+        config.limits.connections_per_address_max = 2;
+    });
+    let enter = |said: &str| {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "GET /v1/play HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+             sec-websocket-protocol: tickwire.v1\r\nx-forwarded-for: {said}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        (String::from_utf8(status.to_vec()).unwrap(), stream)
+    };
+    let [ada, bob] = ["203.0.113.1", "203.0.113.2"];
+    let held = [ada, ada, bob].map(enter);
+    assert!(held.iter().all(|(status, _)| status == "HTTP/1.1 101"), "{held:?}");
+    assert_eq!(enter(ada).0, "HTTP/1.1 429");
+    assert_eq!(enter("203.0.113.9, 203.0.113.1").0, "HTTP/1.1 429", "her own word is not taken");
+    assert_eq!(enter(bob).0, "HTTP/1.1 101");
+    let refused = "tickwire_connections_refused_total{reason=\"address_full\"}";
+    assert_eq!(server.metric(refused), 2.0);
 }
 
 #[test]

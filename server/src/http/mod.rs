@@ -9,6 +9,7 @@ mod monitor;
 mod openapi;
 mod pages;
 mod play;
+mod proxies;
 mod security;
 mod talk;
 mod trace;
@@ -22,7 +23,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
@@ -36,10 +37,11 @@ use tokio::{
 
 use crate::{
     admission::Admission,
-    places::{ConnectionPlace, TurnedAway},
+    places::{AddressPlace, ConnectionPlace, TurnedAway},
 };
 pub(crate) use monitor::sample;
 pub use play::PlayQuery;
+pub use proxies::Proxies;
 pub use security::Origins;
 
 /// Longest body that a request may have.
@@ -118,6 +120,7 @@ impl IntoResponse for Problem {
 /// What a connection holds while HTTP is spoken on it.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
+    /// Of the client, or of a proxy.
     ip: IpAddr,
     held: Arc<Mutex<Held>>,
 }
@@ -137,6 +140,26 @@ impl Door {
         Self { ip, held: Arc::new(Mutex::new(held)) }
     }
 
+    /// From where a request with these headers comes.
+    fn client(&self, admission: &Admission, headers: &HeaderMap) -> IpAddr {
+        admission.config().proxies.client(self.ip, headers)
+    }
+
+    /// One of the places of the address behind a proxy, if this is one.
+    fn behind(
+        &self,
+        admission: &Admission,
+        headers: &HeaderMap,
+    ) -> Result<Option<AddressPlace>, Problem> {
+        let client = self.client(admission, headers);
+        if client == self.ip {
+            return Ok(None);
+        }
+        let refuse =
+            |reason: TurnedAway| Problem::new(status_of(reason), reason.name(), reason.message());
+        admission.enter_by_proxy(client).map_err(refuse)
+    }
+
     /// The client has sent a request.
     fn was_heard(&self) {
         self.held().handshake = None;
@@ -151,17 +174,18 @@ impl Door {
     }
 }
 
+const fn status_of(reason: TurnedAway) -> StatusCode {
+    match reason {
+        TurnedAway::AtCapacity | TurnedAway::Crowd => StatusCode::SERVICE_UNAVAILABLE,
+        TurnedAway::AddressFull | TurnedAway::AddressTooFast => StatusCode::TOO_MANY_REQUESTS,
+    }
+}
+
 /// Answers a connection for which there is no place.
 pub(crate) async fn turn_away(mut stream: TcpStream, reason: TurnedAway) {
-    let (status, message) = match reason {
-        TurnedAway::AtCapacity => ("503 Service Unavailable", "the server has no connection left"),
-        TurnedAway::Crowd => ("503 Service Unavailable", "too many connect at once"),
-        TurnedAway::AddressFull => {
-            ("429 Too Many Requests", "the address has as many connections as it may")
-        }
-        TurnedAway::AddressTooFast => ("429 Too Many Requests", "the address connects too often"),
-    };
-    let body = json!({ "error": { "code": reason.name(), "message": message } }).to_string();
+    let status = status_of(reason);
+    let body =
+        json!({ "error": { "code": reason.name(), "message": reason.message() } }).to_string();
     let answer = format!(
         "HTTP/1.1 {status}\r\nretry-after: 1\r\ncontent-type: application/json\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n{body}",

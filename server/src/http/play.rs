@@ -73,10 +73,13 @@ pub(super) async fn play(
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
     }
     let offers_subprotocol = offers_subprotocol(request.headers());
+    let behind = door.behind(&admission, request.headers())?;
     let (response, upgraded) = upgrade(&mut request).map_err(Problem::bad_request)?;
     // Not before: a connection that is not upgraded goes on, and keeps its place.
     let place = door.take_place();
-    let place = place.ok_or_else(|| Problem::bad_request("the connection was upgraded before"))?;
+    let mut place =
+        place.ok_or_else(|| Problem::bad_request("the connection was upgraded before"))?;
+    behind.into_iter().for_each(|address| place.counts_for(address));
     let mut response = response.map(Body::new);
     let admitted = if offers_subprotocol {
         let chosen = HeaderValue::from_static(SUBPROTOCOL);

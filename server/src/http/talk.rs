@@ -75,10 +75,11 @@ pub(super) async fn say(
         let message = "a ticket is needed";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
     }
+    let client = door.client(&admission, &headers);
     let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(Problem::bad_request)?;
     let name = ticket.and_then(|ticket| clean_name(&ticket.name));
     let name = name.or_else(|| clean_name(&said.name)).unwrap_or_else(|| "guest".into());
-    let line = admission.chat(door.ip, &name, &text).ok_or_else(|| {
+    let line = admission.chat(client, &name, &text).ok_or_else(|| {
         let status = StatusCode::TOO_MANY_REQUESTS;
         Problem::new(status, "too_fast", "too many lines in a short time")
     })?;

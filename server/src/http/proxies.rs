@@ -1,0 +1,75 @@
+//! Proxies that speak for others, and for whom.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+use crate::config::ConfigError;
+
+/// What a proxy adds the address to that it was spoken to from.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Where proxies are that are believed: what comes from there counts for whom they name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Proxies(Vec<IpNet>);
+
+impl Proxies {
+    /// Each is an address or a network.
+    pub fn new(places: &[String]) -> Result<Self, ConfigError> {
+        let read = |place: &String| {
+            let network = place.parse().or_else(|_| place.parse::<IpAddr>().map(IpNet::from));
+            network.map_err(|_| {
+                let such = "a proxy is an address or a network such as 10.0.0.0/8";
+                ConfigError::new(format!("{such}, not {place}"))
+            })
+        };
+        places.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether this is one.
+    pub(crate) fn believes(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&ip.to_canonical()))
+    }
+
+    /// From where a request comes that was sent by `peer`: the last that is no proxy. What such a
+    /// one says itself is not believed.
+    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let said = headers.get_all(FORWARDED_FOR).iter().filter_map(|said| said.to_str().ok());
+        let hops: Vec<_> = said.flat_map(|said| said.split(',')).map(str::trim).collect();
+        let mut client = peer;
+        for hop in hops.into_iter().rev() {
+            let address = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|hop| hop.ip()));
+            match address {
+                Ok(address) if self.believes(client) => client = address,
+                Ok(_) | Err(_) => break,
+            }
+        }
+        client
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_proxies_are_believed() {
+        let proxies = ["10.0.0.0/8", "192.0.2.7", "fd00::/8"].map(String::from);
+        let proxies = Proxies::new(&proxies).unwrap();
+        let client = |peer: &str, said: &[&str]| {
+            let mut headers = HeaderMap::new();
+            said.iter().for_each(|said| {
+                headers.append(FORWARDED_FOR, said.parse().unwrap());
+            });
+            proxies.client(peer.parse().unwrap(), &headers).to_string()
+        };
+        assert_eq!(client("198.51.100.1", &["203.0.113.5"]), "198.51.100.1", "it is a stranger");
+        assert_eq!(client("10.1.2.3", &["203.0.113.5"]), "203.0.113.5");
+        assert_eq!(client("::ffff:10.1.2.3", &["[2001:db8::5]:4711"]), "2001:db8::5");
+        let forged = ["1.1.1.1, 203.0.113.5", "192.0.2.7,10.9.9.9"];
+        assert_eq!(client("fd00::1", &forged), "203.0.113.5", "the client's own word is not taken");
+        assert_eq!(client("10.1.2.3", &["203.0.113.5, unknown"]), "10.1.2.3");
+        assert_eq!(client("10.1.2.3", &[]), "10.1.2.3");
+    }
+}
