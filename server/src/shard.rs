@@ -80,6 +80,7 @@ pub(crate) fn start<G: Game>(
             stats: Stats::default(),
             intake: Intake::new(),
             ladder: Ladder::default(),
+            unmade: None,
             overrun: (Micros(0), Vec::new()),
             signs,
             leaves_by: None,
@@ -112,6 +113,8 @@ struct Shard<G: Game> {
     stats: Stats,
     intake: Intake,
     ladder: Ladder,
+    /// The last match that could not be made.
+    unmade: Option<MatchId>,
     /// When an overrun was last kept, and what was.
     overrun: (Micros, Vec<Flight>),
     signs: Arc<Signs>,
@@ -254,6 +257,7 @@ impl<G: Game> Shard<G> {
                     reason,
                     "the game panicked when its match was made"
                 );
+                self.unmade = Some(id);
                 return self.directory.remove(id);
             }
         };
@@ -268,8 +272,11 @@ impl<G: Game> Shard<G> {
         let mut socket = Socket::new(handed);
         let slot = self.matches.iter().find_map(|(slot, m)| (m.id() == match_id).then_some(slot));
         let Some(slot) = slot.filter(|_| self.leaves_by.is_none()) else {
-            let is_draining = self.leaves_by.is_some();
-            let reason = if is_draining { CloseReason::Drain } else { CloseReason::NoMatch };
+            let reason = match self.leaves_by {
+                Some(_) => CloseReason::Drain,
+                None if self.unmade == Some(match_id) => CloseReason::MatchFailed,
+                None => CloseReason::NoMatch,
+            };
             self.stats.count_closed(reason);
             socket.close(reason);
             self.closed.push(socket);

@@ -243,6 +243,17 @@ fn a_match_without_anybody_ends() {
 }
 
 #[test]
+fn who_joins_a_match_that_can_not_be_made_is_told_that_it_failed() {
+    let server = TestServer::start::<Tally>(|config| config.seats = SEATS_MOST + 1);
+    for failed in 1..3 {
+        let mut client = server.connect();
+        client.say_hello(None);
+        assert_eq!(client.wait_end(), End::Close(4016));
+        assert_eq!(server.metric("tickwire_matches_failed_total"), f64::from(failed));
+    }
+}
+
+#[test]
 fn a_game_that_panics_ends_alone() {
     let server = TestServer::start::<Tally>(|config| config.seats = 1);
     let mut doomed = server.join();
@@ -437,6 +448,8 @@ impl Input for Add {
     }
 }
 
+const SEATS_MOST: u16 = 64;
+
 impl Game for Tally {
     type Input = Add;
 
@@ -446,6 +459,7 @@ impl Game for Tally {
     }
 
     fn new(options: &MatchOptions) -> Self {
+        assert!(options.seats <= SEATS_MOST, "this game has no room for so many");
         Self { seats: vec![None; options.seats.into()] }
     }
 
