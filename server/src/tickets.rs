@@ -69,7 +69,7 @@ pub struct Ticket {
 /// Where keys come from, and what the server does with them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TicketConfig {
-    /// File with the secret for HS256.
+    /// File with the secret for HS256; white space at its end is no part of it.
     pub secret_file: Option<PathBuf>,
     /// PEM file with the public key for EdDSA.
     pub public_key_file: Option<PathBuf>,

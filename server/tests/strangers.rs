@@ -73,7 +73,14 @@ fn operators_routes_want_an_operators_token() {
         assert_eq!(server.post(path, "").0, 401, "{path}");
         assert_eq!(server.post_with(path, &with(&player), "").0, 401, "{path}");
     }
-    assert_eq!(server.post_with("/v1/matches", &with(&operator), "").0, 201);
+    let (_, told) = server.post_with("/v1/matches", &with(&player), "");
+    assert!(told.contains("this one is for another role"), "{told}");
+    let late = issue(&tickets, TicketRole::Operator, None, 0);
+    let (_, told) = server.post_with("/v1/matches", &with(&late), "");
+    assert!(told.contains("expired"), "{told}");
+    let (status, told) = server.post_with("/v1/matches", &with(&operator), r#"{"seats":4}"#);
+    assert!(status == 400 && told.contains("seats"), "what is not heeded is refused: {told}");
+    assert_eq!(server.post_with("/v1/matches", &with(&operator), "{}").0, 201);
     let body = r#"{"subject":"u7","name":"Ada","match":1}"#;
     let (status, joined) = server.post_with("/v1/join", &with(&operator), body);
     assert_eq!(status, 200, "{joined}");

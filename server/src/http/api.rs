@@ -58,6 +58,11 @@ impl Page {
     }
 }
 
+/// What `POST /v1/matches` takes: all matches of a server have its settings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateRequest {}
+
 /// What `POST /v1/join` takes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +118,7 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admission): State<Arc<Admission>>,
     _: Operator,
+    Sent(CreateRequest {}): Sent<CreateRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     refuse_when_draining(&admission)?;
     let entry = admission.open().map_err(problem)?;

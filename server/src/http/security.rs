@@ -18,7 +18,7 @@ use super::{Door, Problem};
 use crate::{
     admission::Admission,
     config::ConfigError,
-    tickets::{Ticket, TicketRole, unix_now},
+    tickets::{TicketRole, unix_now},
 };
 
 /// How long a request may take until its answer begins; a body that trickles in is cut off.
@@ -151,13 +151,14 @@ impl FromRequestParts<Arc<Admission>> for Operator {
                 "without a key only this machine operates the server, at localhost or 127.0.0.1";
             return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
         };
-        let check = |token| tickets.check(token, unix_now()).ok();
-        let is_operator = |ticket: &Ticket| ticket.role == TicketRole::Operator;
-        if bearer(&headers).and_then(check).as_ref().is_some_and(is_operator) {
-            return Ok(Self);
+        let refuse = |why: String| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why);
+        let needed = "an operator's token is needed";
+        let token = bearer(&headers).ok_or_else(|| refuse(needed.into()))?;
+        match tickets.check(token, unix_now()) {
+            Ok(ticket) if ticket.role == TicketRole::Operator => Ok(Self),
+            Ok(_) => Err(refuse(format!("{needed}, and this one is for another role"))),
+            Err(error) => Err(refuse(format!("{needed}: {error}"))),
         }
-        let message = "an operator's token is needed";
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
     }
 }
 
