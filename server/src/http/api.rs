@@ -67,7 +67,7 @@ pub(super) struct JoinRequest {
     match_id: Option<u32>,
     /// Who, for the ticket; only an operator may say it.
     subject: Option<String>,
-    /// As what, for the ticket; only an operator may ask for another role than a player's.
+    /// As what, for the ticket: a player, if unsaid; only an operator may ask for an operator's.
     role: Option<TicketRole>,
     /// What others will call the player.
     #[serde(default)]
@@ -134,7 +134,8 @@ pub(super) async fn join(
     if admission.tickets().is_some() && !admission.config().tickets.guests {
         operator?;
     }
-    if !is_operator && (request.subject.is_some() || request.role.is_some()) {
+    let is_bold = request.subject.is_some() || request.role == Some(TicketRole::Operator);
+    if is_bold && !is_operator {
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only operators may say who"));
     }
     let wish = request.match_id.map_or(Wish::Any, |id| Wish::Match(MatchId(id)));
