@@ -25,7 +25,7 @@ const controls = new Controls(canvas, scene);
 const hud = new Hud(nameOf, colourOf);
 const chat = new Chat(() => session, colourOf, () => canvas.focus());
 const panel = new NetworkPanel(() => session?.cut());
-const join = new JoinDialog((wish) => void enter(wish));
+const join = new JoinDialog(enter);
 
 let session: Session | null = null;
 let arena: Arena | null = null;
@@ -51,14 +51,14 @@ requestAnimationFrame(draw);
 
 if (wished.has("match")) {
   const match = Number(wished.get("match"));
-  void enter({
+  enter({
     name: wished.get("name") ?? "",
     match: Number.isInteger(match) ? match : "auto",
     spectate: wished.get("role") === "spectator",
   });
 } else if (isRemembered()) {
   // The page was loaded again: back to the seat.
-  void enter({ name: "", match: "auto", spectate: false });
+  enter({ name: "", match: "auto", spectate: false });
 } else {
   join.open("");
 }
@@ -76,19 +76,17 @@ function storageOfTab(): Storage | null {
   }
 }
 
-async function enter({ name, match, spectate }: Wish): Promise<void> {
-  const isBack = isRemembered();
-  const guest = spectate || isBack ? null : await askIn(match, name);
+function enter({ name, match, spectate }: Wish): void {
   arena = plain = null;
   health = 0;
   element("hud").hidden = false;
   element("lines").replaceChildren();
   session = new Session({
     url: location.origin,
-    match: guest?.match ?? match,
+    match,
     spectate,
     name,
-    ticket: wished.get("ticket") ?? guest?.ticket ?? "",
+    ticket: wished.get("ticket") ?? ((match) => guestTicket({ name, match, spectate })),
     input: () => (arena ? controls.values() : controls.valuesFor(session!.link.schema!.input)),
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
@@ -116,18 +114,13 @@ async function enter({ name, match, spectate }: Wish): Promise<void> {
   Object.assign(globalThis, { tickwire: { session, scene, controls, frameTimes } });
 }
 
-/** Asks for a ticket, which servers that do not run open want. */
-async function askIn(match: number | "auto", name: string): Promise<{ match: number; ticket: string } | null> {
-  if (wished.has("ticket")) return null;
-  try {
-    const body = JSON.stringify({ name, ...(match === "auto" ? {} : { match }) });
-    const answer = await fetch("/v1/join", { method: "POST", body });
-    const { match: id, ticket } = (await answer.json()) as { match: number; ticket?: string | null };
-    return ticket ? { match: id, ticket } : null;
-  } catch {
-    // The connection will tell what is wrong.
-    return null;
-  }
+/** A ticket of a server that wants one and takes guests. Where there is none, the connection will tell what is wrong. */
+async function guestTicket({ name, match, spectate }: Wish): Promise<string> {
+  const role = spectate ? "spectator" : "player";
+  const body = JSON.stringify({ name, role, ...(match === "auto" ? {} : { match }) });
+  const answer = await fetch("/v1/join", { method: "POST", body });
+  const { ticket } = (await answer.json()) as { ticket?: string | null };
+  return ticket ?? "";
 }
 
 /** One's own shot is seen at once. */
