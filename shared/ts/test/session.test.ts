@@ -151,12 +151,13 @@ test("an input that is none of the schema's changes nothing", (context) => {
   socket.hear(welcomeFrame());
   socket.hear(Uint8Array.of(0x81, 9, 0, 0, 0));
   const { link } = session;
+  const out = new ByteWriter();
   const written = () => {
-    const out = new ByteWriter();
-    link.writeInput(10, [value], out);
+    link.writeInput(10, [value], out.clear());
     return new DataView(out.written().slice().buffer).getUint32(1, true);
   };
   assert.throws(written, RangeError);
+  assert.equal(out.written().length, 0);
   value = 1;
   assert.deepEqual([written(), written()], [1, 2]);
   session.close();
