@@ -34,6 +34,8 @@ pub(super) struct MatchInfo {
 
 #[derive(Debug, Serialize)]
 pub(super) struct MatchList {
+    /// Of all matches, as its schema calls it.
+    game: String,
     matches: Vec<MatchInfo>,
     /// What `after` is for the matches that follow, if any do.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,7 +102,8 @@ pub(super) async fn list(
     entries.truncate(page.limit);
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
     let matches = entries.iter().map(|entry| info(entry, &admission)).collect();
-    Ok(Json(MatchList { matches, next }))
+    let game = admission.feeds().game().to_owned();
+    Ok(Json(MatchList { game, matches, next }))
 }
 
 pub(super) async fn show(
