@@ -77,7 +77,7 @@ pub struct TicketConfig {
     ///
     /// Long enough for a page to load and a socket to connect.
     pub life: Duration,
-    /// Whether `POST /v1/join` gives a player's ticket to anybody, not only to operators.
+    /// Whether `POST /v1/join` gives a ticket to play or watch to anybody, not only to operators.
     pub guests: bool,
 }
 
@@ -99,7 +99,7 @@ pub(crate) struct TicketSettings {
     /// Seconds for which a ticket that the server issues is valid [default: 60]
     #[arg(long = "ticket-life-s", value_name = "S", env = "TICKWIRE_TICKET_LIFE_S")]
     life_s: Option<u32>,
-    /// Give a player's ticket to anybody who asks, not only to operators
+    /// Give a ticket to play or watch to anybody who asks, not only to operators
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_GUESTS")]
     guests: Option<bool>,
 }

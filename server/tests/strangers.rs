@@ -97,17 +97,27 @@ fn operators_routes_want_an_operators_token() {
 }
 
 #[test]
-fn guests_get_a_players_ticket_and_no_other() {
-    let (server, _) = guarded_server("guests", |config| config.tickets.guests = true);
+fn guests_get_a_ticket_to_play_or_watch_and_no_other() {
+    let (server, _) = guarded_server("guests", |config| {
+        config.tickets.guests = true;
+        config.seats = 1;
+    });
     assert_eq!(server.post("/v1/join", r#"{"role":"operator"}"#).0, 403);
     assert_eq!(server.post("/v1/join", r#"{"subject":"u7"}"#).0, 403);
     let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(33));
     assert_eq!(server.post("/v1/join", &long).0, 400);
-    let (status, joined) = server.post("/v1/join", r#"{"name":"Ada"}"#);
-    assert_eq!(status, 200);
-    let joined: serde_json::Value = serde_json::from_str(&joined).unwrap();
-    let (_, query) = joined["url"].as_str().unwrap().split_once('?').unwrap();
-    enter(&server, query).wait_snapshots(2);
+    let join = |body: &str| {
+        let (status, joined) = server.post("/v1/join", body);
+        assert_eq!(status, 200, "{joined}");
+        let joined: serde_json::Value = serde_json::from_str(&joined).unwrap();
+        let (_, query) = joined["url"].as_str().unwrap().split_once('?').unwrap();
+        enter(&server, query)
+    };
+    let mut player = join(r#"{"name":"Ada"}"#);
+    player.wait_snapshots(2);
+    // Whoever only watches needs no free seat.
+    assert_eq!(server.post("/v1/join", r#"{"match":1}"#).0, 409);
+    join(r#"{"match":1,"role":"spectator"}"#).wait_snapshots(2);
 }
 
 #[test]

@@ -142,6 +142,11 @@ impl Feeds {
         (feeds, Teller::new(sender, clock))
     }
 
+    /// What the game is called.
+    pub(crate) fn game(&self) -> &str {
+        &self.words.schema.game
+    }
+
     async fn let_gather(&self) {
         if lock(&self.logs).are_read() {
             sleep(GATHER_TIME).await;

@@ -34,6 +34,8 @@ pub(super) struct MatchInfo {
 
 #[derive(Debug, Serialize)]
 pub(super) struct MatchList {
+    /// Of all matches, as its schema calls it.
+    game: String,
     matches: Vec<MatchInfo>,
     /// What `after` is for the matches that follow, if any do.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +74,7 @@ pub(super) struct JoinRequest {
     match_id: Option<u32>,
     /// Who, for the ticket; only an operator may say it.
     subject: Option<String>,
-    /// As what, for the ticket; only an operator may ask for another role than a player's.
+    /// As what, for the ticket: a player, if unsaid; only an operator may ask for an operator's.
     role: Option<TicketRole>,
     /// What others will call the player.
     #[serde(default)]
@@ -105,7 +107,8 @@ pub(super) async fn list(
     entries.truncate(page.limit);
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
     let matches = entries.iter().map(|entry| info(entry, &admission)).collect();
-    Ok(Json(MatchList { matches, next }))
+    let game = admission.feeds().game().to_owned();
+    Ok(Json(MatchList { game, matches, next }))
 }
 
 pub(super) async fn show(
@@ -140,7 +143,8 @@ pub(super) async fn join(
     if admission.tickets().is_some() && !admission.config().tickets.guests {
         operator?;
     }
-    if !is_operator && (request.subject.is_some() || request.role.is_some()) {
+    let is_bold = request.subject.is_some() || request.role == Some(TicketRole::Operator);
+    if is_bold && !is_operator {
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only operators may say who"));
     }
     let wish = request.match_id.map_or(Wish::Any, |id| Wish::Match(MatchId(id)));

@@ -6,7 +6,7 @@ import { Arena } from "./arena/rows.js";
 import { PlainView } from "./draw/plain.js";
 import { Scene } from "./draw/scene.js";
 import { Chat } from "./hud/chat.js";
-import { element } from "./hud/elements.js";
+import { element, setText } from "./hud/elements.js";
 import { Hud } from "./hud/hud.js";
 import { JoinDialog, type Wish } from "./hud/join.js";
 import { NetworkPanel } from "./hud/network.js";
@@ -16,6 +16,9 @@ import { openConditioned } from "./net/conditioner.js";
 /** How often the furniture around the picture is looked at. */
 const HUD_MS = 150;
 const GUN_COOLDOWN_S = 0.2;
+const ARENA_LABEL =
+  "The arena, seen from above. W, A, S, D move; the mouse or the left and right arrow keys aim; " +
+  "click or arrow up fires; right click, space or arrow down fires a rocket.";
 
 /** `?match=1&name=Ada&role=spectator&ticket=…` goes straight in. */
 const wished = new URLSearchParams(location.search);
@@ -25,7 +28,7 @@ const controls = new Controls(canvas, scene);
 const hud = new Hud(nameOf, colourOf);
 const chat = new Chat(() => session, colourOf, () => canvas.focus());
 const panel = new NetworkPanel(() => session?.cut());
-const join = new JoinDialog((wish) => void enter(wish));
+const join = new JoinDialog(enter, dress);
 
 let session: Session | null = null;
 let arena: Arena | null = null;
@@ -35,6 +38,8 @@ let hudAt = 0;
 let health = 0;
 let gunReadyAt = 0;
 let isLost = false;
+/** Whether the page is dressed as the arena. */
+let isArena = false;
 /** Milliseconds of script that the last pictures took. */
 const frameTimes = new Float64Array(1_024);
 let pictures = 0;
@@ -51,14 +56,14 @@ requestAnimationFrame(draw);
 
 if (wished.has("match")) {
   const match = Number(wished.get("match"));
-  void enter({
+  enter({
     name: wished.get("name") ?? "",
     match: Number.isInteger(match) ? match : "auto",
     spectate: wished.get("role") === "spectator",
   });
 } else if (isRemembered()) {
   // The page was loaded again: back to the seat.
-  void enter({ name: "", match: "auto", spectate: false });
+  enter({ name: "", match: "auto", spectate: false });
 } else {
   join.open("");
 }
@@ -76,19 +81,17 @@ function storageOfTab(): Storage | null {
   }
 }
 
-async function enter({ name, match, spectate }: Wish): Promise<void> {
-  const isBack = isRemembered();
-  const guest = spectate || isBack ? null : await askIn(match, name);
+function enter({ name, match, spectate }: Wish): void {
   arena = plain = null;
   health = 0;
   element("hud").hidden = false;
   element("lines").replaceChildren();
   session = new Session({
     url: location.origin,
-    match: guest?.match ?? match,
+    match,
     spectate,
     name,
-    ticket: wished.get("ticket") ?? guest?.ticket ?? "",
+    ticket: wished.get("ticket") ?? ((match) => guestTicket({ name, match, spectate })),
     input: () => (arena ? controls.values() : controls.valuesFor(session!.link.schema!.input)),
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
@@ -102,7 +105,7 @@ async function enter({ name, match, spectate }: Wish): Promise<void> {
           plain = new PlainView(canvas, scene, schema);
           chat.note(`The server runs “${schema.game}”, of which this page has no picture: it shows what the schema tells.`);
         }
-        document.body.classList.toggle("plain", !arena);
+        dress(schema.game);
         canvas.focus();
       },
       input: shoot,
@@ -116,18 +119,22 @@ async function enter({ name, match, spectate }: Wish): Promise<void> {
   Object.assign(globalThis, { tickwire: { session, scene, controls, frameTimes } });
 }
 
-/** Asks for a ticket, which servers that do not run open want. */
-async function askIn(match: number | "auto", name: string): Promise<{ match: number; ticket: string } | null> {
-  if (wished.has("ticket")) return null;
-  try {
-    const body = JSON.stringify({ name, ...(match === "auto" ? {} : { match }) });
-    const answer = await fetch("/v1/join", { method: "POST", body });
-    const { match: id, ticket } = (await answer.json()) as { match: number; ticket?: string | null };
-    return ticket ? { match: id, ticket } : null;
-  } catch {
-    // The connection will tell what is wrong.
-    return null;
-  }
+/** Puts on what the game has: without the arena's own things it is called by its name, and that is all. */
+function dress(game: string): void {
+  isArena = Arena.isCalled(game);
+  document.body.classList.toggle("plain", !isArena);
+  document.title = isArena ? "Tickwire arena" : game;
+  canvas.setAttribute("aria-label", isArena ? ARENA_LABEL : game);
+  setText("join-title", isArena ? "Tickwire" : game);
+}
+
+/** A ticket of a server that wants one and takes guests. Where there is none, the connection will tell what is wrong. */
+async function guestTicket({ name, match, spectate }: Wish): Promise<string> {
+  const role = spectate ? "spectator" : "player";
+  const body = JSON.stringify({ name, role, ...(match === "auto" ? {} : { match }) });
+  const answer = await fetch("/v1/join", { method: "POST", body });
+  const { ticket } = (await answer.json()) as { ticket?: string | null };
+  return ticket ?? "";
 }
 
 /** One's own shot is seen at once. */
@@ -208,7 +215,7 @@ function draw(): void {
   session?.frame();
   if (session && arena) scene.draw(session, arena, now);
   else if (session && plain) plain.draw(session);
-  else scene.drawPlan();
+  else if (isArena) scene.drawPlan();
   if (session && (arena || plain) && now - hudAt > HUD_MS) {
     hudAt = now;
     if (arena) hud.update(session, arena, now);
@@ -221,7 +228,7 @@ function shortcut(event: KeyboardEvent): void {
   const target = event.target as HTMLElement;
   if (!session || event.ctrlKey || event.metaKey || event.altKey || target.matches("input, select")) return;
   if (event.code === "KeyN") toggle("net");
-  else if (event.code === "KeyH") toggle("help");
+  else if (event.code === "KeyH" && isArena) toggle("help");
   else if (event.code === "Enter" && !target.matches("button, a")) {
     event.preventDefault();
     chat.open();

@@ -36,6 +36,14 @@ test("two players and a spectator are in one match", async () => {
   assert.equal(await seat(watcher), null);
 });
 
+test("the start screen says what the arena is", async () => {
+  const start = await browser.open(server.url);
+  await start.waitForSelector("text=A small arena for sixteen");
+  assert.equal(await start.title(), "Tickwire arena");
+  await picture(start, "start");
+  await start.close();
+});
+
 test("names are known to everybody", async () => {
   for (const page of [ada, grace, watcher]) {
     await until(page, "names", "[...tickwire.session.people.values()].map((p) => p.name).sort().join() === 'Ada,Grace'");

@@ -15,6 +15,16 @@ after(async () => {
   await server?.stop();
 });
 
+test("a game that the page does not know is announced by its name alone", async () => {
+  const page = await browser.open(server.url);
+  await until(page, "the name", "document.querySelector('h1').innerText.toLowerCase() === 'tag'");
+  assert.equal(await page.title(), "tag");
+  assert.doesNotMatch(await page.innerText("body"), /arena/i);
+  assert.equal(await page.getAttribute("#scene", "aria-label"), "tag");
+  await picture(page, "other-game-start");
+  await page.close();
+});
+
 test("a game that the page does not know is shown by its schema, and played with the keys", async () => {
   const page = await browser.open(`${server.url}/?match=auto&name=Ada`);
   await until(page, "to play", "globalThis.tickwire?.session.link.rows?.length === 1");
@@ -25,6 +35,8 @@ test("a game that the page does not know is shown by its schema, and played with
   await page.keyboard.down("KeyS");
   await page.waitForSelector("text=caught: seat 1");
   await page.keyboard.up("KeyS");
+  await page.keyboard.press("KeyH");
+  assert.ok(await page.isHidden("text=How to play"));
   await bob.waitForSelector("text=caught: seat 1");
   await picture(page, "other-game");
   assert.deepEqual(browser.errors, []);

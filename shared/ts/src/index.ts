@@ -6,7 +6,7 @@ export { Clock, ticksBetween } from "./link/clock.js";
 export { Pace } from "./link/pace.js";
 export type { Handlers, SessionOptions, SessionState, Socket } from "./options.js";
 export { Interpolation } from "./replica/interpolation.js";
-export { Prediction, type Predictor } from "./replica/prediction.js";
+export { Prediction, type Predictor, type Shown } from "./replica/prediction.js";
 export { Rows } from "./rows.js";
 export type { EventSchema, Field, Integer, KindSchema, Predict, Schema } from "./schema.js";
 export { Session } from "./session.js";

@@ -8,22 +8,29 @@ import type { ByteReader, ByteWriter } from "./bytes.js";
 import { fault } from "./fault.js";
 import type { Integer } from "./schema.js";
 
-/** Appends `values`, which must be within their ranges. */
-export function pack(integers: readonly Integer[], values: ArrayLike<number>, out: ByteWriter): void {
+/** Throws a `RangeError` unless `values` are what `pack` takes. */
+export function check(integers: readonly Integer[], values: ArrayLike<number>): void {
   if (values.length !== integers.length) {
     const names = integers.map(({ name }) => name).join(", ");
     throw new RangeError(`${values.length} values, not the ${integers.length} of the schema: ${names}`);
   }
-  let pending = 0;
-  let pendingBits = 0;
   for (let i = 0; i < integers.length; i++) {
     const { name, min, max } = integers[i];
     const value = values[i];
     if (!(value >= min && value <= max && Number.isInteger(value))) {
       throw new RangeError(`${name} is ${value}, not an integer from ${min} to ${max}`);
     }
+  }
+}
+
+/** Appends `values`, which must be as many as `integers` and within their ranges. */
+export function pack(integers: readonly Integer[], values: ArrayLike<number>, out: ByteWriter): void {
+  let pending = 0;
+  let pendingBits = 0;
+  for (let i = 0; i < integers.length; i++) {
+    const { min, max } = integers[i];
     // Doubles, since 7 pending bits and 32 more don't fit into 32.
-    pending += (value - min) * 2 ** pendingBits;
+    pending += (values[i] - min) * 2 ** pendingBits;
     pendingBits += width(min, max);
     for (; pendingBits >= 8; pendingBits -= 8) {
       out.u8(pending % 256);

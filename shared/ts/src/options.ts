@@ -21,7 +21,12 @@ export interface SessionOptions {
   match?: number | "auto";
   spectate?: boolean;
   name?: string;
-  ticket?: string;
+  /**
+   * On servers that want one. A ticket lets in once, and a session may have to join anew (its server was started
+   * again, or its seat was not kept): a function is asked each time, for a ticket to this match. While it fails it is
+   * asked again, as a server is that can't be reached; "" is no ticket. The session waits for as long as it takes.
+   */
+  ticket?: string | ((match: number | "auto") => string | Promise<string>);
   /**
    * What the player wants at this moment: the values of an input. Asked for as often as needed. Values that
    * are not the schema's throw a `RangeError` where it was asked, and nothing is sent.

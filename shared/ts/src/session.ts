@@ -132,7 +132,29 @@ export class Session {
 
   #connect(): void {
     this.#retry = undefined;
-    const { url, spectate, ticket, openSocket } = this.#options;
+    const { ticket } = this.#options;
+    if (this.#token) this.#open("");
+    else if (typeof ticket === "function") this.#ask(ticket);
+    else this.#open(ticket ?? "");
+  }
+
+  #ask(tickets: (match: number | "auto") => string | Promise<string>): void {
+    // What throws at once rejects as well, so that it is told when whoever makes this session has it.
+    const asked = new Promise<string>((resolve) => resolve(tickets(this.#match)));
+    asked.then(
+      (ticket) => {
+        if (this.state.type !== "ended") this.#open(ticket);
+      },
+      (error: unknown) => {
+        console.warn("tickwire: no ticket:", error);
+        this.#lost(1006, "no ticket could be had");
+      },
+    );
+  }
+
+  /** Connects, to join with a ticket or to take the session up. */
+  #open(ticket: string): void {
+    const { url, spectate, openSocket } = this.#options;
     const target = new URL("/v1/play", url);
     target.protocol = target.protocol.replace("http", "ws");
     target.searchParams.set("match", String(this.#match));

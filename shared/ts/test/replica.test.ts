@@ -116,6 +116,35 @@ test("a player that is put elsewhere does not glide there", () => {
   assert.equal(own.values[0], 4_000);
 });
 
+test("an angle is corrected the shorter way round", () => {
+  // From 350 to 10, which is 20 further and not 340 back, and the other way.
+  checkTurn(350, 10, [-10, 0, 5, 10]);
+  checkTurn(10, 350, [370, 360, 355, 350]);
+});
+
+test("an angle goes the shorter way to the next tick", () => {
+  const own = turning(350, 90);
+  own.look(0.5, [1], 0);
+  assert.equal(own.values[1], 360);
+});
+
+test("each thing that is shown jumps from a distance of its own", () => {
+  const own = turning(350, 15);
+  own.answer(11, rows(11, [0, 120, 10, 0]));
+  own.look(0, [0], 0);
+  assert.deepEqual([...own.values], [120, 10], "it has turned further than it could, so it was put there");
+});
+
+test("errors of less than a jump glide, however many come", () => {
+  const own = predicted();
+  for (const [tick, x] of [[11, 500], [12, 910], [13, 1_320]]) {
+    own.input(tick, [1]);
+    own.answer(tick, rows(tick, [0, x, 0, 0]));
+  }
+  own.look(0, [0], 0);
+  assert.equal(own.values[0], 130);
+});
+
 /** How late the others are shown after ten seconds of a page that does this at each moment. */
 function delayAfter(does: (second: number) => "runs" | "stands" | "hears nothing"): number {
   const { others, clock } = match();
@@ -133,8 +162,7 @@ function delayAfter(does: (second: number) => "runs" | "stands" | "hears nothing
 /** Ten steps in a tick for an input of 1. */
 const WALK: Predictor = {
   length: 1,
-  shown: [0],
-  jumpFrom: 500,
+  shown: [{ at: 0, jumpFrom: 500 }],
   read(rows, _seat, state) {
     if (rows.length === 0) return false;
     state[0] = rows.values[1];
@@ -148,6 +176,36 @@ const WALK: Predictor = {
 function predicted(): Prediction {
   const own = new Prediction(WALK, 0, HZ, 1);
   own.answer(10, rows(10, [0, 100, 0, 0]));
+  return own;
+}
+
+/** What is shown of an angle at once, after 50 ms, 100 ms, and in the end, when the server says another than was predicted. */
+function checkTurn(predicted: number, told: number, expected: number[]): void {
+  const own = turning(predicted, 90);
+  own.answer(11, rows(11, [0, 100, told, 0]));
+  const shown = [0, 50_000, 100_000, 2_000_000].map((now) => {
+    own.look(0, [0], now);
+    return Math.round(own.values[1] * 100) / 100;
+  });
+  assert.deepEqual(shown, expected);
+}
+
+/** Somebody at 100 whose aim is predicted for tick 11 as it was, and jumps from so much. */
+function turning(aim: number, jumpFrom: number): Prediction {
+  const predictor: Predictor = {
+    length: 2,
+    shown: [...WALK.shown, { at: 1, jumpFrom, circle: 360 }],
+    read(rows, _seat, state) {
+      state.set(rows.values.subarray(1, 3));
+      return true;
+    },
+    step(state, input) {
+      state[1] = (state[1] + 20 * input[0]) % 360;
+    },
+  };
+  const own = new Prediction(predictor, 0, HZ, 1);
+  own.answer(10, rows(10, [0, 100, aim, 0]));
+  own.input(11, [0]);
   return own;
 }
 

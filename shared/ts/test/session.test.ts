@@ -60,6 +60,69 @@ test("a spectator takes up nobody's seat", (context) => {
   session.close();
 });
 
+test("each time that it is joined, a ticket is asked for", async (context) => {
+  const asked: (number | "auto")[] = [];
+  const ticket = (match: number | "auto") => `t${asked.push(match)}`;
+  const { session, opened, lose } = open(context, { ticket });
+  await settled();
+  assert.match(opened[0].url, /match=auto&ticket=t1$/);
+  opened[0].socket.hear(welcomeFrame());
+  lose(1006);
+  assert.match(opened[1].url, /match=1&resume=1$/, "none to take the session up");
+  lose(4012);
+  await settled();
+  assert.match(opened[2].url, /match=auto&ticket=t2$/);
+  session.close();
+  assert.deepEqual(asked, ["auto", "auto"]);
+});
+
+test("a spectator's next ticket is for the match that it watched", async (context) => {
+  const ticket = async (match: number | "auto") => `for-${match}`;
+  const { session, opened, lose } = open(context, { spectate: true, ticket });
+  await settled();
+  opened[0].socket.hear(welcomeFrame(null));
+  lose(1006);
+  await settled();
+  assert.match(opened[1].url, /match=1&role=spectator&ticket=for-1$/);
+  session.close();
+});
+
+test("while there is no ticket it is asked for again", async (context) => {
+  context.mock.method(console, "warn", () => {});
+  const states: string[] = [];
+  const answers = [() => Promise.reject(new Error("away")), () => assert.fail("broken"), () => "t"];
+  const ticket = () => answers.shift()!();
+  const handlers = { state: ({ type }: SessionState) => states.push(type) };
+  const { session, opened } = open(context, { ticket, handlers });
+  for (let n = 0; n < 3; n++) {
+    await settled();
+    context.mock.timers.tick(5_000);
+  }
+  assert.deepEqual(states, ["resuming", "resuming"]);
+  assert.match(opened[0].url, /ticket=t$/);
+  session.close();
+});
+
+test("a session without a ticket gives up after a minute", async (context) => {
+  context.mock.method(console, "warn", () => {});
+  const fail = () => Promise.reject(new Error("away"));
+  const { session, opened } = open(context, { ticket: fail });
+  context.mock.method(performance, "now", () => 1);
+  await settled();
+  context.mock.method(performance, "now", () => 61_000);
+  context.mock.timers.tick(5_000);
+  await settled();
+  assert.deepEqual(session.state, { type: "ended", code: 1006, reason: "no ticket could be had" });
+  assert.equal(opened.length, 0);
+});
+
+test("a ticket that comes after the end opens nothing", async (context) => {
+  const { session, opened } = open(context, { ticket: async () => "t" });
+  session.close();
+  await settled();
+  assert.equal(opened.length, 0);
+});
+
 test("a session that has ended stays so", (context) => {
   const states: string[] = [];
   const handlers = { state: ({ type }: SessionState) => states.push(type) };
@@ -88,12 +151,13 @@ test("an input that is none of the schema's changes nothing", (context) => {
   socket.hear(welcomeFrame());
   socket.hear(Uint8Array.of(0x81, 9, 0, 0, 0));
   const { link } = session;
+  const out = new ByteWriter();
   const written = () => {
-    const out = new ByteWriter();
-    link.writeInput(10, [value], out);
+    link.writeInput(10, [value], out.clear());
     return new DataView(out.written().slice().buffer).getUint32(1, true);
   };
   assert.throws(written, RangeError);
+  assert.equal(out.written().length, 0);
   value = 1;
   assert.deepEqual([written(), written()], [1, 2]);
   session.close();
@@ -133,7 +197,7 @@ test("what was remembered counts only if it makes sense", () => {
   }
 });
 
-/** A session whose connections are fakes, each opened as soon as it is due. */
+/** A session whose connections are fakes, each opened as soon as it is due, unless a ticket is awaited. */
 function open(context: TestContext, options: Partial<SessionOptions>) {
   context.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
   context.mock.method(performance, "now", () => 0);
@@ -144,13 +208,18 @@ function open(context: TestContext, options: Partial<SessionOptions>) {
     return socket;
   };
   const session = new Session({ url: "http://server", openSocket, ...options });
-  opened[0].socket.onopen?.({});
+  opened[0]?.socket.onopen?.({});
   const lose = (code: number) => {
     opened.at(-1)!.socket.onclose?.({ code, reason: "" });
     context.mock.timers.tick(5_000);
     opened.at(-1)!.socket.onopen?.({});
   };
   return { session, opened, lose };
+}
+
+/** Until promises that wait for nothing else have been heard. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** What a client says that takes nothing up. */

@@ -22,8 +22,7 @@ const [X, Y, VX, VY] = [0, 1, 2, 3];
 /** Has the own player shown at once. */
 export class ArenaPredictor implements Predictor {
   readonly length = 4;
-  readonly shown = [X, Y];
-  readonly jumpFrom = 3 * STEPS_PER_M;
+  readonly shown = [X, Y].map((at) => ({ at, jumpFrom: 3 * STEPS_PER_M }));
 
   /** What the rows' fields are is known once the schema has come. */
   constructor(readonly arena: () => Arena | null) {}

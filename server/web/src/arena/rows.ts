@@ -15,7 +15,11 @@ export class Arena {
 
   /** `null` if the schema is another game's. */
   static of(schema: Schema): Arena | null {
-    return schema.game.startsWith("arena ") ? new Arena(schema) : null;
+    return Arena.isCalled(schema.game) ? new Arena(schema) : null;
+  }
+
+  static isCalled(game: string): boolean {
+    return game.startsWith("arena ");
   }
 
   private constructor(schema: Schema) {

@@ -19,6 +19,7 @@ interface Match {
 
 /** A page of the list, and what `after` is for the one that follows. */
 interface MatchPage {
+  game: string;
   matches: Match[];
   next?: number;
 }
@@ -31,7 +32,11 @@ export class JoinDialog {
   #isListing = false;
   readonly #lobby = new Lobby(() => this.#name.value.trim());
 
-  constructor(wish: (wish: Wish) => void) {
+  constructor(
+    wish: (wish: Wish) => void,
+    /** Is told which game the server runs. */
+    readonly tell: (game: string) => void,
+  ) {
     this.#name.value = recall("name");
     const form = element<HTMLFormElement>("join-form");
     form.addEventListener("submit", (event) => {
@@ -62,8 +67,9 @@ export class JoinDialog {
   async #list(): Promise<void> {
     if (this.#isListing) return;
     this.#isListing = true;
-    const matches = await allMatches();
+    const { game, matches } = await allMatches();
     this.#isListing = false;
+    if (game !== null) this.tell(game);
     const text = JSON.stringify(matches);
     if (text === this.#listed) return;
     this.#listed = text;
@@ -78,15 +84,16 @@ export class JoinDialog {
 }
 
 /** As many as are told: the server may be away, and then "any" will say so. */
-async function allMatches(): Promise<Match[]> {
-  const all: Match[] = [];
+async function allMatches(): Promise<{ game: string | null; matches: Match[] }> {
+  const all = { game: null as string | null, matches: [] as Match[] };
   try {
     let query = "";
     do {
       const answer = await fetch(`/v1/matches${query}`);
       if (!answer.ok) break;
-      const { matches, next } = (await answer.json()) as MatchPage;
-      all.push(...matches);
+      const { game, matches, next } = (await answer.json()) as MatchPage;
+      all.game = game;
+      all.matches.push(...matches);
       query = next === undefined ? "" : `?after=${next}`;
     } while (query);
   } catch {

@@ -10,7 +10,7 @@ import { ByteReader, type ByteWriter, fnv } from "../bytes.js";
 import { BASIS_MAX } from "../codec/past.js";
 import { Decoder } from "../codec/decoder.js";
 import { fault } from "../fault.js";
-import { pack, unpack } from "../integers.js";
+import { check, pack, unpack } from "../integers.js";
 import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
 import * as wire from "../wire.js";
@@ -142,7 +142,10 @@ export class ClientLink {
     return joined?.stage === "playing" ? joined.pace.poll(joined.clock, now) : -1;
   }
 
-  /** Appends an input for `tick` and gives its number. Only while `isPlaying`. */
+  /**
+   * Appends an input for `tick` and gives its number. Only while `isPlaying`. Values that are not the schema's
+   * throw a `RangeError`.
+   */
   writeInput(tick: number, values: ArrayLike<number>, out: ByteWriter): number {
     if (!this.#joined || this.#joined.stage !== "playing") throw new Error("not playing");
     return this.#joined.writeInput(tick, values, out);
@@ -287,6 +290,8 @@ class Joined {
   }
 
   writeInput(tick: number, values: ArrayLike<number>, out: ByteWriter): number {
+    // Throws before anything has changed, or was written.
+    check(this.schema.input, values);
     const applied = this.tick ?? 0;
     const seen = this.#seen;
     const behind = seen ? ticksBetween(seen.tick, applied) + seen.before : 0;
@@ -295,7 +300,6 @@ class Joined {
     if (said) parts = Math.max(Math.min(parts, ticksBetween(said.tick, applied) * 256 + said.parts), 0);
     const seq = (this.#seq + 1) >>> 0;
     writeInputHead(seq, tick, applied, parts, out);
-    // Values that are not the schema's throw here, before anything has changed.
     pack(this.schema.input, values, out);
     this.#seenSaid = { tick: applied, parts };
     this.#seq = seq;

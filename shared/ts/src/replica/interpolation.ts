@@ -17,6 +17,7 @@ import { type Clock, ticksBetween } from "../link/clock.js";
 import { AWAY, Tail } from "../link/tail.js";
 import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
+import { shorterWay } from "./circle.js";
 
 /** Snapshots that are kept: more than are ever between what is shown and what has come. */
 const KEPT = 256;
@@ -252,10 +253,7 @@ export class Interpolation {
       const older = from[start + i];
       let way = to[toStart + i] - older;
       if (blends[i] === Blend.Older) way = 0;
-      else if (blends[i] === Blend.Round) {
-        const circle = this.#circles[kind][i];
-        way -= circle * Math.floor(way / circle + 0.5);
-      }
+      else if (blends[i] === Blend.Round) way = shorterWay(way, this.#circles[kind][i]);
       this.values[i] = older + way * part;
     }
   }

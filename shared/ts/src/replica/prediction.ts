@@ -8,19 +8,28 @@
 
 import { ticksBetween } from "../link/clock.js";
 import type { Rows } from "../rows.js";
+import { shorterWay } from "./circle.js";
 
 /** What a game does to have a player predicted. A state is a few integers. */
 export interface Predictor {
   /** Integers of a state. */
   readonly length: number;
-  /** Which of them are shown, and glide when they are corrected. */
-  readonly shown: readonly number[];
-  /** A correction of more than this is a jump that is not glided over. */
-  readonly jumpFrom: number;
+  /** What of it is shown. */
+  readonly shown: readonly Shown[];
   /** Reads the state of a seat's player, if there is one to be predicted. */
   read(rows: Rows, seat: number, state: Int32Array): boolean;
   /** Moves a state by one tick. */
   step(state: Int32Array, input: Int32Array, hz: number): void;
+}
+
+/** An integer of a state that is shown, and glides when it is corrected. */
+export interface Shown {
+  /** Which one. */
+  at: number;
+  /** What is corrected by more than this was put elsewhere, and nothing of it glides there. */
+  jumpFrom: number;
+  /** Of an angle: steps of a full turn, since it glides the shorter way round. */
+  circle?: number;
 }
 
 /** Ticks that are kept: more than an input may be on its way. */
@@ -40,11 +49,13 @@ export class Prediction {
   #isOn = false;
   /** What is shown beside what is predicted, by `shown` of the predictor. */
   readonly #offset: Float64Array;
+  /** What was predicted before a correction. */
+  readonly #before: Float64Array;
   #glidedAt = 0;
   /** Answers of the server, and of them those that were not as predicted. */
   answers = 0;
   corrections = 0;
-  /** What is to be shown, by `shown` of the predictor. */
+  /** What is to be shown, by `shown` of the predictor. Angles may be beyond a full turn. */
   readonly values: Float64Array;
 
   constructor(
@@ -60,6 +71,7 @@ export class Prediction {
     this.#next = new Int32Array(predictor.length);
     this.#held = new Int32Array(inputLength);
     this.#offset = new Float64Array(predictor.shown.length);
+    this.#before = new Float64Array(predictor.shown.length);
     this.values = new Float64Array(predictor.shown.length);
   }
 
@@ -109,19 +121,18 @@ export class Prediction {
     const isRight = told.every((value, i) => value === this.#states[slot][i]);
     if (isRight && wasOn) return;
     if (wasOn) this.corrections++;
-    const shown = this.#states[this.#newest % KEPT];
-    this.#shift(shown, 1);
+    const newest = this.#states[this.#newest % KEPT];
+    const { shown } = this.predictor;
+    for (let n = 0; n < shown.length; n++) this.#before[n] = newest[shown[n].at];
     this.#states[slot].set(told);
     this.#replay(tick);
-    this.#shift(shown, -1);
-    const distance = this.#offset.reduce((most, offset) => Math.max(most, Math.abs(offset)), 0);
-    if (!wasOn || distance > this.predictor.jumpFrom) this.#offset.fill(0);
-  }
-
-  #shift(state: Int32Array, sign: number): void {
-    this.predictor.shown.forEach((i, n) => {
-      this.#offset[n] += sign * state[i];
-    });
+    let isJump = !wasOn;
+    for (let n = 0; n < shown.length; n++) {
+      const off = shortest(this.#before[n] - newest[shown[n].at], shown[n]);
+      isJump ||= Math.abs(off) > shown[n].jumpFrom;
+      this.#offset[n] = shortest(this.#offset[n] + off, shown[n]);
+    }
+    if (isJump) this.#offset.fill(0);
   }
 
   /** Runs all inputs after a tick again. */
@@ -150,15 +161,20 @@ export class Prediction {
     this.#glidedAt = now;
     const rest = Math.exp(-GLIDE_PER_S * passed);
     const newest = this.#states[this.#newest % KEPT];
-    const { shown, jumpFrom } = this.predictor;
+    const { shown } = this.predictor;
     this.#next.set(newest);
     this.#held.set(input);
     this.predictor.step(this.#next, this.#held, this.hz);
     const near = Math.min(Math.max(part, 0), 1);
     for (let n = 0; n < shown.length; n++) {
-      const way = this.#next[shown[n]] - newest[shown[n]];
+      const { at, jumpFrom } = shown[n];
+      const way = shortest(this.#next[at] - newest[at], shown[n]);
       this.#offset[n] *= rest;
-      this.values[n] = newest[shown[n]] + this.#offset[n] + (Math.abs(way) > jumpFrom ? 0 : way * near);
+      this.values[n] = newest[at] + this.#offset[n] + (Math.abs(way) > jumpFrom ? 0 : way * near);
     }
   }
+}
+
+function shortest(way: number, { circle }: Shown): number {
+  return circle ? shorterWay(way, circle) : way;
 }
