@@ -14,9 +14,9 @@ use tickwire_shared::{
     close::CloseReason,
     game::MatchOptions,
     ids::{MatchId, SessionId},
-    time::{Micros, UnixMillis},
+    time::UnixMillis,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
     bucket::Bucket,
@@ -25,11 +25,12 @@ use crate::{
     directory::{Directory, Entry, JoinRefused, Reservation},
     feeds::{Feeds, Happening, Item},
     lobby::{Lobby, LobbyLine},
-    mailbox::{Arrival, Command, Recorded, STUCK_AFTER, ShardHandle, Standing},
-    matches::{Claim, Flight, Newcomer, Role},
+    mailbox::{Arrival, Command, ShardHandle},
+    matches::{Claim, Newcomer, Role},
     places::{AddressPlace, ConnectionPlace, FrontDoor, Tally, TurnedAway},
+    shards::Shards,
     socket::Handed,
-    telemetry::{Refusals, Stats},
+    telemetry::Refusals,
     tickets::{Ticket, TicketRole, Tickets, unix_now},
     tls::Tls,
 };
@@ -39,7 +40,7 @@ use crate::{
 pub struct Admission {
     config: Config,
     directory: Arc<Directory>,
-    shards: Vec<ShardHandle>,
+    shards: Shards,
     feeds: Arc<Feeds>,
     lobby: Mutex<Lobby>,
     /// Places of those who follow feeds.
@@ -56,25 +57,8 @@ pub struct Admission {
     /// Paces new matches.
     openings: Mutex<Bucket>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
-    report: tokio::sync::Mutex<Report>,
     next_session: AtomicU32,
     draining: AtomicBool,
-}
-
-/// What shards have last counted, and when they were asked.
-#[derive(Debug, Default)]
-struct Report {
-    begun: Micros,
-    counted: Arc<Counted>,
-}
-
-/// What shards have counted.
-#[derive(Clone, Debug, Default)]
-pub struct Counted {
-    /// By shard; of one that does not answer, what it last told.
-    pub shards: Vec<Stats>,
-    /// How many do not answer.
-    pub silent: usize,
 }
 
 /// Which match somebody wants.
@@ -113,13 +97,12 @@ impl Admission {
             draining: AtomicBool::new(false),
             config,
             directory,
-            shards,
+            shards: Shards::new(shards, clock),
             feeds,
             lobby: Mutex::new(Lobby::new()),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             slow_readers: AtomicU64::new(0),
             samples: watch::Sender::default(),
-            report: tokio::sync::Mutex::default(),
             clock,
         })
     }
@@ -142,18 +125,10 @@ impl Admission {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Whether no shard is fit for one match more.
+    /// The shards.
     #[must_use]
-    pub fn is_overloaded(&self) -> bool {
-        !(0..self.shards.len()).any(|shard| self.is_fit(shard))
-    }
-
-    fn is_fit(&self, shard: usize) -> bool {
-        self.standing(shard) == Standing::Fit
-    }
-
-    fn standing(&self, shard: usize) -> Standing {
-        self.shards[shard].standing(self.clock.now())
+    pub const fn shards(&self) -> &Shards {
+        &self.shards
     }
 
     /// Certificates, if TLS is spoken.
@@ -198,7 +173,7 @@ impl Admission {
 
     /// Opens a match.
     pub fn open(&self) -> Result<Arc<Entry>, JoinRefused> {
-        if self.is_overloaded() {
+        if !self.shards.is_any_fit() {
             return Err(JoinRefused::Overloaded);
         }
         let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -207,10 +182,10 @@ impl Admission {
         }
         drop(openings);
         let Config { seats, npcs, tick_rate, .. } = self.config;
-        let entry = self.directory.add(seats, |shard| self.is_fit(shard))?;
+        let entry = self.directory.add(seats, |shard| self.shards.is_fit(shard))?;
         let seed = u64::from(entry.id.0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let options = MatchOptions { seed, seats, npcs, tick_rate };
-        if self.shards[entry.shard].send(Command::Open(entry.id, options)).is_err() {
+        if self.shards.send(entry.shard, Command::Open(entry.id, options)).is_err() {
             self.directory.remove(entry.id);
             return Err(JoinRefused::TooManyMatches);
         }
@@ -221,11 +196,11 @@ impl Admission {
     pub fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
         match wish {
             Wish::Match(_) => Reservation::new(&self.find(wish)?),
-            Wish::Any => match self.directory.reserve_any(|shard| self.is_fit(shard)) {
+            Wish::Any => match self.directory.reserve_any(|shard| self.shards.is_fit(shard)) {
                 Some(reservation) => Ok(reservation),
                 None => self.open().and_then(|entry| Reservation::new(&entry)).or_else(|refused| {
                     // Better a seat in a slow match than none.
-                    let answers = |shard| self.standing(shard) != Standing::Stuck;
+                    let answers = |shard| !self.shards.is_stuck(shard);
                     self.directory.reserve_any(answers).ok_or(refused)
                 }),
             },
@@ -282,7 +257,7 @@ impl Admission {
 
     /// The match that is wished for, without taking a seat.
     pub(crate) fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
-        let answers = |entry: &Arc<Entry>| self.standing(entry.shard) != Standing::Stuck;
+        let answers = |entry: &Arc<Entry>| !self.shards.is_stuck(entry.shard);
         match wish {
             Wish::Match(id) => {
                 let entry = self.directory.find(id).ok_or(JoinRefused::NoMatch)?;
@@ -300,7 +275,7 @@ impl Admission {
     pub(crate) fn hand_over(&self, admitted: Admitted, handed: Handed, leftover: Vec<u8>) {
         let Admitted { entry, newcomer } = admitted;
         let arrival = Arrival { match_id: entry.id, newcomer, handed, leftover };
-        if self.shards[entry.shard].send(Command::Connect(Box::new(arrival))).is_err() {
+        if self.shards.send(entry.shard, Command::Connect(Box::new(arrival))).is_err() {
             tracing::warn!(shard = entry.shard, "a shard does not keep up; connection dropped");
         }
     }
@@ -350,12 +325,8 @@ impl Admission {
         let text = Arc::<str>::from(text);
         let (at, what) = (self.clock.date(), Happening::Notice(Arc::clone(&text)));
         self.feeds.publish(&Item { match_id: only, at, tick: None, what });
-        for (index, shard) in self.shards.iter().enumerate() {
-            let is_meant = entry.as_ref().is_none_or(|entry| entry.shard == index);
-            if is_meant && shard.send(Command::Notice(only, Arc::clone(&text))).is_err() {
-                tracing::warn!(shard = index, "a shard does not keep up; it tells no notice");
-            }
-        }
+        self.shards
+            .tell(entry.map(|entry| entry.shard), || Command::Notice(only, Arc::clone(&text)));
         Ok(())
     }
 
@@ -375,71 +346,17 @@ impl Admission {
         self.lobby.lock().unwrap_or_else(PoisonError::into_inner).lines()
     }
 
-    /// What shards have counted. Who asks at the same time is told the same, so that nobody can
-    /// keep shards busy with reports.
-    pub async fn stats(&self) -> Arc<Counted> {
-        let asked = self.clock.now();
-        let mut report = self.report.lock().await;
-        if report.begun <= asked {
-            let due = report.begun.plus(REPORT_INTERVAL);
-            tokio::time::sleep(due.since(self.clock.now()).into()).await;
-            report.begun = self.clock.now();
-            let answers = self.ask(Command::Report).await;
-            let counted = Arc::make_mut(&mut report.counted);
-            counted.silent = answers.iter().filter(|answer| answer.is_none()).count();
-            counted.shards.resize_with(answers.len(), Stats::default);
-            for (stats, answer) in counted.shards.iter_mut().zip(answers) {
-                *stats = answer.unwrap_or_else(|| stats.clone());
-            }
-        }
-        Arc::clone(&report.counted)
-    }
-
-    /// What each shard that answers has a recording of.
-    pub(crate) async fn flights(&self, which: Recorded) -> Vec<Option<Vec<Flight>>> {
-        self.ask(|reply| Command::Trace(which, reply)).await
-    }
-
-    /// Each shard's answer to a command, unless it is stuck or has failed.
-    async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<Option<T>> {
-        let mut answers = Vec::new();
-        for (index, shard) in self.shards.iter().enumerate() {
-            let (reply, answer) = oneshot::channel();
-            let mut told = None;
-            if self.standing(index) != Standing::Stuck && shard.send(command(reply)).is_ok() {
-                told = tokio::time::timeout(STUCK_AFTER.into(), answer)
-                    .await
-                    .ok()
-                    .and_then(Result::ok);
-            }
-            if told.is_none() {
-                tracing::error!(
-                    shard = index,
-                    "a shard does not answer: a step of its games may not return"
-                );
-            }
-            answers.push(told);
-        }
-        answers
-    }
-
     /// Takes nobody in any more, and has all shards end when their matches may, or after the drain
     /// timeout.
     pub(crate) fn drain(&self) {
         let deadline = self.clock.now().plus(self.config.drain_timeout.into());
         self.draining.store(true, Ordering::Release);
-        for (index, shard) in self.shards.iter().enumerate() {
-            if shard.send(Command::Drain { deadline }).is_err() {
-                tracing::error!(shard = index, "a shard is stuck or has failed; it can't drain");
-            }
-        }
+        self.shards.tell(None, || Command::Drain { deadline });
     }
 }
 
 /// Feeds that are followed at once: a task and a socket each. More are answered 503.
 const READERS_MAX: usize = 1024;
-/// Reports are at least so far apart.
-const REPORT_INTERVAL: Micros = Micros::from_millis(50);
 
 /// Whether a ticket is one for this.
 fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {

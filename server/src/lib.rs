@@ -30,6 +30,7 @@ mod mailbox;
 mod matches;
 mod places;
 mod shard;
+pub mod shards;
 mod socket;
 pub mod telemetry;
 pub mod tickets;

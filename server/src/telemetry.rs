@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use hdrhistogram::Histogram;
 use tickwire_shared::{close::CloseReason, time::Micros};
 
-use crate::admission::Counted;
+use crate::shards::Counted;
 
 /// Counters and histograms of one shard since its start.
 #[derive(Clone, Debug)]

@@ -186,7 +186,7 @@ pub(super) async fn join(
 pub(super) async fn livez(
     State(admission): State<Arc<Admission>>,
 ) -> Result<&'static str, Problem> {
-    match admission.stats().await.silent {
+    match admission.shards().stats().await.silent {
         0 => Ok("ok\n"),
         _ => Err(silent()),
     }
@@ -197,7 +197,7 @@ pub(super) async fn readyz(
     State(admission): State<Arc<Admission>>,
 ) -> Result<&'static str, Problem> {
     refuse_when_draining(&admission)?;
-    if admission.is_overloaded() {
+    if !admission.shards().is_any_fit() {
         return Err(problem(JoinRefused::Overloaded));
     }
     Ok("ok\n")
@@ -205,7 +205,7 @@ pub(super) async fn readyz(
 
 pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl IntoResponse {
     let [slow, lost] = admission.feed_losses();
-    let counted = admission.stats().await;
+    let counted = admission.shards().stats().await;
     let mut page = telemetry::prometheus(&counted, &admission.refusals());
     page.push_str(&telemetry::feeds(admission.readers_len(), slow, lost));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)

@@ -15,7 +15,8 @@ use tokio::{
 
 use super::{Problem, events};
 use crate::{
-    admission::{Admission, Counted},
+    admission::Admission,
+    shards::Counted,
     telemetry::{Spans, Stats},
 };
 
@@ -34,7 +35,7 @@ pub(crate) async fn sample(admission: &Admission) -> Infallible {
             before = None;
             continue;
         }
-        let now = admission.stats().await;
+        let now = admission.shards().stats().await;
         if let Some(before) = before.replace(Arc::clone(&now)) {
             let sample = describe(admission, &before.shards, &now.shards);
             let event = format!("event: sample\ndata: {sample}\n\n");

@@ -14,7 +14,7 @@ pub(super) async fn of_match(
     _: Operator,
     Named(entry): Named,
 ) -> Result<Json<Value>, Problem> {
-    let flights = admission.flights(Recorded::Match(entry.id)).await;
+    let flights = admission.shards().flights(Recorded::Match(entry.id)).await;
     if flights.get(entry.shard).is_none_or(Option::is_none) {
         return Err(silent());
     }
@@ -26,7 +26,7 @@ pub(super) async fn of_overruns(
     State(admission): State<Arc<Admission>>,
     _: Operator,
 ) -> Json<Value> {
-    Json(describe(admission.flights(Recorded::Overrun).await))
+    Json(describe(admission.shards().flights(Recorded::Overrun).await))
 }
 
 fn describe(flights: Vec<Option<Vec<Flight>>>) -> Value {

@@ -1,0 +1,128 @@
+//! All shards together: which are fit, and what they are told and asked.
+
+use std::sync::Arc;
+
+use tickwire_shared::time::Micros;
+use tokio::sync::{Mutex, oneshot};
+
+use crate::{
+    clock::Clock,
+    mailbox::{Command, Recorded, STUCK_AFTER, ShardHandle, Standing},
+    matches::Flight,
+    telemetry::Stats,
+};
+
+/// Reports are at least so far apart.
+const REPORT_INTERVAL: Micros = Micros::from_millis(50);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shards {
+    handles: Vec<ShardHandle>,
+    clock: Clock,
+    report: Mutex<Report>,
+}
+
+/// What shards have last counted, and when they were asked.
+#[derive(Debug, Default)]
+struct Report {
+    begun: Micros,
+    counted: Arc<Counted>,
+}
+
+/// What shards have counted.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// By shard; of one that does not answer, what it last told.
+    pub shards: Vec<Stats>,
+    /// How many do not answer.
+    pub silent: usize,
+}
+
+impl Shards {
+    pub(crate) fn new(handles: Vec<ShardHandle>, clock: Clock) -> Self {
+        Self { handles, clock, report: Mutex::default() }
+    }
+
+    /// Whether one is fit for one match more.
+    pub(crate) fn is_any_fit(&self) -> bool {
+        (0..self.handles.len()).any(|shard| self.is_fit(shard))
+    }
+
+    /// Whether this one is fit for one match more.
+    pub(crate) fn is_fit(&self, shard: usize) -> bool {
+        self.handles[shard].standing(self.clock.now()) == Standing::Fit
+    }
+
+    /// Whether this one is at something that does not return.
+    pub(crate) fn is_stuck(&self, shard: usize) -> bool {
+        self.handles[shard].standing(self.clock.now()) == Standing::Stuck
+    }
+
+    /// Hands over a command. It comes back when the shard does not keep up or has ended.
+    pub(crate) fn send(&self, shard: usize, command: Command) -> Result<(), Command> {
+        self.handles[shard].send(command)
+    }
+
+    /// Hands a command to one shard or to all, of which those may hear it that keep up.
+    pub(crate) fn tell(&self, only: Option<usize>, command: impl Fn() -> Command) {
+        for (shard, handle) in self.handles.iter().enumerate() {
+            let is_meant = only.is_none_or(|only| only == shard);
+            if is_meant && let Err(command) = handle.send(command()) {
+                tracing::error!(
+                    shard,
+                    ?command,
+                    "a shard does not keep up or has failed: not told"
+                );
+            }
+        }
+    }
+
+    /// What shards have counted. Who asks at the same time is told the same, so that nobody can
+    /// keep shards busy with reports.
+    pub async fn stats(&self) -> Arc<Counted> {
+        let asked = self.clock.now();
+        let mut report = self.report.lock().await;
+        if report.begun <= asked {
+            let due = report.begun.plus(REPORT_INTERVAL);
+            tokio::time::sleep(due.since(self.clock.now()).into()).await;
+            report.begun = self.clock.now();
+            let answers = self.ask(Command::Report).await;
+            let counted = Arc::make_mut(&mut report.counted);
+            counted.silent = answers.iter().filter(|answer| answer.is_none()).count();
+            counted.shards.resize_with(answers.len(), Stats::default);
+            for (stats, answer) in counted.shards.iter_mut().zip(answers) {
+                *stats = answer.unwrap_or_else(|| stats.clone());
+            }
+        }
+        Arc::clone(&report.counted)
+    }
+
+    /// What each shard that answers has a recording of.
+    pub(crate) async fn flights(&self, which: Recorded) -> Vec<Option<Vec<Flight>>> {
+        self.ask(|reply| Command::Trace(which, reply)).await
+    }
+
+    /// Each shard's answer to a command, unless it is stuck or has failed.
+    async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<Option<T>> {
+        let mut answers = Vec::new();
+        for (index, shard) in self.handles.iter().enumerate() {
+            let (reply, answer) = oneshot::channel();
+            let mut told = None;
+            if !self.is_stuck(index) && shard.send(command(reply)).is_ok() {
+                told = tokio::time::timeout(STUCK_AFTER.into(), answer)
+                    .await
+                    .ok()
+                    .and_then(Result::ok);
+            }
+            if told.is_none() {
+                tracing::error!(
+                    shard = index,
+                    "a shard does not answer: a step of its games may not return"
+                );
+            }
+            answers.push(told);
+        }
+        answers
+    }
+}
