@@ -38,6 +38,8 @@ let hudAt = 0;
 let health = 0;
 let gunReadyAt = 0;
 let isLost = false;
+/** Why there was no ticket. */
+let refused = "";
 /** Whether the page is dressed as the arena. */
 let isArena = false;
 /** Milliseconds of script that the last pictures took. */
@@ -128,12 +130,13 @@ function dress(game: string): void {
   setText("join-title", isArena ? "Tickwire" : game);
 }
 
-/** A ticket of a server that wants one and takes guests. Where there is none, the connection will tell what is wrong. */
+/** A ticket of a server that wants one and takes guests. Where there is none, `refused` or the connection tells why. */
 async function guestTicket({ name, match, spectate }: Wish): Promise<string> {
   const role = spectate ? "spectator" : "player";
   const body = JSON.stringify({ name, role, ...(match === "auto" ? {} : { match }) });
   const answer = await fetch("/v1/join", { method: "POST", body });
-  const { ticket } = (await answer.json()) as { ticket?: string | null };
+  const { ticket, error } = (await answer.json()) as { ticket?: string | null; error?: { message: string } };
+  refused = error?.message ?? "";
   return ticket ?? "";
 }
 
@@ -204,7 +207,7 @@ function changed(state: SessionState): void {
       isLost = false;
       session = null;
       element("hud").hidden = true;
-      join.open(state.code === 1000 ? "" : `The session has ended: ${state.reason || "the server can't be reached"}.`);
+      join.open(state.code === 1000 ? "" : `The session has ended: ${refused || state.reason || "the server can't be reached"}.`);
   }
 }
 

@@ -34,5 +34,8 @@ test("guests get tickets to play and to watch, and others when they join again",
   assert.equal(await watcher.evaluate("tickwire.session.seat"), null);
   await watcher.evaluate("tickwire.session.cut()");
   await until(watcher, "to watch again", PLAYING);
+  // The browser's console has the answer to a third one, who is told as much.
   assert.deepEqual(browser.errors, []);
+  const third = await browser.open(`${server.url}/?match=1&name=Eve`);
+  await until(third, "to be told why not", "document.body.innerText.includes('all seats of the match are taken')");
 });
