@@ -66,10 +66,15 @@ fn matches_fill_in_order_and_spectators_take_no_seat() {
 
 #[test]
 fn a_full_match_refuses() {
-    let server = TestServer::start::<Tally>(|config| config.seats = 1);
+    let server = TestServer::start::<Tally>(|config| {
+        config.seats = 1;
+        config.limits.matches_max = 1;
+    });
     let _first = server.join();
     let mut second = Client::open(server.addr, "match=1", "tickwire.v1");
     assert_eq!(second.wait_end(), End::Close(4010));
+    // Any match would do, and a moment later there may be one.
+    assert_eq!(server.connect().wait_end(), End::Close(1013));
 }
 
 #[test]
