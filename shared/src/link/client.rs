@@ -291,6 +291,9 @@ impl ClientLink {
 
     /// Appends an input for `tick` and gives its number, or `None` (and nothing is appended) as
     /// long as no snapshot was applied on this connection.
+    ///
+    /// # Panics
+    /// When `values` are not those that the schema's `input` lists, each within its range.
     pub fn write_input(
         &mut self,
         tick: Tick,
@@ -306,7 +309,8 @@ impl ClientLink {
         let behind = newest.since(seen).clamp(0, u16::MAX.into()) as u16;
         game.seen_said = Some(Moment::before(applied, behind));
         InputHead { seq: game.seq, tick, applied, behind }.write(out);
-        integers::pack(&game.schema.input, values, out);
+        integers::pack(&game.schema.input, values, out)
+            .unwrap_or_else(|error| panic!("the input does not fit the schema: {error}"));
         game.pace.made(game.seq);
         Some(game.seq)
     }

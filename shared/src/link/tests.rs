@@ -203,7 +203,7 @@ impl Pair {
         let mut body = Vec::new();
         self.encoder.encode(&both, tick, &rows, &mut body);
         let mut owner = Vec::new();
-        pack(&schema().owner, &[i32::from(tick.0.is_multiple_of(3))], &mut owner);
+        pack(&schema().owner, &[i32::from(tick.0.is_multiple_of(3))], &mut owner).unwrap();
         let digest = Some(rows.digest());
         let processed = InputSeq(0);
         let snapshot = Snapshot { tick, digest, processed, owner: &owner, body: &body };

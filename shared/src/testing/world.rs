@@ -7,10 +7,7 @@ use crate::{
     game::{Events, Game, Input, MatchOptions, Step},
     history::History,
     ids::{InputSeq, MatchId, Seat, SessionId, Tick},
-    link::{
-        Basis, EventLog, InputQueue, Received, ServerLink, Snapshot, integers,
-        server::write_message,
-    },
+    link::{Basis, EventLog, InputQueue, Received, ServerLink, Snapshot, server::write_message},
     replica::Rewind,
     rows::Rows,
     schema::Schema,
@@ -247,9 +244,12 @@ impl<G: Game> World<G> {
                 bodies.len() - 1
             });
             let body = &bodies[place].1;
-            let (mut values, mut owner) = (vec![0; self.schema.owner.len()], Vec::new());
+            let mut owner = Vec::new();
+            let mut values: Vec<_> = self.schema.owner.iter().map(|integer| integer.min).collect();
             self.game.write_owner(seat, &mut values);
-            integers::pack(&self.schema.owner, &values, &mut owner);
+            self.schema
+                .pack_owner(seat, &values, &mut owner)
+                .unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
             let processed = session.queue.processed();
             let digest = Some(rows.digest());
             let snapshot = Snapshot { tick, digest, processed, owner: &owner, body };
