@@ -7,12 +7,12 @@ use tickwire_shared::ids::{EntityId, Seat};
 use tickwire_shared::rows::Rows;
 use tickwire_shared::schema::{Field, Predict, Schema};
 
-/// The field that is played on is a square of 20 metres. Places are in centimetres.
-const SIDE: i32 = 2_000;
+/// The field that is played on is a square, with a wall around it. Places are in metres.
+const SIDE: f32 = 20.0;
 
 /// Which way to run: each axis is -1, 0 or 1.
 #[derive(Clone, Default)]
-struct Keys([i32; 2]);
+pub(crate) struct Keys([i32; 2]);
 
 impl Input for Keys {
     fn from_values(values: &[i32]) -> Self {
@@ -24,52 +24,53 @@ impl Input for Keys {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Tag {
-    stride: i32,
-    places: Vec<Option<[i32; 2]>>,
+pub(crate) struct Tag {
+    metres_per_tick: f32,
+    places: Vec<Option<[f32; 2]>>,
     it: usize,
 }
 
 impl Game for Tag {
     type Input = Keys;
     fn schema() -> Schema {
-        let place = |name| Field::new(name, 0.01, 0, SIDE).predict(Predict::Linear);
-        Schema::new("tag")
-            .kind("runner", [place("x"), place("y"), Field::new("is_it", 1.0, 0, 1)])
-            .input("x", -1, 1)
-            .input("y", -1, 1)
-            .event("caught", ["seat"])
+        let place = |name| Field::new(name, 0.01, 0, 2_000).predict(Predict::Linear);
+        let runner = [place("x"), place("y"), Field::new("is_it", 1.0, 0, 1)];
+        let tag = Schema::new("tag").kind("runner", runner);
+        tag.input("x", -1, 1).input("y", -1, 1).event("caught", ["seat"])
     }
     fn new(options: &MatchOptions) -> Self {
-        let stride = 600 / i32::from(options.tick_rate.hz());
-        Self { stride, places: vec![None; options.seats.into()], it: 0 }
+        let metres_per_tick = 6.0 * options.tick_rate.seconds();
+        Self { metres_per_tick, places: vec![None; options.seats.into()], it: 0 }
     }
     fn join(&mut self, seat: Seat) {
-        self.places[seat.index()] = Some([SIDE / 2, i32::from(seat.0) * 300 % SIDE]);
+        self.places[seat.index()] = Some([SIDE / 2.0, f32::from(seat.0) * 3.0 % SIDE]);
     }
     fn leave(&mut self, seat: Seat) {
         self.places[seat.index()] = None;
     }
     fn step(&mut self, step: &mut Step<'_, Keys>) {
         for (place, Keys(keys)) in self.places.iter_mut().zip(step.inputs) {
-            let run = |[x, y]: [i32; 2]| [x + keys[0] * self.stride, y + keys[1] * self.stride];
-            *place = place.map(|place| run(place).map(|axis| axis.clamp(0, SIDE)));
+            let Some(place) = place else { continue };
+            let to = [0, 1].map(|axis| place[axis] + keys[axis] as f32 * self.metres_per_tick);
+            if to.iter().all(|axis| (0.0..=SIDE).contains(axis)) {
+                *place = to;
+            }
         }
         let caught = self.places.iter().enumerate().position(|(seat, place)| {
-            let near = |a: [i32; 2], b: [i32; 2]| (0..2).all(|i| (a[i] - b[i]).abs() < 80);
+            let near = |a: [f32; 2], b: [f32; 2]| (0..2).all(|i| (a[i] - b[i]).abs() < 0.8);
             let it = self.places[self.it];
             seat != self.it && place.is_some_and(|place| it.is_none_or(|it| near(it, place)))
         });
         let Some(seat) = caught else { return };
-        self.places[self.it] = self.places[self.it].and(Some([0, 0]));
+        self.places[self.it] = self.places[self.it].and(Some([0.0, 0.0]));
         self.it = seat;
         step.events.all(0, &[seat as i32]);
     }
     fn write_rows(&self, rows: &mut Rows) {
         for (seat, place) in self.places.iter().enumerate() {
-            if let Some([x, y]) = *place {
-                rows.push(EntityId(seat as u32), 0, &[x, y, i32::from(seat == self.it)]);
-            }
+            let Some(place) = place else { continue };
+            let [x, y] = place.map(|axis| (axis * 100.0).round() as i32);
+            rows.push(EntityId(seat as u32), 0, &[x, y, i32::from(seat == self.it)]);
         }
     }
 }

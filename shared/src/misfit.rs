@@ -1,9 +1,15 @@
 //! What a game tells that its schema does not allow, said so that the game's author finds it.
 //!
-//! Clients could make nothing of it, so the match of such a game ends. What only a seat's owner is
-//! told is checked where it is written, by [`pack`](crate::link::integers::pack).
+//! Clients could make nothing of it, so the match of such a game ends.
 
-use crate::{codec::ENTITIES_MAX, game::Events, ids::EntityId, rows::Rows, schema::Schema};
+use crate::{
+    codec::ENTITIES_MAX,
+    game::Events,
+    ids::{EntityId, Seat},
+    link::integers,
+    rows::Rows,
+    schema::Schema,
+};
 
 /// The first thing that does not fit the schema. Kinds are named where they have a name.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -50,6 +56,20 @@ pub enum Misfit {
         /// The field's least.
         min: i32,
         /// The field's greatest.
+        max: i32,
+    },
+    /// What only a seat's owner is told has a value out of its range.
+    #[error("{name} of seat {} is {value}, out of {min} to {max}", seat.0)]
+    OwnerValue {
+        /// Whose.
+        seat: Seat,
+        /// Which of the schema's `owner` integers.
+        name: String,
+        /// The value.
+        value: i32,
+        /// Its least.
+        min: i32,
+        /// Its greatest.
         max: i32,
     },
     /// The schema has no such kind of event.
@@ -102,6 +122,15 @@ impl Schema {
         Ok(())
     }
 
+    /// Appends what only the owner of `seat` is told, if it is within its ranges.
+    pub fn pack_owner(&self, seat: Seat, values: &[i32], out: &mut Vec<u8>) -> Result<(), Misfit> {
+        integers::pack(&self.owner, values, out).map_err(|error| {
+            let (name, min, max) =
+                (error.integer.name.clone(), error.integer.min, error.integer.max);
+            Misfit::OwnerValue { seat, name, value: error.value, min, max }
+        })
+    }
+
     /// Whether events are of its kinds.
     pub fn check_events(&self, events: &Events) -> Result<(), Misfit> {
         for event in events.iter() {
@@ -151,6 +180,15 @@ mod tests {
         assert_eq!(says(0, &[2]), None);
         assert_eq!(says(1, &[2]).unwrap(), "an event is of kind 1, of 1 kinds counted from 0");
         assert_eq!(says(0, &[]).unwrap(), "an event crash has 0 values, and its kind 1");
+    }
+
+    #[test]
+    fn what_an_owner_is_told_fits_or_it_is_said_why_not() {
+        let schema = schema().owner("ammo", 0, 9).owner("fuel", -1, 1);
+        let mut out = Vec::new();
+        assert_eq!(schema.pack_owner(Seat(3), &[9, -1], &mut out), Ok(()));
+        let misfit = schema.pack_owner(Seat(3), &[0, 2], &mut out).unwrap_err();
+        assert_eq!(misfit.to_string(), "fuel of seat 3 is 2, out of -1 to 1");
     }
 
     fn schema() -> Schema {

@@ -66,8 +66,13 @@ impl Rows {
     /// When the id is not larger: a game that writes rows out of order is wrong.
     #[inline]
     pub fn push(&mut self, id: EntityId, kind: u8, values: &[i32]) {
-        let last = self.ids.last();
-        assert!(last.is_none_or(|&last| last < id.0), "rows must be written in order of id");
+        if let Some(&last) = self.ids.last() {
+            assert!(
+                last < id.0,
+                "rows must be written in order of id, and {} is after {last}",
+                id.0
+            );
+        }
         self.values.extend_from_slice(values);
         self.ids.push(id.0);
         self.kinds.push(kind);
@@ -216,6 +221,14 @@ mod tests {
         assert_eq!(rows.find(EntityId(9)), Some(Row { id: EntityId(9), kind: 1, values: &[] }));
         assert_eq!(rows.find(EntityId(10)).map(|row| row.values), Some(&[-7][..]));
         assert_eq!(rows.find(EntityId(4)), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "rows must be written in order of id, and 3 is after 9")]
+    fn rows_out_of_order_are_refused() {
+        let mut rows = Rows::default();
+        rows.push(EntityId(9), 0, &[]);
+        rows.push(EntityId(3), 0, &[]);
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn inputs() -> Vec<Value> {
         let mut frame = Vec::new();
         let (seq, tick, applied) = (InputSeq(seq), Tick(tick), Tick(applied));
         InputHead { seq, tick, applied, behind }.write(&mut frame);
-        integers::pack(&input, &values, &mut frame);
+        integers::pack(&input, &values, &mut frame).unwrap();
         json!({
             "frame": hex(&frame), "seq": seq, "tick": tick, "applied": applied, "behind": behind,
             "values": values,

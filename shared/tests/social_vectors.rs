@@ -66,7 +66,7 @@ fn from_server(social: Social) -> Value {
 fn from_client(text: &str) -> Value {
     let message = ClientMessage::Chat(text.into());
     let mut frame = Vec::new();
-    ClientLink::default().write_chat(text, &mut frame);
+    ClientLink::default().write_chat(text, &mut frame).unwrap();
     assert_eq!(read_client(&frame[1..]).unwrap(), message);
     vector(&frame, &message)
 }

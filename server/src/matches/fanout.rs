@@ -18,7 +18,7 @@ use tickwire_shared::{
     game::{Audience, Game},
     history::History,
     ids::{InputSeq, Seat, Tick},
-    link::{Basis, Snapshot, integers, server::write_message},
+    link::{Basis, Snapshot, server::write_message},
     rows::Rows,
     schema::Schema,
     time::Micros,
@@ -278,7 +278,9 @@ fn write_owner<G: Game>(game: &G, schema: &Schema, seat: Seat, fanout: &mut Fano
         *value = integer.min;
     }
     game.write_owner(seat, &mut fanout.owner_values);
-    integers::pack(&schema.owner, &fanout.owner_values, &mut fanout.owner);
+    schema
+        .pack_owner(seat, &fanout.owner_values, &mut fanout.owner)
+        .unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
 }
 
 /// The encodings of one tick, each made once.

@@ -18,10 +18,10 @@ use tickwire_server::{Server, config::Config};
 use tickwire_shared::{
     game::{Game, Input},
     ids::Tick,
-    link::{ClientEvent, ClientLink, Digest},
+    link::{ClientEvent, ClientLink, Digest, frames::MESSAGE},
     social::{Line, Social, Speaker},
     time::Micros,
-    wire::ResumeToken,
+    wire::{ClientMessage, ResumeToken, write_client},
 };
 use tokio::sync::oneshot;
 
@@ -269,9 +269,10 @@ impl Client {
         self.send(&hello);
     }
 
+    /// Says something, also what a link would not.
     pub(crate) fn chat(&mut self, text: &str) {
-        let mut payload = Vec::new();
-        self.link.write_chat(text, &mut payload);
+        let mut payload = vec![MESSAGE];
+        write_client(&ClientMessage::Chat(text.to_owned()), &mut payload);
         self.send(&payload);
     }
 

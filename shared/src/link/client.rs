@@ -17,7 +17,7 @@ use crate::{
     ids::{InputSeq, Tick},
     rows::Rows,
     schema::{Schema, SchemaError},
-    social::Social,
+    social::{CHAT_CHARS_MAX, ChatRefused, NAME_CHARS_MAX, Social},
     time::{Micros, Moment},
     wire::{
         self, ClientMessage, Hello, Kept, PROTOCOL_VERSION, Pace, Resume, ResumeToken,
@@ -140,9 +140,9 @@ pub enum ServerFault {
 impl ClientLink {
     /// Appends the hello of a new session, or of one that is taken up by a client that has nothing
     /// of it but its token. It must be the first frame of a connection. An empty `name` leaves it
-    /// to the server to find one.
+    /// to the server to find one; of a long one the first [`NAME_CHARS_MAX`] characters count.
     pub fn write_hello(name: &str, resume: Option<ResumeToken>, out: &mut Vec<u8>) {
-        let name = name.to_owned();
+        let name = name.chars().take(NAME_CHARS_MAX).collect();
         let resume = resume.map(|token| Resume { token, kept: None });
         let hello = Hello { version: PROTOCOL_VERSION, schema_hash: None, resume, name };
         write_message(&ClientMessage::Hello(hello), out);
@@ -291,6 +291,9 @@ impl ClientLink {
 
     /// Appends an input for `tick` and gives its number, or `None` (and nothing is appended) as
     /// long as no snapshot was applied on this connection.
+    ///
+    /// # Panics
+    /// When `values` are not those that the schema's `input` lists, each within its range.
     pub fn write_input(
         &mut self,
         tick: Tick,
@@ -306,7 +309,8 @@ impl ClientLink {
         let behind = newest.since(seen).clamp(0, u16::MAX.into()) as u16;
         game.seen_said = Some(Moment::before(applied, behind));
         InputHead { seq: game.seq, tick, applied, behind }.write(out);
-        integers::pack(&game.schema.input, values, out);
+        integers::pack(&game.schema.input, values, out)
+            .unwrap_or_else(|error| panic!("the input does not fit the schema: {error}"));
         game.pace.made(game.seq);
         Some(game.seq)
     }
@@ -342,10 +346,15 @@ impl ClientLink {
         write_message(&ClientMessage::Resync, out);
     }
 
-    /// Appends something to say to everyone in the match. More than
-    /// [`CHAT_CHARS_MAX`](crate::social::CHAT_CHARS_MAX) characters would be refused.
-    pub fn write_chat(&self, text: &str, out: &mut Vec<u8>) {
-        write_message(&ClientMessage::Chat(text.to_owned()), out);
+    /// Appends something to say to everyone in the match, unless it is longer than
+    /// [`CHAT_CHARS_MAX`] characters. The server may refuse it for other reasons, and says so.
+    pub fn write_chat(&self, text: &str, out: &mut Vec<u8>) -> Result<(), ChatRefused> {
+        let line = text.trim();
+        if line.chars().count() > CHAT_CHARS_MAX {
+            return Err(ChatRefused::TooLong);
+        }
+        write_message(&ClientMessage::Chat(line.to_owned()), out);
+        Ok(())
     }
 
     /// The server's clock, as far as pongs tell.

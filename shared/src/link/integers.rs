@@ -10,24 +10,34 @@ use crate::schema::Integer;
 #[error("not a list of integers within their ranges")]
 pub struct NotInRange;
 
+/// The first value that is not within its range.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("{} is {value}, out of {} to {}", integer.name, integer.min, integer.max)]
+pub struct OutOfRange<'a> {
+    /// What it is to be.
+    pub integer: &'a Integer,
+    /// What it is.
+    pub value: i32,
+}
+
 /// Bytes that a list takes.
 #[must_use]
 pub fn packed_bytes(integers: &[Integer]) -> usize {
     integers.iter().map(|integer| bits(integer) as usize).sum::<usize>().div_ceil(8)
 }
 
-/// Appends `values`, which must be within their ranges.
-pub fn pack(integers: &[Integer], values: &[i32], out: &mut Vec<u8>) {
+/// Appends `values`, one for each integer. With an error, what was appended is of no use.
+pub fn pack<'a>(
+    integers: &'a [Integer],
+    values: &[i32],
+    out: &mut Vec<u8>,
+) -> Result<(), OutOfRange<'a>> {
     assert_eq!(integers.len(), values.len(), "one value for each integer");
     let (mut pending, mut pending_bits) = (0_u64, 0);
     for (integer, &value) in integers.iter().zip(values) {
-        assert!(
-            (integer.min..=integer.max).contains(&value),
-            "{} is {value}, outside {}..={}",
-            integer.name,
-            integer.min,
-            integer.max,
-        );
+        if !(integer.min..=integer.max).contains(&value) {
+            return Err(OutOfRange { integer, value });
+        }
         pending |= u64::from(value.abs_diff(integer.min)) << pending_bits;
         pending_bits += bits(integer);
         while pending_bits >= 8 {
@@ -39,6 +49,7 @@ pub fn pack(integers: &[Integer], values: &[i32], out: &mut Vec<u8>) {
     if pending_bits > 0 {
         out.push(pending as u8);
     }
+    Ok(())
 }
 
 /// Reads a list from the start of `bytes` into `values`, and gives the bytes after it.
@@ -82,7 +93,7 @@ mod tests {
     fn a_list_takes_the_fewest_bits() {
         let integers = [integer(-127, 127), integer(0, 1), integer(5, 5), integer(0, 1023)];
         let mut bytes = Vec::new();
-        pack(&integers, &[-127, 1, 5, 1023], &mut bytes);
+        pack(&integers, &[-127, 1, 5, 1023], &mut bytes).unwrap();
         assert_eq!(bytes, [0b0000_0000, 0b1111_1111, 0b0000_0111]);
     }
 
@@ -107,7 +118,7 @@ mod tests {
             let integers: Vec<_> = list.iter().map(|&[min, _, max]| integer(min, max)).collect();
             let values: Vec<_> = list.iter().map(|&[_, value, _]| value).collect();
             let mut bytes = Vec::new();
-            pack(&integers, &values, &mut bytes);
+            pack(&integers, &values, &mut bytes).unwrap();
             prop_assert_eq!(bytes.len(), packed_bytes(&integers));
             let mut read = vec![0; values.len()];
             prop_assert_eq!(unpack(&integers, &bytes, &mut read), Ok(&[][..]));

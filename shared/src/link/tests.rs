@@ -10,9 +10,10 @@ use crate::{
     ids::{EntityId, InputSeq},
     rows::Rows,
     schema::{Field, Schema},
+    social::{CHAT_CHARS_MAX, ChatRefused, NAME_CHARS_MAX},
     testing,
     time::{Micros, Moment, TickRate},
-    wire::{self, ClientMessage, ServerMessage, Welcome, schema_hash},
+    wire::{self, CLIENT_FRAME_BYTES_MAX, ClientMessage, ServerMessage, Welcome, schema_hash},
 };
 
 #[test]
@@ -122,6 +123,35 @@ fn what_was_seen_never_goes_back_whatever_a_player_is_shown() {
 }
 
 #[test]
+fn what_somebody_types_is_never_too_long_for_the_protocol() {
+    let heard = |frame: &[u8]| {
+        assert!(frame.len() <= CLIENT_FRAME_BYTES_MAX, "{} bytes", frame.len());
+        wire::read_client(&frame[1..]).unwrap()
+    };
+    let mut frame = Vec::new();
+    ClientLink::write_hello(&"😀".repeat(1_000), None, &mut frame);
+    let ClientMessage::Hello(hello) = heard(&frame) else { panic!("{frame:?}") };
+    assert_eq!(hello.name, "😀".repeat(NAME_CHARS_MAX));
+
+    let client = ClientLink::default();
+    let longest = "😀".repeat(CHAT_CHARS_MAX);
+    frame.clear();
+    assert_eq!(client.write_chat(&format!(" {longest}\n"), &mut frame), Ok(()));
+    assert_eq!(heard(&frame), ClientMessage::Chat(longest.clone()));
+    frame.clear();
+    let refused = client.write_chat(&(longest + "😀"), &mut frame);
+    assert_eq!((refused, frame.len()), (Err(ChatRefused::TooLong), 0));
+}
+
+#[test]
+#[should_panic(expected = "the input does not fit the schema: key is 4, out of 0 to 3")]
+fn an_input_out_of_range_is_the_clients_own_fault() {
+    let mut pair = Pair::new();
+    pair.check_snapshot(Tick(7));
+    pair.client.write_input(Tick(9), &[4], &mut Vec::new());
+}
+
+#[test]
 fn a_basis_is_the_newest_that_history_still_has() {
     let mut basis = Basis::default();
     for tick in 50..=62 {
@@ -203,7 +233,7 @@ impl Pair {
         let mut body = Vec::new();
         self.encoder.encode(&both, tick, &rows, &mut body);
         let mut owner = Vec::new();
-        pack(&schema().owner, &[i32::from(tick.0.is_multiple_of(3))], &mut owner);
+        pack(&schema().owner, &[i32::from(tick.0.is_multiple_of(3))], &mut owner).unwrap();
         let digest = Some(rows.digest());
         let processed = InputSeq(0);
         let snapshot = Snapshot { tick, digest, processed, owner: &owner, body: &body };

@@ -1,7 +1,9 @@
 //! Whether a schema makes sense: a game's author learns it when the server starts, a client when it
 //! is welcomed.
 
-use super::{EVENTS_MAX, FIELDS_MAX, KINDS_MAX, KindSchema, NAME_BYTES_MAX, Predict, Schema};
+use super::{
+    EVENTS_MAX, FIELDS_MAX, Field, KINDS_MAX, KindSchema, NAME_BYTES_MAX, Predict, Schema,
+};
 
 /// Why no match can run on a schema.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -25,28 +27,50 @@ pub enum SchemaError {
     #[error("{0:?} is not a name")]
     BadName(String),
     /// Two kinds, fields of a kind, or other parts side by side have this name.
-    #[error("two {parts} have the name {name:?}")]
+    #[error("two {parts} of {whole} have the name {name:?}")]
     Twice {
+        /// What has them: the name of a kind or an event, or `the schema`.
+        whole: String,
         /// What they are.
         parts: &'static str,
         /// The name of both.
         name: String,
     },
-    /// This field's minimum is above its maximum.
-    #[error("{0:?} has its minimum above its maximum")]
-    EmptyRange(String),
-    /// This field's step is not a positive number.
-    #[error("the step of field {0:?} is not a positive number")]
-    BadStep(String),
-    /// This field says that it is carried by a field that its kind does not have.
-    #[error("field {0:?} is carried by a field that its kind does not have")]
-    NoSuchRate(String),
+    /// A minimum is above its maximum.
+    #[error("{name:?} of {whole} has its minimum above its maximum")]
+    EmptyRange {
+        /// What has it: the name of a kind, `the input` or `the owner`.
+        whole: String,
+        /// Which field or integer.
+        name: String,
+    },
+    /// A field's step is not a positive number.
+    #[error("the step of {field:?} of {kind} is not a positive number")]
+    BadStep {
+        /// The name of the field's kind.
+        kind: String,
+        /// Which field.
+        field: String,
+    },
+    /// A field says that it is carried by a field that its kind does not have.
+    #[error("{field:?} of {kind} is carried by a field that its kind does not have")]
+    NoSuchRate {
+        /// The name of the field's kind.
+        kind: String,
+        /// Which field.
+        field: String,
+    },
     /// Fields of this kind are carried by one another in a circle.
     #[error("fields of kind {0:?} are carried by one another in a circle")]
     RatesInACircle(String),
-    /// This field is not part of four that [`Field::quaternion`](super::Field::quaternion) could have made.
-    #[error("field {0:?} is not one of four that make a quaternion")]
-    BadQuaternion(String),
+    /// A field is not part of four that [`Field::quaternion`] could have made.
+    #[error("{field:?} of {kind} is not one of four that make a quaternion")]
+    BadQuaternion {
+        /// The name of the field's kind.
+        kind: String,
+        /// Which field.
+        field: String,
+    },
 }
 
 impl Schema {
@@ -55,12 +79,14 @@ impl Schema {
     pub fn validate(&self) -> Result<(), SchemaError> {
         check_name(&self.game)?;
         check_parts("the schema", "kinds", KINDS_MAX, self.kinds.iter().map(|kind| &kind.name))?;
-        for (parts, integers) in
-            [("owner's integers", &self.owner), ("parts of an input", &self.input)]
-        {
+        for (whole, parts, integers) in [
+            ("the owner", "owner's integers", &self.owner),
+            ("the input", "parts of an input", &self.input),
+        ] {
             check_parts("the schema", parts, FIELDS_MAX, integers.iter().map(|part| &part.name))?;
             if let Some(integer) = integers.iter().find(|integer| integer.min > integer.max) {
-                return Err(SchemaError::EmptyRange(integer.name.clone()));
+                let (whole, name) = (whole.to_owned(), integer.name.clone());
+                return Err(SchemaError::EmptyRange { whole, name });
             }
         }
         check_parts(
@@ -80,16 +106,20 @@ impl KindSchema {
     fn validate(&self) -> Result<(), SchemaError> {
         check_parts(&self.name, "fields", FIELDS_MAX, self.fields.iter().map(|field| &field.name))?;
         for field in &self.fields {
+            let names = || (self.name.clone(), field.name.clone());
             if field.min > field.max {
-                return Err(SchemaError::EmptyRange(field.name.clone()));
+                let (whole, name) = names();
+                return Err(SchemaError::EmptyRange { whole, name });
             }
             if !(field.step.is_finite() && field.step > 0.0) {
-                return Err(SchemaError::BadStep(field.name.clone()));
+                let (kind, field) = names();
+                return Err(SchemaError::BadStep { kind, field });
             }
             if let Some((rate, count)) = field.predict.rates()
                 && rate + count > self.fields.len()
             {
-                return Err(SchemaError::NoSuchRate(field.name.clone()));
+                let (kind, field) = names();
+                return Err(SchemaError::NoSuchRate { kind, field });
             }
         }
         self.validate_quaternions()?;
@@ -100,23 +130,27 @@ impl KindSchema {
     }
 
     fn validate_quaternions(&self) -> Result<(), SchemaError> {
+        let bad = |field: &Field| SchemaError::BadQuaternion {
+            kind: self.name.clone(),
+            field: field.name.clone(),
+        };
         let mut components_due = 0;
         for (i, field) in self.fields.iter().enumerate() {
             let is_component = field.predict == Predict::Component;
             if is_component != (components_due > 0) {
-                return Err(SchemaError::BadQuaternion(field.name.clone()));
+                return Err(bad(field));
             }
             if is_component {
                 let first = &self.fields[i + components_due - 3];
                 let same = (field.min, field.max) == (first.min, first.max);
                 if !same || i32::checked_neg(field.min) != Some(field.max) || field.max == 0 {
-                    return Err(SchemaError::BadQuaternion(field.name.clone()));
+                    return Err(bad(field));
                 }
                 components_due -= 1;
             }
             if let Predict::Quaternion { .. } = field.predict {
                 if (field.min, field.max) != (0, 3) || i + 3 >= self.fields.len() {
-                    return Err(SchemaError::BadQuaternion(field.name.clone()));
+                    return Err(bad(field));
                 }
                 components_due = 3;
             }
@@ -139,7 +173,8 @@ fn check_parts<'a>(
     for (i, name) in names.clone().enumerate() {
         check_name(name)?;
         if names.clone().take(i).any(|other| other == name) {
-            return Err(SchemaError::Twice { parts, name: name.clone() });
+            let (whole, name) = (whole.to_owned(), name.clone());
+            return Err(SchemaError::Twice { whole, parts, name });
         }
     }
     Ok(())
@@ -158,7 +193,6 @@ fn check_name(name: &str) -> Result<(), SchemaError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Field;
 
     #[test]
     fn a_schema_makes_sense_or_it_is_said_why_not() {
@@ -171,31 +205,33 @@ mod tests {
         assert_eq!(says(&with(vec![x()])), "");
         let many = (0..33).map(|n| Field::new(&format!("f{n}"), 1.0, 0, 9)).collect();
         assert_eq!(says(&with(many)), "cart has 33 fields, of 32 at most");
-        assert_eq!(says(&with(vec![x(), x()])), "two fields have the name \"x\"");
+        assert_eq!(says(&with(vec![x(), x()])), "two fields of cart have the name \"x\"");
         let again = with(vec![x()]).kind("cart", [x()]);
-        assert_eq!(says(&again), "two kinds have the name \"cart\"");
+        assert_eq!(says(&again), "two kinds of the schema have the name \"cart\"");
         let event = with(vec![]).event("crash", ["seat", "seat"]);
-        assert_eq!(says(&event), "two values have the name \"seat\"");
+        assert_eq!(says(&event), "two values of crash have the name \"seat\"");
         let lines = with(vec![]).event("a\nevent: b", []);
         assert_eq!(says(&lines), "\"a\\nevent: b\" is not a name");
         let long = with(vec![Field::new(&"x".repeat(49), 1.0, 0, 9)]);
         assert!(says(&long).ends_with("is longer than 48 bytes"));
         let empty = with(vec![Field::new("x", 1.0, 9, 0)]);
-        assert_eq!(says(&empty), "\"x\" has its minimum above its maximum");
+        assert_eq!(says(&empty), "\"x\" of cart has its minimum above its maximum");
         let still = with(vec![Field::new("x", 0.0, 0, 9)]);
-        assert_eq!(says(&still), "the step of field \"x\" is not a positive number");
+        assert_eq!(says(&still), "the step of \"x\" of cart is not a positive number");
         let input = with(vec![]).input("x", 1, 0);
-        assert_eq!(says(&input), "\"x\" has its minimum above its maximum");
+        assert_eq!(says(&input), "\"x\" of the input has its minimum above its maximum");
+        let owner = with(vec![]).owner("x", 1, 0);
+        assert_eq!(says(&owner), "\"x\" of the owner has its minimum above its maximum");
         let carried = |rate| with(vec![x().predict(Predict::Carried { rate })]);
         assert_eq!(
             says(&carried(1)),
-            "field \"x\" is carried by a field that its kind does not have"
+            "\"x\" of cart is carried by a field that its kind does not have"
         );
         assert_eq!(
             says(&carried(0)),
             "fields of kind \"cart\" are carried by one another in a circle"
         );
         let half = with(vec![x().predict(Predict::Component)]);
-        assert_eq!(says(&half), "field \"x\" is not one of four that make a quaternion");
+        assert_eq!(says(&half), "\"x\" of cart is not one of four that make a quaternion");
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! [`profile`] says what networks are like; [`pipe`] is one direction of one; [`world`] is the
 //! server's half of a match without sockets, [`player`] a client that predicts and interpolates
-//! like one with a screen; [`simulation`] runs them together and says how it went.
+//! like one with a screen; [`simulation`] runs them together and says how it went. [`check`] plays
+//! anybody's game without a network.
 
+mod check;
 pub mod pipe;
 pub mod player;
 pub mod profile;
 pub mod simulation;
 pub mod world;
 
+pub use check::check;
 pub use pipe::Pipe;
 pub use profile::Profile;
 pub use simulation::{Outcome, Simulation};
+pub use world::World;
 
 use crate::{
     ids::{InputSeq, MatchId, Seat, SessionId},

@@ -7,10 +7,8 @@ use crate::{
     game::{Events, Game, Input, MatchOptions, Step},
     history::History,
     ids::{InputSeq, MatchId, Seat, SessionId, Tick},
-    link::{
-        Basis, EventLog, InputQueue, Received, ServerLink, Snapshot, integers,
-        server::write_message,
-    },
+    link::{Basis, EventLog, InputQueue, Received, ServerLink, Snapshot, server::write_message},
+    misfit::Misfit,
     replica::Rewind,
     rows::Rows,
     schema::Schema,
@@ -107,6 +105,16 @@ impl<G: Game> World<G> {
         }
     }
 
+    /// Whoever has a seat leaves the match.
+    pub fn leave(&mut self, seat: Seat) {
+        self.disconnect(seat);
+        let session = &mut self.sessions[seat.index()];
+        if std::mem::take(&mut session.has_joined) {
+            (session.queue, session.seq) = (InputQueue::default(), InputSeq(0));
+            self.game.leave(seat);
+        }
+    }
+
     /// Takes in a frame from the client in a seat.
     pub fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros) -> Result<(), CloseReason> {
         let due = self.due();
@@ -178,6 +186,9 @@ impl<G: Game> World<G> {
     }
 
     /// Runs the tick that is due, and leaves what is to be sent in the sessions.
+    ///
+    /// # Panics
+    /// When the game tells what its schema does not allow.
     pub fn step(&mut self, now: Micros) {
         self.tick = self.tick.plus(1);
         let tick = self.tick;
@@ -190,7 +201,12 @@ impl<G: Game> World<G> {
         self.events.clear();
         let past = Rewind::new(&self.history, &seen, tick, self.options.tick_rate);
         self.game.step(&mut Step { tick, inputs: &inputs, past, events: &mut self.events });
-        self.game.write_rows(self.history.push(tick));
+        let rows = self.history.push(tick);
+        self.game.write_rows(rows);
+        self.schema
+            .check_rows(rows)
+            .and_then(|()| self.schema.check_events(&self.events))
+            .unwrap_or_else(|misfit| fail(tick, &misfit));
         self.tell_events();
         self.tell_rows(now);
     }
@@ -247,9 +263,12 @@ impl<G: Game> World<G> {
                 bodies.len() - 1
             });
             let body = &bodies[place].1;
-            let (mut values, mut owner) = (vec![0; self.schema.owner.len()], Vec::new());
+            let mut owner = Vec::new();
+            let mut values: Vec<_> = self.schema.owner.iter().map(|integer| integer.min).collect();
             self.game.write_owner(seat, &mut values);
-            integers::pack(&self.schema.owner, &values, &mut owner);
+            self.schema
+                .pack_owner(seat, &values, &mut owner)
+                .unwrap_or_else(|misfit| fail(tick, &misfit));
             let processed = session.queue.processed();
             let digest = Some(rows.digest());
             let snapshot = Snapshot { tick, digest, processed, owner: &owner, body };
@@ -264,6 +283,11 @@ impl<I> Session<I> {
     fn is_welcome(&self) -> bool {
         self.link.as_ref().is_some_and(ServerLink::is_welcomed)
     }
+}
+
+/// As the server does.
+fn fail(tick: Tick, misfit: &Misfit) -> ! {
+    panic!("at tick {}, the game does not keep to its schema: {misfit}", tick.0)
 }
 
 fn push(message: &ServerMessage<'_>, out: &mut Vec<Vec<u8>>) {

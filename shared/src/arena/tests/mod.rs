@@ -28,6 +28,11 @@ fn the_same_seed_and_inputs_give_the_same_rows() {
 }
 
 #[test]
+fn the_arena_passes_the_check_for_any_game() {
+    crate::testing::check::<Arena>();
+}
+
+#[test]
 fn a_match_read_back_goes_on_as_it_would_have() {
     for ticks in [0, 1, 500, 2_000, 5_450] {
         let mut world = World::new(7, 30, 10);

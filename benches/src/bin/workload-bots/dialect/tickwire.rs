@@ -77,7 +77,7 @@ impl Dialect for Reading {
         let applied = self.before.tick?;
         self.seq = self.seq.next();
         InputHead { seq: self.seq, tick: applied, applied, behind: 0 }.write(out);
-        integers::pack(&self.input, &values(command), out);
+        integers::pack(&self.input, &values(command), out).expect("commands fit the schema");
         Some(self.seq.0)
     }
 

@@ -1,0 +1,280 @@
+//! A game played at random, twice, to find what would end its matches, and what no server sees.
+
+use super::World;
+use crate::{
+    dice::Dice,
+    game::{Game, MatchOptions},
+    ids::{Seat, Tick},
+    link::{ClientEvent, ClientLink, Digest},
+    rows::Rows,
+    schema::{FIELDS_MAX, Schema},
+    time::{Micros, Moment, TickRate},
+    wire::SERVER_FRAME_BYTES_MAX,
+};
+
+/// Ticks per second of the matches that are played.
+const RATES: [u16; 3] = [10, 30, 128];
+/// How long each is.
+const TICKS: u32 = 400;
+const SEATS: u16 = 8;
+
+/// Plays matches of a game with players who come and go, command anything that the schema allows
+/// and see the others late. For a test of the game's own:
+///
+/// ```
+/// # use tickwire_shared::arena::Arena as YourGame;
+/// tickwire_shared::testing::check::<YourGame>();
+/// ```
+///
+/// # Panics
+/// When the game does, when it tells what its schema does not allow, and when a second match with
+/// the same seed, players and inputs goes another way.
+pub fn check<G: Game>() {
+    let schema = G::schema();
+    schema.validate().unwrap_or_else(|error| panic!("bad schema: {error}"));
+    let scores = G::SCORES.len();
+    assert!(scores <= FIELDS_MAX, "a score has {scores} numbers, of {FIELDS_MAX} at most");
+    for (seed, hz) in (0..).zip(RATES) {
+        let tick_rate = TickRate::new(hz).expect("it is one that matches may have");
+        let options = MatchOptions { seed, seats: SEATS, npcs: SEATS / 2, tick_rate };
+        play([World::<G>::new(options), World::new(options)], &schema, &mut Dice::new(seed));
+    }
+}
+
+fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
+    let mut clients: Vec<_> = (0..SEATS).map(|_| None).collect();
+    for tick in (1..=TICKS).map(Tick) {
+        let now = twins[0].due();
+        for (seat, client) in (0..).map(Seat).zip(&mut clients) {
+            act(seat, client, tick, &mut twins, dice, now);
+        }
+        twins.iter_mut().for_each(|world| world.step(now));
+        compare(&twins, schema);
+        for (seat, client) in (0..).map(Seat).zip(&mut clients) {
+            let [world, other] = &mut twins;
+            let told = std::mem::take(&mut world.sessions[seat.index()].out);
+            let same = told == std::mem::take(&mut other.sessions[seat.index()].out);
+            assert!(same, "at tick {}, {TWICE} do not tell seat {} the same", tick.0, seat.0);
+            let Some(client) = client else { continue };
+            told.iter().for_each(|frame| take_in(frame, seat, client, world, now));
+        }
+    }
+}
+
+const TWICE: &str = "two matches with the same seed and inputs";
+
+/// Lets whoever has a seat, or might take it, do what the dice say.
+fn act<G: Game>(
+    seat: Seat,
+    client: &mut Option<ClientLink>,
+    tick: Tick,
+    twins: &mut [World<G>; 2],
+    dice: &mut Dice,
+    now: Micros,
+) {
+    let mut frame = Vec::new();
+    match (client.as_mut(), dice.next() % 64) {
+        (Some(_), 0) => {
+            *client = None;
+            twins.iter_mut().for_each(|world| world.leave(seat));
+        }
+        (Some(link), 1..60) => {
+            let Some(schema) = link.schema() else { return };
+            let values: Vec<_> = schema
+                .input
+                .iter()
+                .map(|integer| match dice.next() % 4 {
+                    0 => integer.min,
+                    1 => integer.max,
+                    _ => dice.within(integer.min, integer.max),
+                })
+                .collect();
+            link.set_seen(Moment::before(tick, dice.within(256, 4_096) as u16));
+            link.write_input(tick, &values, &mut frame);
+        }
+        (None, 0..8) => {
+            *client = Some(ClientLink::default());
+            twins.iter_mut().for_each(|world| world.connect(seat, now));
+            ClientLink::write_hello("", None, &mut frame);
+        }
+        (Some(_) | None, _) => {}
+    }
+    if !frame.is_empty() {
+        for world in twins {
+            world.handle(seat, &frame, now).expect("the client follows the protocol");
+        }
+    }
+}
+
+/// Whether both matches are in the same state, as far as everybody may see it.
+fn compare<G: Game>([one, other]: &[World<G>; 2], schema: &Schema) {
+    let tick = one.tick;
+    let [rows, others] = [one, other].map(|world| rows_of(world));
+    if rows != others {
+        panic!("at tick {}, {TWICE} differ: {}", tick.0, difference(rows, others, schema));
+    }
+    for seat in (0..SEATS).map(Seat) {
+        let [score, other] = [one, other].map(|world| {
+            let mut values = vec![0; G::SCORES.len()];
+            world.game.write_score(seat, &mut values);
+            values
+        });
+        assert_eq!(score, other, "at tick {}, {TWICE} differ in scores of seat {}", tick.0, seat.0);
+    }
+}
+
+/// The first difference between rows that fit the schema.
+fn difference(rows: &Rows, others: &Rows, schema: &Schema) -> String {
+    if !rows.has_entities_of(others) {
+        let ids = [rows, others].map(|rows| rows.iter().map(|row| row.id.0).collect::<Vec<_>>());
+        return format!("one has entities {:?}, the other {:?}", ids[0], ids[1]);
+    }
+    let pairs = rows.iter().zip(others.iter());
+    let values = pairs.flat_map(|(row, other)| {
+        let kind = &schema.kinds[usize::from(row.kind)];
+        let values = kind.fields.iter().zip(row.values.iter().zip(other.values));
+        values.map(move |(field, values)| (&kind.name, row.id, &field.name, values))
+    });
+    let mut different = values.filter(|(.., (value, other))| value != other);
+    let (kind, id, field, (value, other)) = different.next().expect("they are not the same");
+    format!("{field} of {kind} {} is {value} in one, {other} in the other", id.0)
+}
+
+/// Gives a client what it is told, from which it must come to the match's rows.
+fn take_in<G: Game>(
+    frame: &[u8],
+    seat: Seat,
+    client: &mut ClientLink,
+    world: &World<G>,
+    now: Micros,
+) {
+    let (tick, bytes) = (world.tick.0, frame.len());
+    assert!(
+        bytes <= SERVER_FRAME_BYTES_MAX,
+        "at tick {tick}, seat {} is sent {bytes} bytes, of {SERVER_FRAME_BYTES_MAX} at most",
+        seat.0
+    );
+    match client.handle_frame(frame, now) {
+        Ok(ClientEvent::Snapshot { digest, .. }) => {
+            let is_same = digest == Digest::Agrees && client.rows() == Some(rows_of(world));
+            assert!(is_same, "at tick {tick}, seat {} gets other rows than were sent", seat.0);
+        }
+        Ok(_) => {}
+        Err(fault) => panic!("at tick {tick}, seat {} can't read what it is sent: {fault}", seat.0),
+    }
+}
+
+fn rows_of<G: Game>(world: &World<G>) -> &Rows {
+    world.history.rows(world.tick).expect("its tick was just made")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI32, Ordering};
+
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::{
+        game::{Input, Step},
+        ids::EntityId,
+        schema::Field,
+    };
+
+    #[test]
+    fn a_game_without_fault_passes() {
+        check::<Cart<NOTHING>>();
+    }
+
+    #[test]
+    #[should_panic(expected = "at tick 1, two matches with the same seed and inputs differ: \
+                               x of cart 7 is 0 in one, 1 in the other")]
+    fn chance_is_found() {
+        check::<Cart<CHANCE>>();
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "the game does not keep to its schema: x of cart 7 is 10, out of 0 to 9"
+    )]
+    fn a_value_out_of_range_is_found() {
+        check::<Cart<ROW>>();
+    }
+
+    #[test]
+    #[should_panic(expected = "the game does not keep to its schema: fuel of seat 3 is -1")]
+    fn an_owner_value_out_of_range_is_found() {
+        check::<Cart<OWNER>>();
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "at tick 9, the game does not keep to its schema: an event is of kind 1"
+    )]
+    fn an_unknown_event_is_found() {
+        check::<Cart<EVENT>>();
+    }
+
+    const NOTHING: u8 = 0;
+    const CHANCE: u8 = 1;
+    const ROW: u8 = 2;
+    const OWNER: u8 = 3;
+    const EVENT: u8 = 4;
+
+    /// A cart that anybody may push, with a fault.
+    #[derive(Serialize, Deserialize)]
+    struct Cart<const FAULT: u8> {
+        x: i32,
+    }
+
+    #[derive(Clone, Default)]
+    struct Push(i32);
+
+    impl Input for Push {
+        fn from_values(values: &[i32]) -> Self {
+            Self(values[0])
+        }
+        fn write_values(&self, values: &mut [i32]) {
+            values[0] = self.0;
+        }
+    }
+
+    impl<const FAULT: u8> Game for Cart<FAULT> {
+        type Input = Push;
+
+        fn schema() -> Schema {
+            let cart = Schema::new("cart").kind("cart", [Field::new("x", 1.0, 0, 9)]);
+            cart.owner("fuel", 0, 9).input("push", -1, 1).event("stop", [])
+        }
+
+        fn new(_: &MatchOptions) -> Self {
+            Self { x: 0 }
+        }
+
+        fn join(&mut self, _: Seat) {}
+
+        fn leave(&mut self, _: Seat) {}
+
+        fn step(&mut self, step: &mut Step<'_, Push>) {
+            static STEPS: AtomicI32 = AtomicI32::new(0);
+            let max = if FAULT == ROW { 10 } else { 9 };
+            for Push(by) in step.inputs {
+                self.x = (self.x + by).clamp(0, max);
+            }
+            if FAULT == CHANCE {
+                self.x = STEPS.fetch_add(1, Ordering::Relaxed) % 10;
+            }
+            if FAULT == EVENT && step.tick == Tick(9) {
+                step.events.all(1, &[]);
+            }
+        }
+
+        fn write_rows(&self, rows: &mut Rows) {
+            rows.push(EntityId(7), 0, &[self.x]);
+        }
+
+        fn write_owner(&self, seat: Seat, values: &mut [i32]) {
+            values[0] = if FAULT == OWNER && seat == Seat(3) { -1 } else { 9 };
+        }
+    }
+}
