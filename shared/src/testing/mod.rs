@@ -2,7 +2,7 @@
 //!
 //! [`profile`] says what networks are like; [`pipe`] is one direction of one; [`world`] is the
 //! server's half of a match without sockets, [`player`] a client that predicts and interpolates
-//! like one with a screen; [`simulation`] runs them together and says how it went. [`check`] plays
+//! like one with a screen; [`simulation`] runs them together and says how it went. [`check()`] plays
 //! anybody's game without a network.
 
 mod check;
