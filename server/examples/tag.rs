@@ -52,9 +52,7 @@ impl Game for Tag {
         for (place, Keys(keys)) in self.places.iter_mut().zip(step.inputs) {
             let Some(place) = place else { continue };
             let to = [0, 1].map(|axis| place[axis] + keys[axis] as f32 * self.metres_per_tick);
-            if to.iter().all(|axis| (0.0..=SIDE).contains(axis)) {
-                *place = to;
-            }
+            *place = to.map(|axis| axis.clamp(0.0, SIDE));
         }
         let caught = self.places.iter().enumerate().position(|(seat, place)| {
             let near = |a: [f32; 2], b: [f32; 2]| (0..2).all(|i| (a[i] - b[i]).abs() < 0.8);
