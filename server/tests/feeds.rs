@@ -150,6 +150,7 @@ impl Stream {
         let mut stream = Self { socket, read: String::new() };
         stream.wait("\r\n\r\n");
         assert!(stream.read.contains("content-type: text/event-stream"));
+        assert!(stream.read.contains("x-accel-buffering: no"), "nginx would keep it");
         stream
     }
 

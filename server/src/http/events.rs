@@ -10,7 +10,7 @@ use std::{
 use axum::{
     body::{Body, HttpBody},
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use hyper::body::{Bytes, Frame};
@@ -95,8 +95,12 @@ async fn run(
 
 /// The answer that says what comes through the channel.
 pub(super) fn stream(chunks: mpsc::Receiver<Bytes>) -> Response {
-    let headers =
-        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // nginx holds an answer back until it has 4 KiB of it.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     (headers, Body::new(Chunks(chunks))).into_response()
 }
 
