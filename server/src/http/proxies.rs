@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::config::ConfigError;
 
 /// What a proxy adds the address to that it was spoken to from.
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Where proxies are that are believed: what comes from there counts for whom they name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -19,7 +19,7 @@ impl Proxies {
     pub fn new(places: &[String]) -> Result<Self, ConfigError> {
         let read = |place: &String| {
             let network = place.parse().or_else(|_| place.parse::<IpAddr>().map(IpNet::from));
-            network.map_err(|_| {
+            network.ok().filter(|network: &IpNet| network.prefix_len() > 0).ok_or_else(|| {
                 let such = "a proxy is an address or a network such as 10.0.0.0/8";
                 ConfigError::new(format!("{such}, not {place}"))
             })

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Door, Problem};
+use super::{Door, Problem, proxies::FORWARDED_FOR};
 use crate::{
     admission::Admission,
     config::ConfigError,
@@ -144,7 +144,7 @@ impl FromRequestParts<Arc<Admission>> for Operator {
         let headers = parts.extract::<HeaderMap>().await.unwrap_or_default();
         let Some(tickets) = admission.tickets() else {
             let is_local = admission.config().listen.ip().is_loopback();
-            if is_local && is_for_this_machine(&headers) {
+            if is_local && is_for_this_machine(&headers) && !is_passed_on(&headers) {
                 return Ok(Self);
             }
             let message =
@@ -160,6 +160,11 @@ impl FromRequestParts<Arc<Admission>> for Operator {
             Err(error) => Err(refuse(format!("{needed}: {error}"))),
         }
     }
+}
+
+/// Whether a proxy has sent it for somebody, who may have named any host.
+fn is_passed_on(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED_FOR) || headers.contains_key(header::FORWARDED)
 }
 
 /// Whether this machine is named as the host. Another name is one that its owner has led here, for a
