@@ -156,9 +156,19 @@ impl Admission {
         self.door.place_of(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
+    /// How many connections there is still room for.
+    pub(crate) fn places_free(&self) -> usize {
+        self.door.places_free()
+    }
+
     /// Counts somebody who was refused after the handshake, before a shard saw them.
     pub(crate) fn count_refused(&self, reason: CloseReason) {
         self.count(reason.name());
+    }
+
+    /// Counts a try to accept that failed, most likely for want of files.
+    pub(crate) fn count_unaccepted(&self) {
+        self.count("unaccepted");
     }
 
     fn count(&self, reason: &'static str) {

@@ -31,6 +31,11 @@ const ENV_PREFIX: &str = "TICKWIRE_";
 pub struct Config {
     /// Where HTTP and WebSocket are served. Port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are served as well, in the clear and whoever else is
+    /// served.
+    pub health_listen: Option<SocketAddr>,
+    /// Where clients reach this server, if that is not where they ask `POST /v1/join`.
+    pub public_url: Option<String>,
     /// Steps per second of every match.
     pub tick_rate: TickRate,
     /// Seats per match.
@@ -107,6 +112,14 @@ struct Settings {
     /// Where HTTP and WebSocket are served; port 0 picks one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "TICKWIRE_LISTEN", value_parser = address)]
     listen: Option<SocketAddr>,
+    /// Where /livez, /readyz and /metrics are served as well, in the clear, however full the server
+    /// is; for those who watch over it
+    #[arg(long, value_name = "ADDR", env = "TICKWIRE_HEALTH_LISTEN", value_parser = address)]
+    health_listen: Option<SocketAddr>,
+    /// Where clients reach this very server, such as `wss://eu-1.play.example`, with the path that a
+    /// proxy adds; `POST /v1/join` says it [default: what the request says]
+    #[arg(long, value_name = "URL", env = "TICKWIRE_PUBLIC_URL")]
+    public_url: Option<String>,
     /// Ticks per second, 1 to 128 [default: 30]
     #[arg(long, value_name = "HZ", env = "TICKWIRE_TICK_RATE")]
     tick_rate: Option<u16>,
@@ -167,6 +180,8 @@ impl Default for Config {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            health_listen: None,
+            public_url: None,
             tick_rate: TickRate::new(30).expect("30 is a valid rate"),
             seats: 16,
             npcs: 6,
@@ -200,12 +215,31 @@ impl Config {
         };
         check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
-        Self::default().with(file)?.with(flags.settings)?.unless_open_to_all()
+        Self::default().with(file)?.with(flags.settings)?.consistent()?.unless_open_to_all()
     }
 
     /// The settings of a TOML file, over the defaults.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        Self::default().with(parse(text)?)
+        Self::default().with(parse(text)?)?.consistent()
+    }
+
+    /// What one setting says is not to be undone by another, unnoticed.
+    fn consistent(self) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| Err(ConfigError(why.into()));
+        if self.open && self.tickets.has_key() {
+            return refuse("open to anybody, or with tickets: not both");
+        }
+        if let Some(url) = &self.public_url
+            && !(url.starts_with("ws://") || url.starts_with("wss://"))
+        {
+            return refuse("public_url begins with wss:// or ws://");
+        }
+        if self.tickets.guests && self.tickets.secret_file.is_none() {
+            return refuse(
+                "guests get tickets of a server that signs them: set ticket_secret_file",
+            );
+        }
+        Ok(self)
     }
 
     /// A server that anybody can reach needs a key, unless it is told that it does not.
@@ -227,6 +261,8 @@ impl Config {
         }
         let seconds = |s: Option<u32>, before| s.map_or(before, |s| Duration::from_secs(s.into()));
         self.listen = settings.listen.unwrap_or(self.listen);
+        self.health_listen = settings.health_listen.or(self.health_listen);
+        self.public_url = settings.public_url.or(self.public_url);
         self.seats = settings.seats.unwrap_or(self.seats);
         self.npcs = settings.npcs.unwrap_or(self.npcs);
         self.shards = settings.shards.unwrap_or(self.shards);
@@ -243,6 +279,14 @@ impl Config {
         self.proxies = settings.proxies.map_or(Ok(self.proxies), |nets| Proxies::new(&nets))?;
         self.log = settings.log.unwrap_or(self.log);
         self.log_format = settings.log_format.unwrap_or(self.log_format);
+        // The filter would take it for a part of a program, and log nothing but that.
+        let is_level = |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok();
+        let words = self.log.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let mut bare = words.filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric()));
+        if let Some(word) = bare.find(|word| !is_level(word)) {
+            let levels = "error, warn, info, debug, trace or off";
+            return Err(ConfigError(format!("log: `{word}` is no level: {levels}")));
+        }
         let within = |name: &str, value: usize, max: usize| match value {
             0 => Err(ConfigError(format!("{name} must be at least 1"))),
             _ if value > max => Err(ConfigError(format!("{name} must be at most {max}"))),
@@ -324,6 +368,14 @@ mod tests {
         check("[limits]\nmatches_max = 0", "matches_max must be 1 to 1000000, not 0");
         check("[tls]\ncert = 'a'", "tls_cert and tls_key go together");
         check(
+            "open = true\n[tickets]\nsecret_file = 'a'",
+            "open to anybody, or with tickets: not both",
+        );
+        check("public_url = 'https://play.example'", "public_url begins with wss:// or ws://");
+        let unsigned = "guests get tickets of a server that signs them: set ticket_secret_file";
+        check("[tickets]\nguests = true", unsigned);
+        check("[tickets]\npublic_key_file = 'a'\nguests = true", unsigned);
+        check(
             "origins = ['https://play.example/']",
             "an origin is `*` or such as https://play.example, not https://play.example/",
         );
@@ -331,6 +383,11 @@ mod tests {
             "proxies = ['10.0.0.0/33']",
             "a proxy is an address or a network such as 10.0.0.0/8, not 10.0.0.0/33",
         );
+        check(
+            "proxies = ['0.0.0.0/0']",
+            "a proxy is an address or a network such as 10.0.0.0/8, not 0.0.0.0/0",
+        );
+        check("log = 'inof'", "log: `inof` is no level: error, warn, info, debug, trace or off");
         assert!(toml::from_str::<Settings>("seets = 3").is_err());
         let unknown = ["PATH", "TICKWIRE_SEATS", "TICKWIRE_SEETS"].map(String::from);
         let error = check_environment(unknown.into_iter()).unwrap_err();

@@ -71,7 +71,7 @@ pub enum StartError {
     #[error("log: {0}")]
     Log(String),
     /// The address can't be listened on.
-    #[error("can't listen on {0}: {1}; choose another with --listen")]
+    #[error("can't listen on {0}: {1}; choose another with --listen or --health-listen")]
     Listen(SocketAddr, io::Error),
     /// The game's schema is not one that a match can run on.
     #[error("the game's schema is not valid: {0}")]
@@ -141,6 +141,7 @@ const OTHER_FILES: usize = 64;
 pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
+    health: Option<TcpListener>,
     admission: Arc<Admission>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -157,9 +158,12 @@ impl Server {
             return Err(StartError::Scores(G::SCORES.len()));
         }
         tracing::info!(game = schema.game, hash = schema_hash(&schema), "game");
-        let listener = TcpListener::bind(config.listen).await;
-        let listener = listener.map_err(|error| StartError::Listen(config.listen, error))?;
+        let listener = listen(config.listen).await?;
         let addr = listener.local_addr()?;
+        let health = match config.health_listen {
+            Some(addr) => Some(listen(addr).await?),
+            None => None,
+        };
         if !config.tickets.has_key() {
             let reach = if addr.ip().is_loopback() { "this machine" } else { "anywhere" };
             tracing::warn!("runs open: anybody may join from {reach}, without a ticket");
@@ -179,7 +183,7 @@ impl Server {
             threads.push(thread);
         }
         let admission = Arc::new(Admission::new(config, clock, directory, shards, feeds)?);
-        Ok(Self { listener, addr, admission, threads })
+        Ok(Self { listener, addr, health, admission, threads })
     }
 
     /// Where it listens.
@@ -194,6 +198,16 @@ impl Server {
         let admission = Arc::clone(&self.admission);
         let routes = http::routes(Arc::clone(&admission));
         let serve = listener::serve(self.listener, routes, Arc::clone(&admission));
+        let limits = admission.config().limits.clone();
+        let serve_health = async {
+            match self.health {
+                Some(listener) => {
+                    let routes = http::health_routes(Arc::clone(&admission));
+                    listener::serve_health(listener, routes, &limits).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
         let follow_files = async {
             match admission.tls() {
                 Some(tls) => tls.follow_files().await,
@@ -211,12 +225,17 @@ impl Server {
         };
         tokio::select! {
             () = serve => {}
+            () = serve_health => {}
             () = follow_files => {}
             never = http::sample(&admission) => match never {},
             () = drain => {}
             () = at_once => tracing::warn!("ended at once"),
         }
     }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error))
 }
 
 async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) {

@@ -1,7 +1,11 @@
 //! The front door: accepts connections, bounds and reads their request heads, and leaves the rest
 //! to the routes.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -36,16 +40,24 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections that are told at once why they are not served. The rest is only closed.
 const TURNING_AWAY_MAX: usize = 64;
 
+/// Connections at once of those who watch over the server.
+const HEALTH_CONNECTIONS_MAX: usize = 64;
+
 /// Accepts connections for ever.
 pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
     let turning_away = Arc::new(Semaphore::new(TURNING_AWAY_MAX));
     let limits = Arc::new(admission.config().limits.clone());
+    let mut failed_at = None;
     loop {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of files, most likely. Connections that end make room.
-                tracing::warn!(%error, "can't accept a connection");
+                admission.count_unaccepted();
+                if failed_at.is_none_or(|at: Instant| at.elapsed() >= Duration::from_secs(1)) {
+                    failed_at = Some(Instant::now());
+                    tracing::warn!(%error, "can't accept connections");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
@@ -79,6 +91,24 @@ pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admissi
                 Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
+        });
+    }
+}
+
+/// Answers those who watch over the server, for ever, however many play: a few at a time.
+pub async fn serve_health(listener: TcpListener, routes: Router, limits: &Limits) {
+    let places = Arc::new(Semaphore::new(HEALTH_CONNECTIONS_MAX));
+    let limits = Arc::new(limits.clone());
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let (routes, limits) = (routes.clone(), Arc::clone(&limits));
+        tokio::spawn(async move {
+            serve_connection(stream, routes, &limits).await;
+            drop(place);
         });
     }
 }

@@ -185,6 +185,11 @@ impl FrontDoor {
         Ok((ConnectionPlace { _all: all, address }, handshake))
     }
 
+    /// How many connections there is still room for.
+    pub(crate) fn places_free(&self) -> usize {
+        self.all.available_permits()
+    }
+
     /// One of the places of an address that connects, unless it is not limited.
     pub(crate) fn place_of(
         &self,

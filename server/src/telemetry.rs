@@ -213,6 +213,15 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
     page.0
 }
 
+/// How much room the front door has, and whether anybody is let in, in the same format.
+#[must_use]
+pub fn door(places_free: usize, is_draining: bool) -> String {
+    let mut page = Page(String::new());
+    page.gauge("connections_free", "connections that there is still room for", places_free as f64);
+    page.gauge("draining", "1 while the server is going away", f64::from(is_draining));
+    page.0
+}
+
 /// Who follows feeds, and what those have lost, in the same format.
 #[must_use]
 pub fn feeds(readers: usize, slow_readers: u64, lost: u64) -> String {
@@ -256,19 +265,28 @@ impl Page {
         self.line(name, value);
     }
 
-    /// A summary in seconds, with its quantiles over all shards since the start.
+    /// A histogram in seconds, over all shards.
     fn spans(&mut self, name: &str, help: &str, shards: &[Stats], of: fn(&Stats) -> &Spans) {
         let mut all = Spans::default();
         for shard in shards {
             all.0.add(&of(shard).0).expect("all have the same bounds");
         }
         let name = format!("{name}_seconds");
-        self.head(&name, "summary", help);
-        for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
-            let seconds = all.0.value_at_quantile(quantile) as f64 / 1e6;
-            self.line(&format!("{name}{{quantile=\"{quantile}\"}}"), seconds);
+        self.head(&name, "histogram", help);
+        for most in BUCKETS_US {
+            let count = all.0.count_between(0, most) as f64;
+            self.line(&format!("{name}_bucket{{le=\"{}\"}}", most as f64 / 1e6), count);
         }
-        self.line(&format!("{name}_count"), all.0.len() as f64);
-        self.line(&format!("{name}_sum"), all.0.mean() * all.0.len() as f64 / 1e6);
+        let count = all.0.len() as f64;
+        self.line(&format!("{name}_bucket{{le=\"+Inf\"}}"), count);
+        self.line(&format!("{name}_count"), count);
+        self.line(&format!("{name}_sum"), all.0.mean() * count / 1e6);
     }
 }
+
+/// Upper ends of the buckets of histograms, in microseconds: from what is usual to what everybody
+/// notices.
+const BUCKETS_US: [u64; 14] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
+    5_000_000,
+];

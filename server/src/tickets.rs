@@ -189,7 +189,12 @@ impl Tickets {
     /// Reads the key; `None` if the settings name none.
     pub fn open(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
         if let Some(path) = &config.secret_file {
-            return Self::with_secret(read(path)?.trim_ascii_end())
+            let secret = read(path)?;
+            if secret.starts_with(b"-----BEGIN") {
+                let pem = "a key in PEM is no secret; a public one is ticket_public_key_file";
+                return Err(ConfigError::new(format!("{}: {pem}", path.display())));
+            }
+            return Self::with_secret(secret.trim_ascii_end())
                 .ok_or_else(|| {
                     let short = format!("a secret has at least {SECRET_BYTES_MIN} bytes");
                     ConfigError::new(format!("{}: {short}", path.display()))

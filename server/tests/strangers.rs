@@ -6,7 +6,7 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -145,6 +145,39 @@ fn whoever_comes_by_another_name_is_no_operator() {
         request(server.addr, &(head + &rest)).0
     };
     assert_eq!((status("localhost"), status("evil.example")), (201, 403));
+    // Whoever comes by a proxy on this machine may say any host.
+    for header in ["x-forwarded-for: 203.0.113.1\r\n", "forwarded: for=203.0.113.1\r\n"] {
+        assert_eq!(server.post_with("/v1/matches", header, "").0, 403, "{header}");
+    }
+}
+
+#[test]
+fn who_watches_over_the_server_is_answered_when_it_is_full() {
+    let health = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let server = start(|config| {
+        config.health_listen = Some(health);
+        config.limits.connections_max = 1;
+    });
+    let get = |path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        request(health, &head)
+    };
+    let (_, before) = get("/metrics");
+    assert!(before.contains("\ntickwire_connections_free 1\n"), "{before}");
+    let _player = server.join();
+    assert_eq!(status_from(1, server.addr), 503);
+    assert_eq!((get("/livez").0, get("/readyz").0, get("/v1/matches").0), (200, 200, 404));
+    let (_, metrics) = get("/metrics");
+    for line in ["connections_free 0", "draining 0", "tick_time_seconds_bucket{le=\"+Inf\"} "] {
+        assert!(metrics.contains(&format!("\ntickwire_{line}")), "{line} is not in {metrics}");
+    }
+}
+
+#[test]
+fn a_server_says_where_it_is_reached() {
+    let server = start(|config| config.public_url = Some("wss://eu-1.play.example/game/".into()));
+    let (_, joined) = server.post("/v1/join", "");
+    assert!(joined.contains(r#""url":"wss://eu-1.play.example/game/v1/play?match=1""#), "{joined}");
 }
 
 #[test]

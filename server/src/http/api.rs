@@ -154,12 +154,8 @@ pub(super) async fn join(
         TicketRole::Spectator | TicketRole::Operator => admission.find(wish),
     };
     let match_id = entry.map_err(problem)?.id.0;
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.ok_or_else(|| Problem::bad_request("the request has no Host"))?;
-    // A proxy may have ended TLS.
-    let is_forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    let scheme = if admission.tls().is_some() || is_forwarded { "wss" } else { "ws" };
-    let mut url = format!("{scheme}://{host}/v1/play?match={match_id}");
+    let base = base_url(&admission, &headers)?;
+    let mut url = format!("{base}/v1/play?match={match_id}");
     if role != TicketRole::Player {
         url.push_str("&role=spectator");
     }
@@ -180,6 +176,19 @@ pub(super) async fn join(
     }
     let expires_at = ticket.is_some().then_some(expires_at);
     Ok(Json(JoinAnswer { match_id, url, ticket, expires_at }))
+}
+
+/// Where clients reach this server.
+fn base_url(admission: &Admission, headers: &HeaderMap) -> Result<String, Problem> {
+    if let Some(url) = &admission.config().public_url {
+        return Ok(url.trim_end_matches('/').into());
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.ok_or_else(|| Problem::bad_request("the request has no Host"))?;
+    // A proxy may have ended TLS.
+    let is_forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let scheme = if admission.tls().is_some() || is_forwarded { "wss" } else { "ws" };
+    Ok(format!("{scheme}://{host}"))
 }
 
 /// Whether every shard still answers.
@@ -207,6 +216,7 @@ pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl Int
     let [slow, lost] = admission.feed_losses();
     let counted = admission.shards().stats().await;
     let mut page = telemetry::prometheus(&counted, &admission.refusals());
+    page.push_str(&telemetry::door(admission.places_free(), admission.is_draining()));
     page.push_str(&telemetry::feeds(admission.readers_len(), slow, lost));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }

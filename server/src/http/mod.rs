@@ -65,9 +65,20 @@ pub(crate) fn routes(admission: Arc<Admission>) -> Router {
         .with_state(admission)
 }
 
+/// What those ask who watch over the server.
+pub(crate) fn health_routes(admission: Arc<Admission>) -> Router {
+    (health().into_iter())
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+        .with_state(admission)
+}
+
+fn health() -> [(&'static str, MethodRouter<Arc<Admission>>); 3] {
+    [("/livez", get(api::livez)), ("/readyz", get(api::readyz)), ("/metrics", get(api::metrics))]
+}
+
 /// What programs ask; `openapi.json` describes each.
 fn api_routes() -> Vec<(&'static str, MethodRouter<Arc<Admission>>)> {
-    vec![
+    let mut routes = vec![
         ("/v1/play", get(play::play)),
         ("/v1/matches", get(api::list).post(api::create)),
         ("/v1/matches/{id}", get(api::show)),
@@ -80,10 +91,9 @@ fn api_routes() -> Vec<(&'static str, MethodRouter<Arc<Admission>>)> {
         ("/v1/chat", get(talk::lines).post(talk::say)),
         ("/v1/notices", post(talk::notice)),
         ("/v1/openapi.json", get(openapi::document)),
-        ("/livez", get(api::livez)),
-        ("/readyz", get(api::readyz)),
-        ("/metrics", get(api::metrics)),
-    ]
+    ];
+    routes.extend(health());
+    routes
 }
 
 /// An error, as the API tells it.
