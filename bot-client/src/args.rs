@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// SHA-256 of the certificate that a server at wss:// has, as it logs it
     #[arg(long, value_name = "HEX")]
     tls_sha256: Option<Fingerprint>,
+    /// File with an operator's token, for a server that wants tickets: bots ask it for theirs
+    #[arg(long = "operator-token-file", value_name = "FILE", value_parser = token)]
+    operator_token: Option<String>,
     /// How many bots; they fill matches in order
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = bots)]
     bots: usize,
@@ -64,6 +67,7 @@ impl Args {
         Some(Options {
             target: self.url.clone(),
             certificate: self.tls_sha256,
+            operator_token: self.operator_token.clone(),
             bots: self.bots,
             duration: self.duration,
             warm_up: self.warm_up,
@@ -92,6 +96,11 @@ fn net(name: &str) -> Result<Profile, String> {
         let names = Profile::ALL.map(|profile| profile.name).join(", ");
         format!("there is no such network; there are: {names}")
     })
+}
+
+fn token(file: &str) -> Result<String, String> {
+    let token = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    Ok(token.trim().to_owned())
 }
 
 fn window(text: &str) -> Result<Duration, String> {

@@ -29,6 +29,8 @@ use crate::{
 pub(crate) enum ConnectError {
     #[error("cannot connect: {0}")]
     Network(#[from] io::Error),
+    #[error("no ticket: {0}")]
+    NoTicket(String),
     #[error("the server answered {0}")]
     Refused(StatusCode),
     #[error("the WebSocket handshake failed: {0}")]
@@ -141,7 +143,7 @@ pub(crate) async fn connect(
     Ok((Reader(reader), Writer(write)))
 }
 
-fn not_dialed(error: io::Error) -> ConnectError {
+pub(crate) fn not_dialed(error: io::Error) -> ConnectError {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
     match tls {
         // The first byte says what a record is of, and is no letter.

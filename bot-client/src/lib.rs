@@ -29,6 +29,7 @@ mod scenario;
 pub mod schedule;
 mod swarm;
 mod target;
+mod tickets;
 
 pub use brain::Brain;
 pub use dial::{BadFingerprint, Fingerprint};

@@ -18,6 +18,7 @@ use crate::{
     outgoing::UNSENT_BYTES_MAX,
     scenario::Scenario,
     schedule::{Schedule, Send},
+    tickets::path_with_ticket,
 };
 
 /// Where a bot is.
@@ -84,7 +85,8 @@ impl Loss {
                 matches!(code, 1001 | 1012 | 1013 | 4014 | 4015)
             }
             Trouble::Connect(
-                ConnectError::NoHttp
+                ConnectError::NoTicket(_)
+                | ConnectError::NoHttp
                 | ConnectError::NoTls
                 | ConnectError::WrongCertificate
                 | ConnectError::WrongSubprotocol,
@@ -173,7 +175,17 @@ impl Swarm {
     }
 
     async fn connect_and_listen(&self, number: usize, path: &str) -> Result<Infallible, Trouble> {
-        let connecting = connect(&self.dialer, &self.options.target, path);
+        let target = &self.options.target;
+        let connecting = async {
+            match &self.options.operator_token {
+                // Who resumes needs none.
+                Some(token) if !path.contains("resume=") => {
+                    let path = path_with_ticket(&self.dialer, target, token, path, number).await?;
+                    connect(&self.dialer, target, &path).await
+                }
+                Some(_) | None => connect(&self.dialer, target, path).await,
+            }
+        };
         let connected = timeout(SILENCE_MAX, connecting).await;
         let (reader, socket) = connected.map_err(|_| Trouble::Silence)??;
         let place = &self.places[number];

@@ -47,6 +47,8 @@ pub struct Options {
     pub target: Target,
     /// The certificate that a server at `wss://` has.
     pub certificate: Option<Fingerprint>,
+    /// An operator's token, with which bots get the tickets that the server wants.
+    pub operator_token: Option<String>,
     /// How many bots; at least one.
     pub bots: usize,
     /// The measured window.
@@ -81,6 +83,7 @@ impl Default for Options {
         Self {
             target: Target::default(),
             certificate: None,
+            operator_token: None,
             bots: 16,
             duration: Duration::from_secs(10),
             warm_up: Duration::from_secs(2),

@@ -71,6 +71,16 @@ fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
+fn who_gets_no_ticket_is_told_why() {
+    let refusal = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 46\r\n\r\n\
+                    {\"error\":{\"message\":\"the ticket has expired\"}}";
+    let token = Some("old".into());
+    let options = Options { operator_token: token, ..options(start(Server::Answers(refusal))) };
+    let refused = run(&options, brain::for_game).unwrap_err();
+    assert!(refused.to_string().ends_with("no ticket: the ticket has expired"), "{refused}");
+}
+
+#[test]
 fn who_mixes_up_ws_and_wss_is_told_so() {
     // What a TLS server says to a request in HTTP: an alert of an unexpected message.
     let error = play(Server::Answers(&[21, 3, 3, 0, 2, 2, 10])).unwrap_err();

@@ -1,0 +1,74 @@
+//! Tickets for bots, of a server that wants one of whoever joins: it signs them for its operator.
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Request, Uri, body::Bytes, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    connection::{ConnectError, not_dialed},
+    dial::Dialer,
+    target::Target,
+};
+
+/// Longest answer that is read.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+
+/// The path on which a bot may join once, in place of the one that it wants.
+pub(crate) async fn path_with_ticket(
+    dialer: &Dialer,
+    target: &Target,
+    token: &str,
+    wanted: &str,
+    number: usize,
+) -> Result<String, ConnectError> {
+    let no_ticket = |why: &dyn std::fmt::Display| ConnectError::NoTicket(why.to_string());
+    let request = Request::post("/v1/join")
+        .header(header::HOST, target.authority())
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::<Bytes>::from(wish(wanted, number).to_string()))
+        .map_err(|error| no_ticket(&error))?;
+    let socket = TokioIo::new(dialer.dial().await.map_err(not_dialed)?);
+    let (mut sender, connection) =
+        http1::handshake(socket).await.map_err(|error| no_ticket(&error))?;
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(|error| no_ticket(&error))?;
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| no_ticket(&error))?.to_bytes();
+    let answer: Value = serde_json::from_slice(&body).map_err(|error| no_ticket(&error))?;
+    if let Some(message) = answer["error"]["message"].as_str() {
+        return Err(no_ticket(&message));
+    }
+    let url = answer["url"].as_str().and_then(|url| url.parse::<Uri>().ok());
+    let path = url.as_ref().and_then(Uri::path_and_query).map(ToString::to_string);
+    path.ok_or_else(|| no_ticket(&"the answer has no url"))
+}
+
+/// What a path asks for, in the words of `POST /v1/join`.
+fn wish(path: &str, number: usize) -> Value {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut wish = Map::from_iter([("subject".into(), json!(format!("bot-{number}")))]);
+    for (name, value) in pairs {
+        match (name, value.parse::<u32>()) {
+            ("match", Ok(id)) => drop(wish.insert("match".into(), json!(id))),
+            ("role", _) => drop(wish.insert("role".into(), json!(value))),
+            _ => {}
+        }
+    }
+    wish.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_what_the_path_says() {
+        let any = json!({ "subject": "bot-3" });
+        assert_eq!(wish("/v1/play?match=auto", 3), any);
+        let watch = json!({ "subject": "bot-3", "match": 7, "role": "spectator" });
+        assert_eq!(wish("/v1/play?match=7&role=spectator", 3), watch);
+    }
+}
