@@ -233,7 +233,12 @@ impl Tickets {
             return Err(TicketError::Invalid);
         }
         let decoded = jsonwebtoken::decode::<Claims>(token, &self.verify, &self.validation);
-        let claims = decoded.map_err(|_| TicketError::Invalid)?.claims;
+        let invalid = |error: jsonwebtoken::errors::Error| {
+            // Who shows it is not told more than that.
+            tracing::debug!(%error, "a ticket is not valid");
+            TicketError::Invalid
+        };
+        let claims = decoded.map_err(invalid)?.claims;
         if claims.exp <= now {
             return Err(TicketError::Expired);
         }

@@ -284,8 +284,21 @@ fn behind_a_proxy_everybody_has_an_address() {
     assert_eq!(enter(ada).0, "HTTP/1.1 429");
     assert_eq!(enter("203.0.113.9, 203.0.113.1").0, "HTTP/1.1 429", "her own word is not taken");
     assert_eq!(enter(bob).0, "HTTP/1.1 101");
+    // As many follow feeds from one address.
+    let follow = |path: &str| {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.3\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        (String::from_utf8(status.to_vec()).unwrap(), stream)
+    };
+    let following = ["/v1/events", "/v1/monitor"].map(follow);
+    assert!(following.iter().all(|(status, _)| status == "HTTP/1.1 200"), "{following:?}");
+    assert_eq!(follow("/v1/events").0, "HTTP/1.1 429");
     let refused = "tickwire_connections_refused_total{reason=\"address_full\"}";
-    assert_eq!(server.metric(refused), 2.0);
+    assert_eq!(server.metric(refused), 3.0);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     body::{Body, HttpBody},
     extract::State,
     http::{HeaderMap, HeaderName, StatusCode, header},
@@ -20,8 +21,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Problem, ask::Named};
-use crate::{admission::Admission, feeds::Reader};
+use super::{Door, Problem, ask::Named};
+use crate::{admission::Admission, feeds::Reader, places::AddressPlace};
 
 /// A stream that is silent for this long says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -30,30 +31,51 @@ const STALL: Duration = Duration::from_secs(20);
 /// Lets a browser come back sooner than it would by itself.
 const BEGIN: &[u8] = b"retry: 1000\n\n";
 
+/// What somebody holds who follows a feed.
+pub(super) struct FollowerPlace {
+    _reader: OwnedSemaphorePermit,
+    /// Of the address, if a proxy speaks for it.
+    _address: Option<AddressPlace>,
+}
+
+/// A place for somebody who follows a feed, if there is one left.
+pub(super) fn place(
+    admission: &Admission,
+    door: &Door,
+    headers: &HeaderMap,
+) -> Result<FollowerPlace, Problem> {
+    let address = door.behind(admission, headers)?;
+    let reader = admission.reader().ok_or_else(|| {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "too_many_readers", "as many follow feeds as may")
+    })?;
+    Ok(FollowerPlace { _reader: reader, _address: address })
+}
+
 pub(super) async fn all(
     State(admission): State<Arc<Admission>>,
+    Extension(door): Extension<Door>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    follow(admission, None, &headers)
+    follow(admission, &door, None, &headers)
 }
 
 pub(super) async fn one(
     State(admission): State<Arc<Admission>>,
+    Extension(door): Extension<Door>,
     Named(entry): Named,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    follow(admission, Some(entry.id), &headers)
+    follow(admission, &door, Some(entry.id), &headers)
 }
 
 fn follow(
     admission: Arc<Admission>,
+    door: &Door,
     only: Option<MatchId>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = admission.reader().ok_or_else(|| {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Problem::new(status, "too_many_readers", "as many follow feeds as may")
-    })?;
+    let place = place(&admission, door, headers)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let reader = admission.feeds().read(only, last);
     let (chunks, body) = mpsc::channel(1);
@@ -66,7 +88,7 @@ async fn run(
     admission: Arc<Admission>,
     mut reader: Reader,
     chunks: mpsc::Sender<Bytes>,
-    _place: OwnedSemaphorePermit,
+    _place: FollowerPlace,
 ) {
     let mut chunk = Bytes::from_static(BEGIN);
     loop {

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tokio::{
@@ -13,7 +13,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{Problem, events};
+use super::{Door, Problem, events};
 use crate::{
     admission::Admission,
     shards::Counted,
@@ -44,11 +44,12 @@ pub(crate) async fn sample(admission: &Admission) -> Infallible {
     }
 }
 
-pub(super) async fn monitor(State(admission): State<Arc<Admission>>) -> Result<Response, Problem> {
-    let place = admission.reader().ok_or_else(|| {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Problem::new(status, "too_many_readers", "as many follow feeds as may")
-    })?;
+pub(super) async fn monitor(
+    State(admission): State<Arc<Admission>>,
+    Extension(door): Extension<Door>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let place = events::place(&admission, &door, &headers)?;
     let (chunks, body) = mpsc::channel::<Bytes>(1);
     let mut samples = admission.samples().subscribe();
     tokio::spawn(async move {
