@@ -91,7 +91,8 @@ pub enum StartError {
 #[must_use]
 pub fn main<G: Game>() -> ExitCode {
     match start::<G>() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::AtOnce) => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(io::stderr(), "tickwire-server: {error}");
             ExitCode::from(2)
@@ -99,7 +100,7 @@ pub fn main<G: Game>() -> ExitCode {
     }
 }
 
-fn start<G: Game>() -> Result<(), StartError> {
+fn start<G: Game>() -> Result<Ended, StartError> {
     let config = Config::from_process()?;
     start_log(&config)?;
     // One small thing that is left would hold a whole huge page: 86 MB rather than 22 a minute after an attack.
@@ -111,8 +112,7 @@ fn start<G: Game>() -> Result<(), StartError> {
         let server = Server::bind::<G>(config).await?;
         let scheme = if server.admission.tls().is_some() { "https" } else { "http" };
         writeln!(io::stdout(), "listening on {scheme}://{}", server.addr())?;
-        server.run(signals(1)?, signals(2)?).await;
-        Ok(())
+        Ok(server.run(signals(1)?, signals(2)?).await)
     });
     // Whoever wants it to end at once does not wait for shards either.
     runtime.shutdown_background();
@@ -135,6 +135,15 @@ fn allow_files(connections_max: usize) -> io::Result<()> {
 
 /// Files that are open beside connections, generously.
 const OTHER_FILES: usize = 64;
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// Everybody was told, and matches ended when they might.
+    Drained,
+    /// It was told not to wait for that.
+    AtOnce,
+}
 
 /// A server that listens, with its shards running.
 #[derive(Debug)]
@@ -194,7 +203,11 @@ impl Server {
 
     /// Serves until `shutdown` is done. Then nobody is let in, clients are told to go elsewhere, and
     /// rounds may end within the drain timeout; `at_once` cuts that short.
-    pub async fn run(self, shutdown: impl Future<Output = ()>, at_once: impl Future<Output = ()>) {
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()>,
+        at_once: impl Future<Output = ()>,
+    ) -> Ended {
         let admission = Arc::clone(&self.admission);
         let routes = http::routes(Arc::clone(&admission));
         let serve = listener::serve(self.listener, routes, Arc::clone(&admission));
@@ -223,13 +236,15 @@ impl Server {
             // So that those who follow the feeds hear of the last matches' end.
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
         };
+        let serving = async { tokio::join!(serve, serve_health, follow_files) };
         tokio::select! {
-            () = serve => {}
-            () = serve_health => {}
-            () = follow_files => {}
+            _ = serving => unreachable!("it goes on for ever"),
             never = http::sample(&admission) => match never {},
-            () = drain => {}
-            () = at_once => tracing::warn!("ended at once"),
+            () = drain => Ended::Drained,
+            () = at_once => {
+                tracing::warn!("ended at once");
+                Ended::AtOnce
+            }
         }
     }
 }
