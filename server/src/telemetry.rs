@@ -209,16 +209,34 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
     page.gauge("shards_silent", "shards that do not answer", counted.silent as f64);
     page.gauge("matches", "matches that run", sum(|s| s.matches));
     page.gauge("connections", "open connections in matches", sum(|s| s.connections));
+    let spectators = sum(|s| s.spectators.values().map(|&n| u64::from(n)).sum());
+    page.gauge("spectators", "connections that watch", spectators);
     page.counter("matches_failed_total", "matches whose game failed", sum(|s| s.matches_failed));
     page.0
 }
 
-/// How much room the front door has, and whether anybody is let in, in the same format.
+/// How much room there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Connections that may come.
+    pub connections_free: usize,
+    /// Seats of the matches that run.
+    pub seats: u32,
+    /// Those that are taken.
+    pub players: u32,
+    /// Whether nobody is let in, since the server is going away.
+    pub is_draining: bool,
+}
+
+/// How much room there is, in the same format.
 #[must_use]
-pub fn door(places_free: usize, is_draining: bool) -> String {
+pub fn room(room: &Room) -> String {
     let mut page = Page(String::new());
-    page.gauge("connections_free", "connections that there is still room for", places_free as f64);
-    page.gauge("draining", "1 while the server is going away", f64::from(is_draining));
+    let free = room.connections_free as f64;
+    page.gauge("connections_free", "connections that there is still room for", free);
+    page.gauge("seats", "seats of the matches that run", room.seats.into());
+    page.gauge("players", "seats that are taken", room.players.into());
+    page.gauge("draining", "1 while the server is going away", f64::from(room.is_draining));
     page.0
 }
 

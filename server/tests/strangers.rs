@@ -168,7 +168,8 @@ fn who_watches_over_the_server_is_answered_when_it_is_full() {
     assert_eq!(status_from(1, server.addr), 503);
     assert_eq!((get("/livez").0, get("/readyz").0, get("/v1/matches").0), (200, 200, 404));
     let (_, metrics) = get("/metrics");
-    for line in ["connections_free 0", "draining 0", "tick_time_seconds_bucket{le=\"+Inf\"} "] {
+    let told = ["connections_free 0", "players 1", "seats 16", "spectators 0", "draining 0"];
+    for line in told.into_iter().chain(["tick_time_seconds_bucket{le=\"+Inf\"} "]) {
         assert!(metrics.contains(&format!("\ntickwire_{line}")), "{line} is not in {metrics}");
     }
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     admission::{Admission, Wish},
     directory::{Entry, JoinRefused},
-    telemetry,
+    telemetry::{self, Room},
     tickets::{Grant, TicketRole, random_id, unix_now},
 };
 
@@ -216,7 +216,13 @@ pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl Int
     let [slow, lost] = admission.feed_losses();
     let counted = admission.shards().stats().await;
     let mut page = telemetry::prometheus(&counted, &admission.refusals());
-    page.push_str(&telemetry::door(admission.places_free(), admission.is_draining()));
+    let matches = admission.directory().list();
+    page.push_str(&telemetry::room(&Room {
+        connections_free: admission.places_free(),
+        seats: matches.iter().map(|entry| u32::from(entry.seats)).sum(),
+        players: matches.iter().map(|entry| u32::from(entry.taken())).sum(),
+        is_draining: admission.is_draining(),
+    }));
     page.push_str(&telemetry::feeds(admission.readers_len(), slow, lost));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
