@@ -86,6 +86,7 @@ function storageOfTab(): Storage | null {
 function enter({ name, match, spectate }: Wish): void {
   arena = plain = null;
   health = 0;
+  refused = "";
   element("hud").hidden = false;
   element("lines").replaceChildren();
   session = new Session({
@@ -137,6 +138,8 @@ async function guestTicket({ name, match, spectate }: Wish): Promise<string> {
   const answer = await fetch("/v1/join", { method: "POST", body });
   const { ticket, error } = (await answer.json()) as { ticket?: string | null; error?: { message: string } };
   refused = error?.message ?? "";
+  // What a moment may change is tried again.
+  if (answer.status === 429 || answer.status >= 500) throw new Error(refused);
   return ticket ?? "";
 }
 
@@ -199,6 +202,7 @@ function changed(state: SessionState): void {
       hud.banner("Connection lost", "your seat is kept for a while", 3_600_000);
       break;
     case "playing":
+      refused = "";
       if (isLost) chat.note("Connected again.");
       if (isLost) hud.banner("", "", 0);
       isLost = false;
