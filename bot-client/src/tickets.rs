@@ -1,7 +1,9 @@
 //! Tickets for bots, of a server that wants one of whoever joins: it signs them for its operator.
 
+use std::{fmt::Display, io};
+
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, Uri, body::Bytes, client::conn::http1, header};
+use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +16,7 @@ use crate::{
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
-/// The path on which a bot may join once, in place of the one that it wants.
+/// The path that a bot wants, with a ticket that lets it in once.
 pub(crate) async fn path_with_ticket(
     dialer: &Dialer,
     target: &Target,
@@ -22,7 +24,7 @@ pub(crate) async fn path_with_ticket(
     wanted: &str,
     number: usize,
 ) -> Result<String, ConnectError> {
-    let no_ticket = |why: &dyn std::fmt::Display| ConnectError::NoTicket(why.to_string());
+    let no_ticket = |why: &dyn Display| ConnectError::NoTicket(why.to_string());
     let request = Request::post("/v1/join")
         .header(header::HOST, target.authority())
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
@@ -30,19 +32,22 @@ pub(crate) async fn path_with_ticket(
         .body(Full::<Bytes>::from(wish(wanted, number).to_string()))
         .map_err(|error| no_ticket(&error))?;
     let socket = TokioIo::new(dialer.dial().await.map_err(not_dialed)?);
-    let (mut sender, connection) =
-        http1::handshake(socket).await.map_err(|error| no_ticket(&error))?;
+    let (mut sender, connection) = http1::handshake(socket).await.map_err(io::Error::other)?;
     tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(|error| no_ticket(&error))?;
+    let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+    let status = answer.status();
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return Err(ConnectError::Refused(status));
+    }
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| no_ticket(&error))?.to_bytes();
+    let body = body.map_err(io::Error::other)?.to_bytes();
     let answer: Value = serde_json::from_slice(&body).map_err(|error| no_ticket(&error))?;
     if let Some(message) = answer["error"]["message"].as_str() {
         return Err(no_ticket(&message));
     }
-    let url = answer["url"].as_str().and_then(|url| url.parse::<Uri>().ok());
-    let path = url.as_ref().and_then(Uri::path_and_query).map(ToString::to_string);
-    path.ok_or_else(|| no_ticket(&"the answer has no url"))
+    let ticket = answer["ticket"].as_str().ok_or_else(|| no_ticket(&"the server signs none"))?;
+    let joint = if wanted.contains('?') { '&' } else { '?' };
+    Ok(format!("{wanted}{joint}ticket={ticket}"))
 }
 
 /// What a path asks for, in the words of `POST /v1/join`.

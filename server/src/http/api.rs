@@ -160,8 +160,9 @@ pub(super) async fn join(
         url.push_str("&role=spectator");
     }
     let subject = request.subject.unwrap_or_else(|| format!("guest-{}", random_id()));
-    let grant =
-        Grant { subject: &subject, role, match_id: Some(MatchId(match_id)), name: &request.name };
+    // Who may join any match finds another if this one is full by then.
+    let only = request.match_id.map(MatchId);
+    let grant = Grant { subject: &subject, role, match_id: only, name: &request.name };
     let now = unix_now();
     let expires_at = now + admission.config().tickets.life.as_secs();
     let ticket = admission.tickets().and_then(|tickets| {
@@ -229,7 +230,7 @@ pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl Int
 
 pub(super) fn silent() -> Problem {
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    Problem::new(status, "shard_stuck", "a shard does not answer")
+    Problem::new(status, "stuck", "a shard does not answer")
 }
 
 fn refuse_when_draining(admission: &Admission) -> Result<(), Problem> {
