@@ -58,6 +58,7 @@ use clock::Clock;
 use config::{Config, ConfigError, LogFormat};
 use directory::Directory;
 use feeds::Feeds;
+use listener::{HEALTH_CONNECTIONS_MAX, TURNING_AWAY_MAX};
 use matches::Manners;
 pub use socket::push_frame;
 
@@ -134,7 +135,7 @@ fn allow_files(connections_max: usize) -> io::Result<()> {
 }
 
 /// Files that are open beside connections, generously.
-const OTHER_FILES: usize = 64;
+const OTHER_FILES: usize = 64 + TURNING_AWAY_MAX + HEALTH_CONNECTIONS_MAX;
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -151,6 +152,7 @@ pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
     health: Option<TcpListener>,
+    health_addr: Option<SocketAddr>,
     admission: Arc<Admission>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -173,6 +175,10 @@ impl Server {
             Some(addr) => Some(listen(addr).await?),
             None => None,
         };
+        let health_addr = health.as_ref().map(TcpListener::local_addr).transpose()?;
+        if let Some(addr) = health_addr {
+            tracing::info!(%addr, "health and metrics are served as well");
+        }
         if !config.tickets.has_key() {
             let reach = if addr.ip().is_loopback() { "this machine" } else { "anywhere" };
             tracing::warn!("runs open: anybody may join from {reach}, without a ticket");
@@ -192,13 +198,19 @@ impl Server {
             threads.push(thread);
         }
         let admission = Arc::new(Admission::new(config, clock, directory, shards, feeds)?);
-        Ok(Self { listener, addr, health, admission, threads })
+        Ok(Self { listener, addr, health, health_addr, admission, threads })
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it serves health and metrics as well.
+    #[must_use]
+    pub const fn health_addr(&self) -> Option<SocketAddr> {
+        self.health_addr
     }
 
     /// Serves until `shutdown` is done. Then nobody is let in, clients are told to go elsewhere, and
@@ -211,12 +223,11 @@ impl Server {
         let admission = Arc::clone(&self.admission);
         let routes = http::routes(Arc::clone(&admission));
         let serve = listener::serve(self.listener, routes, Arc::clone(&admission));
-        let limits = admission.config().limits.clone();
         let serve_health = async {
             match self.health {
                 Some(listener) => {
                     let routes = http::health_routes(Arc::clone(&admission));
-                    listener::serve_health(listener, routes, &limits).await;
+                    listener::serve_health(listener, routes, Arc::clone(&admission)).await;
                 }
                 None => std::future::pending().await,
             }

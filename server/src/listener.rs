@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,30 +39,21 @@ const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 /// A peer that acknowledges nothing for this long is gone.
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections that are told at once why they are not served. The rest is only closed.
-const TURNING_AWAY_MAX: usize = 64;
+pub(crate) const TURNING_AWAY_MAX: usize = 64;
 
 /// Connections at once of those who watch over the server.
-const HEALTH_CONNECTIONS_MAX: usize = 64;
+pub(crate) const HEALTH_CONNECTIONS_MAX: usize = 64;
+/// How long to wait for connections to end when there is no file left for another.
+const FULL_WAIT: Duration = Duration::from_millis(50);
+/// How often it is said that none can be accepted.
+const FULL_SAID_EVERY: Duration = Duration::from_secs(1);
 
 /// Accepts connections for ever.
 pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
     let turning_away = Arc::new(Semaphore::new(TURNING_AWAY_MAX));
     let limits = Arc::new(admission.config().limits.clone());
-    let mut failed_at = None;
     loop {
-        let (stream, address) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of files, most likely. Connections that end make room.
-                admission.count_unaccepted();
-                if failed_at.is_none_or(|at: Instant| at.elapsed() >= Duration::from_secs(1)) {
-                    failed_at = Some(Instant::now());
-                    tracing::warn!(%error, "can't accept connections");
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+        let (stream, address) = accept(&listener, &admission).await;
         if let Err(error) = tune(&stream) {
             tracing::debug!(%error, "a connection was gone before it began");
             continue;
@@ -96,20 +88,35 @@ pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admissi
 }
 
 /// Answers those who watch over the server, for ever, however many play: a few at a time.
-pub async fn serve_health(listener: TcpListener, routes: Router, limits: &Limits) {
+pub async fn serve_health(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
     let places = Arc::new(Semaphore::new(HEALTH_CONNECTIONS_MAX));
-    let limits = Arc::new(limits.clone());
+    let limits = Arc::new(admission.config().limits.clone());
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+        let (stream, _) = accept(&listener, &admission).await;
         let (routes, limits) = (routes.clone(), Arc::clone(&limits));
         tokio::spawn(async move {
             serve_connection(stream, routes, &limits).await;
             drop(place);
         });
+    }
+}
+
+async fn accept(listener: &TcpListener, admission: &Admission) -> (TcpStream, SocketAddr) {
+    let mut said_at: Option<Instant> = None;
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                // Out of files, most likely. Connections that end make room.
+                admission.count_unaccepted();
+                if said_at.is_none_or(|at| at.elapsed() >= FULL_SAID_EVERY) {
+                    said_at = Some(Instant::now());
+                    tracing::warn!(%error, "can't accept connections");
+                }
+                tokio::time::sleep(FULL_WAIT).await;
+            }
+        }
     }
 }
 

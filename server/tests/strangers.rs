@@ -6,7 +6,7 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -153,14 +153,13 @@ fn whoever_comes_by_another_name_is_no_operator() {
 
 #[test]
 fn who_watches_over_the_server_is_answered_when_it_is_full() {
-    let health = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let server = start(|config| {
-        config.health_listen = Some(health);
+        config.health_listen = Some((Ipv4Addr::LOCALHOST, 0).into());
         config.limits.connections_max = 1;
     });
     let get = |path: &str| {
         let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-        request(health, &head)
+        request(server.health.unwrap(), &head)
     };
     let (_, before) = get("/metrics");
     assert!(before.contains("\ntickwire_connections_free 1\n"), "{before}");

@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
+    pub(crate) health: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -45,18 +46,19 @@ impl TestServer {
             ..Config::default()
         };
         change(&mut config);
-        let (ready, addr) = std::sync::mpsc::channel();
+        let (ready, addrs) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let server = Server::bind::<G>(config).await.unwrap();
-                ready.send(server.addr()).unwrap();
+                ready.send((server.addr(), server.health_addr())).unwrap();
                 server.run(async { drop(stopped.await) }, std::future::pending()).await;
             });
         });
-        Self { addr: addr.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        let (addr, health) = addrs.recv().unwrap();
+        Self { addr, health, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn connect(&self) -> Client {
