@@ -86,14 +86,25 @@ impl Shards {
         if report.begun <= asked {
             let due = report.begun.plus(REPORT_INTERVAL);
             tokio::time::sleep(due.since(self.clock.now()).into()).await;
-            report.begun = self.clock.now();
+            let begun = self.clock.now();
             let answers = self.ask(Command::Report).await;
+            let silent = answers.iter().enumerate().filter(|(_, told)| told.is_none());
+            let silent: Vec<_> = silent.map(|(shard, _)| shard).collect();
             let counted = Arc::make_mut(&mut report.counted);
-            counted.silent = answers.iter().filter(|answer| answer.is_none()).count();
+            match (counted.silent, silent.len()) {
+                (before, now) if before == now => {}
+                (_, 0) => tracing::info!("all shards answer again"),
+                (_, _) => tracing::error!(
+                    shards = ?silent,
+                    "shards do not answer: a step of their games may not return"
+                ),
+            }
+            counted.silent = silent.len();
             counted.shards.resize_with(answers.len(), Stats::default);
             for (stats, answer) in counted.shards.iter_mut().zip(answers) {
                 *stats = answer.unwrap_or_else(|| stats.clone());
             }
+            report.begun = begun;
         }
         Arc::clone(&report.counted)
     }
@@ -114,12 +125,6 @@ impl Shards {
                     .await
                     .ok()
                     .and_then(Result::ok);
-            }
-            if told.is_none() {
-                tracing::error!(
-                    shard = index,
-                    "a shard does not answer: a step of its games may not return"
-                );
             }
             answers.push(told);
         }

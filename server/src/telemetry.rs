@@ -76,7 +76,7 @@ pub struct Stats {
 
 /// A histogram of time spans in microseconds, up to ten seconds.
 #[derive(Clone, Debug)]
-pub struct Spans(Histogram<u32>);
+pub struct Spans(Histogram<u64>);
 
 impl Spans {
     /// Counts one span.
