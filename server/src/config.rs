@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Parser;
+use hyper::Uri;
 use serde::Deserialize;
 use tickwire_shared::time::TickRate;
 
@@ -229,10 +230,8 @@ impl Config {
         if self.open && self.tickets.has_key() {
             return refuse("open to anybody, or with tickets: not both");
         }
-        if let Some(url) = &self.public_url
-            && !(url.starts_with("ws://") || url.starts_with("wss://"))
-        {
-            return refuse("public_url begins with wss:// or ws://");
+        if self.public_url.as_ref().is_some_and(|url| !is_server(url)) {
+            return refuse("public_url is such as wss://eu-1.play.example, a path may follow");
         }
         if self.tickets.guests && self.tickets.secret_file.is_none() {
             return refuse(
@@ -300,6 +299,15 @@ impl Config {
         }
         Ok(self)
     }
+}
+
+/// Whether it is where a WebSocket server may be, up to its routes.
+fn is_server(url: &str) -> bool {
+    let url = url.parse::<Uri>().ok();
+    url.is_some_and(|url| {
+        let is_ws = matches!(url.scheme_str(), Some("ws" | "wss"));
+        is_ws && url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none()
+    })
 }
 
 fn read(path: &Path) -> Result<Settings, ConfigError> {
@@ -371,7 +379,10 @@ mod tests {
             "open = true\n[tickets]\nsecret_file = 'a'",
             "open to anybody, or with tickets: not both",
         );
-        check("public_url = 'https://play.example'", "public_url begins with wss:// or ws://");
+        for url in ["https://play.example", "wss://", "wss://play.example/?a=b"] {
+            let such = "public_url is such as wss://eu-1.play.example, a path may follow";
+            check(&format!("public_url = '{url}'"), such);
+        }
         let unsigned = "guests get tickets of a server that signs them: set ticket_secret_file";
         check("[tickets]\nguests = true", unsigned);
         check("[tickets]\npublic_key_file = 'a'\nguests = true", unsigned);

@@ -79,7 +79,9 @@ pub(super) async fn play(
     let place = door.take_place();
     let mut place =
         place.ok_or_else(|| Problem::bad_request("the connection was upgraded before"))?;
-    behind.into_iter().for_each(|address| place.counts_for(address));
+    if let Some(address) = behind {
+        place.counts_for(address);
+    }
     let mut response = response.map(Body::new);
     let admitted = if offers_subprotocol {
         let chosen = HeaderValue::from_static(SUBPROTOCOL);

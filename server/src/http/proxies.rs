@@ -39,7 +39,8 @@ impl Proxies {
         let hops: Vec<_> = said.flat_map(|said| said.split(',')).map(str::trim).collect();
         let mut client = peer;
         for hop in hops.into_iter().rev() {
-            let address = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|hop| hop.ip()));
+            let port = |_| hop.parse::<SocketAddr>().map(|hop| hop.ip());
+            let address = hop.trim_matches(['[', ']']).parse().or_else(port);
             match address {
                 Ok(address) if self.believes(client) => client = address,
                 Ok(_) | Err(_) => break,
@@ -67,6 +68,7 @@ mod tests {
         assert_eq!(client("198.51.100.1", &["203.0.113.5"]), "198.51.100.1", "it is a stranger");
         assert_eq!(client("10.1.2.3", &["203.0.113.5"]), "203.0.113.5");
         assert_eq!(client("::ffff:10.1.2.3", &["[2001:db8::5]:4711"]), "2001:db8::5");
+        assert_eq!(client("10.1.2.3", &["[2001:db8::5]"]), "2001:db8::5");
         let forged = ["1.1.1.1, 203.0.113.5", "192.0.2.7,10.9.9.9"];
         assert_eq!(client("fd00::1", &forged), "203.0.113.5", "the client's own word is not taken");
         assert_eq!(client("10.1.2.3", &["203.0.113.5, unknown"]), "10.1.2.3");
