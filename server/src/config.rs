@@ -233,6 +233,14 @@ impl Config {
         if self.public_url.as_ref().is_some_and(|url| !is_server(url)) {
             return refuse("public_url is such as wss://eu-1.play.example, a path may follow");
         }
+        // The filter would take it for a part of a program, and log nothing but that.
+        let is_level = |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok();
+        let words = self.log.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let mut bare = words.filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric()));
+        if let Some(word) = bare.find(|word| !is_level(word)) {
+            let levels = "error, warn, info, debug, trace or off";
+            return refuse(&format!("log: `{word}` is no level: {levels}"));
+        }
         if self.tickets.guests && self.tickets.secret_file.is_none() {
             return refuse(
                 "guests get tickets of a server that signs them: set ticket_secret_file",
@@ -278,14 +286,6 @@ impl Config {
         self.proxies = settings.proxies.map_or(Ok(self.proxies), |nets| Proxies::new(&nets))?;
         self.log = settings.log.unwrap_or(self.log);
         self.log_format = settings.log_format.unwrap_or(self.log_format);
-        // The filter would take it for a part of a program, and log nothing but that.
-        let is_level = |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok();
-        let words = self.log.split(',').map(str::trim).filter(|word| !word.is_empty());
-        let mut bare = words.filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric()));
-        if let Some(word) = bare.find(|word| !is_level(word)) {
-            let levels = "error, warn, info, debug, trace or off";
-            return Err(ConfigError(format!("log: `{word}` is no level: {levels}")));
-        }
         let within = |name: &str, value: usize, max: usize| match value {
             0 => Err(ConfigError(format!("{name} must be at least 1"))),
             _ if value > max => Err(ConfigError(format!("{name} must be at most {max}"))),
@@ -365,6 +365,15 @@ mod tests {
         let config = Config::default().with(file).unwrap().with(flags).unwrap();
         assert_eq!((config.seats, config.npcs), (4, 2));
         assert_eq!(config.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn a_flag_names_another_kind_of_key_than_a_file() {
+        let file = toml::from_str("log = 'inof'\n[tickets]\nsecret_file = 'a'").unwrap();
+        let flags = toml::from_str("log = 'info'\n[tickets]\npublic_key_file = 'b'").unwrap();
+        let config = Config::default().with(file).unwrap().with(flags).unwrap();
+        let tickets = config.consistent().unwrap().tickets;
+        assert_eq!((tickets.secret_file, tickets.public_key_file), (None, Some("b".into())));
     }
 
     #[test]

@@ -119,8 +119,11 @@ impl TicketConfig {
     }
 
     pub(crate) fn with(mut self, settings: TicketSettings) -> Result<Self, ConfigError> {
-        self.secret_file = settings.secret_file.or(self.secret_file);
-        self.public_key_file = settings.public_key_file.or(self.public_key_file);
+        // A flag may name another kind of key than a file does.
+        if settings.secret_file.is_some() || settings.public_key_file.is_some() {
+            self.secret_file = settings.secret_file;
+            self.public_key_file = settings.public_key_file;
+        }
         self.life = settings.life_s.map_or(self.life, |s| Duration::from_secs(s.into()));
         self.guests = settings.guests.unwrap_or(self.guests);
         if self.secret_file.is_some() && self.public_key_file.is_some() {
