@@ -80,7 +80,6 @@ pub(crate) fn start<G: Game>(
             stats: Stats::default(),
             intake: Intake::new(),
             ladder: Ladder::default(),
-            unmade: None,
             overrun: (Micros(0), Vec::new()),
             signs,
             leaves_by: None,
@@ -113,8 +112,6 @@ struct Shard<G: Game> {
     stats: Stats,
     intake: Intake,
     ladder: Ladder,
-    /// The last match that could not be made.
-    unmade: Option<MatchId>,
     /// When an overrun was last kept, and what was.
     overrun: (Micros, Vec<Flight>),
     signs: Arc<Signs>,
@@ -257,7 +254,6 @@ impl<G: Game> Shard<G> {
                     reason,
                     "the game panicked when its match was made"
                 );
-                self.unmade = Some(id);
                 return self.directory.remove(id);
             }
         };
@@ -274,7 +270,8 @@ impl<G: Game> Shard<G> {
         let Some(slot) = slot.filter(|_| self.leaves_by.is_none()) else {
             let reason = match self.leaves_by {
                 Some(_) => CloseReason::Drain,
-                None if self.unmade == Some(match_id) => CloseReason::MatchFailed,
+                // None is closed while somebody has a seat, unless its game fails.
+                None if newcomer.has_seat() => CloseReason::MatchFailed,
                 None => CloseReason::NoMatch,
             };
             self.stats.count_closed(reason);

@@ -40,6 +40,13 @@ pub(crate) struct Newcomer {
     pub(crate) claim: Claim,
 }
 
+impl Newcomer {
+    /// Whether a seat is held for it.
+    pub(crate) fn has_seat(&self) -> bool {
+        self.claim.seat.is_some()
+    }
+}
+
 impl<G: Game> Match<G> {
     /// Takes in a connection, which has yet to say hello, and what it has said already.
     pub(crate) fn accept(
