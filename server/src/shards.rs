@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tickwire_shared::time::Micros;
+use tickwire_shared::{ids::MatchId, time::Micros};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::{
@@ -109,25 +109,34 @@ impl Shards {
         Arc::clone(&report.counted)
     }
 
-    /// What each shard that answers has a recording of.
-    pub(crate) async fn flights(&self, which: Recorded) -> Vec<Option<Vec<Flight>>> {
-        self.ask(|reply| Command::Trace(which, reply)).await
+    /// What each shard has a recording of; none of one that does not answer.
+    pub(crate) async fn flights(&self) -> Vec<Option<Vec<Flight>>> {
+        self.ask(|reply| Command::Trace(Recorded::Overrun, reply)).await
+    }
+
+    /// What is recorded of a match, by its shard; none if that does not answer.
+    pub(crate) async fn flight(&self, id: MatchId, shard: usize) -> Option<Vec<Flight>> {
+        self.ask_one(shard, |reply| Command::Trace(Recorded::Match(id), reply)).await
     }
 
     /// Each shard's answer to a command, unless it is stuck or has failed.
     async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<Option<T>> {
         let mut answers = Vec::new();
-        for (index, shard) in self.handles.iter().enumerate() {
-            let (reply, answer) = oneshot::channel();
-            let mut told = None;
-            if !self.is_stuck(index) && shard.send(command(reply)).is_ok() {
-                told = tokio::time::timeout(STUCK_AFTER.into(), answer)
-                    .await
-                    .ok()
-                    .and_then(Result::ok);
-            }
-            answers.push(told);
+        for shard in 0..self.handles.len() {
+            answers.push(self.ask_one(shard, &command).await);
         }
         answers
+    }
+
+    async fn ask_one<T>(
+        &self,
+        shard: usize,
+        command: impl Fn(oneshot::Sender<T>) -> Command,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        if self.is_stuck(shard) || self.send(shard, command(reply)).is_err() {
+            return None;
+        }
+        tokio::time::timeout(STUCK_AFTER.into(), answer).await.ok()?.ok()
     }
 }

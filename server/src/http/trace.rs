@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::{Problem, api::silent, ask::Named, security::Operator};
-use crate::{admission::Admission, mailbox::Recorded, matches::Flight};
+use crate::{admission::Admission, matches::Flight};
 
 /// The last ticks of one match.
 pub(super) async fn of_match(
@@ -14,11 +14,8 @@ pub(super) async fn of_match(
     _: Operator,
     Named(entry): Named,
 ) -> Result<Json<Value>, Problem> {
-    let flights = admission.shards().flights(Recorded::Match(entry.id)).await;
-    if flights.get(entry.shard).is_none_or(Option::is_none) {
-        return Err(silent());
-    }
-    Ok(Json(describe(flights)))
+    let flights = admission.shards().flight(entry.id, entry.shard).await.ok_or_else(silent)?;
+    Ok(Json(describe([(entry.shard, flights)])))
 }
 
 /// The second before the last overrun of each shard that answers, with all its matches.
@@ -26,13 +23,13 @@ pub(super) async fn of_overruns(
     State(admission): State<Arc<Admission>>,
     _: Operator,
 ) -> Json<Value> {
-    Json(describe(admission.shards().flights(Recorded::Overrun).await))
+    let flights = admission.shards().flights().await.into_iter().enumerate();
+    Json(describe(flights.filter_map(|(shard, flights)| Some((shard, flights?)))))
 }
 
-fn describe(flights: Vec<Option<Vec<Flight>>>) -> Value {
-    let flights: Vec<_> = flights.into_iter().map(Option::unwrap_or_default).collect();
+fn describe(flights: impl IntoIterator<Item = (usize, Vec<Flight>)>) -> Value {
     let mut events = Vec::new();
-    for (shard, flights) in flights.iter().enumerate().filter(|(_, flights)| !flights.is_empty()) {
+    for (shard, flights) in flights.into_iter().filter(|(_, flights)| !flights.is_empty()) {
         let name = format!("shard {shard}");
         events.push(
             json!({ "name": "process_name", "ph": "M", "pid": shard, "args": { "name": name } }),
