@@ -45,6 +45,23 @@ pub(crate) enum ConnectError {
     WrongSubprotocol,
 }
 
+impl ConnectError {
+    /// Whether it may go better in a while.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused(status) => {
+                matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+            }
+            Self::Network(_) | Self::Handshake(_) => true,
+            Self::NoTicket(_)
+            | Self::NoHttp
+            | Self::NoTls
+            | Self::WrongCertificate
+            | Self::WrongSubprotocol => false,
+        }
+    }
+}
+
 /// How a connection ends when it is not the bot that ends it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {

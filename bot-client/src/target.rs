@@ -63,9 +63,14 @@ impl Target {
 
     /// The same for one who only watches.
     pub(crate) fn spectators_path(&self) -> String {
-        let joint = if self.path.contains('?') { '&' } else { '?' };
-        format!("{}{joint}role=spectator", self.path)
+        with_query(&self.path, "role=spectator")
     }
+}
+
+/// A path that asks for this as well.
+pub(crate) fn with_query(path: &str, pair: &str) -> String {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{joint}{pair}")
 }
 
 impl FromStr for Target {

@@ -3,14 +3,14 @@
 use std::{fmt::Display, io};
 
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
+use hyper::{Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 
 use crate::{
     connection::{ConnectError, not_dialed},
     dial::Dialer,
-    target::Target,
+    target::{Target, with_query},
 };
 
 /// Longest answer that is read.
@@ -35,9 +35,9 @@ pub(crate) async fn path_with_ticket(
     let (mut sender, connection) = http1::handshake(socket).await.map_err(io::Error::other)?;
     tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(io::Error::other)?;
-    let status = answer.status();
-    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        return Err(ConnectError::Refused(status));
+    let refused = ConnectError::Refused(answer.status());
+    if refused.may_pass() {
+        return Err(refused);
     }
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(io::Error::other)?.to_bytes();
@@ -46,8 +46,7 @@ pub(crate) async fn path_with_ticket(
         return Err(no_ticket(&message));
     }
     let ticket = answer["ticket"].as_str().ok_or_else(|| no_ticket(&"the server signs none"))?;
-    let joint = if wanted.contains('?') { '&' } else { '?' };
-    Ok(format!("{wanted}{joint}ticket={ticket}"))
+    Ok(with_query(wanted, &format!("ticket={ticket}")))
 }
 
 /// What a path asks for, in the words of `POST /v1/join`.

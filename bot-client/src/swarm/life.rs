@@ -2,7 +2,6 @@
 
 use std::{convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
 
-use hyper::StatusCode;
 use tickwire_shared::{dice::Dice, replica::Interpolation, time::Micros};
 use tokio::{
     select,
@@ -74,24 +73,13 @@ impl Loss {
     fn may_pass(&self) -> bool {
         let Self::Trouble(trouble) = self else { return true };
         match trouble {
-            Trouble::Connect(ConnectError::Refused(status)) => {
-                matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
-            }
-            Trouble::Connect(ConnectError::Network(_) | ConnectError::Handshake(_))
-            | Trouble::Read(ReadError::Broken(_))
-            | Trouble::Silence => true,
+            Trouble::Connect(error) => error.may_pass(),
+            Trouble::Read(ReadError::Broken(_)) | Trouble::Silence => true,
             // Those of which PROTOCOL.md says so.
             Trouble::Read(ReadError::Closed { code, .. }) => {
                 matches!(code, 1001 | 1012 | 1013 | 4014 | 4015)
             }
-            Trouble::Connect(
-                ConnectError::NoTicket(_)
-                | ConnectError::NoHttp
-                | ConnectError::NoTls
-                | ConnectError::WrongCertificate
-                | ConnectError::WrongSubprotocol,
-            )
-            | Trouble::Read(ReadError::NotBinary)
+            Trouble::Read(ReadError::NotBinary)
             | Trouble::NoWelcome
             | Trouble::Unplayable(_)
             | Trouble::NotRead => false,
