@@ -152,7 +152,6 @@ pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
     health: Option<TcpListener>,
-    health_addr: Option<SocketAddr>,
     admission: Arc<Admission>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -175,9 +174,8 @@ impl Server {
             Some(addr) => Some(listen(addr).await?),
             None => None,
         };
-        let health_addr = health.as_ref().map(TcpListener::local_addr).transpose()?;
-        if let Some(addr) = health_addr {
-            tracing::info!(%addr, "health and metrics are served as well");
+        if let Some(listener) = &health {
+            tracing::info!(addr = %listener.local_addr()?, "health and metrics are served as well");
         }
         if !config.tickets.has_key() {
             let reach = if addr.ip().is_loopback() { "this machine" } else { "anywhere" };
@@ -198,7 +196,7 @@ impl Server {
             threads.push(thread);
         }
         let admission = Arc::new(Admission::new(config, clock, directory, shards, feeds)?);
-        Ok(Self { listener, addr, health, health_addr, admission, threads })
+        Ok(Self { listener, addr, health, admission, threads })
     }
 
     /// Where it listens.
@@ -209,8 +207,8 @@ impl Server {
 
     /// Where it serves health and metrics as well.
     #[must_use]
-    pub const fn health_addr(&self) -> Option<SocketAddr> {
-        self.health_addr
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health.as_ref()?.local_addr().ok()
     }
 
     /// Serves until `shutdown` is done. Then nobody is let in, clients are told to go elsewhere, and

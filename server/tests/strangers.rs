@@ -265,19 +265,20 @@ fn behind_a_proxy_everybody_has_an_address() {
         config.proxies = Proxies::new(&["127.0.0.1".into()]).unwrap();
         config.limits.connections_per_address_max = 2;
     });
-    let enter = |said: &str| {
+    let send = |path: &str, said: &str, rest: &str| {
         let mut stream = TcpStream::connect(server.addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let head = format!(
-            "GET /v1/play HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
-             sec-websocket-protocol: tickwire.v1\r\nx-forwarded-for: {said}\r\n\r\n"
-        );
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {said}\r\n{rest}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut status = [0; 12];
         stream.read_exact(&mut status).unwrap();
         (String::from_utf8(status.to_vec()).unwrap(), stream)
     };
+    let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+                   sec-websocket-protocol: tickwire.v1\r\n";
+    let enter = |said: &str| send("/v1/play", said, upgrade);
     let [ada, bob] = ["203.0.113.1", "203.0.113.2"];
     let held = [ada, ada, bob].map(enter);
     assert!(held.iter().all(|(status, _)| status == "HTTP/1.1 101"), "{held:?}");
@@ -285,15 +286,7 @@ fn behind_a_proxy_everybody_has_an_address() {
     assert_eq!(enter("203.0.113.9, 203.0.113.1").0, "HTTP/1.1 429", "her own word is not taken");
     assert_eq!(enter(bob).0, "HTTP/1.1 101");
     // As many follow feeds from one address.
-    let follow = |path: &str| {
-        let mut stream = TcpStream::connect(server.addr).unwrap();
-        let head =
-            format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.3\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut status = [0; 12];
-        stream.read_exact(&mut status).unwrap();
-        (String::from_utf8(status.to_vec()).unwrap(), stream)
-    };
+    let follow = |path: &str| send(path, "203.0.113.3", "");
     let following = ["/v1/events", "/v1/monitor"].map(follow);
     assert!(following.iter().all(|(status, _)| status == "HTTP/1.1 200"), "{following:?}");
     assert_eq!(follow("/v1/events").0, "HTTP/1.1 429");
