@@ -51,10 +51,7 @@ const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All routes.
 pub(crate) fn routes(admission: Arc<Admission>) -> Router {
-    let router = api_routes()
-        .into_iter()
-        .fold(pages::routes(), |router, (path, methods)| router.route(path, methods));
-    router
+    with_routes(pages::routes(), api_routes())
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "no such route"))
         .method_not_allowed_fallback(async || {
             let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -67,17 +64,25 @@ pub(crate) fn routes(admission: Arc<Admission>) -> Router {
 
 /// What those ask who watch over the server.
 pub(crate) fn health_routes(admission: Arc<Admission>) -> Router {
-    (health().into_iter())
-        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
-        .with_state(admission)
+    with_routes(Router::new(), health()).with_state(admission)
 }
 
-fn health() -> [(&'static str, MethodRouter<Arc<Admission>>); 3] {
+fn with_routes(
+    router: Router<Arc<Admission>>,
+    routes: impl IntoIterator<Item = Route>,
+) -> Router<Arc<Admission>> {
+    routes.into_iter().fold(router, |router, (path, methods)| router.route(path, methods))
+}
+
+/// A path, and what is done there.
+type Route = (&'static str, MethodRouter<Arc<Admission>>);
+
+fn health() -> [Route; 3] {
     [("/livez", get(api::livez)), ("/readyz", get(api::readyz)), ("/metrics", get(api::metrics))]
 }
 
 /// What programs ask; `openapi.json` describes each.
-fn api_routes() -> Vec<(&'static str, MethodRouter<Arc<Admission>>)> {
+fn api_routes() -> Vec<Route> {
     let mut routes = vec![
         ("/v1/play", get(play::play)),
         ("/v1/matches", get(api::list).post(api::create)),
