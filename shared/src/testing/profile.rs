@@ -20,7 +20,7 @@ pub struct Profile {
     pub name: &'static str,
     /// How long the way takes, each way.
     pub delay: Micros,
-    /// By how much it takes less or more.
+    /// By how much it takes less or more; no more than `delay`.
     pub jitter: Micros,
     /// Bits per second from the server.
     pub down_bps: u64,

@@ -1,5 +1,7 @@
 //! Shots are judged by what the shooter saw.
 
+use std::ops::RangeInclusive;
+
 use super::{
     super::units::{angle_of, cm},
     *,
@@ -32,18 +34,23 @@ fn nobody_is_hit_a_quarter_of_a_second_after_they_took_cover() {
 }
 
 /// Whoever sees others 200 ms late and aims at what they see hits as if there were no network,
-/// but for the one stall of the minute, which is longer than shots are judged back.
+/// but for a while after a stall: what is seen then is older than shots are judged back.
 #[test]
 fn aiming_at_what_is_seen_hits_over_a_phone_network() {
-    let (shots, hits) = shoot_at_a_runner(Profile::G4, Tells::WhatItSees);
-    assert!(shots > 250 && hits * 100 > shots * 95, "{hits} of {shots} shots hit");
+    check_hits(Profile::G4, Tells::WhatItSees, 90..=100);
     // What jitters more is shown later than what has come.
-    let jumpy = Profile { jitter: Micros::from_millis(40), ..Profile::G4 };
-    let jumpy = Profile { delay: Micros::from_millis(30), ..jumpy };
-    let (shots, hits) = shoot_at_a_runner(jumpy, Tells::WhatItSees);
-    assert!(shots > 250 && hits * 100 > shots * 97, "{hits} of {shots} shots hit");
-    let (shots, hits) = shoot_at_a_runner(jumpy, Tells::Nothing);
-    assert!(hits * 2 < shots, "{hits} of {shots} hit without telling what was seen");
+    let delay = Micros::from_millis(40);
+    let jumpy = Profile { delay, jitter: delay, ..Profile::G4 };
+    check_hits(jumpy, Tells::WhatItSees, 97..=100);
+    check_hits(jumpy, Tells::Nothing, 0..=80);
+}
+
+/// How many of a hundred shots hit, over four connections of this sort.
+#[track_caller]
+fn check_hits(profile: Profile, tells: Tells, percent: RangeInclusive<u32>) {
+    let minutes = (1..=4).map(|seed| shoot_at_a_runner(profile, tells, seed));
+    let (shots, hits) = minutes.fold((0, 0), |sum, (shots, hits)| (sum.0 + shots, sum.1 + hits));
+    assert!(shots > 1_000 && percent.contains(&(hits * 100 / shots)), "{hits} of {shots} hit");
 }
 
 /// A shot to the right in tick 100, by a shooter who saw `seen`.
@@ -81,10 +88,10 @@ enum Tells {
 }
 
 /// Shots and hits of a minute in which somebody runs up and down 6 m away.
-fn shoot_at_a_runner(profile: Profile, tells: Tells) -> (u32, u32) {
+fn shoot_at_a_runner(profile: Profile, tells: Tells, seed: u64) -> (u32, u32) {
     let options = MatchOptions { seed: 3, seats: 2, npcs: 0, tick_rate: RATE };
     let mut world = world::World::<Arena>::new(options);
-    let (mut down, mut up) = (Pipe::down(&profile, 5), Pipe::up(&profile, 5));
+    let (mut down, mut up) = (Pipe::down(&profile, seed), Pipe::up(&profile, seed));
     let mut shooter = ClientLink::default();
     let mut interpolation = Interpolation::default();
     let mut hello = Vec::new();
