@@ -107,6 +107,21 @@ impl Admission {
         })
     }
 
+    /// Takes up renewed certificates and keys, for ever.
+    pub(crate) async fn follow_files(&self) {
+        let certificate = async {
+            if let Some(tls) = &self.tls {
+                tls.follow_files().await;
+            }
+        };
+        let key = async {
+            if let Some(tickets) = &self.tickets {
+                tickets.follow_file(&self.config.tickets).await;
+            }
+        };
+        tokio::join!(certificate, key);
+    }
+
     /// The server's settings.
     #[must_use]
     pub const fn config(&self) -> &Config {

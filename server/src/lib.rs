@@ -19,6 +19,7 @@ pub mod config;
 mod deadlines;
 pub mod directory;
 mod feeds;
+mod follow;
 pub mod http;
 mod intake;
 mod ladder;
@@ -230,12 +231,6 @@ impl Server {
                 None => std::future::pending().await,
             }
         };
-        let follow_files = async {
-            match admission.tls() {
-                Some(tls) => tls.follow_files().await,
-                None => std::future::pending().await,
-            }
-        };
         // Goes on while draining, so that who asks is told.
         let drain = async {
             shutdown.await;
@@ -245,7 +240,7 @@ impl Server {
             // So that those who follow the feeds hear of the last matches' end.
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
         };
-        let serving = async { tokio::join!(serve, serve_health, follow_files) };
+        let serving = async { tokio::join!(serve, serve_health, admission.follow_files()) };
         tokio::select! {
             _ = serving => unreachable!("it goes on for ever"),
             never = http::sample(&admission) => match never {},

@@ -250,6 +250,15 @@ pub fn feeds(readers: usize, slow_readers: u64, lost: u64) -> String {
     page.0
 }
 
+/// When the certificate ends, in seconds since 1970, in the same format.
+#[must_use]
+pub fn certificate(ends_at: i64) -> String {
+    let mut page = Page(String::new());
+    let help = "when the certificate ends, since 1970";
+    page.gauge("certificate_end_timestamp_seconds", help, ends_at as f64);
+    page.0
+}
+
 /// What all shards have counted by name.
 fn total(
     shards: &[Stats],

@@ -7,20 +7,23 @@
 //! operator's token is the same with the role `operator`, and may be shown many times.
 //!
 //! What is remembered is bounded by `USED_MAX`; past it nobody is let in until some expire.
+//!
+//! When the file with the key has changed, tickets are signed by the new key. Those that the one
+//! before it has signed are good for as long as a ticket may be, so that none is lost.
 
 use std::{
     collections::HashMap,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
 use tickwire_shared::{close::CloseReason, ids::MatchId};
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, follow::follow};
 
 /// Whom tickets are for, so that a backend's other tokens do not open matches.
 const AUDIENCE: &str = "tickwire";
@@ -168,11 +171,24 @@ impl From<TicketError> for CloseReason {
 
 /// Checks tickets, and issues them if it has the secret.
 pub struct Tickets {
-    verify: DecodingKey,
-    sign: Option<EncodingKey>,
+    keys: RwLock<Keys>,
     validation: Validation,
     /// Ids of used tickets, and when they expire.
     used: Mutex<HashMap<Box<str>, u64>>,
+}
+
+/// The key that counts, and the one before it, until when.
+struct Keys {
+    now: Key,
+    before: Option<(Key, u64)>,
+}
+
+struct Key {
+    /// As it was read.
+    source: Vec<u8>,
+    algorithm: Algorithm,
+    verify: DecodingKey,
+    sign: Option<EncodingKey>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -191,43 +207,46 @@ struct Claims {
 impl Tickets {
     /// Reads the key; `None` if the settings name none.
     pub fn open(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
-        if let Some(path) = &config.secret_file {
-            let secret = read(path)?;
-            if secret.starts_with(b"-----BEGIN") {
-                let pem = "a key in PEM is no secret; a public one is ticket_public_key_file";
-                return Err(ConfigError::new(format!("{}: {pem}", path.display())));
-            }
-            return Self::with_secret(secret.trim_ascii_end())
-                .ok_or_else(|| {
-                    let short = format!("a secret has at least {SECRET_BYTES_MIN} bytes");
-                    ConfigError::new(format!("{}: {short}", path.display()))
-                })
-                .map(Some);
-        }
-        let Some(path) = &config.public_key_file else { return Ok(None) };
-        let key = DecodingKey::from_ed_pem(&read(path)?);
-        let key = key.map_err(|_| {
-            let no_key = "it has no public Ed25519 key in PEM (BEGIN PUBLIC KEY)";
-            ConfigError::new(format!("{}: {no_key}", path.display()))
-        })?;
-        Ok(Some(Self::new(key, None, Algorithm::EdDSA)))
+        Ok(Key::read(config)?.map(Self::new))
     }
 
     /// Tickets signed by HS256. `None` if the secret is too short.
     #[must_use]
     pub fn with_secret(secret: &[u8]) -> Option<Self> {
-        let (verify, sign) = (DecodingKey::from_secret(secret), EncodingKey::from_secret(secret));
-        let new = || Self::new(verify, Some(sign), Algorithm::HS256);
-        (secret.len() >= SECRET_BYTES_MIN).then(new)
+        Key::secret(secret).map(Self::new)
     }
 
-    fn new(verify: DecodingKey, sign: Option<EncodingKey>, algorithm: Algorithm) -> Self {
-        let mut validation = Validation::new(algorithm);
+    fn new(key: Key) -> Self {
+        let mut validation = Validation::new(key.algorithm);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["aud", "exp"]);
         // Time is an argument here; see `check`.
         validation.validate_exp = false;
-        Self { verify, sign, validation, used: Mutex::default() }
+        let keys = RwLock::new(Keys { now: key, before: None });
+        Self { keys, validation, used: Mutex::default() }
+    }
+
+    /// Takes up new keys from the file of `config`, for ever.
+    pub(crate) async fn follow_file(&self, config: &TicketConfig) {
+        let files = [&config.secret_file, &config.public_key_file];
+        let files: Vec<_> = files.into_iter().flatten().map(PathBuf::as_path).collect();
+        let take = |key: Option<Key>| {
+            if key.is_some_and(|key| self.replace(key, unix_now())) {
+                tracing::info!("ticket key reloaded; the old one is good for an hour");
+            }
+        };
+        follow("ticket key", &files, || Key::read(config), take).await;
+    }
+
+    /// Whether the key is another than before.
+    fn replace(&self, key: Key, now: u64) -> bool {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = key.source != keys.now.source;
+        if is_new {
+            let before = std::mem::replace(&mut keys.now, key);
+            keys.before = Some((before, now + LIFE_MAX.as_secs()));
+        }
+        is_new
     }
 
     /// Reads a ticket and checks all of it but whether it was used. Time is in seconds since 1970.
@@ -235,7 +254,17 @@ impl Tickets {
         if token.len() > TICKET_BYTES_MAX {
             return Err(TicketError::Invalid);
         }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.verify, &self.validation);
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let decode =
+            |key: &Key| jsonwebtoken::decode::<Claims>(token, &key.verify, &self.validation);
+        let decoded = match (decode(&keys.now), &keys.before) {
+            (Err(error), Some((before, until)))
+                if *error.kind() == ErrorKind::InvalidSignature && now < *until =>
+            {
+                decode(before)
+            }
+            (decoded, _) => decoded,
+        };
         let invalid = |error: jsonwebtoken::errors::Error| {
             // Who shows it is not told more than that.
             tracing::debug!(%error, "a ticket is not valid");
@@ -291,8 +320,46 @@ impl Tickets {
             exp: expires_at,
             jti: random_id(),
         };
-        let header = Header::new(Algorithm::HS256);
-        jsonwebtoken::encode(&header, &claims, self.sign.as_ref()?).ok()
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let Key { algorithm, sign, .. } = &keys.now;
+        jsonwebtoken::encode(&Header::new(*algorithm), &claims, sign.as_ref()?).ok()
+    }
+}
+
+impl Key {
+    /// `None` if the settings name none.
+    fn read(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
+        if let Some(path) = &config.secret_file {
+            let secret = read(path)?;
+            if secret.starts_with(b"-----BEGIN") {
+                let pem = "a key in PEM is no secret; a public one is ticket_public_key_file";
+                return Err(ConfigError::new(format!("{}: {pem}", path.display())));
+            }
+            return Self::secret(secret.trim_ascii_end())
+                .ok_or_else(|| {
+                    let short = format!("a secret has at least {SECRET_BYTES_MIN} bytes");
+                    ConfigError::new(format!("{}: {short}", path.display()))
+                })
+                .map(Some);
+        }
+        let Some(path) = &config.public_key_file else { return Ok(None) };
+        let source = read(path)?;
+        let verify = DecodingKey::from_ed_pem(&source).map_err(|_| {
+            let no_key = "it has no public Ed25519 key in PEM (BEGIN PUBLIC KEY)";
+            ConfigError::new(format!("{}: {no_key}", path.display()))
+        })?;
+        Ok(Some(Self { source, algorithm: Algorithm::EdDSA, verify, sign: None }))
+    }
+
+    /// `None` if it is too short.
+    fn secret(secret: &[u8]) -> Option<Self> {
+        let key = || Self {
+            source: secret.into(),
+            algorithm: Algorithm::HS256,
+            verify: DecodingKey::from_secret(secret),
+            sign: Some(EncodingKey::from_secret(secret)),
+        };
+        (secret.len() >= SECRET_BYTES_MIN).then(key)
     }
 }
 
@@ -312,7 +379,7 @@ pub struct Grant<'a> {
 impl fmt::Debug for Tickets {
     /// Without the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tickets").field("issues", &self.sign.is_some()).finish_non_exhaustive()
+        f.debug_struct("Tickets").finish_non_exhaustive()
     }
 }
 
@@ -377,6 +444,22 @@ mod tests {
     }
 
     #[test]
+    fn a_new_key_leaves_an_hour_to_what_the_old_one_has_signed() {
+        let tickets = Tickets::with_secret(SECRET).unwrap();
+        let replace = |secret: &[u8], now| tickets.replace(Key::secret(secret).unwrap(), now);
+        let old = issue(&tickets, TicketRole::Operator, 86_400);
+        assert!(!replace(SECRET, NOW));
+        assert!(replace(b"another secret of more than 32 bytes", NOW));
+        let new = issue(&tickets, TicketRole::Operator, 86_400);
+        assert!(tickets.check(&new, NOW + 3600).is_ok());
+        assert!(tickets.check(&old, NOW + 3599).is_ok());
+        assert_eq!(tickets.check(&old, NOW + 3600), Err(TicketError::Invalid));
+        assert!(replace(b"one that nobody has seen, 32 bytes", NOW + 1));
+        assert_eq!(tickets.check(&old, NOW + 1), Err(TicketError::Invalid), "one before, no more");
+        assert!(tickets.check(&new, NOW + 1).is_ok());
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded_and_forgotten() {
         let tickets = Tickets::with_secret(SECRET).unwrap();
         let mut ticket = tickets.check(&issue(&tickets, TicketRole::Player, 60), NOW).unwrap();
@@ -400,7 +483,8 @@ mod tests {
             MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
             -----END PRIVATE KEY-----\n";
         let verify = DecodingKey::from_ed_pem(public.as_bytes()).unwrap();
-        let tickets = Tickets::new(verify, None, Algorithm::EdDSA);
+        let algorithm = Algorithm::EdDSA;
+        let tickets = Tickets::new(Key { source: public.into(), algorithm, verify, sign: None });
         let sign = EncodingKey::from_ed_pem(private.as_bytes()).unwrap();
         let claims = Claims {
             aud: AUDIENCE.into(),

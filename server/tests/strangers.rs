@@ -97,6 +97,25 @@ fn operators_routes_want_an_operators_token() {
 }
 
 #[test]
+fn a_new_key_is_taken_up_and_the_old_one_is_good_for_a_while() {
+    let (server, before) = guarded_server("rotated", |_| {});
+    let ask = |tickets: &Tickets| {
+        let token = issue(tickets, TicketRole::Operator, None, 600);
+        server.post_with("/v1/join", &format!("authorization: Bearer {token}\r\n"), "").0
+    };
+    let secret = b"another secret of more than 32 bytes";
+    let after = Tickets::with_secret(secret).unwrap();
+    assert_eq!((ask(&before), ask(&after)), (200, 401));
+    std::fs::write(scratch("rotated.secret"), secret).unwrap();
+    let start = Instant::now();
+    while ask(&after) == 401 {
+        assert!(start.elapsed() < PATIENCE, "the old key stays");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!((ask(&before), ask(&after)), (200, 200));
+}
+
+#[test]
 fn guests_get_a_ticket_to_play_or_watch_and_no_other() {
     let (server, _) = guarded_server("guests", |config| {
         config.tickets.guests = true;

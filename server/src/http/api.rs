@@ -225,6 +225,9 @@ pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl Int
         is_draining: admission.is_draining(),
     }));
     page.push_str(&telemetry::feeds(admission.readers_len(), slow, lost));
+    if let Some(tls) = admission.tls() {
+        page.push_str(&telemetry::certificate(tls.ends_at()));
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
 

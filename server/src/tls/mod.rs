@@ -1,16 +1,15 @@
 //! TLS: certificates, and the handshake's settings.
 //!
-//! Only TLS 1.2 and 1.3 are spoken, and only HTTP/1.1 is offered. Certificates are looked at every
-//! `RELOAD_INTERVAL`: when the files have changed and make a valid pair, new handshakes use it;
-//! sessions go on. A pair that is not valid is logged, and the old one stays.
+//! Only TLS 1.2 and 1.3 are spoken, and only HTTP/1.1 is offered. When the certificate's files have
+//! changed and make a valid pair, new handshakes use it; sessions go on. A certificate that is
+//! about to end, or has, is served all the same, and the log says so every hour.
 
 mod session;
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use ::aws_lc_rs::digest;
@@ -27,12 +26,15 @@ use rustls::{
 };
 use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
+use x509_parser::certificate::Validity;
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, follow::follow, tickets::unix_now};
 pub(crate) use session::TlsSession;
 
-/// How often certificate files are looked at.
-const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the log says that the certificate ends.
+const WARN_INTERVAL: Duration = Duration::from_secs(3600);
+/// When it says so: with so small a part of the certificate's life left.
+const LAST_PART: i64 = 10;
 
 /// Where the server's certificate comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -94,17 +96,12 @@ pub(crate) struct Tls {
 impl Tls {
     /// Reads or makes the certificate.
     pub(crate) fn open(config: &TlsConfig) -> Result<Self, ConfigError> {
-        let key = match config {
-            TlsConfig::Files { cert, key } => read(cert, key)?,
-            TlsConfig::SelfSigned => self_signed()?,
+        let (pair, files) = match config {
+            TlsConfig::Files { cert, key } => (read(cert, key)?, Some((cert.clone(), key.clone()))),
+            TlsConfig::SelfSigned => (self_signed()?, None),
         };
-        tracing::info!(sha256 = fingerprint(&key), "certificate");
-        let files = match config {
-            TlsConfig::Files { cert, key } => Some((cert.clone(), key.clone())),
-            TlsConfig::SelfSigned => None,
-        };
-        let current = RwLock::new(Arc::new(key));
-        let certificate = Arc::new(Certificate { files, current });
+        tracing::info!(sha256 = pair.fingerprint(), ends = %pair.validity.not_after, "certificate");
+        let certificate = Arc::new(Certificate { files, current: RwLock::new(Arc::new(pair)) });
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -123,28 +120,30 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
 
-    /// Follows the files' changes, for ever.
+    /// When the certificate ends, in seconds since 1970.
+    pub(crate) fn ends_at(&self) -> i64 {
+        self.certificate.current().ends_at()
+    }
+
+    /// Takes up renewed files, and says when they have not come, for ever.
     pub(crate) async fn follow_files(&self) {
         let Some((cert, key)) = &self.certificate.files else {
             return std::future::pending().await;
         };
-        let mut seen = changed_at(cert, key);
-        loop {
-            tokio::time::sleep(RELOAD_INTERVAL).await;
-            let changed = changed_at(cert, key);
-            if changed == seen {
-                continue;
+        let take = |pair: Pair| {
+            tracing::info!(sha256 = pair.fingerprint(), "certificate reloaded");
+            pair.warn();
+            let current = &self.certificate.current;
+            *current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
+        };
+        let warn = async {
+            loop {
+                self.certificate.current().warn();
+                tokio::time::sleep(WARN_INTERVAL).await;
             }
-            seen = changed;
-            match read(cert, key) {
-                Ok(key) => {
-                    tracing::info!(sha256 = fingerprint(&key), "certificate reloaded");
-                    let current = &self.certificate.current;
-                    *current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
-                }
-                Err(error) => tracing::error!(%error, "the old certificate stays"),
-            }
-        }
+        };
+        let files = [cert.as_path(), key.as_path()];
+        tokio::join!(follow("certificate", &files, || read(cert, key), take), warn);
     }
 }
 
@@ -152,57 +151,116 @@ impl Tls {
 #[derive(Debug)]
 struct Certificate {
     files: Option<(PathBuf, PathBuf)>,
-    current: RwLock<Arc<CertifiedKey>>,
+    current: RwLock<Arc<Pair>>,
+}
+
+impl Certificate {
+    fn current(&self) -> Arc<Pair> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(&self.current().key))
     }
 }
 
-fn read(cert: &Path, key: &Path) -> Result<CertifiedKey, ConfigError> {
+/// A certificate with its key.
+#[derive(Debug)]
+struct Pair {
+    key: Arc<CertifiedKey>,
+    validity: Validity,
+}
+
+impl Pair {
+    fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, String> {
+        let first = chain.first().ok_or("it has no certificate in PEM (BEGIN CERTIFICATE)")?;
+        let (_, parsed) =
+            x509_parser::parse_x509_certificate(first).map_err(|error| error.to_string())?;
+        let validity = parsed.validity.clone();
+        let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
+        Ok(Self { key: Arc::new(key.map_err(|error| error.to_string())?), validity })
+    }
+
+    /// In seconds since 1970.
+    fn ends_at(&self) -> i64 {
+        self.validity.not_after.timestamp()
+    }
+
+    /// Why clients refuse it or soon will, at a time in seconds since 1970.
+    fn fault(&self, now: i64) -> Option<&'static str> {
+        let begins_at = self.validity.not_before.timestamp();
+        if now < begins_at {
+            Some("the certificate is not valid yet: clients refuse it")
+        } else if now > self.ends_at() {
+            Some("the certificate has ended: clients refuse it; renew its files")
+        } else if (self.ends_at() - now) * LAST_PART < self.ends_at() - begins_at {
+            Some("the certificate ends soon: renew its files")
+        } else {
+            None
+        }
+    }
+
+    fn warn(&self) {
+        if let Some(fault) = self.fault(unix_now().cast_signed()) {
+            let Validity { not_before, not_after } = &self.validity;
+            tracing::warn!(%not_before, %not_after, "{fault}");
+        }
+    }
+
+    /// SHA-256 of the certificate, as browsers show it.
+    fn fingerprint(&self) -> String {
+        let der = self.key.cert.first().map_or(&[][..], |cert| cert.as_ref());
+        let hash = digest::digest(&digest::SHA256, der);
+        hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    }
+}
+
+fn read(cert: &Path, key: &Path) -> Result<Pair, ConfigError> {
     let fail = |path: &Path, why: &dyn std::fmt::Display| {
         ConfigError::new(format!("{}: {why}", path.display()))
     };
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| fail(cert, &error))?;
-    if chain.is_empty() {
-        return Err(fail(cert, &"it has no certificate in PEM (BEGIN CERTIFICATE)"));
-    }
     let der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
         let is_none = matches!(error, pem::Error::NoItemsFound);
         let none = "it has no private key in PEM (BEGIN PRIVATE KEY)";
         if is_none { fail(key, &none) } else { fail(key, &error) }
     })?;
-    certified(chain, der).map_err(|error| fail(cert, &error))
+    Pair::new(chain, der).map_err(|error| fail(cert, &error))
 }
 
-fn certified(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<CertifiedKey, rustls::Error> {
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-}
-
-fn self_signed() -> Result<CertifiedKey, ConfigError> {
+fn self_signed() -> Result<Pair, ConfigError> {
     let fail = |error: &dyn std::fmt::Display| ConfigError::new(format!("certificate: {error}"));
     let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
     let made = rcgen::generate_simple_self_signed(names).map_err(|error| fail(&error))?;
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der());
     let key = key.map_err(|error| fail(&error))?;
-    certified(vec![made.cert.der().clone()], key).map_err(|error| fail(&error))
+    Pair::new(vec![made.cert.der().clone()], key).map_err(|error| fail(&error))
 }
 
-/// SHA-256 of the certificate, as browsers show it.
-fn fingerprint(key: &CertifiedKey) -> String {
-    let der = key.cert.first().map_or(&[][..], |cert| cert.as_ref());
-    let hash = digest::digest(&digest::SHA256, der);
-    hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn changed_at(cert: &Path, key: &Path) -> [Option<SystemTime>; 2] {
-    let at = |path: &Path| -> io::Result<SystemTime> { std::fs::metadata(path)?.modified() };
-    [at(cert).ok(), at(key).ok()]
+    #[test]
+    fn a_certificate_that_clients_refuse_or_soon_will_is_told() {
+        let day = |year, month, day| rcgen::date_time_ymd(year, month, day);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(["localhost".into()]).unwrap();
+        (params.not_before, params.not_after) = (day(2026, 3, 1), day(2026, 5, 30));
+        let certificate = params.self_signed(&key).unwrap();
+        let der = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let pair = Pair::new(vec![certificate.der().clone()], der).unwrap();
+        let told = |at: (i32, u8, u8)| pair.fault(day(at.0, at.1, at.2).unix_timestamp());
+        assert!(told((2026, 2, 28)).unwrap().contains("not valid yet"));
+        assert_eq!(told((2026, 5, 20)), None);
+        assert!(told((2026, 5, 22)).unwrap().contains("ends soon"));
+        assert!(told((2026, 5, 31)).unwrap().contains("has ended"));
+    }
 }
