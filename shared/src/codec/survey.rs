@@ -26,7 +26,7 @@ const COUNTS_MAX: usize = 2048;
 
 /// For each so many numbers that were counted, one more body is passed over between two that are
 /// counted,
-const DENSE: u64 = 1 << 11;
+const DENSE: u64 = 1 << 12;
 
 /// but no more than so many.
 const RESTS_MAX: u64 = 31;
