@@ -61,6 +61,21 @@ pub struct Admission {
     draining: AtomicBool,
 }
 
+/// What [`Admission::count_refused`] counts.
+const REFUSALS: [CloseReason; 10] = [
+    CloseReason::WrongSubprotocol,
+    CloseReason::Drain,
+    CloseReason::NoTicket,
+    CloseReason::BadTicket,
+    CloseReason::TicketExpired,
+    CloseReason::TicketUsed,
+    CloseReason::TooManySessions,
+    CloseReason::NoMatch,
+    CloseReason::MatchFull,
+    CloseReason::Overloaded,
+];
+const UNACCEPTED: &str = "unaccepted";
+
 /// Which match somebody wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wish {
@@ -178,12 +193,13 @@ impl Admission {
 
     /// Counts somebody who was refused after the handshake, before a shard saw them.
     pub(crate) fn count_refused(&self, reason: CloseReason) {
+        debug_assert!(REFUSALS.contains(&reason), "{reason} is to be among REFUSALS");
         self.count(reason.name());
     }
 
     /// Counts a try to accept that failed, most likely for want of files.
     pub(crate) fn count_unaccepted(&self) {
-        self.count("unaccepted");
+        self.count(UNACCEPTED);
     }
 
     fn count(&self, reason: &'static str) {
@@ -191,9 +207,13 @@ impl Admission {
         *refusals.entry(reason).or_default() += 1;
     }
 
-    /// Whom the front door has refused, by reason.
+    /// How many the front door has refused, by reason; 0 of most.
     pub(crate) fn refusals(&self) -> Refusals {
-        Refusals(self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        let away = TurnedAway::ALL.map(TurnedAway::name);
+        let known = away.into_iter().chain([UNACCEPTED]).chain(REFUSALS.map(CloseReason::name));
+        let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
+        all.extend(&*self.refusals.lock().unwrap_or_else(PoisonError::into_inner));
+        Refusals(all)
     }
 
     /// Opens a match.

@@ -114,6 +114,9 @@ pub(crate) enum TurnedAway {
 }
 
 impl TurnedAway {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::AtCapacity, Self::Crowd, Self::AddressFull, Self::AddressTooFast];
+
     /// For whoever is told.
     pub(crate) const fn message(self) -> &'static str {
         match self {

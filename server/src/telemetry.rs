@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use hdrhistogram::Histogram;
 use tickwire_shared::{close::CloseReason, time::Micros};
 
-use crate::shards::Counted;
+use crate::{ladder::Step, shards::Counted};
 
 /// Counters and histograms of one shard since its start.
 #[derive(Clone, Debug)]
@@ -177,9 +177,8 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
     let step = shards.iter().map(|shard| shard.step).max().unwrap_or(0);
     page.gauge("overload_step", "step of the overload ladder, of the worst shard", step as f64);
     page.head("overload_steps_total", "counter", "steps of the ladder, how often each was taken");
-    for (step, count) in total(shards, |shard| &shard.steps) {
-        page.line(&format!("overload_steps_total{{step=\"{step}\"}}"), count as f64);
-    }
+    let steps = Step::ALL.map(Step::name);
+    page.each("overload_steps_total", "step", steps, &total(shards, |shard| &shard.steps));
     page.counter("busy_seconds_total", "time that shards were busy", sum(|s| s.busy.0) / 1e6);
     page.counter("inputs_total", "inputs accepted", sum(|s| s.inputs));
     page.counter("inputs_dropped_total", "inputs passed over", sum(|s| s.inputs_dropped));
@@ -194,18 +193,16 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
         page.line(&format!("snapshot_bits_total{{field={name:?}}}"), bits.round());
     }
     page.counter("resyncs_total", "full snapshots asked for", sum(|s| s.resyncs));
+    let reasons = || CloseReason::ALL.into_iter();
     page.head("connections_closed_total", "counter", "connections closed, by reason");
-    for (reason, count) in total(shards, |shard| &shard.closed) {
-        page.line(&format!("connections_closed_total{{reason=\"{reason}\"}}"), count as f64);
-    }
+    let closed = total(shards, |shard| &shard.closed);
+    page.each("connections_closed_total", "reason", reasons().map(CloseReason::name), &closed);
     page.head("frames_refused_total", "counter", "frames that ended a connection, by reason");
-    for (reason, count) in total(shards, |shard| &shard.frames_refused) {
-        page.line(&format!("frames_refused_total{{reason=\"{reason}\"}}"), count as f64);
-    }
+    let refused = total(shards, |shard| &shard.frames_refused);
+    let refusing = reasons().filter(|reason| reason.refuses_frame()).map(CloseReason::name);
+    page.each("frames_refused_total", "reason", refusing, &refused);
     page.head("connections_refused_total", "counter", "connections the front door refused");
-    for (reason, &count) in &refusals.0 {
-        page.line(&format!("connections_refused_total{{reason=\"{reason}\"}}"), count as f64);
-    }
+    page.each("connections_refused_total", "reason", [], &refusals.0);
     page.gauge("shards_silent", "shards that do not answer", counted.silent as f64);
     page.gauge("matches", "matches that run", sum(|s| s.matches));
     page.gauge("connections", "open connections in matches", sum(|s| s.connections));
@@ -282,6 +279,22 @@ impl Page {
         let _ = writeln!(self.0, "tickwire_{name} {value}");
     }
 
+    /// A line for each label that there may be, since what begins above 0 is no increase, and for
+    /// those that are counted beside them.
+    fn each(
+        &mut self,
+        name: &str,
+        label: &str,
+        known: impl IntoIterator<Item = &'static str>,
+        counts: &BTreeMap<&'static str, u64>,
+    ) {
+        let mut all: BTreeMap<_, _> = known.into_iter().map(|known| (known, 0)).collect();
+        all.extend(counts);
+        for (value, count) in all {
+            self.line(&format!("{name}{{{label}=\"{value}\"}}"), count as f64);
+        }
+    }
+
     fn counter(&mut self, name: &str, help: &str, value: f64) {
         self.head(name, "counter", help);
         self.line(name, value);
@@ -317,3 +330,26 @@ const BUCKETS_US: [u64; 14] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
     5_000_000,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_counted_is_there_from_the_start() {
+        let mut one = Stats::default();
+        one.count_closed(CloseReason::Malformed);
+        let shards = vec![Stats::default(), one];
+        let page = prometheus(&Counted { shards, silent: 0 }, &Refusals::default());
+        for line in [
+            "connections_closed_total{reason=\"malformed\"} 1",
+            "connections_closed_total{reason=\"match_failed\"} 0",
+            "frames_refused_total{reason=\"malformed\"} 1",
+            "frames_refused_total{reason=\"text\"} 0",
+            "overload_steps_total{step=\"ticks\"} 0",
+        ] {
+            assert!(page.contains(&format!("\ntickwire_{line}\n")), "{line} is missing");
+        }
+        assert!(!page.contains("frames_refused_total{reason=\"idle\"}"));
+    }
+}

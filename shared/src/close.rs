@@ -99,6 +99,42 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// One for each [`CloseReason::name`].
+    pub const ALL: [Self; 32] = [
+        Self::Done,
+        Self::Left,
+        Self::Frame(FrameError::Unmasked),
+        Self::Frame(FrameError::TooLong),
+        Self::Frame(FrameError::NotUtf8),
+        Self::Frame(FrameError::ReservedBits),
+        Self::Text,
+        Self::WrongSubprotocol,
+        Self::WrongVersion,
+        Self::WrongSchema,
+        Self::UnknownFrame,
+        Self::Malformed,
+        Self::OutOfOrder,
+        Self::SequenceJump,
+        Self::NeverSent,
+        Self::NotSeated,
+        Self::SeenGoesBack,
+        Self::MatchFull,
+        Self::NoMatch,
+        Self::NothingToResume,
+        Self::Replaced,
+        Self::Idle,
+        Self::TooSlow,
+        Self::NoTicket,
+        Self::BadTicket,
+        Self::TicketExpired,
+        Self::TicketUsed,
+        Self::TooManySessions,
+        Self::TooFast,
+        Self::Overloaded,
+        Self::MatchFailed,
+        Self::Drain,
+    ];
+
     /// The WebSocket close code. Those from 4000 are ours and never change their meaning.
     #[must_use]
     pub const fn code(self) -> u16 {
@@ -215,5 +251,31 @@ impl CloseReason {
             Self::Overloaded => "overloaded",
             Self::Drain => "drain",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn protocol_and_counters_know_all_reasons() {
+        let protocol = include_str!("../PROTOCOL.md");
+        let (_, table) = protocol.split_once("| code | meaning | back |").unwrap();
+        let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| "));
+        let cells = rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "));
+        let documented: BTreeSet<u16> = cells.flat_map(codes).collect();
+        let known: BTreeSet<_> = CloseReason::ALL.map(CloseReason::code).into();
+        assert_eq!(documented, known);
+        let names: BTreeSet<_> = CloseReason::ALL.map(CloseReason::name).into();
+        assert_eq!(names.len(), CloseReason::ALL.len());
+    }
+
+    /// A code, or the first and the last.
+    fn codes(cell: &str) -> std::ops::RangeInclusive<u16> {
+        let (first, last) = cell.split_once('–').unwrap_or((cell, cell));
+        first.parse().unwrap()..=last.parse().unwrap()
     }
 }

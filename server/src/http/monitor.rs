@@ -85,12 +85,14 @@ fn describe(admission: &Admission, before: &[Stats], now: &[Stats]) -> Value {
             *closed.entry(reason).or_default() += count;
         }
     }
+    let mut refused = admission.refusals().0;
+    refused.retain(|_, count| *count > 0);
     json!({
         "at": admission.date().0,
         "shards": before.iter().zip(now).map(|(b, n)| shard(b, n)).collect::<Vec<_>>(),
         "matches": matches.collect::<Vec<_>>(),
         "fields": fields,
-        "refused": admission.refusals().0,
+        "refused": refused,
         "closed": closed,
     })
 }
