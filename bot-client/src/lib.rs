@@ -12,6 +12,9 @@
 //! # Ok::<(), tickwire_bot_client::RunError>(())
 //! ```
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("bots run on Linux: build them in a container, WSL 2 or a virtual machine");
+
 mod attack;
 mod bot;
 pub mod brain;

@@ -12,6 +12,9 @@
 //! for a WebSocket, `admission` reserves a seat and `play` hands the socket to the
 //! shard that runs its match; from then on the shard's thread does everything.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("the server runs on Linux: build it in a container, WSL 2 or a virtual machine");
+
 pub mod admission;
 mod bucket;
 mod clock;
