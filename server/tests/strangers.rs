@@ -136,6 +136,11 @@ fn guests_get_a_ticket_to_play_or_watch_and_no_other() {
     player.wait_snapshots(2);
     // Whoever only watches needs no free seat.
     assert_eq!(server.post("/v1/join", r#"{"match":1}"#).0, 409);
+    assert_eq!(server.post("/v1/join", r#"{"match":"auto"}"#).0, 200);
+    for wrong in [r#""1""#, "-1", "1.5", "4294967296", "[]"] {
+        let (status, told) = server.post("/v1/join", &format!(r#"{{"match":{wrong}}}"#));
+        assert!(status == 400 && told.contains("match is `auto` or a match id"), "{told}");
+    }
     join(r#"{"match":1,"role":"spectator"}"#).wait_snapshots(2);
 }
 

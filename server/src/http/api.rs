@@ -8,7 +8,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::Value;
 use tickwire_shared::ids::MatchId;
 
 use super::{
@@ -69,8 +70,8 @@ pub(super) struct CreateRequest {}
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JoinRequest {
-    /// A match id; without it, any match with a free seat, or a new one.
-    #[serde(rename = "match")]
+    /// A match id; with `auto` or without it, any match with a free seat, or a new one.
+    #[serde(rename = "match", default, deserialize_with = "match_or_auto")]
     match_id: Option<u32>,
     /// Who, for the ticket; only an operator may say it.
     subject: Option<String>,
@@ -79,6 +80,14 @@ pub(super) struct JoinRequest {
     /// What others will call the player.
     #[serde(default)]
     name: String,
+}
+
+fn match_or_auto<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let wish = Value::deserialize(from)?;
+    let id = wish.as_u64().and_then(|id| u32::try_from(id).ok());
+    let is_any = wish.is_null() || wish == "auto";
+    let wrong = || D::Error::custom(format!("match is `auto` or a match id, not {wish}"));
+    if is_any { Ok(None) } else { id.map(Some).ok_or_else(wrong) }
 }
 
 /// Where to connect to.
