@@ -98,7 +98,7 @@ function enter({ name, match, spectate }: Wish): void {
     input: () => (arena ? controls.values() : controls.valuesFor(session!.link.schema!.input)),
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
-    ...(storage && !spectate ? { storage } : {}),
+    storage: storage ?? undefined,
     handlers: {
       state: changed,
       welcome: () => {

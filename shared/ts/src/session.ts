@@ -3,23 +3,34 @@
  * session up again when the connection is lost, and keeps it while the page is in the background.
  *
  * Call `frame` once for each picture; then `others` and `own` say what to draw. Everything else is
- * told by `handlers`. An exception in one of them is reported to the page and changes nothing here.
+ * told by `handlers`. An exception in one of them, or in a predictor, is reported to the page and
+ * changes nothing here.
  */
 
+import { type Address, checkMatch, readAddress } from "./address.js";
 import { ByteWriter } from "./bytes.js";
+import { Company } from "./company.js";
 import { ServerFault } from "./fault.js";
+import { check } from "./integers.js";
 import { ClientLink } from "./link/client.js";
 import type { SessionOptions, SessionState, Socket } from "./options.js";
 import { Interpolation } from "./replica/interpolation.js";
 import { Prediction } from "./replica/prediction.js";
+import { Remembered, type Store } from "./remembered.js";
+import { call, report } from "./report.js";
 import { Stats } from "./stats.js";
-import type { Player, ServerMessage, Welcome } from "./wire.js";
+import type { Player, Welcome } from "./wire.js";
 import { SUBPROTOCOL, writeChat, writeResync } from "./wire.js";
 
 /** Codes after which a session can be taken up, or is worth another try; see `PROTOCOL.md`. */
 const CODES_TO_RETRY = new Set([1001, 1006, 1011, 1012, 1013, 4014, 4015]);
-/** Codes that say that what there was is gone: another schema, no such match, nothing to resume. */
-const CODES_OF_GONE = new Set([4002, 4011, 4012]);
+/**
+ * Codes that say that what there was is gone: another schema, no such match, nothing to resume. So is a match for
+ * which there is no ticket any more.
+ */
+const CODES_OF_GONE = new Set([4002, 4011, 4012, 4020, 4021, 4022, 4023]);
+/** Another connection has the session now, and what was remembered is its own. */
+const CODE_OF_REPLACED = 4013;
 /** We could not make sense of what the server sent. */
 const CLIENT_FAULT = 4900;
 const BACKOFF_MS = 250;
@@ -35,6 +46,8 @@ const LINE_MAX = 200;
 const NAME_MAX = 24;
 /** How long a client that has nothing to say may apply snapshots before it says so. */
 const ACK_MS = 100;
+/** A browser does not tell pages more. */
+const NO_CONNECTION = "no connection could be made: is the server there, and does it take this page's origin?";
 
 export class Session {
   readonly stats = new Stats();
@@ -43,16 +56,18 @@ export class Session {
   /** One's own player, if it is predicted. */
   own: Prediction | null = null;
   state: SessionState = { type: "connecting" };
-  readonly people = new Map<number, Player>();
 
   readonly #options: SessionOptions;
+  readonly #address: Address;
+  readonly #wished: number | "auto";
+  readonly #spectate: boolean;
+  readonly #remembered: Remembered;
+  readonly #company: Company;
   readonly #out = new ByteWriter();
   #link = new ClientLink();
   #socket: Socket | null = null;
   #token: Uint8Array | null = null;
   #match: number | "auto";
-  /** The newest line of chat, since some come twice when a session is taken up. */
-  #line = 0;
   #spokeAt = 0;
   /** The newest snapshot that the server was told of. */
   #acknowledged: number | null = null;
@@ -62,21 +77,38 @@ export class Session {
   #retry: ReturnType<typeof setTimeout> | undefined;
   readonly #watch: ReturnType<typeof setInterval>;
 
+  /** Throws a `TypeError` when `url`, `match` or `name` can't be meant. */
   constructor(options: SessionOptions) {
+    const { url, match, spectate, name, storage, handlers } = options;
+    if (name !== undefined && typeof name !== "string") throw new TypeError("name is no string");
     this.#options = options;
-    this.#match = options.match ?? "auto";
-    this.#recall();
-    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    this.#address = readAddress(url);
+    this.#wished = checkMatch(match ?? this.#address.match ?? "auto");
+    this.#spectate = spectate ?? this.#address.spectate;
+    this.#company = new Company(handlers ?? {});
+    this.#remembered = new Remembered(this.#spectate ? undefined : storage, url);
+    this.#match = this.#wished;
+    const seat = this.#remembered.get();
+    if (seat && (this.#wished === "auto" || this.#wished === seat.match)) {
+      this.#match = seat.match;
+      this.#token = seat.token;
+    }
     this.#connect();
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
   }
 
   /** Whether there is a session that a page had before it was loaded again. */
-  static isRemembered(storage: Storage, url: string): boolean {
-    return remembered(storage, url).length > 0;
+  static isRemembered(storage: Store, url: string): boolean {
+    return new Remembered(storage, url).get() !== null;
   }
 
   get link(): ClientLink {
     return this.#link;
+  }
+
+  /** Who has a seat, by seat. */
+  get people(): ReadonlyMap<number, Player> {
+    return this.#company.people;
   }
 
   get seat(): number | null {
@@ -89,12 +121,12 @@ export class Session {
     const { clock, pace } = this.#link;
     if (clock && this.others?.advance(clock, now)) {
       this.#link.setSeen(this.others.shown.tick, this.others.shown.ticksBefore);
-      this.#poll(now);
+      if (this.#isPlaying) this.#poll(now);
     }
     const { own } = this;
-    if (clock && pace && own && pace.newest !== null) {
-      const input = this.#options.input?.() ?? [];
-      own.look(clock.ticksSince(pace.newest, now + pace.ahead, now), input, now);
+    // Without a connection one's own player stands still, as it does for the others.
+    if (clock && pace && own && pace.newest !== null && this.#isPlaying) {
+      own.look(clock.ticksSince(pace.newest, now + pace.ahead, now), this.#input(), now);
     }
   }
 
@@ -106,21 +138,24 @@ export class Session {
     return applied + clock.ticksSince(applied, now, now);
   }
 
-  /** Says something to everyone in the match. */
-  chat(text: string): void {
+  /** Says something to everyone in the match. Whether it was sent: not while there is no connection. */
+  chat(text: string): boolean {
     const line = text.trim();
     if ([...line].length > LINE_MAX) {
       call(this.#options.handlers?.chatRefused, { reason: "too-long" });
-      return;
+      return false;
     }
+    if (!this.#isPlaying) return false;
     writeChat(line, this.#out.clear());
     this.#send();
+    return true;
   }
 
-  /** Leaves: the seat is free at once. */
+  /** Leaves. The seat is free at once, or, while there is no connection, when the server no longer waits. */
   close(): void {
     this.#hangUp(1000, "bye");
-    this.#end(1000, "bye");
+    // A seat of before that was not taken up yet is not given up.
+    this.#end(1000, "bye", this.#link.welcome === null);
   }
 
   /** Cuts the connection as a bad network would. For tests, and to feel it. */
@@ -130,47 +165,69 @@ export class Session {
     this.#lost(1006, "cut");
   }
 
+  get #isPlaying(): boolean {
+    return this.state.type === "playing" && this.#socket?.readyState === 1;
+  }
+
   #connect(): void {
     this.#retry = undefined;
-    const { ticket } = this.#options;
+    const ticket = this.#options.ticket ?? this.#address.ticket ?? "";
     if (this.#token) this.#open("");
     else if (typeof ticket === "function") this.#ask(ticket);
-    else this.#open(ticket ?? "");
+    else this.#open(ticket);
   }
 
   #ask(tickets: (match: number | "auto") => string | Promise<string>): void {
+    const since = micros();
     // What throws at once rejects as well, so that it is told when whoever makes this session has it.
     const asked = new Promise<string>((resolve) => resolve(tickets(this.#match)));
     asked.then(
       (ticket) => {
-        if (this.state.type !== "ended") this.#open(ticket);
+        if (this.state.type === "ended") return;
+        // Somebody may have had to log in.
+        if (this.#lostAt > 0) this.#lostAt += micros() - since;
+        this.#attempt(() => this.#open(ticket));
       },
       (error: unknown) => {
         console.warn("tickwire: no ticket:", error);
+        // The match may be gone for which it was wanted.
+        this.#match = this.#wished;
         this.#lost(1006, "no ticket could be had");
       },
     );
   }
 
+  /** What can't be opened again ends the session: nobody is there to catch an exception. */
+  #attempt(connect: () => void): void {
+    try {
+      connect();
+    } catch (error) {
+      report(error);
+      this.#end(CLIENT_FAULT, String(error));
+    }
+  }
+
   /** Connects, to join with a ticket or to take the session up. */
   #open(ticket: string): void {
-    const { url, spectate, openSocket } = this.#options;
-    const target = new URL("/v1/play", url);
-    target.protocol = target.protocol.replace("http", "ws");
+    const target = new URL(this.#address.play);
     target.searchParams.set("match", String(this.#match));
-    if (spectate) target.searchParams.set("role", "spectator");
+    if (this.#spectate) target.searchParams.set("role", "spectator");
     if (this.#token) target.searchParams.set("resume", "1");
     if (ticket) target.searchParams.set("ticket", ticket);
-    const open = openSocket ?? ((url, subprotocol) => new WebSocket(url, subprotocol) as Socket);
+    const open = this.#options.openSocket ?? ((url, subprotocol) => new WebSocket(url, subprotocol) as Socket);
     const socket = open(target.href, SUBPROTOCOL);
+    let wasOpen = false;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
+      wasOpen = true;
       const name = [...(this.#options.name ?? "")].slice(0, NAME_MAX).join("");
       this.#link.writeHello(name, this.#token, this.#out.clear());
       this.#send();
     };
     socket.onmessage = ({ data }) => this.#hear(data);
-    socket.onclose = ({ code, reason }) => this.#lost(code, reason);
+    socket.onclose = ({ code, reason }) => this.#lost(code, reason || (wasOpen ? "" : NO_CONNECTION));
+    // The close that follows says as much; some sockets throw what nobody hears.
+    socket.onerror = () => {};
     this.#socket = socket;
     this.#heardAt = micros();
   }
@@ -214,16 +271,17 @@ export class Session {
         call(handlers?.leaving, event.withinMicros / 1_000);
         break;
       default:
-        this.#social(event);
+        this.#company.hear(event);
     }
   }
 
   #welcome(welcome: Welcome): void {
     const schema = this.#link.schema!;
+    if (welcome.matchId !== this.#match) this.#company.change();
+    this.#match = welcome.matchId;
     // A spectator's session ends with its connection.
     this.#token = welcome.seat === null ? null : welcome.resume;
-    this.#match = welcome.matchId;
-    this.#remember();
+    if (this.#token) this.#remembered.keep({ match: this.#match, token: this.#token });
     if (this.others && welcome.schema === null) {
       this.others.restart();
     } else {
@@ -247,11 +305,12 @@ export class Session {
     }
     this.stats.snapshot(now - clock.due(tick, now));
     this.others?.push(tick, rows, clock, now);
-    this.own?.answer(tick, rows);
     if (this.state.type !== "playing") {
       this.#attempts = this.#lostAt = 0;
       this.#become({ type: "playing" });
     }
+    const { own } = this;
+    if (own) call(() => own.answer(tick, rows));
     call(this.#options.handlers?.snapshot, rows, tick);
     // In the background there are no pictures, and hardly any timers, but there are snapshots.
     if (typeof document !== "undefined" && document.hidden) this.frame();
@@ -259,37 +318,24 @@ export class Session {
     this.#ping(now);
   }
 
-  #social(event: ServerMessage): void {
-    const { handlers } = this.#options;
-    if (event.type === "roster") {
-      this.people.clear();
-      for (const player of event.players) this.people.set(player.seat, player);
-      call(handlers?.people, this.people);
-    } else if (event.type === "presence") {
-      const { player } = event;
-      if (player.presence === "gone") this.people.delete(player.seat);
-      else this.people.set(player.seat, player);
-      call(handlers?.people, this.people);
-    } else if (event.type === "line" && event.line.id > this.#line) {
-      this.#line = event.line.id;
-      call(handlers?.line, event.line);
-    } else if (event.type === "chat-refused") {
-      call(handlers?.chatRefused, event.refused);
-    }
-  }
-
   /** Makes the inputs that are due. */
   #poll(now: number): void {
-    const { input } = this.#options;
-    if (!input || this.seat === null) return;
+    if (!this.#options.input || this.seat === null) return;
     for (let tick = this.#link.pollInput(now); tick >= 0; tick = this.#link.pollInput(now)) {
-      const values = input();
+      const values = this.#input();
       this.#link.writeInput(tick, values, this.#out.clear());
       this.#send();
       this.#acknowledged = this.#link.applied;
       this.own?.input(tick, values);
       call(this.#options.handlers?.input, tick, values);
     }
+  }
+
+  /** What the player wants at this moment. */
+  #input(): ArrayLike<number> {
+    const values = this.#options.input?.() ?? [];
+    if (this.#options.input) check(this.#link.schema!.input, values);
+    return values;
   }
 
   #acknowledge(): void {
@@ -313,6 +359,7 @@ export class Session {
 
   #look(): void {
     const now = micros();
+    this.stats.turn(now);
     if (!this.#socket) return;
     // A server that waits to be told sends no snapshot that could make us tell it.
     if (this.#link.applied !== this.#acknowledged) this.#acknowledge();
@@ -338,17 +385,14 @@ export class Session {
     if (this.state.type === "ended") return;
     const now = micros();
     this.#lostAt ||= now;
-    const wished = this.#options.match ?? "auto";
-    const isGone = CODES_OF_GONE.has(code) && (this.#token !== null || this.#match !== wished);
+    const isGone = CODES_OF_GONE.has(code) && (this.#token !== null || this.#match !== this.#wished);
     if (isGone) {
-      this.#token = null;
-      this.#match = wished;
-      this.#remember();
+      this.#forget();
+      this.#match = this.#wished;
     }
     if (!this.#token) {
       this.#link = new ClientLink();
       this.others = this.own = null;
-      this.#line = 0;
     }
     const isFinal = code !== CLIENT_FAULT && !CODES_TO_RETRY.has(code) && !isGone;
     if (isFinal || now - this.#lostAt > GIVE_UP_MS * 1_000) {
@@ -357,17 +401,21 @@ export class Session {
     }
     // At random, so that many clients don't come back at the same moment.
     const inMs = Math.random() * Math.min(BACKOFF_MS * 2 ** this.#attempts++, BACKOFF_MS_MAX);
-    this.#retry = setTimeout(() => this.#connect(), inMs);
-    this.#become({ type: "resuming", inMs });
+    this.#retry = setTimeout(() => this.#attempt(() => this.#connect()), inMs);
+    this.#become({ type: "resuming", inMs, code, reason });
   }
 
-  #end(code: number, reason: string): void {
+  #end(code: number, reason: string, isRemembered = code === CODE_OF_REPLACED): void {
     if (this.state.type === "ended") return;
     clearInterval(this.#watch);
     clearTimeout(this.#retry);
-    this.#token = null;
-    this.#remember();
+    if (!isRemembered) this.#forget();
     this.#become({ type: "ended", code, reason });
+  }
+
+  #forget(): void {
+    if (this.#token) this.#remembered.forget(this.#token);
+    this.#token = null;
   }
 
   #become(state: SessionState): void {
@@ -382,51 +430,9 @@ export class Session {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close(code, reason);
   }
-
-  #remember(): void {
-    const { storage, url } = this.#options;
-    try {
-      if (!this.#token) storage?.removeItem(storageKey(url));
-      else storage?.setItem(storageKey(url), JSON.stringify([this.#match, ...this.#token]));
-    } catch {
-      // The browser keeps nothing for this page.
-    }
-  }
-
-  /** Takes up the session that this page had before it was loaded again. */
-  #recall(): void {
-    const { storage, url, match, spectate } = this.#options;
-    if (!storage || spectate) return;
-    const [id, ...token] = remembered(storage, url);
-    if (token.length === 0 || (typeof match === "number" && match !== id)) return;
-    this.#match = id;
-    this.#token = Uint8Array.from(token);
-  }
-}
-
-/** The match and the 16 bytes of the token that a page had before it was loaded again, or nothing. */
-function remembered(storage: Storage, url: string): number[] {
-  try {
-    const numbers: unknown = JSON.parse(storage.getItem(storageKey(url)) ?? "[]");
-    return Array.isArray(numbers) && numbers.length === 17 && numbers.every(Number.isInteger) ? numbers : [];
-  } catch {
-    return [];
-  }
-}
-
-function storageKey(url: string): string {
-  return `tickwire ${url}`;
 }
 
 /** Microseconds on the page's clock. */
 function micros(): number {
   return Math.floor(performance.now() * 1_000);
-}
-
-function call<A extends unknown[]>(handler: ((...args: A) => void) | undefined, ...args: A): void {
-  try {
-    handler?.(...args);
-  } catch (error) {
-    console.error(error);
-  }
 }

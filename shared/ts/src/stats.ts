@@ -16,6 +16,12 @@ export class Stats {
   #snapshots = 0;
 
   receive(bytes: number, now: number): void {
+    this.turn(now);
+    this.#in += bytes;
+  }
+
+  /** Begins a new second when it is time. */
+  turn(now: number): void {
     const second = Math.floor(now / 1e6);
     if (second !== this.#second) {
       this.#second = second;
@@ -24,7 +30,6 @@ export class Stats {
       this.snapshotsPerS = this.#snapshots;
       this.#in = this.#out = this.#snapshots = 0;
     }
-    this.#in += bytes;
   }
 
   send(bytes: number): void {

@@ -1,15 +1,27 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { ByteWriter } from "../src/bytes.js";
+import { ByteReader, ByteWriter } from "../src/bytes.js";
 import type { SessionOptions, SessionState } from "../src/options.js";
+import type { Store } from "../src/remembered.js";
 import { Session } from "../src/session.js";
-import { PROTOCOL_VERSION, writeHello } from "../src/wire.js";
+import { Stats } from "../src/stats.js";
+import { PROTOCOL_VERSION, readServer, writeHello } from "../src/wire.js";
 import { FakeSocket } from "./fake-socket.js";
+import { fromHex, vectors } from "./hex.js";
 import { welcomeFrame } from "./welcome.js";
 
 const ACK = 2;
+/** A full snapshot of tick 9 without any row. */
+const FULL = Uint8Array.of(0x81, 9, 0, 0, 0);
 /** Of match 7. */
+const KEY = "tickwire http://server";
 const REMEMBERED = JSON.stringify([7, ...new Uint8Array(16).fill(9)]);
+
+/** Of the same moment: the ping came, and tick 9 was due. */
+const PONG = Uint8Array.of(0, 1, 0, 0, 0, 9, 0);
+const LINES = vectors<{ server: { frame: string }[] }>("social.json")
+  .server.map(({ frame }) => fromHex(frame))
+  .filter((frame) => readServer(new ByteReader(frame, 1)).type === "line");
 
 test("a server that waits to be told is told by a timer", (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
@@ -18,8 +30,8 @@ test("a server that waits to be told is told by a timer", (context) => {
   const session = new Session({ url: "http://server", spectate: true, openSocket: () => socket });
   socket.onopen?.({});
   socket.hear(welcomeFrame());
-  // A full snapshot of tick 9 without any row: it comes at the moment of the hello, so nothing is said of it yet.
-  socket.hear(Uint8Array.of(0x81, 9, 0, 0, 0));
+  // It comes at the moment of the hello, so nothing is said of it yet.
+  socket.hear(FULL);
   assert.deepEqual(acknowledgements(socket), []);
   context.mock.timers.tick(1_000);
   assert.deepEqual(acknowledgements(socket), [9], "once, and not again by each turn");
@@ -46,18 +58,88 @@ test("a spectator that lost its connection joins anew", (context) => {
   assert.match(opened[1].url, /match=1&role=spectator$/);
   assert.deepEqual(opened[1].socket.sent, [hello("")], "a new one, which takes nothing up");
   opened[1].socket.hear(welcomeFrame(null));
-  opened[1].socket.hear(Uint8Array.of(0x81, 9, 0, 0, 0));
+  opened[1].socket.hear(FULL);
   assert.equal(session.state.type, "playing");
   assert.ok(session.others && session.others !== before, "nothing of before is shown");
   session.close();
 });
 
-test("a spectator takes up nobody's seat", (context) => {
-  const storage = { getItem: () => REMEMBERED, setItem() {}, removeItem() {} } as unknown as Storage;
+test("a spectator takes up nobody's seat, and leaves what is remembered alone", (context) => {
+  const storage = new MapStore();
+  storage.setItem(KEY, REMEMBERED);
   const { session, opened } = open(context, { spectate: true, storage });
   assert.match(opened[0].url, /match=auto&role=spectator$/);
   assert.deepEqual(opened[0].socket.sent, [hello("")]);
+  opened[0].socket.hear(welcomeFrame(null));
   session.close();
+  assert.equal(storage.getItem(KEY), REMEMBERED);
+});
+
+test("a seat is remembered until it is given up", (context) => {
+  const storage = new MapStore();
+  const of = (text: string | null) => text && (JSON.parse(text) as number[])[0];
+  const first = open(context, { storage });
+  first.opened[0].socket.hear(welcomeFrame());
+  assert.equal(of(storage.getItem(KEY)), 1);
+  first.session.close();
+  assert.equal(storage.getItem(KEY), null);
+  // As React's strict mode does after a reload: this one was never heard.
+  storage.setItem(KEY, REMEMBERED);
+  const hasty = new Session({ url: "http://server", storage, openSocket: () => new FakeSocket() });
+  hasty.close();
+  assert.equal(storage.getItem(KEY), REMEMBERED);
+  // Another tab has the session now, or one of its own.
+  const second = open(context, { storage });
+  assert.match(second.opened[0].url, /match=7&resume=1$/);
+  second.opened[0].socket.hear(welcomeFrame());
+  second.lose(4013);
+  assert.equal(of(storage.getItem(KEY)), 1);
+  const third = open(context, { storage });
+  third.opened[0].socket.hear(welcomeFrame());
+  const others = JSON.stringify([5, ...new Uint8Array(16).fill(1)]);
+  storage.setItem(KEY, others);
+  third.session.close();
+  assert.equal(storage.getItem(KEY), others);
+});
+
+test("what can't be meant is refused before anything is opened", (context) => {
+  for (const url of ["not a url", "server:8080", "", "/api", "ftp://server", undefined as unknown as string]) {
+    assert.throws(() => open(context, { url }), /^TypeError: url is .*, and should be such as/, url);
+  }
+  for (const match of [NaN, -1, 1.5, 2 ** 32, "7" as unknown as number]) {
+    assert.throws(() => open(context, { match }), /^TypeError: match is/, `${match}`);
+  }
+  assert.throws(() => open(context, { name: 42 as unknown as string }), /^TypeError: name is no string/);
+});
+
+test("a server is found where its URL says", (context) => {
+  const opens = (options: Partial<SessionOptions>) => {
+    const { session, opened } = open(context, options);
+    session.close();
+    return opened[0].url;
+  };
+  assert.equal(opens({ url: "https://play.example" }), "wss://play.example/v1/play?match=auto");
+  assert.equal(opens({ url: "wss://play.example/game/eu-1/" }), "wss://play.example/game/eu-1/v1/play?match=auto");
+  const url = "ws://server/eu/v1/play?match=7&ticket=t&role=spectator";
+  assert.equal(opens({ url }), "ws://server/eu/v1/play?match=7&role=spectator&ticket=t");
+  assert.equal(opens({ url, match: 8, spectate: false, ticket: "u" }), "ws://server/eu/v1/play?match=8&ticket=u");
+});
+
+test("a connection that can't be opened again ends the session", (context) => {
+  context.mock.method(console, "error", () => {});
+  const { session, opened, lose } = open(context, {});
+  opened[0].socket.hear(welcomeFrame());
+  opened.push = () => assert.fail("no more sockets");
+  lose(1006);
+  assert.deepEqual(session.state.type === "ended" && session.state.code, 4900);
+});
+
+test("what nobody expects to happen is told", async (context) => {
+  context.mock.method(console, "error", () => {});
+  const openSocket = () => assert.fail("no sockets here");
+  const { session } = open(context, { openSocket, ticket: async () => "t" });
+  await settled();
+  assert.deepEqual(session.state.type === "ended" && session.state.code, 4900);
 });
 
 test("each time that it is joined, a ticket is asked for", async (context) => {
@@ -84,6 +166,105 @@ test("a spectator's next ticket is for the match that it watched", async (contex
   lose(1006);
   await settled();
   assert.match(opened[1].url, /match=1&role=spectator&ticket=for-1$/);
+  session.close();
+});
+
+test("who gets no ticket for the match of before joins the one that was wished for", async (context) => {
+  context.mock.method(console, "warn", () => {});
+  const asked: (number | "auto")[] = [];
+  const ticket = async (match: number | "auto") => {
+    asked.push(match);
+    if (match === 1 && asked.length < 4) throw new Error("no such match");
+    return match === 1 ? "" : "t";
+  };
+  const { opened, lose, session } = open(context, { spectate: true, ticket });
+  const join = async () => {
+    await settled();
+    opened.at(-1)!.socket.hear(welcomeFrame(null));
+  };
+  await join();
+  lose(1006);
+  await settled();
+  context.mock.timers.tick(5_000);
+  await join();
+  assert.deepEqual(asked, ["auto", 1, "auto"], "it throws");
+  lose(1006);
+  await settled();
+  lose(4020);
+  await join();
+  assert.deepEqual(asked.slice(3), [1, "auto"], "it has none");
+  session.close();
+});
+
+test("the time in which somebody logs in is not held against a session", async (context) => {
+  const { session, opened, lose } = open(context, { ticket: async () => "t" });
+  let now = 1;
+  context.mock.method(performance, "now", () => now);
+  await settled();
+  lose(1006);
+  now += 65_000;
+  await settled();
+  assert.equal(opened.length, 2);
+  lose(1006);
+  assert.equal(session.state.type, "resuming");
+  session.close();
+});
+
+test("lines that a spectator has heard are not told again", (context) => {
+  const heard: string[] = [];
+  const { session, opened, lose } = open(context, { spectate: true, handlers: { line: ({ text }) => heard.push(text) } });
+  for (let n = 0; n < 2; n++) {
+    opened[n].socket.hear(welcomeFrame(null));
+    LINES.forEach((frame) => opened[n].socket.hear(frame));
+    if (n === 0) lose(1006);
+  }
+  assert.equal(heard.length, new Set(heard).size);
+  assert.ok(heard.length > 0);
+  session.close();
+});
+
+test("nothing is played without a connection", (context) => {
+  let asked = 0;
+  const input = () => [asked++ && 1];
+  const { session, opened } = open(context, { input });
+  let now = 0;
+  context.mock.method(performance, "now", () => now);
+  opened[0].socket.hear(welcomeFrame());
+  const play = () => {
+    asked = 0;
+    for (let picture = 0; picture < 20; picture++) {
+      now += 16;
+      session.frame();
+    }
+    return asked;
+  };
+  opened[0].socket.hear(PONG);
+  opened[0].socket.hear(FULL);
+  assert.ok(play() > 0);
+  session.cut();
+  assert.equal(play(), 0);
+  session.close();
+  assert.equal(play(), 0);
+});
+
+test("rates fall when nothing comes any more", () => {
+  const stats = new Stats();
+  const at = (second: number) => {
+    stats.turn(second * 1e6);
+    return stats.bytesInPerS;
+  };
+  stats.receive(10, 0);
+  assert.deepEqual([at(0.9), at(1), at(2)], [0, 10, 0]);
+});
+
+test("a predictor that fails keeps nobody from playing", (context) => {
+  const failed = context.mock.method(console, "error", () => {});
+  const read = () => assert.fail("a mistake of the game's");
+  const { session, opened } = open(context, { predictor: { length: 1, shown: [], read, step() {} } });
+  opened[0].socket.hear(welcomeFrame());
+  opened[0].socket.hear(FULL);
+  assert.equal(session.state.type, "playing");
+  assert.equal(failed.mock.callCount(), 1);
   session.close();
 });
 
@@ -132,7 +313,7 @@ test("a session that has ended stays so", (context) => {
   const late = socket.onmessage;
   session.close();
   assert.deepEqual([socket.onopen, socket.onmessage, socket.onclose], [null, null, null]);
-  late?.({ data: Uint8Array.of(0x81, 9, 0, 0, 0).buffer });
+  late?.({ data: FULL.slice().buffer });
   session.close();
   assert.deepEqual(states, ["ended"]);
   assert.deepEqual(session.state, { type: "ended", code: 1000, reason: "bye" });
@@ -149,7 +330,7 @@ test("an input that is none of the schema's changes nothing", (context) => {
   const { session, opened } = open(context, { input: () => [value] });
   const { socket } = opened[0];
   socket.hear(welcomeFrame());
-  socket.hear(Uint8Array.of(0x81, 9, 0, 0, 0));
+  socket.hear(FULL);
   const { link } = session;
   const out = new ByteWriter();
   const written = () => {
@@ -168,11 +349,13 @@ test("what is too long for a line is refused here", (context) => {
   const handlers = { chatRefused: (why: unknown) => refused.push(why) };
   const { session, opened } = open(context, { handlers });
   opened[0].socket.hear(welcomeFrame());
+  assert.ok(!session.chat("too early"));
+  opened[0].socket.hear(FULL);
   const sent = opened[0].socket.sent.length;
-  session.chat("界".repeat(201));
+  assert.ok(!session.chat("界".repeat(201)));
   assert.deepEqual(refused, [{ reason: "too-long" }]);
   assert.equal(opened[0].socket.sent.length, sent);
-  session.chat(` ${"界".repeat(200)} `);
+  assert.ok(session.chat(` ${"界".repeat(200)} `));
   assert.equal(opened[0].socket.sent.length, sent + 1);
   session.close();
 });
@@ -181,7 +364,7 @@ test("a page that may keep nothing plays all the same", (context) => {
   const fail = () => {
     throw new Error("no storage");
   };
-  const storage = { getItem: () => "{broken", setItem: fail, removeItem: fail } as unknown as Storage;
+  const storage = { getItem: () => "{broken", setItem: fail, removeItem: fail };
   const { session, opened } = open(context, { storage });
   opened[0].socket.hear(welcomeFrame());
   assert.equal(session.seat, 3);
@@ -190,15 +373,22 @@ test("a page that may keep nothing plays all the same", (context) => {
 
 test("what was remembered counts only if it makes sense", () => {
   const isRemembered = (text: string | null) =>
-    Session.isRemembered({ getItem: () => text } as unknown as Storage, "http://server");
+    Session.isRemembered({ getItem: () => text, setItem() {}, removeItem() {} }, "http://server");
   assert.ok(isRemembered(REMEMBERED));
   for (const text of [null, "", "{broken", "null", "{}", "[1,2]", REMEMBERED.replace("7", '"7"')]) {
     assert.ok(!isRemembered(text), `${text}`);
   }
 });
 
+class MapStore extends Map<string, string> implements Store {
+  getItem = (key: string) => this.get(key) ?? null;
+  setItem = (key: string, value: string) => void this.set(key, value);
+  removeItem = (key: string) => void this.delete(key);
+}
+
 /** A session whose connections are fakes, each opened as soon as it is due, unless a ticket is awaited. */
 function open(context: TestContext, options: Partial<SessionOptions>) {
+  context.mock.timers.reset();
   context.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
   context.mock.method(performance, "now", () => 0);
   const opened: { url: string; socket: FakeSocket }[] = [];

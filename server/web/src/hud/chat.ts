@@ -16,7 +16,8 @@ export class Chat {
     element("say").addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.#input.value.trim();
-      if (text) this.session()?.chat(text);
+      // What was not sent stays, for another try.
+      if (text && !this.session()?.chat(text)) return;
       this.#input.value = "";
       this.#input.blur();
       this.done();

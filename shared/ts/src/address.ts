@@ -1,0 +1,36 @@
+/** What a server's URL says: where its WebSocket is, and what `POST /v1/join` put into it. */
+export interface Address {
+  /** Without a query. */
+  play: URL;
+  match: number | "auto" | null;
+  ticket: string | null;
+  spectate: boolean;
+}
+
+/** Reads the URL of a server, or one that `POST /v1/join` answered. */
+export function readAddress(text: string): Address {
+  const play = parse(text);
+  play.protocol = play.protocol.replace("http", "ws");
+  if (!play.pathname.endsWith("/v1/play")) play.pathname = play.pathname.replace(/\/?$/, "/v1/play");
+  const query = play.searchParams;
+  const [match, ticket, spectate] = [query.get("match"), query.get("ticket"), query.get("role") === "spectator"];
+  play.search = play.hash = "";
+  return { play, match: match === null || match === "auto" ? match : checkMatch(Number(match)), ticket, spectate };
+}
+
+/** Throws a `TypeError` unless this is a match's id or "auto". */
+export function checkMatch(match: number | "auto"): number | "auto" {
+  const isId = Number.isInteger(match) && Number(match) >= 0 && Number(match) < 2 ** 32;
+  if (match === "auto" || isId) return match;
+  throw new TypeError(`match is ${String(match)}, neither "auto" nor the id of a match`);
+}
+
+function parse(text: string): URL {
+  try {
+    const url = new URL(text);
+    if (/^(http|ws)s?:$/.test(url.protocol)) return url;
+  } catch {
+    // As below.
+  }
+  throw new TypeError(`url is ${JSON.stringify(text)}, and should be such as https://play.example or ws://127.0.0.1:8080`);
+}

@@ -1,0 +1,53 @@
+/** The seat that a page had before it was loaded again. */
+
+/** The part of a `Storage` that is used. */
+export interface Store {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+export interface Seat {
+  match: number;
+  /** 16 bytes, by which the server knows its session again. */
+  token: Uint8Array;
+}
+
+/** Where it is remembered. Other sessions of the page, or other pages, may use the same store. */
+export class Remembered {
+  readonly #store: Store | undefined;
+  readonly #key: string;
+
+  constructor(store: Store | undefined, url: string) {
+    this.#store = store;
+    this.#key = `tickwire ${url}`;
+  }
+
+  get(): Seat | null {
+    try {
+      const numbers: unknown = JSON.parse(this.#store?.getItem(this.#key) ?? "[]");
+      if (!Array.isArray(numbers) || numbers.length !== 17 || !numbers.every(Number.isInteger)) return null;
+      const [match, ...token] = numbers as number[];
+      return { match, token: Uint8Array.from(token) };
+    } catch {
+      return null;
+    }
+  }
+
+  keep({ match, token }: Seat): void {
+    this.#try((store) => store.setItem(this.#key, JSON.stringify([match, ...token])));
+  }
+
+  /** Forgets this seat, and no other that was kept since. */
+  forget(token: Uint8Array): void {
+    if (String(this.get()?.token) === String(token)) this.#try((store) => store.removeItem(this.#key));
+  }
+
+  #try(change: (store: Store) => void): void {
+    try {
+      if (this.#store) change(this.#store);
+    } catch {
+      // The browser keeps nothing for this page.
+    }
+  }
+}
