@@ -1,13 +1,13 @@
 //! Settings, from flags, environment, file and defaults, in this order; checked once.
 
+mod settings;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
-    path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::Parser;
 use hyper::Uri;
 use serde::Deserialize;
 use tickwire_shared::time::TickRate;
@@ -15,17 +15,16 @@ use tickwire_shared::time::TickRate;
 use crate::{
     directory::SEATS_MAX,
     http::{Origins, Proxies},
-    limits::{LimitSettings, Limits},
-    tickets::{TicketConfig, TicketSettings},
-    tls::{TlsConfig, TlsSettings},
+    limits::Limits,
+    tickets::TicketConfig,
+    tls::TlsConfig,
 };
+use settings::Settings;
 
 /// Most shards that one process runs.
 const SHARDS_MAX: usize = 256;
 /// The rows of so much time are kept by each match: 2 MB of the arena's at 30 Hz.
 const SPECTATOR_DELAY_MAX: Duration = Duration::from_secs(60);
-/// Environment variables with this beginning are settings.
-const ENV_PREFIX: &str = "TICKWIRE_";
 
 /// Valid settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,87 +94,6 @@ impl ConfigError {
     }
 }
 
-/// Runs matches at a fixed tick and keeps their clients in step over WebSocket.
-#[derive(Debug, Parser)]
-#[command(name = "tickwire-server", version)]
-struct Flags {
-    /// TOML file with the settings below, by the same names with underscores: limits in a table
-    /// `[limits]`, and without their first word the certificate in `[tls]`, tickets in `[tickets]`
-    #[arg(long, value_name = "FILE", env = "TICKWIRE_CONFIG")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    settings: Settings,
-}
-
-#[derive(Debug, Default, clap::Args, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    /// Where HTTP and WebSocket are served; port 0 picks one [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR", env = "TICKWIRE_LISTEN", value_parser = address)]
-    listen: Option<SocketAddr>,
-    /// Where /livez, /readyz and /metrics are served as well, in the clear, however full the server
-    /// is; for those who watch over it
-    #[arg(long, value_name = "ADDR", env = "TICKWIRE_HEALTH_LISTEN", value_parser = address)]
-    health_listen: Option<SocketAddr>,
-    /// Where clients reach this very server, such as `wss://eu-1.play.example`, with the path that a
-    /// proxy adds; `POST /v1/join` says it [default: what the request says]
-    #[arg(long, value_name = "URL", env = "TICKWIRE_PUBLIC_URL")]
-    public_url: Option<String>,
-    /// Ticks per second, 1 to 128 [default: 30]
-    #[arg(long, value_name = "HZ", env = "TICKWIRE_TICK_RATE")]
-    tick_rate: Option<u16>,
-    /// Seats per match [default: 16]
-    #[arg(long, value_name = "N", env = "TICKWIRE_SEATS")]
-    seats: Option<u16>,
-    /// Open seats that computer players fill; they yield to people [default: 6]
-    #[arg(long, value_name = "N", env = "TICKWIRE_NPCS")]
-    npcs: Option<u16>,
-    /// Threads that run matches [default: number of cores]
-    #[arg(long, value_name = "N", env = "TICKWIRE_SHARDS")]
-    shards: Option<usize>,
-    /// Seconds for which the seat of a lost connection is kept [default: 20]
-    #[arg(long, value_name = "S", env = "TICKWIRE_RESUME_GRACE_S")]
-    resume_grace_s: Option<u32>,
-    /// Seconds for which a match without anybody goes on [default: 30]
-    #[arg(long, value_name = "S", env = "TICKWIRE_MATCH_IDLE_S")]
-    match_idle_s: Option<u32>,
-    /// Seconds by which spectators see the game later than players, up to 60 [default: 0]
-    #[arg(long, value_name = "S", env = "TICKWIRE_SPECTATOR_DELAY_S")]
-    spectator_delay_s: Option<u32>,
-    /// Seconds for which a server that was told to end lets rounds go on [default: 10]
-    #[arg(long = "drain-timeout", value_name = "S", env = "TICKWIRE_DRAIN_TIMEOUT")]
-    drain_timeout: Option<u32>,
-    /// Let anybody join from anywhere, without tickets
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
-    open: Option<bool>,
-    /// Tell in the public feeds what players say [default: unless tickets are wanted]
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_FEED_CHAT")]
-    feed_chat: Option<bool>,
-    /// Another origin whose pages may talk to the server, such as `https://play.example`; may be
-    /// given several times, `*` is any; `origins` in a file
-    #[arg(long = "origin", value_name = "ORIGIN", env = "TICKWIRE_ORIGINS", value_delimiter = ',')]
-    origins: Option<Vec<String>>,
-    /// Where a proxy is, such as `10.0.0.0/8`: those that its `X-Forwarded-For` names are limited
-    /// by address, not the proxy; may be given several times; `proxies` in a file
-    #[arg(long = "proxy", value_name = "NET", env = "TICKWIRE_PROXIES", value_delimiter = ',')]
-    proxies: Option<Vec<String>>,
-    #[command(flatten)]
-    #[serde(default)]
-    limits: LimitSettings,
-    #[command(flatten)]
-    #[serde(default)]
-    tls: TlsSettings,
-    #[command(flatten)]
-    #[serde(default)]
-    tickets: TicketSettings,
-    /// What is logged to stderr, such as `info` or `tickwire_server=debug` [default: info]
-    #[arg(long, value_name = "FILTER", env = "TICKWIRE_LOG")]
-    log: Option<String>,
-    /// How it is logged [default: text]
-    #[arg(long, value_name = "FORMAT", env = "TICKWIRE_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
-}
-
 impl Default for Config {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -205,23 +123,15 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of this process.
-    ///
-    /// `--help` and `--version` are answered here, and end the process.
+    /// The settings of this process. `--help` and `--version` end it.
     pub fn from_process() -> Result<Self, ConfigError> {
-        let flags = match Flags::try_parse() {
-            Ok(flags) => flags,
-            Err(error) if !error.use_stderr() => error.exit(),
-            Err(error) => return Err(ConfigError(first_paragraph(&error.to_string()))),
-        };
-        check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
-        let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
-        Self::default().with(file)?.with(flags.settings)?.consistent()?.unless_open_to_all()
+        let [file, flags] = settings::of_process()?;
+        Self::default().with(file)?.with(flags)?.consistent()?.unless_open_to_all()
     }
 
     /// The settings of a TOML file, over the defaults.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        Self::default().with(parse(text)?)?.consistent()
+        Self::default().with(settings::parse(text)?)?.consistent()
     }
 
     /// What one setting says is not to be undone by another, unnoticed.
@@ -310,50 +220,6 @@ fn is_server(url: &str) -> bool {
     })
 }
 
-fn read(path: &Path) -> Result<Settings, ConfigError> {
-    let fail = |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| fail(&error))?;
-    parse(&text).map_err(|error| fail(&error))
-}
-
-fn parse(text: &str) -> Result<Settings, ConfigError> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start].lines().count().max(1));
-        let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-        ConfigError(format!("{place}{}", first_paragraph(error.message())))
-    })
-}
-
-fn check_environment(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
-    let command = <Flags as clap::CommandFactory>::command();
-    let known: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_env).collect();
-    for name in names.filter(|name| name.starts_with(ENV_PREFIX)) {
-        if !known.contains(&std::ffi::OsStr::new(&name)) && !is_of_a_service(&name) {
-            return Err(ConfigError(format!("{name} is not a setting; see --help")));
-        }
-    }
-    Ok(())
-}
-
-/// Whether Kubernetes sets such a variable, in every pod, for a service that is called `tickwire` or
-/// `tickwire-something`.
-fn is_of_a_service(name: &str) -> bool {
-    let is_port = |rest: &str| rest.is_empty() || rest.starts_with("_");
-    name.ends_with("_SERVICE_HOST")
-        || name.rsplit_once("_PORT").is_some_and(|(_, rest)| is_port(rest))
-}
-
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080")
-}
-
-/// clap and toml explain over several lines; the first paragraph says what is wrong.
-fn first_paragraph(text: &str) -> String {
-    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    let line = lines.join(" ");
-    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,58 +274,11 @@ mod tests {
             "a proxy is an address or a network such as 10.0.0.0/8, not 0.0.0.0/0",
         );
         check("log = 'inof'", "log: `inof` is no level: error, warn, info, debug, trace or off");
-        assert!(toml::from_str::<Settings>("seets = 3").is_err());
-        let unknown = ["PATH", "TICKWIRE_SEATS", "TICKWIRE_SEETS"].map(String::from);
-        let error = check_environment(unknown.into_iter()).unwrap_err();
-        assert_eq!(error.to_string(), "TICKWIRE_SEETS is not a setting; see --help");
-        let of_a_service = [
-            "TICKWIRE_SERVICE_HOST",
-            "TICKWIRE_SERVICE_PORT_HTTP",
-            "TICKWIRE_PORT",
-            "TICKWIRE_GAME_PORT_8080_TCP_ADDR",
-        ];
-        check_environment(of_a_service.map(String::from).into_iter()).unwrap();
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_flag_is_said_in_a_line() {
-        let says = |flags: &[&str]| {
-            let error = Flags::try_parse_from([&["tickwire-server"], flags].concat()).unwrap_err();
-            first_paragraph(&error.to_string())
-        };
-        assert_eq!(
-            says(&["--log-format", "xml"]),
-            "invalid value 'xml' for '--log-format <FORMAT>' [possible values: text, json]"
-        );
-        assert_eq!(
-            says(&["--listen", "8080"]),
-            "invalid value '8080' for '--listen <ADDR>': \
-             expected an IP address and a port, such as 127.0.0.1:8080"
-        );
-    }
-
-    #[test]
-    fn the_help_tells_the_defaults() {
-        let command = <Flags as clap::CommandFactory>::command();
-        let mut flags = vec![String::from("tickwire-server")];
-        for argument in command.get_arguments() {
-            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-            let default = help.rsplit_once("[default: ").and_then(|(_, d)| d.strip_suffix(']'));
-            // What follows from something else is told in words.
-            if let (Some(flag), Some(default)) = (argument.get_long(), default)
-                && !default.contains(' ')
-            {
-                flags.push(format!("--{flag}={default}"));
-            }
-        }
-        assert!(flags.len() > 20, "{flags:?}");
-        let told = Flags::try_parse_from(flags).unwrap().settings;
-        assert_eq!(Config::default().with(told), Ok(Config::default()));
     }
 
     #[test]
     fn the_readme_has_a_file_that_is_valid() {
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../../README.md");
         let (_, file) = readme.split_once("```toml\n").unwrap();
         let (file, _) = file.split_once("```").unwrap();
         let config = Config::from_toml(file).unwrap();
