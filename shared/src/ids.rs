@@ -48,6 +48,11 @@ impl InputSeq {
 )]
 pub struct EntityId(pub u32);
 
+impl EntityId {
+    /// The last that there may be.
+    pub const MAX: Self = Self(u32::MAX - 1);
+}
+
 /// A player's place in a match, from 0. It outlives a connection.
 #[derive(
     Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,

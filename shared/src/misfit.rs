@@ -30,6 +30,9 @@ pub enum Misfit {
         /// How many the schema has.
         kinds: usize,
     },
+    /// The last of all ids can't be told.
+    #[error("an entity has the id {}, and the last is {}", u32::MAX, EntityId::MAX.0)]
+    RowId,
     /// A row has more or fewer values than its kind has fields.
     #[error("{kind} {} has {values} values, and its kind {fields} fields", id.0)]
     RowLength {
@@ -100,6 +103,9 @@ impl Schema {
         }
         for row in rows.iter() {
             let (id, kinds) = (row.id, self.kinds.len());
+            if id > EntityId::MAX {
+                return Err(Misfit::RowId);
+            }
             let kind = self.kinds.get(usize::from(row.kind));
             let kind = kind.ok_or(Misfit::RowKind { id, kind: row.kind, kinds })?;
             let (values, fields) = (row.values.len(), kind.fields.len());
@@ -167,6 +173,11 @@ mod tests {
         (0..=ENTITIES_MAX as u32).for_each(|id| crowd.push(EntityId(id), 0, &[0, 0]));
         let misfit = schema().check_rows(&crowd).unwrap_err();
         assert_eq!(misfit.to_string(), "it has 4097 entities, of 4096 at most");
+        let mut last = Rows::default();
+        last.push(EntityId::MAX, 0, &[0, 0]);
+        assert_eq!(schema().check_rows(&last), Ok(()));
+        last.push(EntityId(u32::MAX), 0, &[0, 0]);
+        assert_eq!(schema().check_rows(&last), Err(Misfit::RowId));
     }
 
     #[test]

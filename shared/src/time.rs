@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use crate::ids::Tick;
 
@@ -12,7 +12,7 @@ use crate::ids::Tick;
 #[derive(
     Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
 )]
-pub struct Micros(pub u64);
+pub struct Micros(#[serde(deserialize_with = "exact")] pub u64);
 
 impl Micros {
     /// Whole milliseconds.
@@ -68,7 +68,15 @@ impl From<Micros> for Duration {
 #[derive(
     Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
 )]
-pub struct UnixMillis(pub u64);
+pub struct UnixMillis(#[serde(deserialize_with = "exact")] pub u64);
+
+/// Times on the wire are those that a double has exactly, since that is what JavaScript counts in.
+const TIME_MAX: u64 = (1 << 53) - 1;
+
+fn exact<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let time = u64::deserialize(from)?;
+    if time <= TIME_MAX { Ok(time) } else { Err(D::Error::custom("a time is too large")) }
+}
 
 /// Simulation steps per second, 1 to 128.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]

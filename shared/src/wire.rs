@@ -280,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn times_are_what_a_double_has_exactly() {
+        let read = |time| {
+            let mut bytes = Vec::new();
+            write_client(&ClientMessage::Ping { client_time: Micros(time) }, &mut bytes);
+            read_client(&bytes)
+        };
+        assert!(read((1 << 53) - 1).is_ok());
+        assert_eq!(read(1 << 53), Err(Malformed));
+    }
+
+    #[test]
     fn trailing_bytes_are_refused() {
         let mut bytes = Vec::new();
         write_client(&ClientMessage::Resync, &mut bytes);

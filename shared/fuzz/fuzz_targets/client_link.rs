@@ -1,4 +1,5 @@
 //! A server's frames to a client: after a proper welcome, or (odd first byte) from the beginning.
+//! After each fault it connects again, and may be welcomed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,7 +7,7 @@ use tickwire_fuzz::{frames, welcome};
 use tickwire_shared::{
     link::{ClientLink, server::write_message},
     time::Micros,
-    wire::ServerMessage,
+    wire::{ServerMessage, Welcome},
 };
 
 fuzz_target!(|input: &[u8]| {
@@ -19,7 +20,12 @@ fuzz_target!(|input: &[u8]| {
     }
     for (frame, at) in frames(input).zip(1..) {
         if link.handle_frame(frame, Micros::from_millis(33 * at)).is_err() {
-            return;
+            link.write_hello_again(&mut Vec::new());
+            let again = Welcome { schema: None, model: None, ..welcome() };
+            let mut frame = Vec::new();
+            write_message(&ServerMessage::Welcome(Box::new(again)), &mut frame);
+            let _ = link.handle_frame(&frame, Micros::from_millis(33 * at));
         }
+        assert_eq!(link.rows().is_some(), link.applied().is_some());
     }
 });

@@ -319,6 +319,10 @@ impl Decoder {
         let basis = &basis[..basis.len().min(BASIS_MAX)];
         let End { plan, odds, model, weights, structure, links, memory, scratch, none } =
             &mut self.end;
+        if basis.is_empty() {
+            // Nothing of before counts any more, though its ticks may come again.
+            (*links, *memory) = Default::default();
+        }
         let links = links.make_all(basis.iter().copied());
         let basis = Basis::new(basis, tick, none, &links, memory);
         let mut coder = RangeDecoder::new(body);

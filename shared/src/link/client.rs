@@ -185,11 +185,14 @@ impl ClientLink {
         }
         match wire::read_server(rest).map_err(|_| ServerFault::Malformed)? {
             ServerMessage::Welcome(welcome) => {
-                let game = match self.game.take() {
-                    None => Joined::new(*welcome)?,
-                    Some(game) => game.again(*welcome)?,
+                let game = match &mut self.game {
+                    Some(game) => {
+                        game.again(*welcome)?;
+                        game
+                    }
+                    none => none.insert(Joined::new(*welcome)?),
                 };
-                Ok(ClientEvent::Welcome(&self.game.insert(game).welcome))
+                Ok(ClientEvent::Welcome(&game.welcome))
             }
             ServerMessage::Pong(pong) => {
                 self.welcomed()?.clock.hear(pong, now);
@@ -401,7 +404,7 @@ impl Joined {
             seen: None,
             seen_said: None,
             clock: Clock::new(welcome.tick_rate),
-            pace: InputPace::new(welcome.tick_rate),
+            pace: InputPace::default(),
             pings: 0,
             ping_due: Micros(0),
             schema,
@@ -410,7 +413,7 @@ impl Joined {
     }
 
     /// The same session, welcomed on another connection.
-    fn again(mut self, mut welcome: Welcome) -> Result<Self, ServerFault> {
+    fn again(&mut self, mut welcome: Welcome) -> Result<(), ServerFault> {
         let is_same = self.stage == Stage::AwaitingWelcome
             && welcome.session == self.welcome.session
             && welcome.schema_hash == self.welcome.schema_hash
@@ -427,14 +430,14 @@ impl Joined {
         self.pings = 0;
         self.ping_due = Micros(0);
         self.welcome = welcome;
-        Ok(self)
+        Ok(())
     }
 
     fn apply(&mut self, frame: &[u8]) -> Result<ClientEvent<'_>, ServerFault> {
         let applied = self.snapshots.apply(frame, &self.schema.owner)?;
         self.stage = Stage::Playing;
         if let Some(lead) = applied.lead {
-            self.pace.hear(lead, applied.processed);
+            self.pace.hear(lead, applied.processed, self.clock.interval());
         }
         Ok(ClientEvent::Snapshot { tick: applied.tick, digest: applied.digest })
     }

@@ -88,7 +88,6 @@ pub fn told_lead(told: i8) -> i64 {
 /// When a client makes its inputs, and for which ticks.
 #[derive(Clone, Debug)]
 pub struct InputPace {
-    rate: TickRate,
     /// How long inputs travel, but for the worst few.
     way: Tail,
     /// How far ahead of the server's clock inputs are made.
@@ -97,22 +96,24 @@ pub struct InputPace {
     newest: Option<Tick>,
     /// How far ahead inputs were made that the server may still tell about, oldest first.
     made: VecDeque<(InputSeq, i64)>,
+    /// How far ahead the one was made that it told about last.
+    told: Option<i64>,
 }
 
-impl InputPace {
-    /// The pace of a client in a match of this rate.
-    #[must_use]
-    pub fn new(rate: TickRate) -> Self {
+impl Default for InputPace {
+    fn default() -> Self {
         Self {
-            rate,
             way: Tail::one_in(LATE_ONE_IN),
             ahead: None,
             at: Micros(0),
             newest: None,
             made: VecDeque::with_capacity(MADE_MAX),
+            told: None,
         }
     }
+}
 
+impl InputPace {
     /// The tick for which an input is to be made now, if one is due. Ask until there is none.
     pub fn poll(&mut self, clock: &Clock, now: Micros) -> Option<Tick> {
         let ahead = self.advance(clock, now)?;
@@ -163,21 +164,19 @@ impl InputPace {
         self.made.extend(self.ahead.map(|ahead| (seq, ahead)));
     }
 
-    /// The server told how early inputs came, the newest of which is `processed` or one after it.
-    /// What came later than can be told is ignored: no network does that.
-    pub fn hear(&mut self, lead: i8, processed: InputSeq) {
+    /// The server told how early inputs came, the newest of which is `processed` or one after it;
+    /// ticks are `interval` apart. What came later than can be told is ignored: no network does that.
+    pub fn hear(&mut self, lead: i8, processed: InputSeq, interval: Micros) {
         let is_older = |seq: InputSeq| seq.0.wrapping_sub(processed.0).cast_signed() <= 0;
-        let mut ahead = None;
         let mut ticks = 0;
         while let Some(&(seq, then)) = self.made.front()
             && is_older(seq)
         {
-            ahead = Some(then);
+            self.told = Some(then);
             ticks += 1;
             self.made.pop_front();
         }
-        let Some(ahead) = ahead.or(self.ahead).filter(|_| lead > i8::MIN) else { return };
-        let interval = self.rate.interval();
+        let Some(ahead) = self.told.or(self.ahead).filter(|_| lead > i8::MIN) else { return };
         let way = ahead - told_lead(lead);
         // Who comes late has those behind it waiting, each an interval less late than the one before.
         let late = (way - ahead).max(0).cast_unsigned().div_ceil(interval.0).cast_signed();
@@ -191,6 +190,7 @@ impl InputPace {
     /// A new connection: nothing is on its way any more.
     pub fn reconnect(&mut self) {
         self.made.clear();
+        self.told = None;
     }
 
     /// Goes towards where the client should be, a little for the time that has passed.
@@ -211,12 +211,6 @@ impl InputPace {
         self.at = now;
         self.ahead = Some(ahead);
         Some(ahead)
-    }
-
-    /// Ticks per second.
-    #[must_use]
-    pub const fn rate(&self) -> TickRate {
-        self.rate
     }
 }
 
@@ -252,7 +246,7 @@ mod tests {
     #[test]
     fn who_comes_into_the_middle_of_a_tick_waits_for_the_next() {
         let rate = TickRate::new(10).unwrap();
-        let (mut clock, mut pace) = (Clock::new(rate), InputPace::new(rate));
+        let (mut clock, mut pace) = (Clock::new(rate), InputPace::default());
         let pong = Pong {
             client_time: Micros(0),
             server_time: Micros(0),
@@ -275,7 +269,7 @@ mod tests {
     fn check_pace(way: i64, jitter: i32) {
         let rate = TickRate::new(30).unwrap();
         let (mut clock, mut pace, mut leads) =
-            (Clock::new(rate), InputPace::new(rate), Leads::default());
+            (Clock::new(rate), InputPace::default(), Leads::default());
         let mut dice = Dice::new(7);
         let (mut late, mut made, mut waited) = (0, 0, 0);
         let lead = |due: i64, now: u64, dice: &mut Dice| {
@@ -300,7 +294,7 @@ mod tests {
                 let lead = lead(due, now.0, &mut dice);
                 leads.hear(lead);
                 if let Some(told) = leads.tell(tick) {
-                    pace.hear(told, seq);
+                    pace.hear(told, seq, rate.interval());
                 }
                 if millis > 20_000 {
                     made += 1;

@@ -71,6 +71,9 @@ impl Snapshots {
         owner: &[Integer],
     ) -> Result<Applied, ServerFault> {
         let (head, rest) = SnapshotHead::read(frame, self.before).ok_or(ServerFault::Malformed)?;
+        if self.before.tick.is_some_and(|before| head.tick.since(before) <= 0) {
+            return Err(ServerFault::OutOfOrder);
+        }
         let mut owner_and_body = rest;
         if head.owner {
             owner_and_body = integers::unpack(owner, rest, &mut self.owner)
@@ -80,9 +83,11 @@ impl Snapshots {
         if !head.full && basis.ticks().is_empty() {
             return Err(ServerFault::OutOfOrder);
         }
+        // The newest rows stay, too, in case that this is no snapshot.
+        let stays = |tick: Tick| basis.ticks().contains(&tick) || self.before.tick == Some(tick);
         let free = (0..self.slots.len())
-            .find(|&slot| self.slots[slot].0.is_none_or(|tick| !basis.ticks().contains(&tick)))
-            .expect("there is one slot more than a basis has ticks");
+            .find(|&slot| !self.slots[slot].0.is_some_and(stays))
+            .expect("there is one slot more than a basis has ticks, of which the newest is one");
         let mut rows = std::mem::take(&mut self.slots[free].1);
         let decoded = {
             let none = (Tick::default(), &Rows::default());
@@ -98,9 +103,13 @@ impl Snapshots {
             Some(digest) if digest == rows.digest() => Digest::Agrees,
             Some(_) => Digest::Differs,
         };
-        self.slots[free] = (Some(head.tick), rows);
+        self.slots[free] = (None, rows);
         decoded?;
+        self.slots[free].0 = Some(head.tick);
         self.basis = basis.followed_by(head.tick);
+        for (tick, _) in &mut self.slots {
+            *tick = tick.filter(|tick| self.basis.ticks().contains(tick));
+        }
         let SnapshotHead { tick, processed, lead, .. } = head;
         self.before = Before { tick: Some(tick), processed };
         Ok(Applied { tick, digest, processed, lead })

@@ -182,6 +182,20 @@ fn hostile_frames_are_faults() {
 }
 
 #[track_caller]
+#[test]
+fn what_is_no_snapshot_leaves_the_newest_as_it_was() {
+    let mut pair = Pair::new();
+    pair.check_snapshot(Tick(7));
+    let rows = pair.client.rows().cloned();
+    // A full one of tick 8 with bytes behind it, and one that is not newer.
+    let [garbage, old] = [(8, &[0; 12][..]), (7, &[])]
+        .map(|(tick, body): (u8, &[u8])| [&[SNAPSHOT | 1, tick, 0, 0, 0], body].concat());
+    assert!(matches!(pair.client.handle_frame(&garbage, Micros(0)), Err(ServerFault::Codec(_))));
+    check_fault(&mut pair, &old, &ServerFault::OutOfOrder);
+    assert_eq!((pair.client.applied(), pair.client.rows()), (Some(Tick(7)), rows.as_ref()));
+    pair.check_snapshot(Tick(8));
+}
+
 fn check_fault(pair: &mut Pair, frame: &[u8], expected: &ServerFault) {
     let said = pair.client.handle_frame(frame, Micros(0));
     assert_eq!(said.err().as_ref(), Some(expected), "{frame:?}");

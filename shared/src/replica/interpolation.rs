@@ -47,8 +47,10 @@ pub struct Interpolation {
     kept: VecDeque<(Tick, Rows)>,
     spare: Vec<Rows>,
     age: Tail,
-    /// When the newest snapshot came, and whether the clock was settled by then.
-    pushed: Option<(Micros, bool)>,
+    /// When the newest snapshot of this connection came.
+    pushed_at: Option<Micros>,
+    /// Whether the clock was settled when one came last.
+    was_settled: bool,
     /// When there was a snapshot or a picture last.
     ran_at: Micros,
     /// When there was the first after a while without.
@@ -66,7 +68,8 @@ impl Default for Interpolation {
             kept: VecDeque::new(),
             spare: Vec::new(),
             age: Tail::one_in(BEYOND_ONE_IN),
-            pushed: None,
+            pushed_at: None,
+            was_settled: false,
             ran_at: Micros(0),
             back_at: Micros(0),
             delay: None,
@@ -81,20 +84,21 @@ impl Interpolation {
     /// Takes in the snapshot of `tick`, which was applied `now`.
     pub fn push(&mut self, tick: Tick, rows: &Rows, clock: &Clock, now: Micros) {
         self.run(now);
+        // What was heard while the clock was still being set is not worth keeping.
+        if clock.is_settled(now) && !self.was_settled {
+            self.age.clear();
+        }
+        self.was_settled = clock.is_settled(now);
         if let Some(&(before, _)) = self.kept.back()
             && let Some(told) = clock.due(before, now)
-            && let Some((pushed_at, was_settled)) = self.pushed
+            && let Some(pushed_at) = self.pushed_at
         {
-            // What was heard while the clock was still being set is not worth keeping.
-            if !was_settled && clock.is_settled(now) {
-                self.age.clear();
-            }
             let due = told.shifted(clock.lag(now));
             if due >= self.back_at {
                 self.age.hear_age(pushed_at.signed_since(due), now.signed_since(due));
             }
         }
-        self.pushed = Some((now, clock.is_settled(now)));
+        self.pushed_at = Some(now);
         if self.kept.len() == KEPT_MAX
             && let Some((_, oldest)) = self.kept.pop_front()
         {
@@ -107,7 +111,7 @@ impl Interpolation {
 
     /// The connection was lost and there is a new one: the time between was no stall.
     pub const fn restart(&mut self) {
-        self.pushed = None;
+        self.pushed_at = None;
     }
 
     /// What is to be shown `now`, once there is anything.

@@ -49,6 +49,8 @@ pub struct Prediction<P: Predict> {
     base: Option<(Tick, P::State)>,
     /// Inputs for the ticks after the base, oldest first, one for each tick, with the state after.
     pending: VecDeque<(Tick, P::Input, Option<P::State>)>,
+    /// The newest input.
+    held: P::Input,
     /// What is still shown of past errors, and as of when.
     error: [f32; 3],
     error_at: Micros,
@@ -67,25 +69,38 @@ pub enum Verdict {
 
 impl<P: Predict> Prediction<P> {
     /// Nothing is known yet.
-    pub const fn new(rules: P) -> Self {
-        Self { rules, base: None, pending: VecDeque::new(), error: [0.0; 3], error_at: Micros(0) }
+    pub fn new(rules: P) -> Self {
+        Self {
+            rules,
+            base: None,
+            pending: VecDeque::new(),
+            held: P::Input::default(),
+            error: [0.0; 3],
+            error_at: Micros(0),
+        }
     }
 
     /// An input was made for `tick`. Ticks that were left out repeat the input before, as they do
     /// on the server.
     pub fn push(&mut self, tick: Tick, input: &P::Input) {
-        while let Some((newest, held, _)) = self.pending.back()
-            && tick.since(*newest) > 1
+        while let Some(newest) = self.newest_tick()
+            && tick.since(newest) > 1
             && self.pending.len() < PENDING_MAX
         {
-            let (next, held) = (newest.plus(1), held.clone());
-            self.run(next, held);
+            self.run(newest.plus(1), self.held.clone());
         }
         let follows = self.pending.back().is_none_or(|(newest, ..)| tick.since(*newest) == 1);
         if !follows || self.pending.len() == PENDING_MAX {
             self.pending.clear();
         }
+        self.held.clone_from(input);
         self.run(tick, input.clone());
+    }
+
+    /// The tick up to which it is known what the player does.
+    fn newest_tick(&self) -> Option<Tick> {
+        let made = self.pending.back().map(|(tick, ..)| *tick);
+        made.or_else(|| self.base.as_ref().map(|(tick, _)| *tick))
     }
 
     fn run(&mut self, tick: Tick, input: P::Input) {
@@ -238,6 +253,10 @@ mod tests {
         prediction.push(Tick(11), &Step(10));
         prediction.push(Tick(14), &Step(1));
         assert_eq!(prediction.newest(), Some(&31));
+        // Also when the server has answered all that was made.
+        said(&mut prediction, 14, Some(31));
+        prediction.push(Tick(17), &Step(5));
+        assert_eq!(prediction.newest(), Some(&(31 + 2 + 5)));
         prediction.push(Tick(900), &Step(1));
         assert_eq!(said(&mut prediction, 899, Some(70)), Verdict::Unknown);
         assert_eq!(prediction.newest(), Some(&71));
@@ -260,7 +279,7 @@ mod tests {
         }
     }
 
-    const fn walker() -> Prediction<Walk> {
+    fn walker() -> Prediction<Walk> {
         Prediction::new(Walk)
     }
 

@@ -110,10 +110,11 @@ impl<'a> Seen<'a> {
                 let seconds = self.ticks * rate.seconds();
                 from as f32 + velocity as f32 * seconds * fields[usize::from(by)].step / field.step
             }
+            (
+                Predict::Carried { .. } | Predict::Linear | Predict::Angle | Predict::Turned { .. },
+                Some(to),
+            ) if self.jumps(to, fields, rate) => from as f32,
             (Predict::Carried { .. } | Predict::Linear, Some(to)) => {
-                if self.jumps(to, fields, rate) {
-                    return from as f32;
-                }
                 from as f32 + way(to) as f32 * self.part()
             }
             (Predict::Angle | Predict::Turned { .. }, Some(to)) => {
@@ -184,9 +185,9 @@ mod tests {
 
     #[test]
     fn what_jumps_is_never_in_between() {
-        let (from, to) = (rows(1, &[30, 100, 0, 0]), rows(1, &[0, 150, 0, 0]));
-        check(&from, &to, 1.9, Some([30.0, 100.0, 0.0, 0.0]));
-        check(&from, &to, 2.0, Some([0.0, 150.0, 0.0, 0.0]));
+        let (from, to) = (rows(1, &[30, 100, 90, 0]), rows(1, &[0, 150, 180, 0]));
+        check(&from, &to, 1.9, Some([30.0, 100.0, 90.0, 0.0]));
+        check(&from, &to, 2.0, Some([0.0, 150.0, 180.0, 0.0]));
     }
 
     #[test]

@@ -37,10 +37,10 @@ fn nobody_is_hit_a_quarter_of_a_second_after_they_took_cover() {
 /// but for a while after a stall: what is seen then is older than shots are judged back.
 #[test]
 fn aiming_at_what_is_seen_hits_over_a_phone_network() {
-    check_hits(Profile::G4, Tells::WhatItSees, 90..=100);
+    check_hits(Profile::G4, Tells::WhatItSees, 80..=100);
     // What jitters more is shown later than what has come.
     let delay = Micros::from_millis(40);
-    let jumpy = Profile { delay, jitter: delay, ..Profile::G4 };
+    let jumpy = Profile { delay, jitter: delay, stall_every: Micros(0), ..Profile::G4 };
     check_hits(jumpy, Tells::WhatItSees, 97..=100);
     check_hits(jumpy, Tells::Nothing, 0..=80);
 }
