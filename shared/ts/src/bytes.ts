@@ -7,7 +7,7 @@
 
 import { fault } from "./fault.js";
 
-const UTF8_IN = new TextDecoder("utf-8", { fatal: true });
+const UTF8_IN = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const UTF8_OUT = new TextEncoder();
 
 /** Reads from bytes, and faults instead of reading beyond their end. */

@@ -55,6 +55,7 @@ export interface EventSchema {
 }
 
 const KINDS_MAX = 32;
+const NAME_BYTES_MAX = 48;
 const FIELDS_MAX = 32;
 const EVENTS_MAX = 64;
 
@@ -112,17 +113,26 @@ function readPredict(reader: ByteReader): Predict {
   }
 }
 
-function validate({ kinds, owner, input, events }: Schema): void {
-  const tooMany =
-    kinds.length > KINDS_MAX ||
-    events.length > EVENTS_MAX ||
-    [owner, input, ...kinds.map((kind) => kind.fields), ...events.map((event) => event.values)].some(
-      (list) => list.length > FIELDS_MAX,
-    );
-  if (tooMany) fault("the schema has more kinds, fields or events than the protocol allows");
+function validate({ game, kinds, owner, input, events }: Schema): void {
+  const named = (list: { name: string }[]) => list.map(({ name }) => name);
+  validateNames([game], 1);
+  validateNames(named(kinds), KINDS_MAX);
+  validateNames(named(events), EVENTS_MAX);
+  for (const list of [owner, input, ...kinds.map(({ fields }) => fields)]) validateNames(named(list), FIELDS_MAX);
+  for (const { values } of events) validateNames(values, FIELDS_MAX);
   for (const kind of kinds) validateKind(kind);
   for (const { name, min, max } of [...owner, ...input]) {
     if (min > max) fault(`${name} has its minimum above its maximum`);
+  }
+}
+
+/** What stands in one list of the schema is told apart by its name. */
+function validateNames(names: readonly string[], max: number): void {
+  if (names.length > max) fault("the schema has more kinds, fields or events than the protocol allows");
+  if (new Set(names).size < names.length) fault("two of the schema's names are the same");
+  for (const name of names) {
+    const bytes = new TextEncoder().encode(name).length;
+    if (bytes === 0 || bytes > NAME_BYTES_MAX || /\p{Cc}/u.test(name)) fault("a name of the schema is none");
   }
 }
 

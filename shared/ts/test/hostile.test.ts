@@ -35,6 +35,30 @@ test("frames that are almost right are faults, or frames", () => {
   });
 });
 
+test("what is no snapshot leaves the newest as it was", () => {
+  const link = new ClientLink();
+  link.handleFrame(welcomeFrame(), 0);
+  link.handleFrame(Uint8Array.of(0x81, 9, 0, 0, 0), 0);
+  assert.throws(() => link.handleFrame(Uint8Array.of(0x81, 10, 0, 0, 0, ...new Uint8Array(7), 1), 0), ServerFault);
+  assert.throws(() => link.handleFrame(Uint8Array.of(0x81, 9, 0, 0, 0), 0), /not newer/);
+  assert.throws(() => link.handleFrame(welcomeFrame(), 0), ServerFault);
+  assert.deepEqual([link.applied, link.rows?.length], [9, 0]);
+  link.handleFrame(Uint8Array.of(0x80), 0);
+  assert.equal(link.applied, 10);
+});
+
+test("names of a schema are names, and differ", () => {
+  const read = (name: string, wrong: string) => () => {
+    const bytes = Buffer.from(welcomeFrame());
+    bytes.write(wrong, bytes.indexOf(String.fromCharCode(name.length) + name) + 1, "latin1");
+    new ClientLink().handleFrame(Uint8Array.from(bytes), 0);
+  };
+  read("turn a", "turn a")();
+  assert.throws(read("turn a", "turn\n"), /a name/);
+  assert.throws(read("turn a", "turn b"), /the same/);
+  assert.throws(read("marker", "mark\u007fr"), /a name/);
+});
+
 test("a session survives hostile frames and a throwing page", async () => {
   const next = dice(4);
   const sockets: FakeSocket[] = [];

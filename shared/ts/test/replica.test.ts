@@ -62,6 +62,36 @@ test("a server that stood still and says so is no network that stalls", () => {
   assert.ok(delayAfterStop(false) > 400_000, `${delayAfterStop(false)} us behind one that does not say so`);
 });
 
+test("what is shown never goes back, also from where a snapshot was carried on to", () => {
+  const { others, clock } = match();
+  let shown = -Infinity;
+  for (let now = 0, tick = 0; now < 6_000_000; now += 10_000) {
+    // The network takes 20 ms, and after three seconds 180 ms.
+    const late = now < 3_000_000 ? 20_000 : 180_000;
+    while ((tick + 1) * TICK + late <= now) others.push(++tick, rows(tick, [40, tick * 100, 0, 0]), clock, now);
+    if (!others.advance(clock, now)) continue;
+    others.look(0);
+    assert.ok(others.values[1] >= shown, `${others.values[1]} after ${shown} at ${now}`);
+    shown = others.values[1];
+  }
+  assert.ok(others.starved > 0);
+});
+
+test("after a loss, what was shown goes on", () => {
+  const { others, clock } = match();
+  for (let tick = 1; tick < 80; tick++) {
+    others.push(tick, rows(tick, [40, tick * 100, 0, 0]), clock, tick * TICK + 20_000);
+    others.advance(clock, tick * TICK + 20_000);
+  }
+  const { delay } = others;
+  others.restart();
+  assert.ok(others.advance(clock, 81 * TICK) && others.rows?.length === 1);
+  others.push(140, rows(140, [40, 14_000, 0, 0]), clock, 140 * TICK + 20_000);
+  others.push(141, rows(141, [40, 14_100, 0, 0]), clock, 141 * TICK + 20_000);
+  others.advance(clock, 141 * TICK + 20_000);
+  assert.ok(Math.abs(others.delay - delay) < 1_000, "the time between was no stall");
+});
+
 test("angles go the shorter way, and switches do not blend", () => {
   check([0, 100, 350, 1], [0, 110, 10, 2], 0.5, [0, 105, 360, 1]);
 });

@@ -127,6 +127,23 @@ function aheadAfterStalls(stall: number): number {
   return pace.ahead;
 }
 
+test("a way that was long at first is forgotten as soon by a page that was loaded again", () => {
+  const ahead = (seq: number) => {
+    const [clock, pace] = [new Clock(30), new Pace()];
+    clock.hear({ clientTime: 0, serverTime: 100_000, held: 0, tick: 3, tickTime: 100_000 }, 200_000);
+    for (let millis = 200; millis < 20_000; millis += 5) {
+      for (let tick = pace.poll(clock, millis * 1_000); tick >= 0; tick = pace.poll(clock, millis * 1_000)) {
+        pace.made(++seq);
+        const lead = pace.ahead - (millis < 600 ? 100_000 : 30_000);
+        if (seq % 8 === 0) pace.hear(Math.floor(lead / 2_000) * 2_000, seq, 33_333);
+      }
+    }
+    return pace.ahead;
+  };
+  assert.ok(ahead(5_000) < 60_000, `${ahead(5_000)} us ahead of a way of 30 ms`);
+  assert.equal(ahead(5_000), ahead(0));
+});
+
 test("inputs come just in time over any way", () => {
   for (const [way, jitter] of [[1_000, 100], [30_000, 3_000], [60_000, 40_000], [150_000, 10_000]]) {
     checkPace(way, jitter);

@@ -252,11 +252,12 @@ class Joined {
     const head = this.#head;
     const reader = new ByteReader(frame);
     head.read(reader, this.tick, this.processed);
+    if (this.tick !== null && ticksBetween(this.tick, head.tick) <= 0) fault("a snapshot that is not newer");
     if (head.owner) unpack(this.schema.owner, reader, this.owner);
-    this.#keep(head.full ? 0 : this.#serving(head.tick));
-    if (!head.full && this.basis.length === 0) fault("a snapshot refers to one that is too old");
-    this.#rowsOfBasis.length = this.#ages.length = this.basis.length;
-    for (let i = 0; i < this.basis.length; i++) {
+    const serving = head.full ? 0 : this.#serving(head.tick);
+    if (!head.full && serving === 0) fault("a snapshot refers to one that is too old");
+    this.#rowsOfBasis.length = this.#ages.length = serving;
+    for (let i = 0; i < serving; i++) {
       this.#rowsOfBasis[i] = this.basis[i].rows;
       this.#ages[i] = ticksBetween(this.basis[i].tick, head.tick);
     }
@@ -270,7 +271,7 @@ class Joined {
       throw error;
     }
     slot.tick = head.tick;
-    this.#keep(BASIS_MAX - 1);
+    this.#keep(Math.min(serving, BASIS_MAX - 1));
     this.basis.unshift(slot);
     this.stage = "playing";
     if (head.hasLead) this.pace.hear(head.lead, head.processed, this.clock.interval);

@@ -62,7 +62,10 @@ export class Pace {
 
   /** An input was made and numbered. */
   made(seq: number): void {
-    if (this.#madeTo !== seq) this.#madeFrom = seq;
+    if (this.#madeTo !== seq) {
+      this.#madeFrom = seq;
+      this.#toldTo = (seq - 1) >>> 0;
+    }
     this.#made[seq % MADE_MAX] = this.ahead;
     this.#madeTo = (seq + 1) >>> 0;
   }
@@ -86,6 +89,7 @@ export class Pace {
   /** A new connection: nothing is on its way any more. */
   reconnect(): void {
     this.#madeFrom = this.#madeTo;
+    this.#toldTo = (this.#madeTo - 1) >>> 0;
   }
 
   /** Goes towards where the client should be, a little for the time that has passed. */

@@ -103,7 +103,8 @@ export class Tail {
     for (let cell = CELLS - 1; cell >= 0; cell--) {
       const micros = this.#cells[cell];
       if (micros > rest) {
-        this.value = end(cell) - ((end(cell) - start(cell)) * rest) / micros;
+        // Whole, or what is exactly as long might be taken for longer.
+        this.value = end(cell) - Math.floor(((end(cell) - start(cell)) * rest) / micros);
         return;
       }
       rest -= micros;

@@ -49,7 +49,7 @@ export class Interpolation {
   #count = 0;
   #newest = 0;
   readonly #age = new Tail(BEYOND_ONE_IN);
-  /** When the newest snapshot came (NaN before the first), and whether the clock was settled then. */
+  /** When this connection's newest snapshot came (NaN before the first), and whether the clock was settled then. */
   #pushedAt = NaN;
   #wasSettled = false;
   /** When there was a snapshot or a picture last. */
@@ -78,7 +78,7 @@ export class Interpolation {
   #hasShown = false;
   /** Ticks that the newest snapshot is carried on for. */
   #beyond = 0;
-  /** What is shown: `ticksBefore` (with parts) before `tick`. */
+  /** What is shown: `ticksBefore` (with parts) before `tick`, or after it where that is carried on. */
   readonly shown = { tick: 0, ticksBefore: 0 };
   /** The values of the row that was looked at last. */
   readonly values = new Float64Array(32);
@@ -136,16 +136,14 @@ export class Interpolation {
     const isSettled = clock.isSettled(now);
     // What was heard while the clock was still being set is not worth keeping.
     if (isSettled && !this.#wasSettled) this.#age.clear();
-    if (due >= this.#backAt) this.#age.hearAge(this.#pushedAt - due, now - due);
+    if (!Number.isNaN(this.#pushedAt) && due >= this.#backAt) this.#age.hearAge(this.#pushedAt - due, now - due);
     this.#pushedAt = now;
     this.#wasSettled = isSettled;
   }
 
-  /** Forgets everything but how late snapshots usually are: a new connection. */
+  /** The connection was lost and there is a new one: the time between was no stall. */
   restart(): void {
-    this.#count = 0;
-    this.#from = this.#to = null;
-    this.#hasShown = false;
+    this.#pushedAt = NaN;
   }
 
   /** Goes on to what is to be shown `now`. Whether there is anything. */
@@ -156,8 +154,12 @@ export class Interpolation {
     const newest = this.#kept[this.#newest];
     // How far before the newest snapshot.
     const before = -clock.ticksSince(newest.tick, now - delay, now);
+    const isStarving = before < 0;
+    if (isStarving && !this.#isStarving) this.starved++;
+    this.#isStarving = isStarving;
+    const wanted = Math.max(before, -BEYOND_MAX / clock.interval);
     const earlier = ticksBetween(this.shown.tick, newest.tick) + this.shown.ticksBefore;
-    this.#show(newest, this.#hasShown ? Math.min(before, earlier) : before, BEYOND_MAX / clock.interval);
+    this.#show(newest, this.#hasShown ? Math.min(wanted, earlier) : wanted);
     this.#hasShown = true;
     return true;
   }
@@ -173,8 +175,10 @@ export class Interpolation {
     // Nothing is known until a second snapshot has come.
     const late = Number.isNaN(age) ? 2 * clock.interval : age + MARGIN;
     const wanted = Math.min(Math.max(late + clock.lag(now), 0), DELAY_MAX);
-    if (Number.isNaN(age)) return wanted;
-    if (Number.isNaN(this.#delay)) this.#delay = wanted;
+    if (Number.isNaN(this.#delay)) {
+      if (Number.isNaN(age)) return wanted;
+      this.#delay = wanted;
+    }
     const most = Math.max(0, now - this.#shownAt) * STRETCH;
     // What stands still may as well wait until there is enough to go on with.
     const mostUp = this.#isStarving ? Infinity : most;
@@ -183,11 +187,8 @@ export class Interpolation {
     return this.#delay;
   }
 
-  #show(newest: Kept, ticksBefore: number, beyondMax: number): void {
-    this.#beyond = Math.min(Math.max(-ticksBefore, 0), beyondMax);
-    const isStarving = ticksBefore < 0;
-    if (isStarving && !this.#isStarving) this.starved++;
-    this.#isStarving = isStarving;
+  #show(newest: Kept, ticksBefore: number): void {
+    this.#beyond = Math.max(-ticksBefore, 0);
     let before = Math.max(ticksBefore, 0);
     let newer = newest;
     let older = newest;
@@ -205,7 +206,7 @@ export class Interpolation {
     this.#part = span > 0 ? (oldest - before) / span : 0;
     this.#toIndex = 0;
     this.shown.tick = newest.tick;
-    this.shown.ticksBefore = before;
+    this.shown.ticksBefore = before - this.#beyond;
   }
 
   /**
