@@ -49,8 +49,9 @@ pub struct Prediction<P: Predict> {
     base: Option<(Tick, P::State)>,
     /// Inputs for the ticks after the base, oldest first, one for each tick, with the state after.
     pending: VecDeque<(Tick, P::Input, Option<P::State>)>,
-    /// The newest input.
+    /// The newest input, and the newest that the base includes.
     held: P::Input,
+    answered: P::Input,
     /// What is still shown of past errors, and as of when.
     error: [f32; 3],
     error_at: Micros,
@@ -75,6 +76,7 @@ impl<P: Predict> Prediction<P> {
             base: None,
             pending: VecDeque::new(),
             held: P::Input::default(),
+            answered: P::Input::default(),
             error: [0.0; 3],
             error_at: Micros(0),
         }
@@ -119,7 +121,8 @@ impl<P: Predict> Prediction<P> {
         while let Some((first, ..)) = self.pending.front()
             && tick.since(*first) >= 0
         {
-            let (at, _, state) = self.pending.pop_front().expect("it was there");
+            let (at, input, state) = self.pending.pop_front().expect("it was there");
+            self.answered = input;
             guess = state.filter(|_| at == tick);
         }
         let Some(said) = said else {
@@ -133,6 +136,11 @@ impl<P: Predict> Prediction<P> {
         }
         let mut state = said.clone();
         self.base = Some((tick, said));
+        // The first that waits may be for a later tick.
+        let first = self.pending.front().map_or(tick, |(first, ..)| *first);
+        for _ in 1..first.since(tick).min(PENDING_MAX as i32) {
+            self.rules.advance(&mut state, &self.answered);
+        }
         for (_, input, after) in &mut self.pending {
             self.rules.advance(&mut state, input);
             *after = Some(state.clone());
@@ -253,7 +261,11 @@ mod tests {
         prediction.push(Tick(11), &Step(10));
         prediction.push(Tick(14), &Step(1));
         assert_eq!(prediction.newest(), Some(&31));
-        // Also when the server has answered all that was made.
+        // Also when nothing was known yet, and when the server has answered all that was made.
+        let mut early = walker();
+        early.push(Tick(13), &Step(5));
+        said(&mut early, 10, Some(7));
+        assert_eq!(early.newest(), Some(&(7 + 5)));
         said(&mut prediction, 14, Some(31));
         prediction.push(Tick(17), &Step(5));
         assert_eq!(prediction.newest(), Some(&(31 + 2 + 5)));
