@@ -177,10 +177,11 @@ fn play(server: Server) -> Result<Report, RunError> {
 fn start(server: Server) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let begun = Instant::now();
     thread::spawn(move || {
         for socket in listener.incoming() {
             // A bot that leaves, or is made to, ends its connection's thread.
-            thread::spawn(move || serve(socket?, server));
+            thread::spawn(move || serve(socket?, server, begun));
         }
     });
     address
@@ -197,7 +198,8 @@ fn options(address: SocketAddr) -> Options {
     }
 }
 
-fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
+/// The match has begun before, and goes on from one connection to the next.
+fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()> {
     if let Server::Answers(answer) = server {
         let _ = socket.read(&mut [0; 4096])?;
         return socket.write_all(answer);
@@ -205,11 +207,12 @@ fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
     upgrade(&mut socket)?;
     socket.set_nonblocking(true)?;
     let mut connection = Connection::new(socket);
-    let start = Instant::now();
+    let before = (begun.elapsed() * u32::from(HZ)).as_secs() as u32;
     for tick in 1.. {
-        let due = start + Duration::from_secs(tick.into()) / u32::from(HZ);
+        let match_tick = Tick(before + tick);
+        let due = begun + Duration::from_secs(match_tick.0.into()) / u32::from(HZ);
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        connection.read(Tick(tick), start)?;
+        connection.read(match_tick, begun)?;
         match server {
             Server::Hangs { up_after: Tick(last) } if tick == last => {
                 return connection.write(CLOSE, &4016_u16.to_be_bytes());
@@ -223,7 +226,7 @@ fn serve(mut socket: TcpStream, server: Server) -> io::Result<()> {
             | Server::Hangs { .. }
             | Server::Babbles { .. }
             | Server::Drops { .. }
-            | Server::Answers(_) => connection.write_snapshot(Tick(tick), server)?,
+            | Server::Answers(_) => connection.write_snapshot(match_tick, server)?,
         }
     }
     Ok(())
