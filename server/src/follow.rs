@@ -18,17 +18,24 @@ pub(crate) async fn follow<T>(
     read: impl Fn() -> Result<T, ConfigError>,
     take: impl Fn(T),
 ) {
-    let mut seen = changed_at(files);
+    let (mut seen, mut fault) = (changed_at(files), None);
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         let changed = changed_at(files);
         if changed == seen {
             continue;
         }
-        seen = changed;
         match read() {
-            Ok(new) => take(new),
-            Err(error) => tracing::error!(%error, "the old {what} stays"),
+            Ok(new) => {
+                (seen, fault) = (changed, None);
+                take(new);
+            }
+            // It is tried again: they may be made readable later, or be half written.
+            Err(error) if fault.as_ref() != Some(&error) => {
+                tracing::error!(%error, "the old {what} stays");
+                fault = Some(error);
+            }
+            Err(_) => {}
         }
     }
 }

@@ -44,7 +44,7 @@ use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread::JoinHandle,
     time::Duration,
 };
@@ -56,6 +56,7 @@ use tickwire_shared::{
     wire::schema_hash,
 };
 use tokio::net::TcpListener;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 use admission::Admission;
 use clock::Clock;
@@ -107,7 +108,7 @@ pub fn main<G: Game>() -> ExitCode {
 
 fn start<G: Game>() -> Result<Ended, StartError> {
     let config = Config::from_process()?;
-    start_log(&config)?;
+    let _log = start_log(&config)?;
     // One small thing that is left would hold a whole huge page: 86 MB rather than 22 a minute after an attack.
     // A kernel that can't leave them out has none.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
@@ -115,9 +116,11 @@ fn start<G: Game>() -> Result<Ended, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let server = Server::bind::<G>(config).await?;
+        // Whoever reads the line may send them.
+        let (once, twice) = (signals(1)?, signals(2)?);
         let scheme = if server.admission.tls().is_some() { "https" } else { "http" };
         writeln!(io::stdout(), "listening on {scheme}://{}", server.addr())?;
-        Ok(server.run(signals(1)?, signals(2)?).await)
+        Ok(server.run(once, twice).await)
     });
     // Whoever wants it to end at once does not wait for shards either.
     runtime.shutdown_background();
@@ -308,16 +311,30 @@ fn ignores_hangups() -> bool {
     ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
-fn start_log(config: &Config) -> Result<(), StartError> {
+/// Lines wait in a queue for a thread that writes them, for as long as what is returned is held.
+/// Those that find no room are counted.
+fn start_log(config: &Config) -> Result<WorkerGuard, StartError> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
         .map_err(|error| StartError::Log(error.to_string()))?;
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES_MAX).finish(io::stderr());
+    let _ = LOG_LOST.set(writer.error_counter());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
+        .with_writer(writer);
     match config.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    Ok(())
+    Ok(guard)
+}
+
+/// Lines that may wait to be written.
+const LOG_LINES_MAX: usize = 8_192;
+static LOG_LOST: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Lines of the log that nobody took in time.
+pub(crate) fn log_lines_lost() -> usize {
+    LOG_LOST.get().map_or(0, ErrorCounter::dropped_lines)
 }

@@ -254,7 +254,8 @@ impl<G: Game> Shard<G> {
                     reason,
                     "the game panicked when its match was made"
                 );
-                return self.directory.remove(id);
+                self.directory.remove(id);
+                return teller.tell(None, Happening::Ended);
             }
         };
         self.matches.insert(made);

@@ -247,6 +247,14 @@ pub fn feeds(readers: usize, slow_readers: u64, lost: u64) -> String {
     page.0
 }
 
+/// What the log has lost, in the same format.
+#[must_use]
+pub fn log(lost: usize) -> String {
+    let mut page = Page(String::new());
+    page.counter("log_lines_lost_total", "lines of the log that nobody took in time", lost as f64);
+    page.0
+}
+
 /// When the certificate ends, in seconds since 1970, in the same format.
 #[must_use]
 pub fn certificate(ends_at: i64) -> String {
