@@ -67,6 +67,7 @@ pub(crate) struct Signs {
     is_overloaded: AtomicBool,
     /// When it began the one thing that it is at; 0 while it waits.
     busy_since: AtomicU64,
+    has_drained: AtomicBool,
 }
 
 /// What a shard may be given.
@@ -101,6 +102,11 @@ impl ShardHandle {
         if is_overloaded { Standing::Overloaded } else { Standing::Fit }
     }
 
+    /// Whether the shard has ended as it was told to.
+    pub(crate) fn has_drained(&self) -> bool {
+        self.signs.has_drained.load(Ordering::Relaxed)
+    }
+
     /// Hands over a command. It comes back when the shard does not keep up or has ended.
     pub(crate) fn send(&self, command: Command) -> Result<(), Command> {
         self.mailbox.try_send(command).map_err(|error| match error {
@@ -118,6 +124,11 @@ impl Signs {
     /// It has done all that there was.
     pub(crate) fn show_waiting(&self) {
         self.busy_since.store(0, Ordering::Relaxed);
+    }
+
+    /// It ends as it was told to, and hears nothing any more.
+    pub(crate) fn show_drained(&self) {
+        self.has_drained.store(true, Ordering::Relaxed);
     }
 
     /// Whether no match may be added.

@@ -138,6 +138,7 @@ impl<G: Game> Shard<G> {
             self.relieve(done);
             self.signs.show_waiting();
         }
+        self.signs.show_drained();
     }
 
     /// Waits for a command or until there is something to do.

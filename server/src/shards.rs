@@ -67,7 +67,7 @@ impl Shards {
     /// Hands a command to one shard or to all, of which those may hear it that keep up.
     pub(crate) fn tell(&self, only: Option<usize>, command: impl Fn() -> Command) {
         for (shard, handle) in self.handles.iter().enumerate() {
-            let is_meant = only.is_none_or(|only| only == shard);
+            let is_meant = only.is_none_or(|only| only == shard) && !handle.has_drained();
             if is_meant && let Err(command) = handle.send(command()) {
                 tracing::error!(
                     shard,
@@ -88,8 +88,9 @@ impl Shards {
             tokio::time::sleep(due.since(self.clock.now()).into()).await;
             let begun = self.clock.now();
             let answers = self.ask(Command::Report).await;
-            let silent = answers.iter().enumerate().filter(|(_, told)| told.is_none());
-            let silent: Vec<_> = silent.map(|(shard, _)| shard).collect();
+            let is_silent =
+                |shard: &usize| answers[*shard].is_none() && !self.handles[*shard].has_drained();
+            let silent: Vec<_> = (0..answers.len()).filter(is_silent).collect();
             let counted = Arc::make_mut(&mut report.counted);
             match (counted.silent, silent.len()) {
                 (before, now) if before == now => {}
@@ -101,8 +102,13 @@ impl Shards {
             }
             counted.silent = silent.len();
             counted.shards.resize_with(answers.len(), Stats::default);
-            for (stats, answer) in counted.shards.iter_mut().zip(answers) {
+            let shards = counted.shards.iter_mut().zip(&self.handles);
+            for ((stats, handle), answer) in shards.zip(answers) {
                 *stats = answer.unwrap_or_else(|| stats.clone());
+                if handle.has_drained() {
+                    (stats.matches, stats.connections) = (0, 0);
+                    stats.spectators.clear();
+                }
             }
             report.begun = begun;
         }
@@ -138,5 +144,20 @@ impl Shards {
             return None;
         }
         tokio::time::timeout(STUCK_AFTER.into(), answer).await.ok()?.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shard_that_has_drained_is_not_silent() {
+        let (handle, commands, signs) = ShardHandle::new();
+        let shards = Shards::new(vec![handle], Clock::start());
+        drop(commands);
+        assert_eq!(shards.stats().await.silent, 1, "it has failed");
+        signs.show_drained();
+        assert_eq!(shards.stats().await.silent, 0);
     }
 }
