@@ -39,8 +39,16 @@ pub(crate) struct Bot {
     unanswered: VecDeque<(InputSeq, Micros)>,
     /// The newest snapshot, and when it was applied.
     newest: Option<(Tick, Micros)>,
-    /// It has said hello again since its connection was lost then, and waits for the welcome.
-    lost_at: Option<Micros>,
+    /// It has no connection, or has said hello again on a new one and waits for the welcome.
+    absence: Option<Absence>,
+}
+
+/// The time in which a bot does not play.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Absence {
+    pub(crate) since: Micros,
+    /// The scenario has it be away: nothing is expected of the server for it.
+    pub(crate) is_meant: bool,
 }
 
 /// What a bot comes for.
@@ -70,8 +78,8 @@ struct Seated {
 pub(crate) enum Heard {
     /// The server takes it in, at this rate.
     Welcome(TickRate),
-    /// The server has taken it back, which it had lost then.
-    Back(Micros),
+    /// The server has taken it back after this.
+    Back(Absence),
     /// The digest differs, and a request for a full snapshot waits to be sent.
     Mismatch,
     /// It goes on playing.
@@ -109,35 +117,38 @@ impl Bot {
             others,
             unanswered: VecDeque::new(),
             newest: None,
-            lost_at: None,
+            absence: None,
         }
     }
 
-    /// Its connection was lost: what was on its way is forgotten, and it has its hello to send on
-    /// the next one.
-    pub(crate) fn resume(&mut self, now: Micros) {
-        self.unanswered.clear();
+    /// Its connection was lost: what was on its way is, and it has its hello to send on the next
+    /// one.
+    pub(crate) fn resume(&mut self, absence: Absence, measures: &mut Measures) {
+        if absence.is_meant {
+            self.unanswered.clear();
+        }
+        self.give_up(absence.since, measures);
         self.newest = None;
-        self.lost_at.get_or_insert(now);
+        self.absence.get_or_insert(absence);
         self.outgoing.taken(self.outgoing.unsent().len());
         self.outgoing.binary(|payload| self.link.write_hello_again(payload));
     }
 
     /// It leaves for good: it has its goodbye to send, and nothing after it.
     pub(crate) fn leave(&mut self, now: Micros) {
-        self.lost_at = Some(now);
+        self.absence = Some(Absence { since: now, is_meant: true });
         self.outgoing.close(NORMAL_CLOSURE);
     }
 
     /// Somebody else in its place, since it left.
     pub(crate) fn successor(&self, swarm_seed: u64) -> Self {
         let others = self.others.as_ref().map(|_| Interpolation::default());
-        Self { lost_at: self.lost_at, ..Self::new(self.number, swarm_seed, self.part, others) }
+        Self { absence: self.absence, ..Self::new(self.number, swarm_seed, self.part, others) }
     }
 
-    /// Whether the server has taken it in on its newest connection.
-    pub(crate) const fn is_welcome(&self) -> bool {
-        self.lost_at.is_none()
+    /// Set unless the server has taken it in on its newest connection.
+    pub(crate) const fn absence(&self) -> Option<Absence> {
+        self.absence
     }
 
     /// Path and query with which its session is taken up.
@@ -197,7 +208,7 @@ impl Bot {
         }
         let rate = welcome.tick_rate;
         if self.player.is_some() {
-            return Ok(self.lost_at.take().map_or(Heard::Other, Heard::Back));
+            return Ok(self.absence.take().map_or(Heard::Other, Heard::Back));
         }
         let newcomer = Newcomer { number: self.number, seed: self.seed, welcome, schema };
         let seated = welcome.seat.map(|seat| Seated {
@@ -207,7 +218,7 @@ impl Bot {
             values: schema.input.iter().map(|part| 0.clamp(part.min, part.max)).collect(),
         });
         self.player = Some(Player { rate, seated, sends_until_ack: 0, sends_until_ping: 0 });
-        Ok(self.lost_at.take().map_or(Heard::Welcome(rate), Heard::Back))
+        Ok(self.absence.take().map_or(Heard::Welcome(rate), Heard::Back))
     }
 
     fn applied(
@@ -251,7 +262,7 @@ impl Bot {
     /// Writes what is to be sent for this tick interval: an input, or now and then an
     /// acknowledgement, and now and then a ping.
     pub(crate) fn play(&mut self, due: Micros, now: impl Fn() -> Micros, measures: &mut Measures) {
-        let Some(player) = self.player.as_mut().filter(|_| self.lost_at.is_none()) else { return };
+        let Some(player) = self.player.as_mut().filter(|_| self.absence.is_none()) else { return };
         let (link, outgoing) = (&mut self.link, &mut self.outgoing);
         if let Some(Seated { seat, brain, values }) = &mut player.seated
             && let (Some(applied), Some(rows)) = (link.applied(), link.rows())

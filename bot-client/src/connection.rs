@@ -2,10 +2,10 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, ready},
+    future::{self, Future, poll_fn},
     io::{self, Cursor},
-    pin::Pin,
-    task::{Context, Poll, Waker},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker, ready},
 };
 
 use fastwebsockets::{
@@ -17,7 +17,10 @@ use hyper::{Request, StatusCode, body::Bytes, header, rt::Executor};
 use hyper_util::rt::TokioIo;
 use rustls::InvalidMessage;
 use tickwire_shared::wire::{SERVER_FRAME_BYTES_MAX, SUBPROTOCOL};
-use tokio::io::{AsyncReadExt, AsyncWrite, Chain, ReadHalf, WriteHalf, sink, split};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite, Chain, ReadHalf, WriteHalf, sink, split},
+    task::coop::unconstrained,
+};
 
 use crate::{
     dial::{Dialer, Stream},
@@ -87,7 +90,7 @@ pub(crate) struct Reader(WebSocketRead<Chain<Cursor<Bytes>, ReadHalf<Stream>>>);
 
 impl Reader {
     pub(crate) async fn next(&mut self) -> Result<Message<'_>, ReadError> {
-        let frame = self.0.read_frame(&mut |_| ready(Ok::<_, Infallible>(()))).await?;
+        let frame = self.0.read_frame(&mut |_| future::ready(Ok::<_, Infallible>(()))).await?;
         match frame.opcode {
             OpCode::Binary if frame.fin => Ok(Message::Binary(frame.payload)),
             OpCode::Ping => Ok(Message::Ping(frame.payload)),
@@ -114,14 +117,18 @@ pub(crate) struct Writer(WriteHalf<Stream>);
 impl Writer {
     /// Writes as much as is taken now.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // One task writes for all bots: tokio would have the 129th wait for that task's next turn.
+        let writing = pin!(unconstrained(poll_fn(|context| {
+            let taken = ready!(Pin::new(&mut self.0).poll_write(context, bytes))?;
+            // What TLS has taken may be on its way to the kernel yet.
+            let _ = Pin::new(&mut self.0).poll_flush(context)?;
+            Poll::Ready(Ok(taken))
+        })));
         // Nobody waits for it to take more: the next send tries again.
-        let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(taken) = Pin::new(&mut self.0).poll_write(&mut context, bytes)? else {
-            return Ok(0);
-        };
-        // What TLS has taken may be on its way to the kernel yet.
-        let _ = Pin::new(&mut self.0).poll_flush(&mut context)?;
-        Ok(taken)
+        match writing.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(written) => written,
+            Poll::Pending => Ok(0),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{LEAVE_TIMEOUT, Phase, Swarm};
 use crate::{
-    bot::{Bot, Heard, Part, Unplayable},
+    bot::{Absence, Bot, Heard, Part, Unplayable},
     clock::Alarm,
     connection::{ConnectError, Message, ReadError, Reader, Writer, connect},
     measure::Measures,
@@ -41,6 +41,8 @@ pub(super) enum Trouble {
     NoWelcome,
     #[error("nothing heard for {SILENCE_MAX:?}")]
     Silence,
+    #[error("its connection was lost, and not made again before the run ended")]
+    Away,
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -81,6 +83,7 @@ impl Loss {
             }
             Trouble::Read(ReadError::NotBinary)
             | Trouble::NoWelcome
+            | Trouble::Away
             | Trouble::Unplayable(_)
             | Trouble::NotRead => false,
         }
@@ -129,7 +132,11 @@ impl Swarm {
             Place::Here { mut bot, joined_at, .. } => {
                 match loss {
                     Loss::Left => *bot = bot.successor(self.options.seed),
-                    Loss::Trouble(_) | Loss::Cut => bot.resume(self.clock.now()),
+                    Loss::Trouble(_) | Loss::Cut => {
+                        let is_meant = matches!(loss, Loss::Cut);
+                        let absence = Absence { since: self.clock.now(), is_meant };
+                        bot.resume(absence, &mut self.measures.borrow_mut());
+                    }
                 }
                 *place = Place::Away { bot, joined_at };
             }
@@ -230,11 +237,13 @@ impl Swarm {
                 self.changed.notify_one();
                 Ok(())
             }
-            Heard::Back(lost_at) => {
+            Heard::Back(Absence { since, is_meant }) => {
                 let now = now();
                 self.resumed.set(self.resumed.get() + 1);
-                self.away_sum.set(self.away_sum.get().plus(measures.overlap(lost_at, now)));
-                self.away_max.set(self.away_max.get().max(now.since(lost_at)));
+                self.away_max.set(self.away_max.get().max(now.since(since)));
+                if is_meant {
+                    self.excused.set(self.excused.get().plus(measures.overlap(since, now)));
+                }
                 Ok(())
             }
             Heard::Mismatch => place.flush(),
@@ -300,7 +309,13 @@ impl Place {
     }
 
     fn is_welcome(&self) -> bool {
-        matches!(self, Self::Here { bot, .. } if bot.is_welcome())
+        matches!(self, Self::Here { bot, .. } if bot.absence().is_none())
+    }
+
+    /// Whether the bot is away though the scenario has not sent it.
+    pub(super) fn is_missing(&self) -> bool {
+        let (Self::Here { bot, .. } | Self::Away { bot, .. }) = self else { return false };
+        bot.absence().is_some_and(|absence| !absence.is_meant)
     }
 
     /// From when to when the bot has been playing; a span of nothing if it never has.

@@ -180,10 +180,11 @@ struct Swarm {
     cut: Notify,
     /// Until when some do not read.
     stalled_until: Cell<Option<Instant>>,
-    /// Bots that were taken back, and how long they were away: all together, and at most.
+    /// Bots that were taken back, and how long they were away at most.
     resumed: Cell<usize>,
-    away_sum: Cell<Micros>,
     away_max: Cell<Micros>,
+    /// Time of the window in which the scenario had bots be away, all together.
+    excused: Cell<Micros>,
     /// One of the numbers above has changed.
     changed: Notify,
 }
@@ -215,8 +216,8 @@ impl Swarm {
             cut: Notify::new(),
             stalled_until: Cell::new(None),
             resumed: Cell::new(0),
-            away_sum: Cell::default(),
             away_max: Cell::default(),
+            excused: Cell::default(),
             changed: Notify::new(),
         }
     }
@@ -323,22 +324,27 @@ impl Swarm {
         cost().map(Some).map_err(|source| RunError::Process { pid, source })
     }
 
-    /// Plays on until the window's inputs are answered, or for as long as that may take.
+    /// Plays on until the window's inputs are answered and nobody is missing, or for as long as
+    /// that may take.
     async fn last_answers(&self) {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         while Instant::now() < deadline && self.awaits_answers() {
             sleep(Duration::from_millis(10)).await;
         }
-        for place in &self.places {
+        for (number, place) in self.places.iter().enumerate() {
             if let Place::Here { bot, .. } = &mut *place.borrow_mut() {
                 bot.give_up(self.clock.now(), &mut self.measures.borrow_mut());
+            }
+            if place.borrow().is_missing() {
+                self.gone(number, Trouble::Away);
             }
         }
     }
 
     fn awaits_answers(&self) -> bool {
         let measures = self.measures.borrow();
-        self.places.iter().any(|place| place.borrow().awaits_answer(&measures))
+        let is_awaited = |place: &Place| place.awaits_answer(&measures) || place.is_missing();
+        self.places.iter().any(|place| is_awaited(&place.borrow()))
     }
 
     async fn leave(&self, tasks: Vec<JoinHandle<()>>) {
@@ -363,9 +369,7 @@ impl Swarm {
         let attendance = Attendance {
             joined: self.joined.get(),
             lost: self.lost.get(),
-            played: Duration::from_micros(
-                played.sum::<u64>().saturating_sub(self.away_sum.get().0),
-            ),
+            played: Duration::from_micros(played.sum::<u64>().saturating_sub(self.excused.get().0)),
             back: (self.options.scenario == Scenario::Reconnect || self.resumed.get() > 0)
                 .then(|| (self.resumed.get(), self.away_max.get())),
             first_trouble: self.first_trouble.borrow().as_ref().map(ToString::to_string),

@@ -62,8 +62,7 @@ fn garbage_is_a_decode_error() {
 
 #[test]
 fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
-    let refusal = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
-    let refused = play(Server::Answers(refusal)).unwrap_err();
+    let refused = play(Server::Answers(UNAVAILABLE)).unwrap_err();
     assert!(refused.to_string().contains("503"), "{refused}");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let missing = run(&options(nobody), brain::for_game).unwrap_err();
@@ -125,6 +124,17 @@ fn bots_that_lose_their_connection_come_back_by_themselves() {
 }
 
 #[test]
+fn bots_that_are_away_when_the_run_ends_are_lost() {
+    let after = Duration::from_millis(900);
+    let address = start(Server::Goes { after });
+    let duration = Duration::from_secs(2);
+    let report = run(&Options { duration, ..options(address) }, brain::for_game).unwrap();
+    assert_eq!((report.bots_joined, report.bots_lost), (BOTS, BOTS));
+    assert!(report.failure.is_some_and(|why| why.starts_with("3 bots were lost")));
+    assert!(report.snapshots_received * 4 < report.snapshots_expected * 3, "not excused");
+}
+
+#[test]
 fn bots_play_over_a_bad_network() {
     let address = start(Server::Honest);
     let net = Some(Profile { delay: Micros::from_millis(40), ..Profile::WIFI });
@@ -146,6 +156,7 @@ fn where_all_come_and_go_nobody_is_lost() {
 
 const BOTS: usize = 3;
 const HZ: u16 = 100;
+const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
 /// What the server is like.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +175,10 @@ enum Server {
     /// It loses each connection at this tick.
     Drops {
         after: Tick,
+    },
+    /// It loses all connections after this time, and takes no others.
+    Goes {
+        after: Duration,
     },
     /// It says this to whoever has said something, and no more.
     Answers(&'static [u8]),
@@ -200,7 +215,16 @@ fn options(address: SocketAddr) -> Options {
 
 /// The match has begun before, and goes on from one connection to the next.
 fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()> {
-    if let Server::Answers(answer) = server {
+    let answer: Option<&[u8]> = match server {
+        Server::Answers(answer) => Some(answer),
+        Server::Goes { after } => (begun.elapsed() >= after).then_some(UNAVAILABLE),
+        Server::Honest
+        | Server::Lies
+        | Server::Hangs { .. }
+        | Server::Babbles { .. }
+        | Server::Drops { .. } => None,
+    };
+    if let Some(answer) = answer {
         let _ = socket.read(&mut [0; 4096])?;
         return socket.write_all(answer);
     }
@@ -218,6 +242,7 @@ fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()
                 return connection.write(CLOSE, &4016_u16.to_be_bytes());
             }
             Server::Drops { after: Tick(last) } if tick == last => return Ok(()),
+            Server::Goes { after } if begun.elapsed() >= after => return Ok(()),
             Server::Babbles { after: Tick(last) } if tick == last => {
                 connection.write(BINARY, &[0x55; 9])?;
             }
@@ -226,6 +251,7 @@ fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()
             | Server::Hangs { .. }
             | Server::Babbles { .. }
             | Server::Drops { .. }
+            | Server::Goes { .. }
             | Server::Answers(_) => connection.write_snapshot(match_tick, server)?,
         }
     }
