@@ -36,8 +36,9 @@ use crate::{
 const SEND_BUFFER_BYTES: usize = 32 * 1024;
 /// What the kernel may hold that it has not even sent: more would only get old there.
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
-/// A peer that acknowledges nothing for this long is gone.
-const PEER_TIMEOUT: Duration = Duration::from_secs(20);
+/// A peer that acknowledges nothing is gone so long after it should have been closed for that, with
+/// a reason.
+const PEER_GRACE: Duration = Duration::from_secs(5);
 /// Connections that are told at once why they are not served. The rest is only closed.
 pub(crate) const TURNING_AWAY_MAX: usize = 64;
 
@@ -54,7 +55,7 @@ pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admissi
     let limits = Arc::new(admission.config().limits.clone());
     loop {
         let (stream, address) = accept(&listener, &admission).await;
-        if let Err(error) = tune(&stream) {
+        if let Err(error) = tune(&stream, &limits) {
             tracing::debug!(%error, "a connection was gone before it began");
             continue;
         }
@@ -137,11 +138,11 @@ async fn serve_connection(
     }
 }
 
-fn tune(stream: &TcpStream) -> io::Result<()> {
+fn tune(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     intake::stamp(stream)?;
     let socket = SockRef::from(stream);
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-    socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))
+    socket.set_tcp_user_timeout(Some(limits.stall_timeout + PEER_GRACE))
 }

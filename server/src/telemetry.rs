@@ -57,7 +57,7 @@ pub struct Stats {
     pub inputs_starved: u64,
     /// Full snapshots that clients asked for because a digest differed.
     pub resyncs: u64,
-    /// Connections that were closed, by the reason's name.
+    /// Connections that have ended, by the reason's name.
     pub closed: BTreeMap<&'static str, u64>,
     /// Frames that were refused, and their connections closed for it, by the reason's name.
     pub frames_refused: BTreeMap<&'static str, u64>,
@@ -137,7 +137,15 @@ impl Default for Stats {
     }
 }
 
+/// What the end of a connection is called that had no close frame.
+const LOST: &str = "lost";
+
 impl Stats {
+    /// Counts a connection that was lost, without a close frame.
+    pub fn count_lost(&mut self) {
+        *self.closed.entry(LOST).or_default() += 1;
+    }
+
     /// Counts a connection's end.
     pub fn count_closed(&mut self, reason: CloseReason) {
         *self.closed.entry(reason.name()).or_default() += 1;
@@ -194,9 +202,10 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
     }
     page.counter("resyncs_total", "full snapshots asked for", sum(|s| s.resyncs));
     let reasons = || CloseReason::ALL.into_iter();
-    page.head("connections_closed_total", "counter", "connections closed, by reason");
+    page.head("connections_closed_total", "counter", "connections closed or lost, by reason");
     let closed = total(shards, |shard| &shard.closed);
-    page.each("connections_closed_total", "reason", reasons().map(CloseReason::name), &closed);
+    let ends = reasons().map(CloseReason::name).chain([LOST]);
+    page.each("connections_closed_total", "reason", ends, &closed);
     page.head("frames_refused_total", "counter", "frames that ended a connection, by reason");
     let refused = total(shards, |shard| &shard.frames_refused);
     let refusing = reasons().filter(|reason| reason.refuses_frame()).map(CloseReason::name);

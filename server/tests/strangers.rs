@@ -371,6 +371,25 @@ fn who_takes_nothing_is_closed_though_it_goes_on_talking() {
     }
 }
 
+#[test]
+fn who_goes_without_a_word_is_counted_as_lost() {
+    let server = start(|_| {});
+    let ended = |reason| {
+        server.metric(&format!("tickwire_connections_closed_total{{reason=\"{reason}\"}}"))
+    };
+    let start = Instant::now();
+    for lost in [1.0, 2.0] {
+        let mut leaver = server.join();
+        leaver.wait_snapshots(1);
+        drop(leaver);
+        while ended("lost") < lost {
+            assert!(start.elapsed() < PATIENCE, "it is still there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert_eq!((ended("too_slow"), ended("gone")), (0.0, 0.0));
+}
+
 /// Three seconds, where the limit allows for 20.
 #[test]
 fn who_stops_reading_is_sent_half_a_second_of_the_past_and_then_the_present() {

@@ -26,8 +26,6 @@ use crate::{admission::Admission, feeds::Reader, places::AddressPlace};
 
 /// A stream that is silent for this long says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A reader that takes nothing for this long is dropped.
-const STALL: Duration = Duration::from_secs(20);
 /// Lets a browser come back sooner than it would by itself.
 const BEGIN: &[u8] = b"retry: 1000\n\n";
 
@@ -90,9 +88,10 @@ async fn run(
     chunks: mpsc::Sender<Bytes>,
     _place: FollowerPlace,
 ) {
+    let stall_timeout = admission.config().limits.stall_timeout;
     let mut chunk = Bytes::from_static(BEGIN);
     loop {
-        match timeout(STALL, chunks.send(chunk)).await {
+        match timeout(stall_timeout, chunks.send(chunk)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return,
             Err(_) => return admission.count_slow_reader(),

@@ -21,8 +21,6 @@ use crate::{
 };
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// A watcher that takes nothing for this long is dropped.
-const STALL: Duration = Duration::from_secs(20);
 
 /// Takes samples for ever.
 pub(crate) async fn sample(admission: &Admission) -> Infallible {
@@ -54,9 +52,10 @@ pub(super) async fn monitor(
     let mut samples = admission.samples().subscribe();
     tokio::spawn(async move {
         let _place = place;
+        let stall_timeout = admission.config().limits.stall_timeout;
         while samples.changed().await.is_ok() {
             let sample = samples.borrow_and_update().clone();
-            match timeout(STALL, chunks.send(sample)).await {
+            match timeout(stall_timeout, chunks.send(sample)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return,
                 Err(_) => return admission.count_slow_reader(),

@@ -102,7 +102,7 @@ impl<G: Game> Match<G> {
             if !connection.socket.is_flushed()
                 && let Err(error) = connection.socket.flush()
             {
-                return self.fail(key, error, context);
+                return self.end(key, error.into(), context);
             }
             match connection.socket.read(intake) {
                 Arrived::Bytes { count, stamp } => {
@@ -114,7 +114,7 @@ impl<G: Game> Match<G> {
                     }
                 }
                 Arrived::Nothing => return,
-                Arrived::End => return self.lose(key, context.now),
+                Arrived::End => return self.end(key, End::Lost, context),
             }
         }
     }
@@ -140,15 +140,15 @@ impl<G: Game> Match<G> {
                 Ok(None) => break None,
                 Ok(Some(Message::Close(code))) => return self.leave(key, code, context),
                 Ok(Some(message)) => {
-                    if let Err(reason) = self.handle_message(key, &message, arrived, context) {
-                        break Some(reason);
+                    if let Err(end) = self.handle_message(key, &message, arrived, context) {
+                        break Some(end);
                     }
                 }
-                Err(error) => break Some(CloseReason::Frame(error)),
+                Err(error) => break Some(End::Closed(CloseReason::Frame(error))),
             }
         };
         match ended {
-            Some(reason) => self.close(key, reason, context),
+            Some(end) => self.end(key, end, context),
             None => self.connections[key].decoder = decoder,
         }
     }
@@ -159,18 +159,18 @@ impl<G: Game> Match<G> {
         message: &Message<'_>,
         arrived: Micros,
         context: &mut Context<'_>,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<(), End> {
         let connection = &mut self.connections[key];
         if !connection.allowance.take(1, self.manners.messages, context.now) {
-            return Err(CloseReason::TooFast);
+            return Err(CloseReason::TooFast.into());
         }
         let frame = match *message {
             Message::Binary(frame) => frame,
-            Message::Text(_) => return Err(CloseReason::Text),
+            Message::Text(_) => return Err(CloseReason::Text.into()),
             Message::Ping(payload) => {
                 let mut frame = Vec::new();
                 push_pong(payload, &mut frame);
-                return connection.socket.send(&frame).map_err(|_| CloseReason::TooSlow);
+                return Ok(connection.socket.send(&frame)?);
             }
             Message::Pong(_) | Message::Close(_) => return Ok(()),
         };
@@ -192,21 +192,18 @@ impl<G: Game> Match<G> {
             Received::Ack => Ok(()),
             Received::Ping { client_time } => {
                 // The newest is answered with the next snapshot, any before it at once.
-                match connection.ping.replace(Ping { client_time, arrived }) {
-                    Some(earlier) => {
-                        let newest = self.newest_for(self.connections[key].seat);
-                        let pong = earlier.answer(newest, self.tick_due, context.now);
-                        self.say(key, &pong)
-                    }
-                    None => Ok(()),
+                if let Some(earlier) = connection.ping.replace(Ping { client_time, arrived }) {
+                    let newest = self.newest_for(self.connections[key].seat);
+                    self.say(key, &earlier.answer(newest, self.tick_due, context.now))?;
                 }
+                Ok(())
             }
             Received::Resync => {
                 context.stats.resyncs += 1;
                 Ok(())
             }
             Received::Hello(hello) => self.handle_hello(key, &hello, context),
-            Received::Chat(typed) => self.hear_chat(key, &typed, context),
+            Received::Chat(typed) => Ok(self.hear_chat(key, &typed, context)?),
         }
     }
 
@@ -246,17 +243,16 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// A connection is gone without a word.
-    fn lose(&mut self, key: usize, now: Micros) {
-        let connection = self.connections.remove(key);
-        self.part(&connection, KeepsSeat::ForAWhile, now);
-    }
-
-    /// A connection can't be written to.
-    pub(super) fn fail(&mut self, key: usize, error: SendError, context: &mut Context<'_>) {
-        match error {
-            SendError::Lost => self.lose(key, context.now),
-            SendError::Full => self.close(key, CloseReason::TooSlow, context),
+    /// A connection can't go on.
+    pub(super) fn end(&mut self, key: usize, end: End, context: &mut Context<'_>) {
+        match end {
+            End::Closed(reason) => self.close(key, reason, context),
+            End::Lost => {
+                let connection = self.connections.remove(key);
+                context.stats.count_lost();
+                tracing::debug!(match_id = self.id.0, id = connection.id.0, "lost");
+                self.part(&connection, KeepsSeat::ForAWhile, context.now);
+            }
         }
     }
 
@@ -274,6 +270,29 @@ impl<G: Game> Match<G> {
             self.forget(key);
         } else {
             self.tell_presence(key, Presence::Away);
+        }
+    }
+}
+
+/// How a connection comes to its end, unless the client ends it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    Closed(CloseReason),
+    /// It is gone without a word.
+    Lost,
+}
+
+impl From<CloseReason> for End {
+    fn from(reason: CloseReason) -> Self {
+        Self::Closed(reason)
+    }
+}
+
+impl From<SendError> for End {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Lost => Self::Lost,
+            SendError::Full => Self::Closed(CloseReason::TooSlow),
         }
     }
 }

@@ -247,7 +247,7 @@ impl<G: Game> Match<G> {
         fanout.end();
         talk.tell();
         while let Some((key, error)) = self.fanout.failed.pop() {
-            self.fail(key, error, context);
+            self.end(key, error.into(), context);
         }
     }
 }

@@ -9,7 +9,7 @@ use tickwire_shared::{
     wire::{Hello, Kept, Resume, ResumeToken, ServerMessage, Welcome, model_hash},
 };
 
-use super::{Context, Match, Role, Session, people::name_of};
+use super::{Context, Match, Role, Session, connections::End, people::name_of};
 use crate::{bucket::Bucket, socket::push_frame};
 
 impl<G: Game> Match<G> {
@@ -19,9 +19,9 @@ impl<G: Game> Match<G> {
         key: usize,
         hello: &Hello,
         context: &mut Context<'_>,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<(), End> {
         if hello.schema_hash.is_some_and(|hash| hash != self.schema_hash) {
-            return Err(CloseReason::WrongSchema);
+            return Err(CloseReason::WrongSchema.into());
         }
         let (session, missed) = match &hello.resume {
             Some(resume) => {
@@ -57,7 +57,7 @@ impl<G: Game> Match<G> {
         self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
         let applied = kept.and_then(|kept| kept.applied);
         let connection = &mut self.connections[key];
-        connection.socket.send(&missed).map_err(|_| CloseReason::TooSlow)?;
+        connection.socket.send(&missed)?;
         if let Some(applied) = applied.filter(|&applied| self.history.rows(applied).is_some()) {
             connection.link.resume_from(applied);
         }

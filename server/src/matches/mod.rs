@@ -16,7 +16,6 @@ use std::rc::Rc;
 
 use slab::Slab;
 use tickwire_shared::{
-    close::CloseReason,
     codec::Encoder,
     game::{Audience, Events, Game, MatchOptions, Step},
     history::History,
@@ -30,8 +29,14 @@ use tickwire_shared::{
 };
 
 use crate::{
-    bucket::Rate, clock::Clock, config::Config, feeds::Teller, intake::Intake, limits::Limits,
-    socket::Socket, telemetry::Stats,
+    bucket::Rate,
+    clock::Clock,
+    config::Config,
+    feeds::Teller,
+    intake::Intake,
+    limits::Limits,
+    socket::{SendError, Socket},
+    telemetry::Stats,
 };
 pub(crate) use connections::Newcomer;
 use fanout::{Fanout, push_message};
@@ -380,10 +385,10 @@ impl<G: Game> Match<G> {
     }
 
     /// Sends one message now.
-    fn say(&mut self, key: usize, message: &ServerMessage<'_>) -> Result<(), CloseReason> {
+    fn say(&mut self, key: usize, message: &ServerMessage<'_>) -> Result<(), SendError> {
         let (mut payload, mut frame) = (Vec::new(), Vec::new());
         push_message(message, &mut payload, &mut frame);
-        self.connections[key].socket.send(&frame).map_err(|_| CloseReason::TooSlow)
+        self.connections[key].socket.send(&frame)
     }
 }
 

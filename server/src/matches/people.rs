@@ -7,7 +7,6 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use tickwire_shared::{
-    close::CloseReason,
     game::{Audience, Game},
     ids::Seat,
     schema::FIELDS_MAX,
@@ -23,6 +22,7 @@ use super::{Context, Match, Session, push_message};
 use crate::{
     bucket::Rate,
     feeds::{Came, Happening, Values},
+    socket::SendError,
 };
 
 /// Lines of one player each second, saved up for `LINES_BURST_S`: as fast as one can read what
@@ -83,7 +83,7 @@ pub(super) fn name_of(ticket: &str, typed: &str, seat: Option<Seat>) -> Arc<str>
 
 impl<G: Game> Match<G> {
     /// Tells somebody who was just welcomed who is here and what was said.
-    pub(super) fn brief(&mut self, key: usize) -> Result<(), CloseReason> {
+    pub(super) fn brief(&mut self, key: usize) -> Result<(), SendError> {
         let presence = |session: &Session| match session.connection {
             Some(_) => Presence::Here,
             None => Presence::Away,
@@ -96,7 +96,7 @@ impl<G: Game> Match<G> {
         for social in std::iter::once(Social::Roster(roster)).chain(lines) {
             push_message(&ServerMessage::Social(social), &mut payload, &mut frames);
         }
-        self.connections[key].socket.send(&frames).map_err(|_| CloseReason::TooSlow)
+        self.connections[key].socket.send(&frames)
     }
 
     /// Somebody new, back, away or gone.
@@ -137,7 +137,7 @@ impl<G: Game> Match<G> {
         key: usize,
         typed: &str,
         context: &Context<'_>,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<(), SendError> {
         let Some(session) = self.connections[key].session else { return Ok(()) };
         match self.sessions[session].may_say(typed, context.now) {
             Ok((speaker, text)) => {
