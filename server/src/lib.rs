@@ -30,6 +30,7 @@ pub mod limits;
 mod lingering;
 pub mod listener;
 mod lobby;
+mod log;
 mod mailbox;
 mod matches;
 mod places;
@@ -41,10 +42,10 @@ pub mod tickets;
 pub mod tls;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     net::SocketAddr,
     process::ExitCode,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
@@ -56,11 +57,10 @@ use tickwire_shared::{
     wire::schema_hash,
 };
 use tokio::net::TcpListener;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 use admission::Admission;
 use clock::Clock;
-use config::{Config, ConfigError, LogFormat};
+use config::{Config, ConfigError};
 use directory::Directory;
 use feeds::Feeds;
 use listener::{HEALTH_CONNECTIONS_MAX, TURNING_AWAY_MAX};
@@ -98,7 +98,7 @@ pub enum StartError {
 pub fn main<G: Game>() -> ExitCode {
     match start::<G>() {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
-        Ok(Ended::AtOnce) => ExitCode::FAILURE,
+        Ok(Ended::AtOnce | Ended::Failed) => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(io::stderr(), "tickwire-server: {error}");
             ExitCode::from(2)
@@ -107,19 +107,21 @@ pub fn main<G: Game>() -> ExitCode {
 }
 
 fn start<G: Game>() -> Result<Ended, StartError> {
-    let config = Config::from_process()?;
-    let _log = start_log(&config)?;
+    let mut config = Config::from_process()?;
+    let _log = log::start(&config)?;
     // One small thing that is left would hold a whole huge page: 86 MB rather than 22 a minute after an attack.
     // A kernel that can't leave them out has none.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    allow_files(config.limits.connections_max)?;
+    allow_files(&mut config.limits.connections_max)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let server = Server::bind::<G>(config).await?;
         // Whoever reads the line may send them.
         let (once, twice) = (signals(1)?, signals(2)?);
         let scheme = if server.admission.tls().is_some() { "https" } else { "http" };
-        writeln!(io::stdout(), "listening on {scheme}://{}", server.addr())?;
+        if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{}", server.addr()) {
+            tracing::warn!(%error, addr = %server.addr(), "can't say on stdout where it listens");
+        }
         Ok(server.run(once, twice).await)
     });
     // Whoever wants it to end at once does not wait for shards either.
@@ -127,15 +129,20 @@ fn start<G: Game>() -> Result<Ended, StartError> {
     ended
 }
 
-/// Lets the process have as many files open as the system allows it to: each connection is one.
-fn allow_files(connections_max: usize) -> io::Result<()> {
+/// Lets the process have as many files open as the system allows it to: each connection is one. If
+/// those are too few there may be fewer connections, so that who is one too many hears of it, and
+/// health checks are answered.
+fn allow_files(connections_max: &mut usize) -> io::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    if let Some(maximum) = maximum.filter(|&max| max < (connections_max + OTHER_FILES) as u64) {
+    let room = maximum.map_or(usize::MAX, |maximum| maximum as usize);
+    let room = room.saturating_sub(OTHER_FILES).max(1);
+    if room < *connections_max {
+        let wanted = std::mem::replace(connections_max, room);
         tracing::warn!(
-            maximum,
+            wanted,
             connections_max,
-            "fewer files may be open than connections: raise `ulimit -Hn` or lower the other"
+            "fewer connections, since no more files may be open: raise `ulimit -Hn`"
         );
     }
     Ok(())
@@ -149,6 +156,8 @@ const OTHER_FILES: usize = 64 + TURNING_AWAY_MAX + HEALTH_CONNECTIONS_MAX;
 pub enum Ended {
     /// Everybody was told, and matches ended when they might.
     Drained,
+    /// The same, but for shards that had failed, or did not end in time.
+    Failed,
     /// It was told not to wait for that.
     AtOnce,
 }
@@ -242,15 +251,17 @@ impl Server {
             shutdown.await;
             tracing::info!("draining");
             admission.drain();
-            join(self.threads, admission.config().drain_timeout + END_TIMEOUT).await;
+            let timeout = admission.config().drain_timeout + END_TIMEOUT;
+            let ended = join(self.threads, timeout).await;
             // So that those who follow the feeds hear of the last matches' end.
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
+            ended
         };
         let serving = async { tokio::join!(serve, serve_health, admission.follow_files()) };
         tokio::select! {
             _ = serving => unreachable!("it goes on for ever"),
             never = http::sample(&admission) => match never {},
-            () = drain => Ended::Drained,
+            ended = drain => ended,
             () = at_once => {
                 tracing::warn!("ended at once");
                 Ended::AtOnce
@@ -263,16 +274,27 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error))
 }
 
-async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) {
-    let joined = tokio::task::spawn_blocking(move || {
-        threads.into_iter().filter_map(|thread| thread.join().err()).count()
-    });
-    match tokio::time::timeout(timeout, joined).await {
-        Ok(Ok(0)) => tracing::info!("drained"),
-        Ok(Ok(_) | Err(_)) => tracing::error!("a shard has failed"),
-        Err(_) => tracing::error!("a shard did not end in time"),
+async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) -> Ended {
+    let all_end = async {
+        // To wait in a thread of its own would take one, when there may be none left.
+        while !threads.iter().all(JoinHandle::is_finished) {
+            tokio::time::sleep(JOIN_INTERVAL).await;
+        }
+    };
+    if tokio::time::timeout(timeout, all_end).await.is_err() {
+        tracing::error!("a shard did not end in time");
+        return Ended::Failed;
     }
+    if threads.into_iter().any(|thread| thread.join().is_err()) {
+        tracing::error!("a shard has failed");
+        return Ended::Failed;
+    }
+    tracing::info!("drained");
+    Ended::Drained
 }
+
+/// How often shards are looked at that are to end.
+const JOIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Longest that the end may take once all matches have ended: clients have two seconds to answer
 /// their close frame.
@@ -309,32 +331,4 @@ fn ignores_hangups() -> bool {
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     // A mask, whose lowest bit is signal 1.
     ignored.is_some_and(|mask| mask & 1 == 1)
-}
-
-/// Lines wait in a queue for a thread that writes them, for as long as what is returned is held.
-/// Those that find no room are counted.
-fn start_log(config: &Config) -> Result<WorkerGuard, StartError> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .map_err(|error| StartError::Log(error.to_string()))?;
-    let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES_MAX).finish(io::stderr());
-    let _ = LOG_LOST.set(writer.error_counter());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(writer);
-    match config.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(guard)
-}
-
-/// Lines that may wait to be written.
-const LOG_LINES_MAX: usize = 8_192;
-static LOG_LOST: OnceLock<ErrorCounter> = OnceLock::new();
-
-/// Lines of the log that nobody took in time.
-pub(crate) fn log_lines_lost() -> usize {
-    LOG_LOST.get().map_or(0, ErrorCounter::dropped_lines)
 }

@@ -340,15 +340,23 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    fn end(&mut self, slot: usize, reason: CloseReason, now: Micros) {
+    fn end(&mut self, slot: usize, why: CloseReason, now: Micros) {
         let mut ended = self.matches.remove(slot);
         self.directory.remove(ended.id());
         let (stats, closed) = (&mut self.stats, &mut self.closed);
         ended.account(stats);
-        ended.close_all(reason, &mut Context { now, clock: self.clock, stats, closed });
+        ended.close_all(why, &mut Context { now, clock: self.clock, stats, closed });
         self.teller.of(ended.id()).tell(None, Happening::Ended);
-        // A game that panicked may do so again when it is dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(ended)));
+        let id = ended.id();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(ended))) {
+            let reason = reason(&*panic);
+            tracing::error!(
+                match_id = id.0,
+                reason,
+                "the game panicked when its match was dropped"
+            );
+            self.stats.matches_failed += u64::from(why != CloseReason::MatchFailed);
+        }
     }
 
     /// Sees sockets off that matches are done with.

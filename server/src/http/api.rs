@@ -20,7 +20,7 @@ use super::{
 use crate::{
     admission::{Admission, Wish},
     directory::{Entry, JoinRefused},
-    log_lines_lost,
+    log,
     telemetry::{self, Room},
     tickets::{Grant, TicketRole, random_id, unix_now},
 };
@@ -235,7 +235,7 @@ pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl Int
         is_draining: admission.is_draining(),
     }));
     page.push_str(&telemetry::feeds(admission.readers_len(), slow, lost));
-    page.push_str(&telemetry::log(log_lines_lost()));
+    page.push_str(&telemetry::log(log::lines_lost()));
     if let Some(tls) = admission.tls() {
         page.push_str(&telemetry::certificate(tls.ends_at()));
     }
