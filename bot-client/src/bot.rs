@@ -151,9 +151,11 @@ impl Bot {
         self.absence
     }
 
-    /// Path and query with which its session is taken up.
+    /// Path and query with which its session is taken up. A spectator's ends with its connection.
     pub(crate) fn resume_path(&self) -> Option<String> {
-        let MatchId(id) = self.link.welcome()?.match_id;
+        let welcome = self.link.welcome()?;
+        welcome.seat?;
+        let MatchId(id) = welcome.match_id;
         Some(format!("/v1/play?match={id}&resume=1"))
     }
 

@@ -71,6 +71,15 @@ const STAY_MS_MIN: u64 = 2_000;
 const STAY_MS_MAX: u64 = 8_000;
 
 impl Loss {
+    /// Whether there is nothing left to take up: who was in joins anew, as PROTOCOL.md has it.
+    const fn ends_session(&self) -> bool {
+        matches!(
+            self,
+            Self::Left
+                | Self::Trouble(Trouble::Read(ReadError::Closed { code: 4002 | 4011 | 4012, .. }))
+        )
+    }
+
     /// Whether another connection may help.
     fn may_pass(&self) -> bool {
         let Self::Trouble(trouble) = self else { return true };
@@ -97,10 +106,7 @@ impl Swarm {
         let part = number as f64 / self.options.bots as f64;
         sleep(self.options.ramp.mul_f64(part)).await;
         let mut dice = Dice::new(self.options.seed ^ number as u64);
-        let mut path = match self.options.scenario.part() {
-            Part::Plays => self.options.target.path().to_owned(),
-            Part::Watches => self.options.target.spectators_path(),
-        };
+        let mut path = self.first_path();
         let mut wait_ms = FIRST_WAIT_MS;
         loop {
             let loss = self.session(number, &path, &mut dice).await;
@@ -110,7 +116,9 @@ impl Swarm {
             if self.places[number].borrow().is_welcome() {
                 wait_ms = FIRST_WAIT_MS;
             }
-            let has_hope = loss.may_pass() && wait_ms <= WAIT_MS_MAX;
+            let was_in = self.places[number].borrow().resume_path().is_some();
+            let may_pass = loss.may_pass() || was_in && loss.ends_session();
+            let has_hope = may_pass && wait_ms <= WAIT_MS_MAX;
             let Some(next) = self.go_away(number, &loss).filter(|_| has_hope) else {
                 let trouble = match loss {
                     Loss::Trouble(trouble) => trouble,
@@ -124,26 +132,32 @@ impl Swarm {
         }
     }
 
+    /// Path and query with which a bot joins.
+    fn first_path(&self) -> String {
+        match self.options.scenario.part() {
+            Part::Plays => self.options.target.path().to_owned(),
+            Part::Watches => self.options.target.spectators_path(),
+        }
+    }
+
     /// A bot has lost its connection, and gets ready for another on this path. `None` if there is
     /// no bot, which was never let in or is gone.
     fn go_away(&self, number: usize, loss: &Loss) -> Option<String> {
         let place = &mut *self.places[number].borrow_mut();
         match std::mem::replace(place, Place::Coming) {
             Place::Here { mut bot, joined_at, .. } => {
-                match loss {
-                    Loss::Left => *bot = bot.successor(self.options.seed),
-                    Loss::Trouble(_) | Loss::Cut => {
-                        let is_meant = matches!(loss, Loss::Cut);
-                        let absence = Absence { since: self.clock.now(), is_meant };
-                        bot.resume(absence, &mut self.measures.borrow_mut());
-                    }
+                let is_meant = matches!(loss, Loss::Left | Loss::Cut);
+                let absence = Absence { since: self.clock.now(), is_meant };
+                bot.resume(absence, &mut self.measures.borrow_mut());
+                if loss.ends_session() || bot.resume_path().is_none() {
+                    *bot = bot.successor(self.options.seed);
                 }
                 *place = Place::Away { bot, joined_at };
             }
             other @ (Place::Coming | Place::Away { .. } | Place::Gone { .. }) => *place = other,
         }
-        let Place::Away { bot, .. } = place else { return None };
-        Some(bot.resume_path().unwrap_or_else(|| self.options.target.path().to_owned()))
+        let Place::Away { .. } = place else { return None };
+        Some(place.resume_path().unwrap_or_else(|| self.first_path()))
     }
 
     /// One connection, to its end.
@@ -310,6 +324,12 @@ impl Place {
 
     fn is_welcome(&self) -> bool {
         matches!(self, Self::Here { bot, .. } if bot.absence().is_none())
+    }
+
+    /// Path and query with which the bot's session is taken up, if it ever had one.
+    fn resume_path(&self) -> Option<String> {
+        let (Self::Here { bot, .. } | Self::Away { bot, .. }) = self else { return None };
+        bot.resume_path()
     }
 
     /// Whether the bot is away though the scenario has not sent it.

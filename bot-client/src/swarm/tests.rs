@@ -124,6 +124,15 @@ fn bots_that_lose_their_connection_come_back_by_themselves() {
 }
 
 #[test]
+fn bots_whose_session_is_gone_join_anew() {
+    let address = start(Server::Forgets { after: Tick(60) });
+    let duration = Duration::from_secs(3);
+    let report = run(&Options { duration, ..options(address) }, brain::for_game).unwrap();
+    assert_eq!(report.failure, None);
+    assert!(report.resumed >= Some(BOTS), "{:?} came back", report.resumed);
+}
+
+#[test]
 fn bots_that_are_away_when_the_run_ends_are_lost() {
     let after = Duration::from_millis(900);
     let address = start(Server::Goes { after });
@@ -176,6 +185,10 @@ enum Server {
     Drops {
         after: Tick,
     },
+    /// The same, and it takes no session up.
+    Forgets {
+        after: Tick,
+    },
     /// It loses all connections after this time, and takes no others.
     Goes {
         after: Duration,
@@ -222,7 +235,8 @@ fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()
         | Server::Lies
         | Server::Hangs { .. }
         | Server::Babbles { .. }
-        | Server::Drops { .. } => None,
+        | Server::Drops { .. }
+        | Server::Forgets { .. } => None,
     };
     if let Some(answer) = answer {
         let _ = socket.read(&mut [0; 4096])?;
@@ -236,12 +250,16 @@ fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()
         let match_tick = Tick(before + tick);
         let due = begun + Duration::from_secs(match_tick.0.into()) / u32::from(HZ);
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        connection.read(match_tick, begun)?;
+        connection.read(match_tick, begun, server)?;
         match server {
             Server::Hangs { up_after: Tick(last) } if tick == last => {
                 return connection.write(CLOSE, &4016_u16.to_be_bytes());
             }
-            Server::Drops { after: Tick(last) } if tick == last => return Ok(()),
+            Server::Drops { after: Tick(last) } | Server::Forgets { after: Tick(last) }
+                if tick == last =>
+            {
+                return Ok(());
+            }
             Server::Goes { after } if begun.elapsed() >= after => return Ok(()),
             Server::Babbles { after: Tick(last) } if tick == last => {
                 connection.write(BINARY, &[0x55; 9])?;
@@ -251,6 +269,7 @@ fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()
             | Server::Hangs { .. }
             | Server::Babbles { .. }
             | Server::Drops { .. }
+            | Server::Forgets { .. }
             | Server::Goes { .. }
             | Server::Answers(_) => connection.write_snapshot(match_tick, server)?,
         }
@@ -295,7 +314,7 @@ impl Connection {
     }
 
     /// Takes in what has come, and answers it.
-    fn read(&mut self, tick: Tick, start: Instant) -> io::Result<()> {
+    fn read(&mut self, tick: Tick, start: Instant, server: Server) -> io::Result<()> {
         let mut bytes = [0; 4096];
         let count = match self.socket.read(&mut bytes) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -314,6 +333,9 @@ impl Connection {
                 Received::Hello(hello) => {
                     let mut welcome = testing::welcome(schema(), rate());
                     if hello.resume.is_some() {
+                        if matches!(server, Server::Forgets { .. }) {
+                            return self.write(CLOSE, &4012_u16.to_be_bytes());
+                        }
                         (welcome.schema, welcome.model) = (None, None);
                     }
                     self.link.welcome(&welcome);
