@@ -66,9 +66,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(6);
 const FIRST_WAIT_MS: u64 = 250;
 /// The longest after failures: one that fails after it is lost.
 const WAIT_MS_MAX: u64 = 5_000;
-/// How long a bot stays where all come and go.
-const STAY_MS_MIN: u64 = 2_000;
-const STAY_MS_MAX: u64 = 8_000;
+/// How long a bot stays where all come and go; tests have less time.
+const STAY_MS_MIN: u64 = if cfg!(test) { 100 } else { 2_000 };
+const STAY_MS_MAX: u64 = if cfg!(test) { 300 } else { 8_000 };
 
 impl Loss {
     /// Whether there is nothing left to take up: who was in joins anew, as PROTOCOL.md has it.
@@ -78,6 +78,11 @@ impl Loss {
             Self::Left
                 | Self::Trouble(Trouble::Read(ReadError::Closed { code: 4002 | 4011 | 4012, .. }))
         )
+    }
+
+    /// Whether the scenario has it so.
+    const fn is_meant(&self) -> bool {
+        matches!(self, Self::Left | Self::Cut)
     }
 
     /// Whether another connection may help.
@@ -113,7 +118,7 @@ impl Swarm {
             if self.phase.get() == Phase::Leaving {
                 return;
             }
-            if self.places[number].borrow().is_welcome() {
+            if loss.is_meant() || self.places[number].borrow().is_welcome() {
                 wait_ms = FIRST_WAIT_MS;
             }
             let was_in = self.places[number].borrow().resume_path().is_some();
@@ -146,8 +151,7 @@ impl Swarm {
         let place = &mut *self.places[number].borrow_mut();
         match std::mem::replace(place, Place::Coming) {
             Place::Here { mut bot, joined_at, .. } => {
-                let is_meant = matches!(loss, Loss::Left | Loss::Cut);
-                let absence = Absence { since: self.clock.now(), is_meant };
+                let absence = Absence { since: self.clock.now(), is_meant: loss.is_meant() };
                 bot.resume(absence, &mut self.measures.borrow_mut());
                 if loss.ends_session() || bot.resume_path().is_none() {
                     *bot = bot.successor(self.options.seed);

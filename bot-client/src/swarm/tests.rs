@@ -160,7 +160,7 @@ fn where_all_come_and_go_nobody_is_lost() {
     let address = start(Server::Honest);
     let report = run(&Options { scenario, duration, ..options(address) }, brain::for_game).unwrap();
     assert_eq!((report.failure, report.bots_lost), (None, 0));
-    assert!(report.resumed >= Some(BOTS), "{:?} came again", report.resumed);
+    assert!(report.resumed >= Some(7 * BOTS), "{:?} came again", report.resumed);
 }
 
 const BOTS: usize = 3;
