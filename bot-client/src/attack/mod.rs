@@ -105,7 +105,10 @@ async fn attack(options: &Options, dialer: Dialer) -> io::Result<Outcome> {
     let failure = if !is_well {
         Some(String::from("the server does not answer any more"))
     } else if options.scenario == Scenario::SlowReader && unclosed > 0 {
-        Some(format!("{unclosed} that never read are still connected, or never were"))
+        Some(format!(
+            "{unclosed} that never read never were connected, or still are: by default the server \
+             waits 12 s for them, so --duration should be longer"
+        ))
     } else {
         None
     };
