@@ -259,7 +259,9 @@ impl Admission {
         role: Role,
         token: Option<&str>,
     ) -> Result<Admitted, CloseReason> {
-        if self.is_draining() {
+        // Whose connection was lost is not new, as long as the round goes on.
+        let goes_on = || matches!(wish, Wish::Match(id) if self.directory.find(id).is_some());
+        if self.is_draining() && !(role == Role::Resumer && goes_on()) {
             return Err(CloseReason::Drain);
         }
         let now = unix_now();

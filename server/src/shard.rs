@@ -40,7 +40,7 @@ use crate::{
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
     mailbox::{Arrival, Command, Recorded, ShardHandle, Signs},
-    matches::{Context, EARLY, Flight, Halves, Manners, Match, Relief},
+    matches::{Context, EARLY, Flight, Halves, Manners, Match, Relief, Role},
     socket::Socket,
     telemetry::Stats,
 };
@@ -231,7 +231,7 @@ impl<G: Game> Shard<G> {
                 Command::Drain { deadline } => {
                     self.leaves_by = Some(deadline);
                     for (_, found) in &mut self.matches {
-                        found.tell_leaving(deadline.since(now));
+                        found.tell_leaving(deadline, now);
                     }
                 }
             }
@@ -269,7 +269,8 @@ impl<G: Game> Shard<G> {
         let Arrival { match_id, newcomer, handed, mut leftover } = arrival;
         let mut socket = Socket::new(handed);
         let slot = self.matches.iter().find_map(|(slot, m)| (m.id() == match_id).then_some(slot));
-        let Some(slot) = slot.filter(|_| self.leaves_by.is_none()) else {
+        let may_enter = self.leaves_by.is_none() || newcomer.role == Role::Resumer;
+        let Some(slot) = slot.filter(|_| may_enter) else {
             let reason = match self.leaves_by {
                 Some(_) => CloseReason::Drain,
                 // None is closed while somebody has a seat, unless its game fails.

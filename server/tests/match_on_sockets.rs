@@ -317,6 +317,28 @@ fn a_server_that_drains_lets_the_round_go_on_for_a_while() {
 }
 
 #[test]
+fn who_loses_the_connection_while_a_server_drains_comes_back_to_the_round() {
+    let mut server = TestServer::start::<Arena>(|config| {
+        config.drain_timeout = Duration::from_secs(3);
+    });
+    let mut client = server.join();
+    client.wait_snapshots(1);
+    server.begin_drain();
+    client.wait("a word of the end", |client| client.was_told);
+    let link = std::mem::take(&mut client.link);
+    drop(client);
+    // It was the only one, and its seat is kept.
+    std::thread::sleep(Duration::from_millis(500));
+    let mut back = server.take_up(link);
+    back.wait("a word of the end", |client| client.was_told);
+    back.wait_snapshots(10);
+    let mut nobody = Client::open(server.addr, "match=auto&resume=1", "tickwire.v1");
+    assert_eq!(nobody.wait_end(), End::Close(1012));
+    assert_eq!(back.wait_end(), End::Close(1012));
+    server.drain();
+}
+
+#[test]
 fn draining_tells_everyone_and_ends() {
     let mut server = TestServer::start::<Tally>(|_| {});
     let mut players: Vec<_> = (0..3).map(|_| server.join()).collect();

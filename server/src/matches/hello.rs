@@ -65,6 +65,10 @@ impl<G: Game> Match<G> {
             let pace = self.pace(self.newest_for(self.connections[key].seat));
             self.say(key, &ServerMessage::Pace(pace))?;
         }
+        if let Some(by) = self.leaves_by {
+            let within = by.since(context.now);
+            self.say(key, &ServerMessage::Leaving { within })?;
+        }
         let social_at = self.sessions[session].social_at;
         if applied.is_none_or(|applied| applied.since(social_at) < 0) {
             self.brief(key)?;

@@ -133,6 +133,8 @@ pub(crate) struct Match<G: Game> {
     connections: Slab<Connection>,
     sessions: Slab<Session>,
     empty_since: Option<Micros>,
+    /// By when the server goes, once it drains.
+    leaves_by: Option<Micros>,
 }
 
 /// What a match leaves out while its shard can't keep up.
@@ -194,6 +196,7 @@ impl<G: Game> Match<G> {
             connections: Slab::new(),
             sessions: Slab::new(),
             empty_since: Some(start),
+            leaves_by: None,
             options,
             manners,
         }
@@ -256,14 +259,16 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Tells everybody, with the next tick, that the server goes within this time.
-    pub(crate) fn tell_leaving(&mut self, within: Micros) {
+    /// Tells everybody, with the next tick, by when the server goes.
+    pub(crate) fn tell_leaving(&mut self, by: Micros, now: Micros) {
+        self.leaves_by = Some(by);
+        let within = by.since(now);
         self.fanout.push_message(Audience::All, &ServerMessage::Leaving { within });
     }
 
-    /// Whether nobody would lose a round if the match ended now.
+    /// Whether nobody would lose a round if the match ended now, also of those who may come back.
     pub(crate) fn may_end(&self) -> bool {
-        self.connections.is_empty() || self.game.may_end()
+        (self.connections.is_empty() && self.sessions.is_empty()) || self.game.may_end()
     }
 
     /// How far apart ticks are, for those who are shown `tick` as the newest.
