@@ -284,6 +284,7 @@ export class Session {
     if (this.#token) this.#remembered.keep({ match: this.#match, token: this.#token });
     if (this.others && welcome.schema === null) {
       this.others.restart();
+      this.own?.restart();
     } else {
       const { predictor } = this.#options;
       const isPredicted = predictor && welcome.seat !== null;

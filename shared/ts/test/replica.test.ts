@@ -146,6 +146,21 @@ test("a player that is put elsewhere does not glide there", () => {
   assert.equal(own.values[0], 4_000);
 });
 
+test("ticks that were left out repeat the input before, also when the server has told later ones", () => {
+  const own = predicted();
+  own.input(11, [1]);
+  own.answer(13, rows(13, [0, 130, 0, 0]));
+  own.input(16, [-1]);
+  own.look(0, [0], 0);
+  assert.equal(own.values[0], 130 + 2 * 10 - 10);
+  own.answer(20, rows(20, [0, 100, 0, 0]));
+  own.restart();
+  own.answer(21, rows(21, [0, 100, 0, 0]));
+  own.input(24, [1]);
+  own.look(0, [0], 1_000_000);
+  assert.equal(own.values[0], 100 + 10, "a seat without a connection holds nothing");
+});
+
 test("an angle is corrected the shorter way round", () => {
   // From 350 to 10, which is 20 further and not 340 back, and the other way.
   checkTurn(350, 10, [-10, 0, 5, 10]);

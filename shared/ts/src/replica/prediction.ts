@@ -44,6 +44,8 @@ export class Prediction {
   readonly #told: Int32Array;
   readonly #next: Int32Array;
   readonly #held: Int32Array;
+  /** What the server repeats when no input comes. */
+  readonly #repeated: Int32Array;
   /** The newest tick that was predicted, or -1. */
   #newest = -1;
   #isOn = false;
@@ -70,6 +72,7 @@ export class Prediction {
     this.#told = new Int32Array(predictor.length);
     this.#next = new Int32Array(predictor.length);
     this.#held = new Int32Array(inputLength);
+    this.#repeated = new Int32Array(inputLength);
     this.#offset = new Float64Array(predictor.shown.length);
     this.#before = new Float64Array(predictor.shown.length);
     this.values = new Float64Array(predictor.shown.length);
@@ -78,6 +81,11 @@ export class Prediction {
   /** Whether there is a player to show. */
   get isOn(): boolean {
     return this.#isOn && this.#newest >= 0;
+  }
+
+  /** The connection was lost and there is a new one: the server has let go of what was held. */
+  restart(): void {
+    this.#repeated.fill(0);
   }
 
   /** An input was made for a tick. */
@@ -91,6 +99,7 @@ export class Prediction {
     this.#states[slot].set(this.#states[before % KEPT]);
     if (this.#isOn) this.predictor.step(this.#states[slot], this.#inputs[slot], this.hz);
     this.#newest = tick;
+    this.#repeated.set(values);
   }
 
   /** Ticks that were left out: the server repeats the input before them. */
@@ -110,7 +119,9 @@ export class Prediction {
     if (ahead < 0 || ahead >= KEPT || this.#ticks[slot] !== tick) {
       // Nothing was predicted for this tick: what is known of later ones starts here.
       this.#ticks[slot] = tick;
-      this.#inputs[slot].fill(0);
+      // Of later ticks than any that an input was made for, it is the last that counts.
+      if (ahead < 0) this.#inputs[slot].set(this.#repeated);
+      else this.#inputs[slot].fill(0);
       this.#states[slot].set(told);
       if (ahead < 0) this.#newest = tick;
       else this.#replay(tick);
