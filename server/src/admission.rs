@@ -415,7 +415,12 @@ fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
         (Some(only), Wish::Match(wished)) => only == wished,
         (Some(_), Wish::Any) | (None, _) => true,
     };
-    if is_for_role && is_for_match { Ok(()) } else { Err(CloseReason::BadTicket) }
+    if is_for_role && is_for_match {
+        return Ok(());
+    }
+    let error = if is_for_role { "it is for another match" } else { "it is for another role" };
+    tracing::debug!(error, "a ticket is not valid");
+    Err(CloseReason::BadTicket)
 }
 
 const fn close_reason(refused: JoinRefused) -> CloseReason {

@@ -204,6 +204,30 @@ struct Claims {
     jti: String,
 }
 
+impl Claims {
+    /// What is out of bounds, of a ticket that has not expired.
+    fn flaw(&self, now: u64) -> Option<&'static str> {
+        let is_id = |id: &str| (1..=ID_BYTES_MAX).contains(&id.len());
+        if !is_id(&self.sub) || !is_id(&self.jti) {
+            Some("sub and jti must have 1 to 64 bytes")
+        } else if self.name.chars().count() > NAME_CHARS_MAX
+            || self.name.chars().any(char::is_control)
+        {
+            Some("name must have at most 32 characters, and none that controls")
+        } else if self.role != TicketRole::Operator && self.exp - now > LIFE_MAX.as_secs() {
+            Some("exp must be within an hour")
+        } else {
+            None
+        }
+    }
+}
+
+/// Who shows it is not told more than that.
+fn invalid(error: &dyn fmt::Display) -> TicketError {
+    tracing::debug!(%error, "a ticket is not valid");
+    TicketError::Invalid
+}
+
 impl Tickets {
     /// Reads the key; `None` if the settings name none.
     pub fn open(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
@@ -252,7 +276,7 @@ impl Tickets {
     /// Reads a ticket and checks all of it but whether it was used. Time is in seconds since 1970.
     pub fn check(&self, token: &str, now: u64) -> Result<Ticket, TicketError> {
         if token.len() > TICKET_BYTES_MAX {
-            return Err(TicketError::Invalid);
+            return Err(invalid(&format!("it has over {TICKET_BYTES_MAX} bytes")));
         }
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let decode =
@@ -265,22 +289,12 @@ impl Tickets {
             }
             (decoded, _) => decoded,
         };
-        let invalid = |error: jsonwebtoken::errors::Error| {
-            // Who shows it is not told more than that.
-            tracing::debug!(%error, "a ticket is not valid");
-            TicketError::Invalid
-        };
-        let claims = decoded.map_err(invalid)?.claims;
+        let claims = decoded.map_err(|error| invalid(&error))?.claims;
         if claims.exp <= now {
             return Err(TicketError::Expired);
         }
-        let is_id = |id: &str| (1..=ID_BYTES_MAX).contains(&id.len());
-        let is_name = claims.name.chars().count() <= NAME_CHARS_MAX
-            && !claims.name.chars().any(char::is_control);
-        let is_short =
-            claims.role == TicketRole::Operator || claims.exp - now <= LIFE_MAX.as_secs();
-        if !(is_id(&claims.sub) && is_id(&claims.jti) && is_name && is_short) {
-            return Err(TicketError::Invalid);
+        if let Some(flaw) = claims.flaw(now) {
+            return Err(invalid(&flaw));
         }
         Ok(Ticket {
             subject: claims.sub.into(),
@@ -425,6 +439,23 @@ mod tests {
         assert_eq!(check(60, NOW + 60), Err(TicketError::Expired));
         assert_eq!(check(3601, NOW), Err(TicketError::Invalid));
         assert!(tickets.check(&issue(&tickets, TicketRole::Operator, 86_400), NOW).is_ok());
+    }
+
+    #[test]
+    fn the_log_says_what_is_out_of_bounds() {
+        let flaw = |change: fn(&mut Claims)| {
+            let role = TicketRole::Player;
+            let (aud, sub, name, jti) = (AUDIENCE.into(), "u7".into(), "Ada".into(), "1".into());
+            let mut claims = Claims { aud, sub, role, match_id: None, name, exp: NOW + 60, jti };
+            change(&mut claims);
+            claims.flaw(NOW).map_or("", |flaw| flaw.split(' ').next().unwrap())
+        };
+        assert_eq!(flaw(|_| {}), "");
+        assert_eq!(flaw(|claims| claims.sub.clear()), "sub");
+        assert_eq!(flaw(|claims| claims.jti = "x".repeat(65)), "sub");
+        assert_eq!(flaw(|claims| claims.name = "é".repeat(33)), "name");
+        assert_eq!(flaw(|claims| claims.name.push('\n')), "name");
+        assert_eq!(flaw(|claims| claims.exp = NOW + 86_400), "exp");
     }
 
     #[test]
