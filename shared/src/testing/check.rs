@@ -19,7 +19,8 @@ const TICKS: u32 = 400;
 const SEATS: u16 = 8;
 
 /// Plays matches of a game with players who come and go, command anything that the schema allows
-/// and see the others late. For a test of the game's own:
+/// and see the others late. Each is 400 ticks long, at 10, 30 and 128 Hz: what comes later, such as
+/// the end of a long round, wants a test of its own. For a test of the game's own:
 ///
 /// ```
 /// # use tickwire_shared::arena::Arena as YourGame;

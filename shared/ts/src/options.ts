@@ -55,6 +55,7 @@ export type SessionState =
   | { type: "playing" }
   /** There is no connection, for this reason; the next attempt follows in so many milliseconds. */
   | { type: "resuming"; inMs: number; code: number; reason: string }
+  /** For good: the page left, the server wants it no more, or nothing came of trying again for a minute. */
   | { type: "ended"; code: number; reason: string };
 
 export interface Handlers {
