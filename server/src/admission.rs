@@ -228,7 +228,8 @@ impl Admission {
         drop(openings);
         let Config { seats, npcs, tick_rate, .. } = self.config;
         let entry = self.directory.add(seats, |shard| self.shards.is_fit(shard))?;
-        let seed = u64::from(entry.id.0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        // Who knew it would know what chance brings.
+        let seed = getrandom::u64().expect("the system has randomness");
         let options = MatchOptions { seed, seats, npcs, tick_rate };
         if self.shards.send(entry.shard, Command::Open(entry.id, options)).is_err() {
             self.directory.remove(entry.id);

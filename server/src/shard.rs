@@ -262,7 +262,7 @@ impl<G: Game> Shard<G> {
         self.matches.insert(made);
         self.deadlines.push(Deadline { due: start, slot, id });
         teller.tell(None, Happening::Opened);
-        tracing::info!(match_id = id.0, "match opened");
+        tracing::info!(match_id = id.0, seed = options.seed, "match opened");
     }
 
     fn connect(&mut self, arrival: Arrival, now: Micros) {
