@@ -10,7 +10,7 @@ import type { Scene } from "./scene.js";
 /** CSS pixels around the field, which the page's furniture covers in part. */
 const MARGIN = 90;
 const DOT = 7;
-/** With more rows than this there would be nothing but words. */
+/** With more rows than this there would be nothing but words in the field. */
 const DETAILED_MAX = 40;
 
 /** Where what is, in a row of this kind. */
@@ -70,12 +70,12 @@ export class PlainView {
     for (let row = 0; row < rows.length; row++) {
       others.look(row);
       const kind = this.#kinds[rows.kinds[row]];
-      const words = rows.length > DETAILED_MAX ? "" : describe(kind, others.values);
       if (!isPlaced(kind)) {
         context.fillStyle = theme.soft;
-        context.fillText(`${kind.name} ${words}`, 16, 24 + 18 * listed++);
+        context.fillText(`${kind.name} ${describe(kind, others.values)}`, 16, 24 + 18 * listed++);
         continue;
       }
+      const words = rows.length > DETAILED_MAX ? "" : describe(kind, others.values);
       const x = x0 + (others.values[kind.x] * kind.fields[kind.x].step - this.#left) * scale;
       const y = y0 + (others.values[kind.y] * kind.fields[kind.y].step - this.#top) * scale;
       context.fillStyle = theme.seats[rows.ids[row] % theme.seats.length];

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Field, Rows, type Schema, type Session } from "@tickwire/client";
+import { PlainView } from "../src/draw/plain.js";
+import type { Scene } from "../src/draw/scene.js";
+
+test("what has no place is said in words, however many others have one", () => {
+  assert.deepEqual(said(3).slice(0, 3), ["clock seconds 7", "coin 1", "worth 7"]);
+  assert.deepEqual(said(50).slice(0, 3), ["clock seconds 7", "coin 1", ""]);
+});
+
+/** What is written when there is a clock, and so many coins. */
+function said(coins: number): string[] {
+  const texts: string[] = [];
+  const ignore = () => {};
+  const context = {
+    setTransform: ignore, fillRect: ignore, strokeRect: ignore, beginPath: ignore, arc: ignore, fill: ignore,
+    fillText: (text: string) => texts.push(text),
+  };
+  const canvas = { getContext: () => context } as unknown as HTMLCanvasElement;
+  const camera = { fit: ignore, density: 1, width: 800, height: 600 };
+  const scene = { camera, theme: { seats: ["red"] } } as unknown as Scene;
+  const rows = new Rows();
+  rows.push(0, 0, 1);
+  for (let id = 1; id <= coins; id++) rows.push(id, 1, 3);
+  const values = [7, 7, 7];
+  const session = { others: { rows, values, look: ignore } } as unknown as Session;
+  new PlainView(canvas, scene, SCHEMA).draw(session);
+  return texts;
+}
+
+const field = (name: string): Field => ({ name, step: 1, min: 0, max: 9, predict: { type: "held" } });
+const SCHEMA: Schema = {
+  game: "coins",
+  kinds: [
+    { name: "clock", fields: [field("seconds")] },
+    { name: "coin", fields: [field("x"), field("y"), field("worth")] },
+  ],
+  substeps: 0,
+  owner: [],
+  input: [],
+  events: [],
+};
