@@ -226,11 +226,11 @@ trait Carrier {
     /// An index below `end`, as its difference from the prior's, less the `last` such difference.
     fn index(&mut self, index: u8, prior: u8, last: &mut i32, end: usize) -> u8 {
         let difference = i32::from(index) - i32::from(prior);
-        if !self.differs(difference != *last) {
-            return self.checked(i32::from(prior) + *last, end);
+        if self.differs(difference != *last) {
+            // What is read may be anything, also when it was refused before.
+            let step = self.number(4, difference.wrapping_sub(*last));
+            *last = last.wrapping_add(step);
         }
-        let step = self.number(4, difference - *last);
-        *last = last.wrapping_add(step);
         self.checked(i32::from(prior).wrapping_add(*last), end)
     }
 

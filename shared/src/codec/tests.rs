@@ -63,6 +63,30 @@ proptest! {
     }
 }
 
+/// Indices whose differences from the prior add up beyond what an integer holds.
+#[test]
+fn a_model_that_goes_too_far_is_refused() {
+    let schema = schema();
+    let mut decoder = Decoder::new(&schema, TickRate::new(30).unwrap());
+    let even = 1 << (table::TOTAL_BITS - 3);
+    for far in [i32::MAX, i32::MIN] {
+        for differs in [false, true] {
+            let (mut coder, mut bytes) = (RangeEncoder::new(), Vec::new());
+            let table = Family::shared().table(4, 0);
+            // A kind differs, and its first index by so much; the second by as much, or by more.
+            coder.bit(even, true);
+            for differs in [true, differs] {
+                coder.bit(even, differs);
+                if differs {
+                    coder.long(table, far);
+                }
+            }
+            coder.finish(&mut bytes);
+            assert_eq!(decoder.set_model(&bytes), Err(CodecError::BadModel), "{far}, {differs}");
+        }
+    }
+}
+
 #[test]
 fn a_match_finds_better_models_which_a_late_client_can_use() {
     let schema = schema();
