@@ -383,7 +383,7 @@ impl<G: Game> Match<G> {
         self.tell_presence(session, Presence::Gone);
         let session = self.sessions.remove(session);
         if let Some(seat) = session.seat {
-            self.queues[seat.index()] = InputQueue::default();
+            self.queues[seat.index()].vacate();
             self.game.leave(seat);
         }
         tracing::debug!(match_id = self.id.0, session = session.id.0, "session over");

@@ -127,6 +127,13 @@ impl<I: Clone + Default> InputQueue<I> {
         self.seen = None;
         self.is_fed = false;
     }
+
+    /// The same, and the seat is free: its next player's inputs count from the first. What happened
+    /// stays counted.
+    pub fn vacate(&mut self) {
+        self.release();
+        self.processed = InputSeq(0);
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +158,9 @@ mod tests {
         assert_eq!(queue.starved(), 1);
         queue.release();
         check(&mut queue, 12, 0, 0);
-        assert_eq!(queue.starved(), 1);
+        assert_eq!((queue.starved(), queue.processed()), (1, InputSeq(1)));
+        queue.vacate();
+        assert_eq!((queue.starved(), queue.processed()), (1, InputSeq(0)));
     }
 
     #[test]

@@ -110,7 +110,8 @@ impl<G: Game> World<G> {
         self.disconnect(seat);
         let session = &mut self.sessions[seat.index()];
         if std::mem::take(&mut session.has_joined) {
-            (session.queue, session.seq) = (InputQueue::default(), InputSeq(0));
+            session.queue.vacate();
+            session.seq = InputSeq(0);
             self.game.leave(seat);
         }
     }
