@@ -118,7 +118,7 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
 /// What the text of a file says.
 pub(super) fn parse(text: &str) -> Result<Settings, ConfigError> {
     toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start].lines().count().max(1));
+        let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
         let place = line.map_or_else(String::new, |line| format!("line {line}: "));
         ConfigError(format!("{place}{}", first_paragraph(error.message())))
     })
@@ -172,6 +172,19 @@ mod tests {
             "TICKWIRE_GAME_PORT_8080_TCP_ADDR",
         ];
         check_environment(of_a_service.map(String::from).into_iter()).unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_said_with_its_line() {
+        let says = |text: &str| parse(text).unwrap_err().to_string();
+        for (before, line) in [("", 1), ("# settings\n", 2), ("seats = 3\n\n", 3)] {
+            let said = says(&format!("{before}seets = 3\n"));
+            assert!(said.starts_with(&format!("line {line}: unknown field `seets`")), "{said}");
+        }
+        let said = says("seats = 3\ntick_rate = true\n");
+        assert!(said.starts_with("line 2: "), "{said}");
+        let said = says("seats = 3\nlog =");
+        assert!(said.starts_with("line 2: "), "{said}");
     }
 
     #[test]
