@@ -72,14 +72,15 @@ pub(crate) struct TlsSettings {
 
 impl TlsSettings {
     pub(crate) fn over(self, before: Option<TlsConfig>) -> Result<Option<TlsConfig>, ConfigError> {
-        match (self.cert, self.key, self.self_signed.unwrap_or(false)) {
-            (None, None, false) => Ok(before),
-            (None, None, true) => Ok(Some(TlsConfig::SelfSigned)),
-            (Some(cert), Some(key), false) => Ok(Some(TlsConfig::Files { cert, key })),
+        match (self.cert, self.key, self.self_signed) {
+            (None, None, None) => Ok(before),
+            (None, None, Some(false)) => Ok(before.filter(|tls| *tls != TlsConfig::SelfSigned)),
+            (None, None, Some(true)) => Ok(Some(TlsConfig::SelfSigned)),
+            (Some(cert), Some(key), None | Some(false)) => Ok(Some(TlsConfig::Files { cert, key })),
             (Some(_), None, _) | (None, Some(_), _) => {
                 Err(ConfigError::new("tls_cert and tls_key go together"))
             }
-            (Some(_), Some(_), true) => {
+            (Some(_), Some(_), Some(true)) => {
                 Err(ConfigError::new("a certificate is either given or self-signed"))
             }
         }
@@ -262,5 +263,26 @@ mod tests {
         assert_eq!(told((2026, 5, 20)), None);
         assert!(told((2026, 5, 22)).unwrap().contains("ends soon"));
         assert!(told((2026, 5, 31)).unwrap().contains("has ended"));
+    }
+
+    #[test]
+    fn what_wins_may_also_say_no() {
+        let says = |cert: Option<&str>, self_signed| {
+            let file = cert.map(PathBuf::from);
+            TlsSettings { cert: file.clone(), key: file, self_signed }
+        };
+        let given = TlsConfig::Files { cert: "a".into(), key: "a".into() };
+        let made = TlsConfig::SelfSigned;
+        for (settings, before, after) in [
+            (says(None, None), Some(made.clone()), Some(made.clone())),
+            (says(None, Some(true)), Some(given.clone()), Some(made.clone())),
+            (says(None, Some(false)), Some(made.clone()), None),
+            (says(None, Some(false)), Some(given.clone()), Some(given.clone())),
+            (says(Some("a"), None), Some(made.clone()), Some(given.clone())),
+            (says(Some("a"), Some(false)), Some(made), Some(given)),
+        ] {
+            assert_eq!(settings.over(before), Ok(after));
+        }
+        assert!(says(Some("a"), Some(true)).over(None).is_err());
     }
 }
