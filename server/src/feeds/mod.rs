@@ -96,6 +96,8 @@ pub(crate) struct Reader {
     feeds: Arc<Feeds>,
     log: Arc<Log>,
     news: watch::Receiver<bool>,
+    /// Whether it was over when it was looked at last.
+    is_over: bool,
     after: u64,
     /// What it had before is not known here.
     is_stranger: bool,
@@ -222,6 +224,7 @@ impl Feeds {
             feeds: Arc::clone(self),
             news: log.news.subscribe(),
             log,
+            is_over: false,
             after: known.unwrap_or(newest),
             is_stranger: last.is_some() && known.is_none(),
             unknown,
@@ -285,6 +288,8 @@ impl Log {
 impl Reader {
     /// What there is to tell, if anything.
     pub(crate) fn take(&mut self) -> Option<Bytes> {
+        // What comes from now on is waited for, whether it is found here or not.
+        self.is_over = *self.news.borrow_and_update();
         let mut chunk = Vec::new();
         self.take_gap(&mut chunk);
         self.take_states(&mut chunk);
@@ -330,9 +335,9 @@ impl Reader {
         }
     }
 
-    /// Waits until there may be more. `false`: there is none and will be none.
+    /// Waits until there may be more than was taken. `false`: there is none and will be none.
     pub(crate) async fn wait(&mut self) -> bool {
-        !*self.news.borrow_and_update() && self.news.changed().await.is_ok()
+        !self.is_over && self.news.changed().await.is_ok()
     }
 }
 
@@ -392,6 +397,24 @@ mod tests {
         assert!(chunk.contains(r#"{"at":1,"match":7,"name":"Ada","seat":3}"#), "{chunk}");
         assert!(!reader.wait().await);
         assert!(!lock(&feeds.logs).matches.contains_key(&MatchId(7)));
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_a_look_is_waited_for() {
+        let feeds = feeds();
+        for what in [Happening::Notice("soon over".into()), Happening::Ended] {
+            let mut reader = feeds.read(Some(MatchId(7)), None);
+            while reader.take().is_some() {}
+            feeds.publish(&Item {
+                match_id: Some(MatchId(7)),
+                at: UnixMillis(1),
+                tick: None,
+                what,
+            });
+            let news = timeout(Duration::from_secs(1), reader.wait()).await;
+            assert_eq!(news, Ok(true));
+            assert_eq!(text(reader.take()).matches("data:").count(), 1);
+        }
     }
 
     #[tokio::test]
