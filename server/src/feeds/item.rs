@@ -1,6 +1,9 @@
 //! What happens, on its way from matches, and how feeds write it down.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use serde_json::{Map, Value, json};
 use tickwire_shared::{
@@ -167,12 +170,18 @@ pub(crate) struct Teller {
     sender: mpsc::Sender<Item>,
     clock: Clock,
     match_id: Option<MatchId>,
+    /// Lost since that was told last, and by all tellers ever.
     lost: u64,
+    lost_ever: Arc<AtomicU64>,
 }
 
 impl Teller {
-    pub(super) const fn new(sender: mpsc::Sender<Item>, clock: Clock) -> Self {
-        Self { sender, clock, match_id: None, lost: 0 }
+    pub(super) const fn new(
+        sender: mpsc::Sender<Item>,
+        clock: Clock,
+        lost_ever: Arc<AtomicU64>,
+    ) -> Self {
+        Self { sender, clock, match_id: None, lost: 0, lost_ever }
     }
 
     /// The end of one match.
@@ -191,6 +200,7 @@ impl Teller {
         }
         if self.sender.try_send(Item { match_id, at, tick, what }).is_err() {
             self.lost += 1;
+            self.lost_ever.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -55,8 +55,9 @@ pub(crate) struct Feeds {
     /// Whether what players say in matches is told.
     tells_chat: bool,
     logs: Mutex<Logs>,
-    /// Items that found no room on their way here.
-    lost: AtomicU64,
+    /// Items that found no room on their way here. Counted where they are lost, since of a match's
+    /// last ones nothing else is told.
+    lost: Arc<AtomicU64>,
     reader_came: Notify,
 }
 
@@ -119,12 +120,13 @@ impl Feeds {
         getrandom::fill(&mut boot).expect("the system has randomness");
         let everything = Log::new(0, EVERYTHING_MAX);
         let logs = Logs { newest: 0, everything, matches: HashMap::new() };
+        let lost = Arc::<AtomicU64>::default();
         let feeds = Arc::new(Self {
             boot: u32::from_le_bytes(boot),
             words: Words { schema, scores },
             tells_chat,
             logs: Mutex::new(logs),
-            lost: AtomicU64::new(0),
+            lost: Arc::clone(&lost),
             reader_came: Notify::new(),
         });
         let (sender, mut items) = mpsc::channel::<Item>(CHANNEL_MAX);
@@ -141,7 +143,7 @@ impl Feeds {
                 collecting.let_gather().await;
             }
         });
-        (feeds, Teller::new(sender, clock))
+        (feeds, Teller::new(sender, clock, lost))
     }
 
     /// What the game is called.
@@ -185,9 +187,6 @@ impl Feeds {
                 logs.matches.values().for_each(|followed| followed.log.push(n, bytes.clone()));
             }
             None => {}
-        }
-        if let Happening::Lost(count) = item.what {
-            self.lost.fetch_add(count, Ordering::Relaxed);
         }
     }
 
@@ -434,6 +433,7 @@ mod tests {
             }
         };
         timeout(Duration::from_secs(20), ended).await.expect("its readers are told");
+        assert_eq!(feeds.lost(), 1);
     }
 
     #[tokio::test]
