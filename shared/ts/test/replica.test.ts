@@ -161,6 +161,21 @@ test("ticks that were left out repeat the input before, also when the server has
   assert.equal(own.values[0], 100 + 10, "a seat without a connection holds nothing");
 });
 
+test("of ticks that were left out no more are run than are kept", () => {
+  let steps = 0;
+  const step: Predictor["step"] = (...args) => {
+    steps++;
+    WALK.step(...args);
+  };
+  const own = new Prediction({ ...WALK, step }, 0, HZ, 1);
+  own.answer(10, rows(10, [0, 100, 0, 0]));
+  for (const [tick, most] of [[12, 2], [600, 588], [5_000_000, 512]]) {
+    steps = 0;
+    own.input(tick, [1]);
+    assert.ok(steps <= most, `${steps} steps to tick ${tick}`);
+  }
+});
+
 test("an angle is corrected the shorter way round", () => {
   // From 350 to 10, which is 20 further and not 340 back, and the other way.
   checkTurn(350, 10, [-10, 0, 5, 10]);

@@ -88,24 +88,23 @@ export class Prediction {
     this.#repeated.fill(0);
   }
 
-  /** An input was made for a tick. */
+  /** An input was made for a tick. In ticks that were left out the server repeats the input before them. */
   input(tick: number, values: ArrayLike<number>): void {
     const gap = this.#newest < 0 ? 0 : ticksBetween(this.#newest, tick);
-    if (gap > 1) this.#fill(tick, gap);
-    const slot = tick % KEPT;
-    this.#ticks[slot] = tick;
-    this.#inputs[slot].set(values);
-    const before = (tick - 1) >>> 0;
-    this.#states[slot].set(this.#states[before % KEPT]);
-    if (this.#isOn) this.predictor.step(this.#states[slot], this.#inputs[slot], this.hz);
-    this.#newest = tick;
+    for (let n = Math.min(gap, KEPT) - 1; n >= 1; n--) {
+      this.#run((tick - n) >>> 0, this.#newest, this.#inputs[this.#newest % KEPT]);
+    }
+    this.#run(tick, gap > 0 ? this.#newest : (tick - 1) >>> 0, values);
     this.#repeated.set(values);
   }
 
-  /** Ticks that were left out: the server repeats the input before them. */
-  #fill(tick: number, gap: number): void {
-    const last = this.#inputs[this.#newest % KEPT];
-    for (let n = Math.min(gap, KEPT) - 1; n >= 1; n--) this.input((tick - n) >>> 0, last);
+  #run(tick: number, before: number, values: ArrayLike<number>): void {
+    const slot = tick % KEPT;
+    this.#ticks[slot] = tick;
+    this.#inputs[slot].set(values);
+    this.#states[slot].set(this.#states[before % KEPT]);
+    if (this.#isOn) this.predictor.step(this.#states[slot], this.#inputs[slot], this.hz);
+    this.#newest = tick;
   }
 
   /** The server has told how it was at a tick. */
