@@ -278,8 +278,7 @@ class Joined {
     this.tick = head.tick;
     this.processed = head.processed;
     this.#event.tick = head.tick;
-    const agrees = head.digest === slot.rows.digest();
-    this.#event.digest = head.digest < 0 ? "absent" : agrees ? "agrees" : "differs";
+    this.#event.digest = compare(head.digest, slot.rows);
     return this.#event;
   }
 
@@ -322,4 +321,10 @@ class Joined {
       if (slot) this.#free.push(slot);
     }
   }
+}
+
+/** What rows add up to and what they should, if that is told. */
+function compare(told: number, rows: Rows): SnapshotEvent["digest"] {
+  if (told < 0) return "absent";
+  return told === rows.digest() ? "agrees" : "differs";
 }
