@@ -2,8 +2,9 @@
 
 import { element, make, setText } from "./hud/elements.js";
 import { onThemeChange, readTheme } from "./draw/theme.js";
-import { follow, type Sample, type Spans } from "./monitor/feed.js";
+import type { Sample, Spans } from "./monitor/feed.js";
 import { Plot } from "./monitor/plot.js";
+import { follow } from "./net/follow.js";
 
 const FIELDS_SHOWN = 14;
 const HAPPENINGS_SHOWN = 12;
@@ -65,11 +66,12 @@ element("plots").append(
 const list = make("ol", "", "happenings");
 happenings.inner.append(list);
 let isLive = false;
-follow(show, () => {
+follow("/v1/monitor", { sample: (data) => show(JSON.parse(data) as Sample) }, () => {
   isLive = false;
   setText("state", "the connection is lost; trying again…");
 });
-followHappenings();
+// The feed of everything that happens on the server.
+follow("/v1/events", Object.fromEntries(Object.entries(WORDS).map(([name, words]) => [name, tell(words)])));
 onThemeChange(() => plots.forEach((plot) => plot.draw()));
 
 function show(sample: Sample): void {
@@ -133,19 +135,16 @@ function bars(costs: Record<string, number>): void {
   if (sorted.length === 0) fields.inner.append(make("p", "Nothing is being sent.", "empty"));
 }
 
-/** The feed of everything that happens on the server. */
-function followHappenings(): void {
-  const source = new EventSource("/v1/events");
-  for (const [name, words] of Object.entries(WORDS)) {
-    source.addEventListener(name, (event) => {
-      const happening = JSON.parse(event.data) as Happening;
-      const line = make("li");
-      const where = happening.match === null ? "server" : `match ${happening.match}`;
-      line.append(make("span", new Date(happening.at).toLocaleTimeString()), make("span", where), words(happening));
-      list.prepend(line);
-      while (list.children.length > HAPPENINGS_SHOWN) list.lastElementChild?.remove();
-    });
-  }
+/** Puts what happened at the top of the list, in these words. */
+function tell(words: (happening: Happening) => string): (data: string) => void {
+  return (data) => {
+    const happening = JSON.parse(data) as Happening;
+    const line = make("li");
+    const where = happening.match === null ? "server" : `match ${happening.match}`;
+    line.append(make("span", new Date(happening.at).toLocaleTimeString()), make("span", where), words(happening));
+    list.prepend(line);
+    while (list.children.length > HAPPENINGS_SHOWN) list.lastElementChild?.remove();
+  };
 }
 
 function table(place: HTMLElement, heads: string[], lines: string[][]): void {

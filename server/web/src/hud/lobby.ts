@@ -1,5 +1,6 @@
 /** Talk among those who are not in a match yet: the last lines, then the feed of everything. */
 
+import { follow } from "../net/follow.js";
 import { element, make } from "./elements.js";
 
 const LINES_SHOWN = 30;
@@ -13,7 +14,7 @@ interface LobbyLine {
 }
 
 export class Lobby {
-  #source: EventSource | null = null;
+  #end = () => {};
 
   constructor(readonly name: () => string) {
     const input = element<HTMLInputElement>("lobby-saying");
@@ -26,7 +27,7 @@ export class Lobby {
   }
 
   open(): void {
-    this.#source?.close();
+    this.#end();
     element("lobby-lines").replaceChildren();
     // The feed first: a line that is said in between comes twice rather than not at all.
     const seen = new Set<string>();
@@ -36,8 +37,7 @@ export class Lobby {
       seen.add(key);
       this.#show(line);
     };
-    this.#source = new EventSource("/v1/events");
-    this.#source.addEventListener("chat", (event) => show(JSON.parse(event.data) as LobbyLine));
+    this.#end = follow("/v1/events", { chat: (data) => show(JSON.parse(data) as LobbyLine) });
     void fetch("/v1/chat")
       .then((answer) => (answer.ok ? answer.json() : { lines: [] }))
       .then(({ lines }: { lines: LobbyLine[] }) => lines.forEach(show))
@@ -45,8 +45,7 @@ export class Lobby {
   }
 
   close(): void {
-    this.#source?.close();
-    this.#source = null;
+    this.#end();
   }
 
   async #say(input: HTMLInputElement): Promise<void> {

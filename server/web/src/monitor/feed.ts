@@ -34,10 +34,3 @@ export interface Spans {
   p99: number;
   max: number;
 }
-
-/** Follows the feed; `lost` is told when the stream breaks. The browser connects again by itself. */
-export function follow(sample: (sample: Sample) => void, lost: () => void): void {
-  const source = new EventSource("/v1/monitor");
-  source.addEventListener("sample", (event) => sample(JSON.parse(event.data) as Sample));
-  source.onerror = lost;
-}
