@@ -60,7 +60,7 @@ if (wished.has("match")) {
   const match = Number(wished.get("match"));
   enter({
     name: wished.get("name") ?? "",
-    match: Number.isInteger(match) ? match : "auto",
+    match: match === match >>> 0 ? match : "auto",
     spectate: wished.get("role") === "spectator",
   });
 } else if (isRemembered()) {

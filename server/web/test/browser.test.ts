@@ -44,6 +44,14 @@ test("the start screen says what the arena is", async () => {
   await start.close();
 });
 
+test("a match that no server can have is as good as any", async () => {
+  for (const match of ["-1", "4294967296", "1.5", "best"]) {
+    const page = await browser.open(`${server.url}/?match=${match}&role=spectator`);
+    await until(page, `to be in, with match=${match}`, PLAYING);
+    await page.close();
+  }
+});
+
 test("names are known to everybody", async () => {
   for (const page of [ada, grace, watcher]) {
     await until(page, "names", "[...tickwire.session.people.values()].map((p) => p.name).sort().join() === 'Ada,Grace'");
