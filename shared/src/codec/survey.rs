@@ -114,12 +114,12 @@ impl Survey {
 
     #[inline]
     pub(super) fn change(&mut self, kind: u8, context: usize, changed: bool) {
-        self.kinds[usize::from(kind)].changes[context][usize::from(changed)] += 1;
+        count(&mut self.kinds[usize::from(kind)].changes[context], changed);
     }
 
     #[inline]
     pub(super) fn stills(&mut self, kind: u8, changed: bool) {
-        self.kinds[usize::from(kind)].stills[usize::from(changed)] += 1;
+        count(&mut self.kinds[usize::from(kind)].stills, changed);
     }
 
     pub(super) fn number(&mut self, site: Site, symbol: usize) {
@@ -207,6 +207,17 @@ impl Survey {
             }
         }
         saving
+    }
+}
+
+/// Counts a no or a yes. A large match has more of them in some days than a counter holds.
+#[inline]
+fn count(counts: &mut [u32; 2], yes: bool) {
+    let count = &mut counts[usize::from(yes)];
+    *count += 1;
+    // So that both together are an integer, too.
+    if *count == u32::MAX / 2 {
+        counts.iter_mut().for_each(|count| *count /= 2);
     }
 }
 
@@ -328,4 +339,19 @@ fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) 
 /// The symbol of a spawned entity's value that is sent as it is, if it were not.
 pub(super) fn spawned_symbol(field: &FieldPlan, value: i32) -> usize {
     Symbol::index_of(value.wrapping_sub(0.clamp(field.min, field.max)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_for_weeks_keeps_its_proportion() {
+        let mut counts = [u32::MAX / 2 - 1, u32::MAX / 8];
+        count(&mut counts, false);
+        assert_eq!(counts, [u32::MAX / 4, u32::MAX / 16]);
+        let mut counts = [0, u32::MAX / 2 - 1];
+        (0..3).for_each(|_| count(&mut counts, true));
+        assert_eq!(counts, [0, u32::MAX / 4 + 2]);
+    }
 }
