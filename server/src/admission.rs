@@ -287,7 +287,9 @@ impl Admission {
                 claim.seat = Some(reservation);
                 entry
             }
-            Role::Spectator | Role::Resumer => self.find(wish).map_err(close_reason)?,
+            Role::Spectator => self.find_or_open(wish).map_err(close_reason)?,
+            // Has no ticket, and no session in a match that is not there yet.
+            Role::Resumer => self.find(wish).map_err(close_reason)?,
         };
         if let Some((tickets, ticket)) = ticket {
             let max = self.config.limits.sessions_per_subject_max;
@@ -303,19 +305,26 @@ impl Admission {
         Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } })
     }
 
-    /// The match that is wished for, without taking a seat.
-    pub(crate) fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
+    /// The match that is wished for, without taking a seat; the oldest, if any will do.
+    fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
         let answers = |entry: &Arc<Entry>| !self.shards.is_stuck(entry.shard);
         match wish {
             Wish::Match(id) => {
                 let entry = self.directory.find(id).ok_or(JoinRefused::NoMatch)?;
                 if answers(&entry) { Ok(entry) } else { Err(JoinRefused::Stuck) }
             }
-            Wish::Any => match self.directory.list().into_iter().find(answers) {
-                Some(oldest) => Ok(oldest),
-                None => self.open(),
-            },
+            Wish::Any => {
+                self.directory.list().into_iter().find(answers).ok_or(JoinRefused::NoMatch)
+            }
         }
+    }
+
+    /// The same, or a new one if any will do and there is none.
+    pub(crate) fn find_or_open(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
+        self.find(wish).or_else(|refused| match wish {
+            Wish::Match(_) => Err(refused),
+            Wish::Any => self.open(),
+        })
     }
 
     /// Hands a connection to the shard that runs its match. When the shard does not keep up, the

@@ -27,6 +27,9 @@ fn a_ticket_is_wanted_and_works_once() {
     let (server, tickets) = guarded_server("once", |_| {});
     check_refused(&server, "match=auto", 4020);
     check_refused(&server, "match=auto&ticket=abc", 4021);
+    // Who says that it resumes needs none, and opens nothing.
+    check_refused(&server, "match=auto&resume=1", 4011);
+    assert_eq!(server.metric("tickwire_matches"), 0.0);
     let ticket = issue(&tickets, TicketRole::Player, None, 60);
     let mut client = enter(&server, &format!("match=auto&ticket={ticket}"));
     client.wait_snapshots(2);

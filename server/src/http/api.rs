@@ -161,7 +161,7 @@ pub(super) async fn join(
     let role = request.role.unwrap_or(TicketRole::Player);
     let entry = match role {
         TicketRole::Player => admission.reserve(wish).map(|seat| Arc::clone(seat.entry())),
-        TicketRole::Spectator | TicketRole::Operator => admission.find(wish),
+        TicketRole::Spectator | TicketRole::Operator => admission.find_or_open(wish),
     };
     let match_id = entry.map_err(problem)?.id.0;
     let base = base_url(&admission, &headers)?;
