@@ -2,7 +2,7 @@
 //!
 //! This is the only file that names bincode. It sets the two limits that bincode does not keep by
 //! itself: nothing longer than the type's bound is reserved for, and bytes after the last field
-//! are refused, so each message has exactly one spelling.
+//! are refused. It reads integers that are written longer than need be.
 
 use std::borrow::Cow;
 
