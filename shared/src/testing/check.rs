@@ -9,18 +9,21 @@ use crate::{
     rows::Rows,
     schema::{FIELDS_MAX, Schema},
     time::{Micros, Moment, TickRate},
-    wire::SERVER_FRAME_BYTES_MAX,
+    wire::{SERVER_FRAME_BYTES_MAX, read_state, write_state},
 };
 
 /// Ticks per second of the matches that are played.
 const RATES: [u16; 3] = [10, 30, 128];
 /// How long each is.
 const TICKS: u32 = 400;
+/// When one of two that are the same is written out, and goes on as what is read back.
+const MOVED: Tick = Tick(200);
 const SEATS: u16 = 8;
 
 /// Plays matches of a game with players who come and go, command anything that the schema allows
-/// and see the others late. Each is 400 ticks long, at 10, 30 and 128 Hz: what comes later, such as
-/// the end of a long round, wants a test of its own. For a test of the game's own:
+/// and see the others late, and writes the game out and reads it back meanwhile. Each is 400 ticks
+/// long, at 10, 30 and 128 Hz: what comes later, such as the end of a long round, wants a test of
+/// its own. For a test of the game's own:
 ///
 /// ```
 /// # use tickwire_shared::arena::Arena as YourGame;
@@ -28,8 +31,8 @@ const SEATS: u16 = 8;
 /// ```
 ///
 /// # Panics
-/// When the game does, when it tells what its schema does not allow, and when a second match with
-/// the same seed, players and inputs goes another way.
+/// When the game does, when it tells what its schema does not allow, when a second match with the
+/// same seed, players and inputs goes another way, and when what was read back does.
 pub fn check<G: Game>() {
     let schema = G::schema();
     schema.validate().unwrap_or_else(|error| panic!("bad schema: {error}"));
@@ -51,18 +54,36 @@ fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
         }
         twins.iter_mut().for_each(|world| world.step(now));
         compare(&twins, schema);
+        if tick == MOVED {
+            twins[1].game = moved(&twins[1].game);
+        }
         for (seat, client) in (0..).map(Seat).zip(&mut clients) {
             let [world, other] = &mut twins;
             let told = std::mem::take(&mut world.sessions[seat.index()].out);
             let same = told == std::mem::take(&mut other.sessions[seat.index()].out);
-            assert!(same, "at tick {}, {TWICE} do not tell seat {} the same", tick.0, seat.0);
+            let twice = twice(tick);
+            assert!(same, "at tick {}, {twice} do not tell seat {} the same", tick.0, seat.0);
             let Some(client) = client else { continue };
             told.iter().for_each(|frame| take_in(frame, seat, client, world, now));
         }
     }
 }
 
-const TWICE: &str = "two matches with the same seed and inputs";
+/// What is the same up to this tick, or is not.
+fn twice(tick: Tick) -> &'static str {
+    if tick.since(MOVED) <= 0 {
+        "two matches with the same seed and inputs"
+    } else {
+        "two matches with the same seed and inputs, one of which was written out and read back,"
+    }
+}
+
+/// As on another machine.
+fn moved<G: Game>(game: &G) -> G {
+    let mut state = Vec::new();
+    write_state(game, &mut state);
+    read_state(&state).expect("what was written of the game can be read back")
+}
 
 /// Lets whoever has a seat, or might take it, do what the dice say.
 fn act<G: Game>(
@@ -109,10 +130,10 @@ fn act<G: Game>(
 
 /// Whether both matches are in the same state, as far as everybody may see it.
 fn compare<G: Game>([one, other]: &[World<G>; 2], schema: &Schema) {
-    let tick = one.tick;
+    let (tick, twice) = (one.tick, twice(one.tick));
     let [rows, others] = [one, other].map(|world| rows_of(world));
     if rows != others {
-        panic!("at tick {}, {TWICE} differ: {}", tick.0, difference(rows, others, schema));
+        panic!("at tick {}, {twice} differ: {}", tick.0, difference(rows, others, schema));
     }
     for seat in (0..SEATS).map(Seat) {
         let [score, other] = [one, other].map(|world| {
@@ -120,7 +141,7 @@ fn compare<G: Game>([one, other]: &[World<G>; 2], schema: &Schema) {
             world.game.write_score(seat, &mut values);
             values
         });
-        assert_eq!(score, other, "at tick {}, {TWICE} differ in scores of seat {}", tick.0, seat.0);
+        assert_eq!(score, other, "at tick {}, {twice} differ in scores of seat {}", tick.0, seat.0);
     }
 }
 
@@ -196,6 +217,15 @@ mod tests {
 
     #[test]
     #[should_panic(
+        expected = "at tick 201, two matches with the same seed and inputs, one of which was \
+                    written out and read back, differ: x of cart 7 is 3 in one, 1 in the other"
+    )]
+    fn what_is_not_written_out_is_found() {
+        check::<Cart<FORGOTTEN>>();
+    }
+
+    #[test]
+    #[should_panic(
         expected = "the game does not keep to its schema: x of cart 7 is 10, out of 0 to 9"
     )]
     fn a_value_out_of_range_is_found() {
@@ -221,11 +251,14 @@ mod tests {
     const ROW: u8 = 2;
     const OWNER: u8 = 3;
     const EVENT: u8 = 4;
+    const FORGOTTEN: u8 = 5;
 
     /// A cart that anybody may push, with a fault.
     #[derive(Serialize, Deserialize)]
     struct Cart<const FAULT: u8> {
         x: i32,
+        #[serde(skip)]
+        steps: i32,
     }
 
     #[derive(Clone, Default)]
@@ -249,7 +282,7 @@ mod tests {
         }
 
         fn new(_: &MatchOptions) -> Self {
-            Self { x: 0 }
+            Self { x: 0, steps: 0 }
         }
 
         fn join(&mut self, _: Seat) {}
@@ -264,6 +297,10 @@ mod tests {
             }
             if FAULT == CHANCE {
                 self.x = STEPS.fetch_add(1, Ordering::Relaxed) % 10;
+            }
+            self.steps += 1;
+            if FAULT == FORGOTTEN {
+                self.x = self.steps % 9;
             }
             if FAULT == EVENT && step.tick == Tick(9) {
                 step.events.all(1, &[]);
