@@ -59,12 +59,6 @@ pub const fn player_id(seat: Seat) -> EntityId {
     EntityId(FIRST_PLAYER + seat.0 as u32)
 }
 
-/// The seat of the player with this row.
-#[must_use]
-pub fn seat_of(id: EntityId) -> Option<Seat> {
-    id.0.checked_sub(FIRST_PLAYER).and_then(|seat| u16::try_from(seat).ok()).map(Seat)
-}
-
 /// The row of a rocket, by its number among all that were launched. Ids are used again after so
 /// many launches that the one before is long forgotten.
 pub(super) const fn projectile_id(seats: usize, launched: u32) -> EntityId {

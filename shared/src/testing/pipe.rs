@@ -102,11 +102,6 @@ impl Pipe {
         self.on_their_way.clear();
     }
 
-    /// From now on it carries so many bits a second.
-    pub fn set_bps(&mut self, bps: u64) {
-        self.bps = bps;
-    }
-
     fn plan_stall(&mut self, after: Micros) {
         // Between none and twice the mean: even enough for short runs, and still a surprise.
         let from = after.plus(self.between(0, 2 * self.stall_every.0));
