@@ -11,7 +11,7 @@ use tickwire_shared::{close::CloseReason, time::Micros};
 use crate::{ladder::Step, shards::Counted};
 
 /// Counters and histograms of one shard since its start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Stats {
     /// Start of a tick − its deadline.
     pub tick_lateness: Spans,
@@ -98,42 +98,6 @@ impl Default for Spans {
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, 10_000_000, 2);
         Self(histogram.expect("the bounds are valid"))
-    }
-}
-
-impl Default for Stats {
-    fn default() -> Self {
-        Self {
-            tick_lateness: Spans::default(),
-            tick_time: Spans::default(),
-            tick_to_wire: Spans::default(),
-            ticks: 0,
-            overruns: 0,
-            late: 0,
-            slipped: Micros(0),
-            snapshots: 0,
-            snapshot_bytes: 0,
-            encodings: 0,
-            encoding: Micros(0),
-            skipped_unflushed: 0,
-            skipped_credit: 0,
-            skipped_relief: 0,
-            skipped_storm: 0,
-            busy: Micros(0),
-            steps: BTreeMap::new(),
-            step: 0,
-            inputs: 0,
-            inputs_dropped: 0,
-            inputs_starved: 0,
-            resyncs: 0,
-            closed: BTreeMap::new(),
-            frames_refused: BTreeMap::new(),
-            matches: 0,
-            connections: 0,
-            matches_failed: 0,
-            field_bits: BTreeMap::new(),
-            spectators: BTreeMap::new(),
-        }
     }
 }
 
