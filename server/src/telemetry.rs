@@ -59,8 +59,6 @@ pub struct Stats {
     pub resyncs: u64,
     /// Connections that have ended, by the reason's name.
     pub closed: BTreeMap<&'static str, u64>,
-    /// Frames that were refused, and their connections closed for it, by the reason's name.
-    pub frames_refused: BTreeMap<&'static str, u64>,
     /// Matches that run now.
     pub matches: u64,
     /// Connections that are open now.
@@ -113,9 +111,6 @@ impl Stats {
     /// Counts a connection's end.
     pub fn count_closed(&mut self, reason: CloseReason) {
         *self.closed.entry(reason.name()).or_default() += 1;
-        if reason.refuses_frame() {
-            *self.frames_refused.entry(reason.name()).or_default() += 1;
-        }
     }
 }
 
@@ -171,9 +166,11 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
     let ends = reasons().map(CloseReason::name).chain([LOST]);
     page.each("connections_closed_total", "reason", ends, &closed);
     page.head("frames_refused_total", "counter", "frames that ended a connection, by reason");
-    let refused = total(shards, |shard| &shard.frames_refused);
-    let refusing = reasons().filter(|reason| reason.refuses_frame()).map(CloseReason::name);
-    page.each("frames_refused_total", "reason", refusing, &refused);
+    // Each has ended its connection.
+    for reason in reasons().filter(|reason| reason.refuses_frame()).map(CloseReason::name) {
+        let count = closed.get(reason).copied().unwrap_or(0);
+        page.line(&format!("frames_refused_total{{reason=\"{reason}\"}}"), count as f64);
+    }
     page.head("connections_refused_total", "counter", "connections the front door refused");
     page.each("connections_refused_total", "reason", [], &refusals.0);
     page.gauge("shards_silent", "shards that do not answer", counted.silent as f64);
