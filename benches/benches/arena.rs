@@ -72,7 +72,7 @@ struct Match {
 
 impl Match {
     fn new(npcs: u16) -> Self {
-        let options = MatchOptions { seed: 1, seats: SEATS, npcs, tick_rate: rate() };
+        let options = MatchOptions { seed: 1, seats: SEATS, npcs, tick_rate: rate(), mode: "" };
         Self { arena: Arena::new(&options), tick: Tick(0), events: Events::default() }
     }
 

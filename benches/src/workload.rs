@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn a_player_speeds_up_wraps_fires_and_ages() {
         let rate = TickRate::new(30).unwrap();
-        let mut game = Workload::new(&MatchOptions { seed: 1, seats: 2, npcs: 0, tick_rate: rate });
+        let mut game =
+            Workload::new(&MatchOptions { seed: 1, seats: 2, npcs: 0, tick_rate: rate, mode: "" });
         game.join(Seat(1));
         let input = Command { movement: [-127, 0], aim: 77, buttons: 1 };
         for tick in 1..=300 {

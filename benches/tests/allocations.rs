@@ -23,7 +23,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn an_arena_tick_allocates_nothing_once_its_buffers_have_grown() {
     let tick_rate = TickRate::new(30).expect("within the range of tick rates");
-    let mut arena = Arena::new(&MatchOptions { seed: 1, seats: 16, npcs: 15, tick_rate });
+    let mut arena = Arena::new(&MatchOptions { seed: 1, seats: 16, npcs: 15, tick_rate, mode: "" });
     arena.join(Seat(3));
     let inputs = vec![ArenaInput { fire: true, ..ArenaInput::default() }; 16];
     let (mut events, mut rows) = (Events::default(), Rows::default());

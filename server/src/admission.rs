@@ -39,6 +39,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Admission {
     config: Config,
+    /// The game's, the one without a choice first.
+    modes: &'static [&'static str],
     directory: Arc<Directory>,
     shards: Shards,
     feeds: Arc<Feeds>,
@@ -79,8 +81,8 @@ const UNACCEPTED: &str = "unaccepted";
 /// Which match somebody wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wish {
-    /// The oldest with a free seat, or a new one.
-    Any,
+    /// The oldest of a mode with a free seat, or a new one.
+    Any(&'static str),
     /// This one.
     Match(MatchId),
 }
@@ -96,6 +98,7 @@ impl Admission {
     /// Reads keys and certificates.
     pub(crate) fn new(
         config: Config,
+        modes: &'static [&'static str],
         clock: Clock,
         directory: Arc<Directory>,
         shards: Vec<ShardHandle>,
@@ -111,6 +114,7 @@ impl Admission {
             next_session: AtomicU32::new(1),
             draining: AtomicBool::new(false),
             config,
+            modes,
             directory,
             shards: Shards::new(shards, clock),
             feeds,
@@ -216,8 +220,32 @@ impl Admission {
         Refusals(all)
     }
 
+    /// The game's modes.
+    pub(crate) const fn modes(&self) -> &'static [&'static str] {
+        self.modes
+    }
+
+    /// The mode of that name, or of a match whose mode nobody has chosen.
+    pub(crate) fn mode(&self, name: Option<&str>) -> Result<&'static str, String> {
+        let Some(name) = name else { return Ok(self.modes.first().copied().unwrap_or_default()) };
+        let known = self.modes.iter().find(|known| **known == name);
+        known.copied().ok_or_else(|| match self.modes {
+            [] => "the game has no modes".into(),
+            modes => format!("mode must be one of {}", modes.join(", ")),
+        })
+    }
+
+    /// The wish for this match, or for any of a mode.
+    pub(crate) fn wish(&self, id: Option<MatchId>, mode: Option<&str>) -> Result<Wish, String> {
+        match (id, mode) {
+            (None, mode) => self.mode(mode).map(Wish::Any),
+            (Some(id), None) => Ok(Wish::Match(id)),
+            (Some(_), Some(_)) => Err("a match has its mode: say mode only for any match".into()),
+        }
+    }
+
     /// Opens a match.
-    pub fn open(&self) -> Result<Arc<Entry>, JoinRefused> {
+    pub fn open(&self, mode: &'static str) -> Result<Arc<Entry>, JoinRefused> {
         if !self.shards.is_any_fit() {
             return Err(JoinRefused::Overloaded);
         }
@@ -227,10 +255,10 @@ impl Admission {
         }
         drop(openings);
         let Config { seats, npcs, tick_rate, .. } = self.config;
-        let entry = self.directory.add(seats, |shard| self.shards.is_fit(shard))?;
+        let entry = self.directory.add(mode, seats, |shard| self.shards.is_fit(shard))?;
         // Who knew it would know what chance brings.
         let seed = getrandom::u64().expect("the system has randomness");
-        let options = MatchOptions { seed, seats, npcs, tick_rate };
+        let options = MatchOptions { seed, seats, npcs, tick_rate, mode };
         if self.shards.send(entry.shard, Command::Open(entry.id, options)).is_err() {
             self.directory.remove(entry.id);
             return Err(JoinRefused::TooManyMatches);
@@ -242,14 +270,18 @@ impl Admission {
     pub fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
         match wish {
             Wish::Match(_) => Reservation::new(&self.find(wish)?),
-            Wish::Any => match self.directory.reserve_any(|shard| self.shards.is_fit(shard)) {
-                Some(reservation) => Ok(reservation),
-                None => self.open().and_then(|entry| Reservation::new(&entry)).or_else(|refused| {
-                    // Better a seat in a slow match than none.
-                    let answers = |shard| !self.shards.is_stuck(shard);
-                    self.directory.reserve_any(answers).ok_or(refused)
-                }),
-            },
+            Wish::Any(mode) => {
+                match self.directory.reserve_any(mode, |shard| self.shards.is_fit(shard)) {
+                    Some(reservation) => Ok(reservation),
+                    None => self.open(mode).and_then(|entry| Reservation::new(&entry)).or_else(
+                        |refused| {
+                            // Better a seat in a slow match than none.
+                            let answers = |shard| !self.shards.is_stuck(shard);
+                            self.directory.reserve_any(mode, answers).ok_or(refused)
+                        },
+                    ),
+                }
+            }
         }
     }
 
@@ -313,8 +345,10 @@ impl Admission {
                 let entry = self.directory.find(id).ok_or(JoinRefused::NoMatch)?;
                 if answers(&entry) { Ok(entry) } else { Err(JoinRefused::Stuck) }
             }
-            Wish::Any => {
-                self.directory.list().into_iter().find(answers).ok_or(JoinRefused::NoMatch)
+            Wish::Any(mode) => {
+                let mut matches = self.directory.list().into_iter();
+                let oldest = matches.find(|entry| entry.mode == mode && answers(entry));
+                oldest.ok_or(JoinRefused::NoMatch)
             }
         }
     }
@@ -323,7 +357,7 @@ impl Admission {
     pub(crate) fn find_or_open(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
         self.find(wish).or_else(|refused| match wish {
             Wish::Match(_) => Err(refused),
-            Wish::Any => self.open(),
+            Wish::Any(mode) => self.open(mode),
         })
     }
 
@@ -423,7 +457,7 @@ fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
     };
     let is_for_match = match (ticket.match_id, wish) {
         (Some(only), Wish::Match(wished)) => only == wished,
-        (Some(_), Wish::Any) | (None, _) => true,
+        (Some(_), Wish::Any(_)) | (None, _) => true,
     };
     if is_for_role && is_for_match {
         return Ok(());

@@ -35,6 +35,8 @@ pub struct Entry {
     pub shard: usize,
     /// Seats in all.
     pub seats: u16,
+    /// One of the game's, or empty.
+    pub mode: &'static str,
     taken: AtomicU16,
 }
 
@@ -75,6 +77,7 @@ impl Directory {
     /// caller has the shard open it.
     pub fn add(
         &self,
+        mode: &'static str,
         seats: u16,
         is_fit: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
@@ -86,7 +89,7 @@ impl Directory {
         let fit = (0..self.shards).filter(|&shard| is_fit(shard));
         let shard = fit.min_by_key(|&shard| load[shard]).ok_or(JoinRefused::Overloaded)?;
         let id = MatchId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let entry = Arc::new(Entry { id, shard, seats, taken: AtomicU16::new(0) });
+        let entry = Arc::new(Entry { id, shard, seats, mode, taken: AtomicU16::new(0) });
         self.matches.insert(id, Arc::clone(&entry));
         Ok(entry)
     }
@@ -97,11 +100,11 @@ impl Directory {
         self.matches.get(&id).map(|entry| Arc::clone(&entry))
     }
 
-    /// Takes a seat in the oldest match that has one free, of those on shards that are fit.
+    /// Takes a seat in the oldest match of a mode that has one free, of those on shards that are fit.
     #[must_use]
-    pub fn reserve_any(&self, is_fit: impl Fn(usize) -> bool) -> Option<Reservation> {
+    pub fn reserve_any(&self, mode: &str, is_fit: impl Fn(usize) -> bool) -> Option<Reservation> {
         let mut entries = self.list();
-        entries.retain(|entry| is_fit(entry.shard));
+        entries.retain(|entry| entry.mode == mode && is_fit(entry.shard));
         entries.iter().find_map(|entry| Reservation::new(entry).ok())
     }
 
@@ -170,13 +173,13 @@ mod tests {
     fn matches_fill_in_order() {
         let any = |_| true;
         let directory = Directory::new(2, 10);
-        let first = directory.add(2, any).unwrap();
-        let second = directory.add(2, any).unwrap();
+        let first = directory.add("", 2, any).unwrap();
+        let second = directory.add("", 2, any).unwrap();
         assert_ne!(first.shard, second.shard);
-        let held: Vec<_> = (0..4).map(|_| directory.reserve_any(any).unwrap()).collect();
+        let held: Vec<_> = (0..4).map(|_| directory.reserve_any("", any).unwrap()).collect();
         let ids: Vec<_> = held.iter().map(|held| held.entry().id).collect();
         assert_eq!(ids, [first.id, first.id, second.id, second.id]);
-        assert!(directory.reserve_any(any).is_none());
+        assert!(directory.reserve_any("", any).is_none());
         assert!(matches!(Reservation::new(&first), Err(JoinRefused::MatchFull)));
         drop(held);
         assert_eq!(first.taken(), 0);
@@ -186,10 +189,10 @@ mod tests {
     fn only_an_empty_match_is_removed() {
         let any = |_| true;
         let directory = Directory::new(1, 1);
-        let entry = directory.add(2, any).unwrap();
+        let entry = directory.add("", 2, any).unwrap();
         let held = Reservation::new(&entry).unwrap();
         assert!(!directory.remove_if_empty(entry.id));
-        assert!(matches!(directory.add(2, any), Err(JoinRefused::TooManyMatches)));
+        assert!(matches!(directory.add("", 2, any), Err(JoinRefused::TooManyMatches)));
         drop(held);
         assert!(directory.remove_if_empty(entry.id));
         assert!(matches!(Reservation::new(&entry), Err(JoinRefused::NoMatch)));
@@ -199,12 +202,12 @@ mod tests {
     #[test]
     fn shards_that_are_not_fit_are_passed_over() {
         let directory = Directory::new(2, 10);
-        let first = directory.add(1, |_| true).unwrap();
+        let first = directory.add("", 1, |_| true).unwrap();
         let others = |shard| shard != first.shard;
-        let [second, third] = [(); 2].map(|()| directory.add(1, others).unwrap());
+        let [second, third] = [(); 2].map(|()| directory.add("", 1, others).unwrap());
         assert!(second.shard == third.shard && second.shard != first.shard);
-        assert_eq!(directory.reserve_any(others).unwrap().entry().id, second.id);
-        assert!(matches!(directory.add(1, |_| false), Err(JoinRefused::Overloaded)));
-        assert!(directory.reserve_any(|_| false).is_none());
+        assert_eq!(directory.reserve_any("", others).unwrap().entry().id, second.id);
+        assert!(matches!(directory.add("", 1, |_| false), Err(JoinRefused::Overloaded)));
+        assert!(directory.reserve_any("", |_| false).is_none());
     }
 }

@@ -85,6 +85,11 @@ pub enum StartError {
     /// One of the game's events is called what feeds call something else.
     #[error("the game can't call an event {0:?}, since event feeds do: choose another name")]
     EventName(String),
+    /// One of [`Game::MODES`] is not a name, or there twice.
+    #[error(
+        "the game can't call a mode {0:?}: names have 1 to 64 letters, digits, - and _, once each"
+    )]
+    ModeName(&'static str),
     /// The game has more [`Game::SCORES`] than followers can be told.
     #[error("the game has {0} scores, of {FIELDS_MAX} at most")]
     Scores(usize),
@@ -183,6 +188,9 @@ impl Server {
         if G::SCORES.len() > FIELDS_MAX {
             return Err(StartError::Scores(G::SCORES.len()));
         }
+        if let Some(bad) = bad_mode(G::MODES) {
+            return Err(StartError::ModeName(bad));
+        }
         tracing::info!(game = schema.game, hash = schema_hash(&schema), "game");
         let listener = listen(config.listen).await?;
         let addr = listener.local_addr()?;
@@ -211,7 +219,8 @@ impl Server {
             shards.push(handle);
             threads.push(thread);
         }
-        let admission = Arc::new(Admission::new(config, clock, directory, shards, feeds)?);
+        let admission =
+            Arc::new(Admission::new(config, G::MODES, clock, directory, shards, feeds)?);
         Ok(Self { listener, addr, health, admission, threads })
     }
 
@@ -268,6 +277,14 @@ impl Server {
             }
         }
     }
+}
+
+/// A mode's name that nobody could ask for.
+fn bad_mode(modes: &[&'static str]) -> Option<&'static str> {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    let is_name = |mode: &str| (1..=64).contains(&mode.len()) && mode.chars().all(is_part);
+    let is_bad = |n: usize| !is_name(modes[n]) || modes[..n].contains(&modes[n]);
+    (0..modes.len()).find(|&n| is_bad(n)).map(|n| modes[n])
 }
 
 async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {

@@ -250,7 +250,7 @@ fn a_match_without_anybody_ends() {
     while server.get("/v1/matches/1").0 == 200 {
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert_eq!(server.get("/v1/matches").1, r#"{"game":"tally","matches":[]}"#);
+    assert_eq!(server.get("/v1/matches").1, r#"{"game":"tally","modes":[],"matches":[]}"#);
 }
 
 #[test]

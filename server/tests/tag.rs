@@ -39,7 +39,7 @@ fn a_runner_slides_along_a_wall() {
 #[track_caller]
 fn run(hz: u16, ticks: u16, keys: [i32; 2]) -> [i32; 2] {
     let tick_rate = TickRate::new(hz).unwrap();
-    let mut tag = Tag::new(&MatchOptions { seed: 0, seats: 1, npcs: 0, tick_rate });
+    let mut tag = Tag::new(&MatchOptions { seed: 0, seats: 1, npcs: 0, tick_rate, mode: "" });
     tag.join(Seat(0));
     let inputs = [Input::from_values(&keys)];
     let mut events = Events::default();

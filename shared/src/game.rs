@@ -28,6 +28,8 @@ pub struct MatchOptions {
     pub npcs: u16,
     /// Steps per second.
     pub tick_rate: TickRate,
+    /// Which of [`Game::MODES`] it is; empty if the game has none.
+    pub mode: &'static str,
 }
 
 /// A game's rules.
@@ -38,7 +40,11 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Names of the numbers that a player's score consists of, such as `kills`, at most 32.
     const SCORES: &'static [&'static str] = &[];
 
-    /// What the integers in rows, inputs and events mean. The same at every call.
+    /// Kinds of match, such as `duel`, or `teams` on some map, among which whoever wants one
+    /// chooses: the first, unless they say. A name has 1 to 64 letters, digits, `-` and `_`.
+    const MODES: &'static [&'static str] = &[];
+
+    /// What the integers in rows, inputs and events mean. The same at every call and in every mode.
     fn schema() -> Schema;
 
     /// A match before its first tick.

@@ -107,7 +107,7 @@ impl<G: Game> Play<G> {
     /// A lively match: 15 computers and whoever comes.
     fn new() -> Self {
         let tick_rate = TickRate::new(30).unwrap();
-        let options = MatchOptions { seed: 1, seats: 16, npcs: 15, tick_rate };
+        let options = MatchOptions { seed: 1, seats: 16, npcs: 15, tick_rate, mode: "" };
         let mut play = Self { world: World::new(options), now: Micros(0) };
         play.run(&mut ClientLink::default(), 30);
         play

@@ -120,7 +120,8 @@ fn learnt(recording: &Recording) -> (Encoder, usize) {
 
 fn arena_step() {
     let tick_rate = TickRate::new(30).expect("within the range of tick rates");
-    let mut arena = Arena::new(&MatchOptions { seed: 1, seats: SEATS, npcs: SEATS, tick_rate });
+    let mut arena =
+        Arena::new(&MatchOptions { seed: 1, seats: SEATS, npcs: SEATS, tick_rate, mode: "" });
     let mut events = Events::default();
     let inputs = [ArenaInput::default(); SEATS as usize];
     let mut rows = Rows::default();

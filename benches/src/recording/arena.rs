@@ -17,7 +17,7 @@ const SECONDS: u32 = 240;
 pub(super) fn play(sampling: &Sampling) -> Recording {
     let tick_rate =
         sampling.rate.unwrap_or_else(|| TickRate::new(30).expect("within the range of rates"));
-    let options = MatchOptions { seed: 1, seats: SEATS, npcs: 0, tick_rate };
+    let options = MatchOptions { seed: 1, seats: SEATS, npcs: 0, tick_rate, mode: "" };
     let mut arena = Arena::new(&options);
     let mut brains: Vec<_> = (0..SEATS).map(|seat| Brain::new(seat.into(), tick_rate)).collect();
     (0..SEATS).for_each(|seat| arena.join(Seat(seat)));

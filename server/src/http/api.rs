@@ -18,7 +18,7 @@ use super::{
     security::Operator,
 };
 use crate::{
-    admission::{Admission, Wish},
+    admission::Admission,
     directory::{Entry, JoinRefused},
     log,
     telemetry::{self, Room},
@@ -32,12 +32,17 @@ pub(super) struct MatchInfo {
     players: u16,
     seats: u16,
     tick_rate_hz: u16,
+    /// Of a game that has modes.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    mode: &'static str,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct MatchList {
     /// Of all matches, as its schema calls it.
     game: String,
+    /// That a new match can have.
+    modes: &'static [&'static str],
     matches: Vec<MatchInfo>,
     /// What `after` is for the matches that follow, if any do.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,10 +67,13 @@ impl Page {
     }
 }
 
-/// What `POST /v1/matches` takes: all matches of a server have its settings.
+/// What `POST /v1/matches` takes: all else is as the server's settings say.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateRequest {}
+pub(super) struct CreateRequest {
+    /// One of the game's; the first, if unsaid.
+    mode: Option<String>,
+}
 
 /// What `POST /v1/join` takes.
 #[derive(Debug, Deserialize)]
@@ -74,6 +82,8 @@ pub(super) struct JoinRequest {
     /// A match id; with `auto` or without it, any match with a free seat, or a new one.
     #[serde(rename = "match", default, deserialize_with = "match_or_auto")]
     match_id: Option<u32>,
+    /// Of any match: one of the game's; the first, if unsaid.
+    mode: Option<String>,
     /// Who, for the ticket; only an operator may say it.
     subject: Option<String>,
     /// As what, for the ticket: a player, if unsaid; only an operator may ask for an operator's.
@@ -118,7 +128,7 @@ pub(super) async fn list(
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
     let matches = entries.iter().map(|entry| info(entry, &admission)).collect();
     let game = admission.feeds().game().to_owned();
-    Ok(Json(MatchList { game, matches, next }))
+    Ok(Json(MatchList { game, modes: admission.modes(), matches, next }))
 }
 
 pub(super) async fn show(
@@ -131,10 +141,11 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admission): State<Arc<Admission>>,
     _: Operator,
-    Sent(CreateRequest {}): Sent<CreateRequest>,
+    Sent(request): Sent<CreateRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     refuse_when_draining(&admission)?;
-    let entry = admission.open().map_err(problem)?;
+    let mode = admission.mode(request.mode.as_deref()).map_err(Problem::bad_request)?;
+    let entry = admission.open(mode).map_err(problem)?;
     let location = format!("/v1/matches/{}", entry.id.0);
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::CREATED, headers, Json(info(&entry, &admission))))
@@ -157,7 +168,9 @@ pub(super) async fn join(
     if is_bold && !is_operator {
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only operators may say who"));
     }
-    let wish = request.match_id.map_or(Wish::Any, |id| Wish::Match(MatchId(id)));
+    // Who may join any match finds another if this one is full by then.
+    let only = request.match_id.map(MatchId);
+    let wish = admission.wish(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
     let role = request.role.unwrap_or(TicketRole::Player);
     let entry = match role {
         TicketRole::Player => admission.reserve(wish).map(|seat| Arc::clone(seat.entry())),
@@ -170,8 +183,6 @@ pub(super) async fn join(
         url.push_str("&role=spectator");
     }
     let subject = request.subject.unwrap_or_else(|| format!("guest-{}", random_id()));
-    // Who may join any match finds another if this one is full by then.
-    let only = request.match_id.map(MatchId);
     let grant = Grant { subject: &subject, role, match_id: only, name: &request.name };
     let now = unix_now();
     let expires_at = now + admission.config().tickets.life.as_secs();
@@ -261,6 +272,7 @@ fn info(entry: &Entry, admission: &Admission) -> MatchInfo {
         players: entry.taken(),
         seats: entry.seats,
         tick_rate_hz: admission.config().tick_rate.hz(),
+        mode: entry.mode,
     }
 }
 

@@ -61,7 +61,7 @@ fn serve(listener: std::net::TcpListener) {
         let directory = Arc::new(Directory::new(0, 0));
         let (clock, known) = (Clock::start(), Arc::clone(&directory));
         let (feeds, _) = Feeds::start(Schema::default(), &[], true, clock, known);
-        let admission = Admission::new(Config::default(), clock, directory, Vec::new(), feeds);
+        let admission = Admission::new(Config::default(), &[], clock, directory, Vec::new(), feeds);
         let routes = Router::new().route("/echo", get(accept));
         let listener = TcpListener::from_std(listener).unwrap();
         listener::serve(listener, routes, Arc::new(admission.unwrap())).await;

@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::{Door, Problem};
 use crate::{
-    admission::{Admission, Admitted, Wish},
+    admission::{Admission, Admitted},
     matches::Role,
     places::ConnectionPlace,
     socket::{Handed, close_frame},
@@ -35,7 +35,9 @@ const REFUSED_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the query of `/v1/play` asks for.
 #[derive(Debug)]
 pub struct PlayQuery {
-    wish: Wish,
+    /// `None`: any.
+    match_id: Option<MatchId>,
+    mode: Option<String>,
     role: Role,
     ticket: Option<String>,
 }
@@ -45,6 +47,8 @@ struct Params {
     /// `auto` (the default) or a match id.
     #[serde(rename = "match")]
     match_id: Option<String>,
+    /// Of any match.
+    mode: Option<String>,
     #[serde(default)]
     role: PlayRole,
     /// Set (to anything) by a client whose hello will carry a resume token, which says more than
@@ -68,6 +72,8 @@ pub(super) async fn play(
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
     let query = PlayQuery::parse(request.uri()).map_err(Problem::bad_request)?;
+    let wish =
+        admission.wish(query.match_id, query.mode.as_deref()).map_err(Problem::bad_request)?;
     if !is_upgrade_request(&request) {
         let status = StatusCode::UPGRADE_REQUIRED;
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
@@ -86,7 +92,7 @@ pub(super) async fn play(
     let admitted = if offers_subprotocol {
         let chosen = HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
-        admission.admit(query.wish, query.role, query.ticket.as_deref())
+        admission.admit(wish, query.role, query.ticket.as_deref())
     } else {
         Err(CloseReason::WrongSubprotocol)
     };
@@ -99,19 +105,19 @@ impl PlayQuery {
     pub fn parse(uri: &Uri) -> Result<Self, String> {
         let Query(params) =
             Query::<Params>::try_from_uri(uri).map_err(|rejection| rejection.body_text())?;
-        let wish = params.wish().ok_or("match must be `auto` or a match id")?;
-        Ok(Self { wish, role: params.role(), ticket: params.ticket })
+        let role = params.role();
+        let match_id = match params.match_id.as_deref() {
+            None | Some("auto") => None,
+            Some(id) => {
+                let id = id.parse().map_err(|_| "match must be `auto` or a match id")?;
+                Some(MatchId(id))
+            }
+        };
+        Ok(Self { match_id, mode: params.mode, role, ticket: params.ticket })
     }
 }
 
 impl Params {
-    fn wish(&self) -> Option<Wish> {
-        match self.match_id.as_deref() {
-            None | Some("auto") => Some(Wish::Any),
-            Some(id) => id.parse().ok().map(|id| Wish::Match(MatchId(id))),
-        }
-    }
-
     const fn role(&self) -> Role {
         match (self.role, &self.resume) {
             (PlayRole::Spectator, _) => Role::Spectator,

@@ -20,7 +20,7 @@ const ARENA_LABEL =
   "The arena, seen from above. W, A, S, D move; the mouse or the left and right arrow keys aim; " +
   "click or arrow up fires; right click, space or arrow down fires a rocket.";
 
-/** `?match=1&name=Ada&role=spectator&ticket=…` goes straight in. */
+/** `?match=1&name=Ada&role=spectator&ticket=…`, or `?match=auto&mode=…`, goes straight in. */
 const wished = new URLSearchParams(location.search);
 const canvas = element<HTMLCanvasElement>("scene");
 const scene = new Scene(canvas);
@@ -61,6 +61,7 @@ if (wished.has("match")) {
   enter({
     name: wished.get("name") ?? "",
     match: match === match >>> 0 ? match : "auto",
+    mode: wished.get("mode") ?? undefined,
     spectate: wished.get("role") === "spectator",
   });
 } else if (isRemembered()) {
@@ -83,7 +84,7 @@ function storageOfTab(): Storage | null {
   }
 }
 
-function enter({ name, match, spectate }: Wish): void {
+function enter({ name, match, mode, spectate }: Wish): void {
   arena = plain = null;
   health = 0;
   refused = "";
@@ -92,9 +93,10 @@ function enter({ name, match, spectate }: Wish): void {
   session = new Session({
     url: location.origin,
     match,
+    mode,
     spectate,
     name,
-    ticket: wished.get("ticket") ?? ((match) => guestTicket({ name, match, spectate })),
+    ticket: wished.get("ticket") ?? ((match) => guestTicket({ name, match, mode, spectate })),
     input: () => (arena ? controls.values() : controls.valuesFor(session!.link.schema!.input)),
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
@@ -132,9 +134,9 @@ function dress(game: string): void {
 }
 
 /** A ticket of a server that wants one and takes guests. Where there is none, `refused` or the connection tells why. */
-async function guestTicket({ name, match, spectate }: Wish): Promise<string> {
+async function guestTicket({ name, match, mode, spectate }: Wish): Promise<string> {
   const role = spectate ? "spectator" : "player";
-  const body = JSON.stringify({ name, role, ...(match === "auto" ? {} : { match }) });
+  const body = JSON.stringify({ name, role, match, ...(match === "auto" && { mode }) });
   const answer = await fetch("/v1/join", { method: "POST", body });
   const { ticket, error } = (await answer.json()) as { ticket?: string | null; error?: { message: string } };
   refused = error?.message ?? "";

@@ -34,7 +34,7 @@ pub fn welcome() -> Welcome {
 
 /// Rows of the first ticks of a match of computer players, from tick 1 on.
 pub fn rows(ticks: u32) -> Vec<(Tick, Rows)> {
-    let options = MatchOptions { seed: 1, seats: 16, npcs: 16, tick_rate: rate() };
+    let options = MatchOptions { seed: 1, seats: 16, npcs: 16, tick_rate: rate(), mode: "" };
     let mut arena = Arena::new(&options);
     let (inputs, mut events) = ([ArenaInput::default(); 16], Events::default());
     let step = |tick| {

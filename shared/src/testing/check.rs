@@ -20,10 +20,10 @@ const TICKS: u32 = 400;
 const MOVED: Tick = Tick(200);
 const SEATS: u16 = 8;
 
-/// Plays matches of a game with players who come and go, command anything that the schema allows
-/// and see the others late, and writes the game out and reads it back meanwhile. Each is 400 ticks
-/// long, at 10, 30 and 128 Hz: what comes later, such as the end of a long round, wants a test of
-/// its own. For a test of the game's own:
+/// Plays matches of each of a game's modes with players who come and go, command anything that the
+/// schema allows and see the others late, and writes the game out and reads it back meanwhile. Each
+/// is 400 ticks long, at 10, 30 and 128 Hz: what comes later, such as the end of a long round, wants
+/// a test of its own. For a test of the game's own:
 ///
 /// ```
 /// # use tickwire_shared::arena::Arena as YourGame;
@@ -38,10 +38,13 @@ pub fn check<G: Game>() {
     schema.validate().unwrap_or_else(|error| panic!("bad schema: {error}"));
     let scores = G::SCORES.len();
     assert!(scores <= FIELDS_MAX, "a score has {scores} numbers, of {FIELDS_MAX} at most");
-    for (seed, hz) in (0..).zip(RATES) {
-        let tick_rate = TickRate::new(hz).expect("it is one that matches may have");
-        let options = MatchOptions { seed, seats: SEATS, npcs: SEATS / 2, tick_rate };
-        play([World::<G>::new(options), World::new(options)], &schema, &mut Dice::new(seed));
+    let modes = if G::MODES.is_empty() { &[""] } else { G::MODES };
+    for mode in modes {
+        for (seed, hz) in (0..).zip(RATES) {
+            let tick_rate = TickRate::new(hz).expect("it is one that matches may have");
+            let options = MatchOptions { seed, seats: SEATS, npcs: SEATS / 2, tick_rate, mode };
+            play([World::<G>::new(options), World::new(options)], &schema, &mut Dice::new(seed));
+        }
     }
 }
 

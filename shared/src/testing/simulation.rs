@@ -118,8 +118,13 @@ impl Simulation {
     #[must_use]
     pub fn run(&self) -> Outcome {
         let mut dice = Dice::new(self.seed);
-        let options =
-            MatchOptions { seed: self.seed, seats: self.players, npcs: 0, tick_rate: self.rate };
+        let options = MatchOptions {
+            seed: self.seed,
+            seats: self.players,
+            npcs: 0,
+            tick_rate: self.rate,
+            mode: "",
+        };
         let mut world = World::<Arena>::new(options);
         let mut lines: Vec<_> = (0..self.players).map(|n| self.line(Seat(n), &mut dice)).collect();
         let mut outcome = Outcome::default();

@@ -3,6 +3,7 @@ export interface Address {
   /** Without a query. */
   play: URL;
   match: number | "auto" | null;
+  mode: string | null;
   ticket: string | null;
   spectate: boolean;
 }
@@ -13,9 +14,11 @@ export function readAddress(text: string): Address {
   play.protocol = play.protocol.replace("http", "ws");
   if (!play.pathname.endsWith("/v1/play")) play.pathname = play.pathname.replace(/\/?$/, "/v1/play");
   const query = play.searchParams;
-  const [match, ticket, spectate] = [query.get("match"), query.get("ticket"), query.get("role") === "spectator"];
+  const [match, mode, ticket] = ["match", "mode", "ticket"].map((name) => query.get(name));
+  const spectate = query.get("role") === "spectator";
   play.search = play.hash = "";
-  return { play, match: match === null || match === "auto" ? match : checkMatch(Number(match)), ticket, spectate };
+  const isAny = match === null || match === "auto";
+  return { play, match: isAny ? match : checkMatch(Number(match)), mode, ticket, spectate };
 }
 
 /** Throws a `TypeError` unless this is a match's id or "auto". */

@@ -25,6 +25,8 @@ export interface SessionOptions {
    */
   url: string;
   match?: number | "auto" | undefined;
+  /** Of any match: one of the game's modes. The first, if unsaid. */
+  mode?: string | undefined;
   spectate?: boolean | undefined;
   name?: string | undefined;
   /**

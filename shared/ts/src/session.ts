@@ -211,6 +211,8 @@ export class Session {
   #open(ticket: string): void {
     const target = new URL(this.#address.play);
     target.searchParams.set("match", String(this.#match));
+    const mode = this.#options.mode ?? this.#address.mode;
+    if (mode && this.#match === "auto") target.searchParams.set("mode", mode);
     if (this.#spectate) target.searchParams.set("role", "spectator");
     if (this.#token) target.searchParams.set("resume", "1");
     if (ticket) target.searchParams.set("ticket", ticket);

@@ -122,6 +122,12 @@ test("a server is found where its URL says", (context) => {
   assert.equal(opens({ url: "wss://play.example/game/eu-1/" }), "wss://play.example/game/eu-1/v1/play?match=auto");
   const url = "ws://server/eu/v1/play?match=7&ticket=t&role=spectator";
   assert.equal(opens({ url }), "ws://server/eu/v1/play?match=7&role=spectator&ticket=t");
+  // A mode is of any match; what an option says wins.
+  assert.equal(opens({ url: "ws://server", mode: "duel" }), "ws://server/v1/play?match=auto&mode=duel");
+  assert.equal(opens({ url: "ws://server", match: 7, mode: "duel" }), "ws://server/v1/play?match=7");
+  const ofMode = "ws://server/v1/play?match=auto&mode=duel";
+  assert.equal(opens({ url: ofMode }), ofMode);
+  assert.equal(opens({ url: ofMode, mode: "teams" }), ofMode.replace("duel", "teams"));
   assert.equal(opens({ url, match: 8, spectate: false, ticket: "u" }), "ws://server/eu/v1/play?match=8&ticket=u");
 });
 

@@ -4,15 +4,20 @@ import { element, make } from "./elements.js";
 import { Lobby } from "./lobby.js";
 
 const REFRESH_MS = 2_000;
+/** What the choice of any match begins with; its mode follows. */
+const ANY = "auto:";
 
 export interface Wish {
   name: string;
   match: number | "auto";
+  /** Of any match; the game's first, if unsaid. */
+  mode?: string | undefined;
   spectate: boolean;
 }
 
 interface Match {
   id: number;
+  mode?: string;
   players: number;
   seats: number;
 }
@@ -20,6 +25,7 @@ interface Match {
 /** A page of the list, and what `after` is for the one that follows. */
 interface MatchPage {
   game: string;
+  modes: string[];
   matches: Match[];
   next?: number;
 }
@@ -41,12 +47,14 @@ export class JoinDialog {
     const form = element<HTMLFormElement>("join-form");
     form.addEventListener("submit", (event) => {
       const button = event.submitter as HTMLButtonElement | null;
-      const match = new FormData(form).get("match");
+      const match = String(new FormData(form).get("match") ?? ANY);
+      const mode = match.startsWith(ANY) ? match.slice(ANY.length) : "";
       const name = this.#name.value.trim();
       remember("name", name);
       clearInterval(this.#timer);
       this.#lobby.close();
-      wish({ name, match: match && match !== "auto" ? Number(match) : "auto", spectate: button?.value === "watch" });
+      const spectate = button?.value === "watch";
+      wish({ name, match: match.startsWith(ANY) ? "auto" : Number(match), mode: mode || undefined, spectate });
     });
     // There is nothing behind it to go back to.
     this.#dialog.addEventListener("cancel", (event) => event.preventDefault());
@@ -67,32 +75,34 @@ export class JoinDialog {
   async #list(): Promise<void> {
     if (this.#isListing) return;
     this.#isListing = true;
-    const { game, matches } = await allMatches();
+    const { game, modes, matches } = await allMatches();
     this.#isListing = false;
     if (game !== null) this.tell(game);
-    const text = JSON.stringify(matches);
+    const text = JSON.stringify([modes, matches]);
     if (text === this.#listed) return;
     this.#listed = text;
-    const chosen = element("matches").querySelector<HTMLInputElement>("input:checked")?.value;
+    const any = modes.length > 0 ? modes : [""];
+    const chosen = element("matches").querySelector<HTMLInputElement>("input:checked")?.value ?? ANY + any[0];
     element("matches").replaceChildren(
-      choice("auto", "Any with a free seat", "", chosen === undefined || chosen === "auto"),
-      ...matches.map(({ id, players, seats }) =>
-        choice(String(id), `Match ${id}`, `${players} of ${seats} seats taken`, chosen === String(id)),
-      ),
+      ...any.map((mode) => choice(ANY + mode, `Any ${mode} with a free seat`.replace("  ", " "), "", chosen === ANY + mode)),
+      ...matches.map(({ id, mode, players, seats }) => {
+        const taken = `${players} of ${seats} seats taken`;
+        return choice(String(id), `Match ${id}`, mode ? `${mode}, ${taken}` : taken, chosen === String(id));
+      }),
     );
   }
 }
 
 /** As many as are told: the server may be away, and then "any" will say so. */
-async function allMatches(): Promise<{ game: string | null; matches: Match[] }> {
-  const all = { game: null as string | null, matches: [] as Match[] };
+async function allMatches(): Promise<{ game: string | null; modes: string[]; matches: Match[] }> {
+  const all = { game: null as string | null, modes: [] as string[], matches: [] as Match[] };
   try {
     let query = "";
     do {
       const answer = await fetch(`/v1/matches${query}`);
       if (!answer.ok) break;
-      const { game, matches, next } = (await answer.json()) as MatchPage;
-      all.game = game;
+      const { game, modes, matches, next } = (await answer.json()) as MatchPage;
+      Object.assign(all, { game, modes });
       all.matches.push(...matches);
       query = next === undefined ? "" : `?after=${next}`;
     } while (query);

@@ -89,7 +89,7 @@ enum Tells {
 
 /// Shots and hits of a minute in which somebody runs up and down 6 m away.
 fn shoot_at_a_runner(profile: Profile, tells: Tells, seed: u64) -> (u32, u32) {
-    let options = MatchOptions { seed: 3, seats: 2, npcs: 0, tick_rate: RATE };
+    let options = MatchOptions { seed: 3, seats: 2, npcs: 0, tick_rate: RATE, mode: "" };
     let mut world = world::World::<Arena>::new(options);
     let (mut down, mut up) = (Pipe::down(&profile, seed), Pipe::up(&profile, seed));
     let mut shooter = ClientLink::default();

@@ -186,7 +186,7 @@ struct World {
 impl World {
     fn new(seed: u64, hz: u16, npcs: u16) -> Self {
         let tick_rate = TickRate::new(hz).unwrap();
-        let options = MatchOptions { seed, seats: SEATS, npcs, tick_rate };
+        let options = MatchOptions { seed, seats: SEATS, npcs, tick_rate, mode: "" };
         Self {
             arena: Arena::new(&options),
             dice: Dice::new(seed ^ 0xD1CE),

@@ -1,0 +1,105 @@
+//! A game with more than one kind of match.
+#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
+mod support;
+
+use serde::{Deserialize, Serialize};
+use support::{Client, Nothing, TestServer, request};
+use tickwire_server::{Server, StartError, config::Config};
+use tickwire_shared::{
+    game::{Game, MatchOptions, Step},
+    ids::{EntityId, Seat},
+    rows::Rows,
+    schema::{Field, Schema},
+};
+
+#[test]
+fn whoever_wants_any_match_gets_one_of_their_mode() {
+    let server = TestServer::start::<Modal<0>>(|_| {});
+    let enter = |query: &str| {
+        let mut client = Client::open(server.addr, query, "tickwire.v1");
+        client.say_hello(None);
+        client.wait_snapshots(1);
+        let mode = client.link.rows().unwrap().row(0).values[0];
+        let id = client.link.welcome().unwrap().match_id.0;
+        (client, id, mode)
+    };
+    // The first is what it is without a choice.
+    let (_a, first, duel) = enter("match=auto");
+    let (_b, second, teams) = enter("match=auto&mode=teams");
+    let (_c, third, _) = enter("match=auto&mode=teams");
+    let (_d, fourth, _) = enter("match=auto&mode=duel");
+    assert_eq!((duel, teams), (0, 1));
+    assert!(first != second && second == third && first == fourth);
+    let (_e, watched, mode) = enter("match=auto&mode=teams&role=spectator");
+    assert_eq!((watched, mode), (second, 1));
+}
+
+#[test]
+fn matches_are_created_listed_and_joined_by_mode() {
+    let server = TestServer::start::<Modal<0>>(|_| {});
+    let post = |path: &str, body: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        request(server.addr, &format!("{head}content-length: {}\r\n\r\n{body}", body.len()))
+    };
+    let (status, made) = post("/v1/matches", r#"{"mode":"teams"}"#);
+    assert_eq!(status, 201);
+    assert!(made.contains(r#""mode":"teams""#), "{made}");
+    assert_eq!(post("/v1/matches", "").0, 201);
+    let list = server.get("/v1/matches").1;
+    assert!(list.contains(r#""modes":["duel","teams"]"#), "{list}");
+    assert!(list.contains(r#""mode":"duel""#), "{list}");
+    for (body, id) in [(r#"{"mode":"teams"}"#, 1), ("{}", 2), (r#"{"match":1}"#, 1)] {
+        let (status, joined) = post("/v1/join", body);
+        assert_eq!(status, 200, "{joined}");
+        assert!(joined.contains(&format!(r#"{{"match":{id},"#)), "{body}: {joined}");
+    }
+    for (path, body, why) in [
+        ("/v1/matches", r#"{"mode":"ctf"}"#, "mode must be one of duel, teams"),
+        ("/v1/join", r#"{"mode":""}"#, "mode must be one of duel, teams"),
+        ("/v1/join", r#"{"match":1,"mode":"teams"}"#, "only for any match"),
+    ] {
+        let (status, said) = post(path, body);
+        assert_eq!(status, 400);
+        assert!(said.contains(why), "{said}");
+    }
+    let refused = Client::open(server.addr, "match=auto&mode=ctf", "tickwire.v1");
+    assert_eq!(refused.status, 400);
+}
+
+#[test]
+fn names_that_nobody_could_ask_for_are_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let started = runtime.block_on(Server::bind::<Modal<1>>(Config::default()));
+    assert!(matches!(started, Err(StartError::ModeName("duel"))), "it is there twice");
+}
+
+/// A game that shows its mode.
+#[derive(Serialize, Deserialize)]
+struct Modal<const WRONG: usize>(i32);
+
+const MODES: [&[&str]; 2] = [&["duel", "teams"], &["duel", "duel"]];
+
+impl<const WRONG: usize> Game for Modal<WRONG> {
+    type Input = Nothing;
+    const MODES: &'static [&'static str] = MODES[WRONG];
+
+    fn schema() -> Schema {
+        Schema::new("modal").kind("match", [Field::new("mode", 1.0, 0, 9)])
+    }
+
+    fn new(options: &MatchOptions) -> Self {
+        let mode = Self::MODES.iter().position(|mode| *mode == options.mode);
+        Self(mode.unwrap() as i32)
+    }
+
+    fn join(&mut self, _: Seat) {}
+
+    fn leave(&mut self, _: Seat) {}
+
+    fn step(&mut self, _: &mut Step<'_, Nothing>) {}
+
+    fn write_rows(&self, rows: &mut Rows) {
+        rows.push(EntityId(0), 0, &[self.0]);
+    }
+}
