@@ -5,7 +5,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU16, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering},
 };
 
 use dashmap::DashMap;
@@ -38,6 +38,7 @@ pub struct Entry {
     /// One of the game's, or empty.
     pub mode: &'static str,
     taken: AtomicU16,
+    is_over: AtomicBool,
 }
 
 /// A seat in a match, held until this is dropped.
@@ -89,7 +90,14 @@ impl Directory {
         let fit = (0..self.shards).filter(|&shard| is_fit(shard));
         let shard = fit.min_by_key(|&shard| load[shard]).ok_or(JoinRefused::Overloaded)?;
         let id = MatchId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let entry = Arc::new(Entry { id, shard, seats, mode, taken: AtomicU16::new(0) });
+        let entry = Arc::new(Entry {
+            id,
+            shard,
+            seats,
+            mode,
+            taken: AtomicU16::new(0),
+            is_over: AtomicBool::new(false),
+        });
         self.matches.insert(id, Arc::clone(&entry));
         Ok(entry)
     }
@@ -124,6 +132,13 @@ impl Directory {
         self.matches.remove_if(&id, is_empty).is_some()
     }
 
+    /// Removes a match that was played to its end, which those see who are on their way to it.
+    pub fn end(&self, id: MatchId) {
+        if let Some((_, entry)) = self.matches.remove(&id) {
+            entry.is_over.store(true, Ordering::Release);
+        }
+    }
+
     /// Removes a match, whoever is in it.
     pub fn remove(&self, id: MatchId) {
         self.matches.remove(&id);
@@ -131,6 +146,12 @@ impl Directory {
 }
 
 impl Entry {
+    /// Whether it was played to its end.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
     /// Seats that are taken now.
     #[must_use]
     pub fn taken(&self) -> u16 {

@@ -181,9 +181,10 @@ impl<G: Game> Shard<G> {
         let (now, overruns) = (self.clock.now(), self.stats.overruns);
         self.signs.show_busy(now);
         let leaves_by = self.leaves_by;
-        let mut may_end = false;
+        let (mut is_over, mut may_end) = (false, false);
         self.guard(slot, now, |found, context, intake| {
             found.run(intake, context);
+            is_over = found.is_over();
             may_end = leaves_by.is_some_and(|by| now >= by || found.may_end());
         });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
@@ -191,6 +192,11 @@ impl<G: Game> Shard<G> {
             tracing::warn!(match_id = id.0, "a tick is late; GET /v1/overruns shows why");
         }
         let Some(ticked) = self.matches.get(slot) else { return };
+        if is_over {
+            tracing::info!(match_id = id.0, "match ended, since it is over");
+            self.directory.end(id);
+            return self.end(slot, CloseReason::MatchOver, now);
+        }
         if may_end {
             tracing::info!(match_id = id.0, "match ended, since the server is going away");
             return self.end(slot, CloseReason::Drain, now);
@@ -273,9 +279,7 @@ impl<G: Game> Shard<G> {
         let Some(slot) = slot.filter(|_| may_enter) else {
             let reason = match self.leaves_by {
                 Some(_) => CloseReason::Drain,
-                // None is closed while somebody has a seat, unless its game fails.
-                None if newcomer.has_seat() => CloseReason::MatchFailed,
-                None => CloseReason::NoMatch,
+                None => newcomer.too_late(),
             };
             self.stats.count_closed(reason);
             socket.close(reason);

@@ -11,7 +11,7 @@ use support::{Client, End, Stream, TestServer, frame, request};
 use tickwire_shared::{
     arena::Arena,
     game::{Game, Input, MatchOptions, Step},
-    ids::{EntityId, InputSeq, Seat},
+    ids::{EntityId, InputSeq, MatchId, Seat},
     link::frames::{INPUT, MESSAGE},
     rows::Rows,
     schema::{Field, Schema},
@@ -265,6 +265,24 @@ fn who_joins_a_match_that_can_not_be_made_is_told_that_it_failed() {
 }
 
 #[test]
+fn a_match_that_is_over_ends_and_says_so() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 2);
+    let mut players = [(); 3].map(|()| server.join());
+    players.iter_mut().for_each(|player| player.wait_snapshots(1));
+    players[0].input(&[OVER]);
+    let [winner, loser, neighbour] = &mut players;
+    assert_eq!((winner.wait_end(), loser.wait_end()), (End::Close(4017), End::Close(4017)));
+    // They were told how it ended, and the next are in another match.
+    assert_eq!(winner.link.rows().unwrap().row(0).values, [OVER]);
+    assert_eq!(server.get("/v1/matches/1").0, 404);
+    assert_eq!(server.metric("tickwire_matches_failed_total"), 0.0);
+    neighbour.wait_snapshots(5);
+    let mut next = server.join();
+    next.wait_snapshots(1);
+    assert_eq!(next.link.welcome().unwrap().match_id, MatchId(2));
+}
+
+#[test]
 fn a_game_that_panics_ends_alone() {
     let server = TestServer::start::<Tally>(|config| config.seats = 1);
     let mut doomed = server.join();
@@ -458,15 +476,17 @@ fn no_more_connections_than_allowed() {
     }
 }
 
-/// A game in which everybody has a number that inputs add to. One input makes it panic, and two break its schema.
+/// A game in which everybody has a number that inputs add to. One input makes it panic, one ends it, and two break its schema.
 #[derive(Debug, Serialize, Deserialize)]
 struct Tally {
     seats: Vec<Option<i32>>,
+    is_over: bool,
 }
 
 const PANIC: i32 = 100;
 const TOO_MUCH: i32 = 99;
 const UNKNOWN_EVENT: i32 = 98;
+const OVER: i32 = 97;
 
 #[derive(Clone, Debug, Default)]
 struct Add(i32);
@@ -493,7 +513,7 @@ impl Game for Tally {
 
     fn new(options: &MatchOptions) -> Self {
         assert!(options.seats <= SEATS_MOST, "this game has no room for so many");
-        Self { seats: vec![None; options.seats.into()] }
+        Self { seats: vec![None; options.seats.into()], is_over: false }
     }
 
     fn join(&mut self, seat: Seat) {
@@ -507,6 +527,7 @@ impl Game for Tally {
     fn step(&mut self, step: &mut Step<'_, Add>) {
         for (seat, input) in self.seats.iter_mut().zip(step.inputs) {
             assert!(input.0 != PANIC, "this game can't take it");
+            self.is_over |= input.0 == OVER;
             if input.0 == UNKNOWN_EVENT {
                 step.events.all(0, &[]);
             }
@@ -525,6 +546,10 @@ impl Game for Tally {
                 rows.push(EntityId(seat as u32), 0, &[*tally]);
             }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
     }
 
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {

@@ -93,6 +93,9 @@ pub enum CloseReason {
     /// The game failed; its match is over.
     #[error("the match has failed")]
     MatchFailed,
+    /// The match has been played to its end.
+    #[error("the match is over")]
+    MatchOver,
     /// The server is going away: connect again, elsewhere or later.
     #[error("the server is going away; connect again")]
     Drain,
@@ -100,7 +103,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// One for each [`CloseReason::name`].
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Done,
         Self::Left,
         Self::Frame(FrameError::Unmasked),
@@ -132,6 +135,7 @@ impl CloseReason {
         Self::TooFast,
         Self::Overloaded,
         Self::MatchFailed,
+        Self::MatchOver,
         Self::Drain,
     ];
 
@@ -162,6 +166,7 @@ impl CloseReason {
             Self::Idle => 4014,
             Self::TooSlow => 4015,
             Self::MatchFailed => 4016,
+            Self::MatchOver => 4017,
             Self::NoTicket => 4020,
             Self::BadTicket => 4021,
             Self::TicketExpired => 4022,
@@ -203,6 +208,7 @@ impl CloseReason {
             | Self::TooManySessions
             | Self::Overloaded
             | Self::MatchFailed
+            | Self::MatchOver
             | Self::Drain => false,
         }
     }
@@ -242,6 +248,7 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::TooSlow => "too_slow",
             Self::MatchFailed => "match_failed",
+            Self::MatchOver => "match_over",
             Self::NoTicket => "no_ticket",
             Self::BadTicket => "bad_ticket",
             Self::TicketExpired => "ticket_expired",

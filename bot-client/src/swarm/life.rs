@@ -70,19 +70,29 @@ const WAIT_MS_MAX: u64 = 5_000;
 const STAY_MS_MIN: u64 = if cfg!(test) { 100 } else { 2_000 };
 const STAY_MS_MAX: u64 = if cfg!(test) { 300 } else { 8_000 };
 
+impl Trouble {
+    /// The code with which the server has closed the connection.
+    const fn code(&self) -> Option<u16> {
+        if let Self::Read(ReadError::Closed { code, .. }) = self { Some(*code) } else { None }
+    }
+}
+
 impl Loss {
-    /// Whether there is nothing left to take up: who was in joins anew, as PROTOCOL.md has it.
+    /// Whether there is nothing left to take up: who was in joins anew.
     const fn ends_session(&self) -> bool {
-        matches!(
-            self,
-            Self::Left
-                | Self::Trouble(Trouble::Read(ReadError::Closed { code: 4002 | 4011 | 4012, .. }))
-        )
+        match self {
+            Self::Left => true,
+            Self::Cut => false,
+            Self::Trouble(trouble) => matches!(trouble.code(), Some(4002 | 4011 | 4012 | 4017)),
+        }
     }
 
-    /// Whether the scenario has it so.
+    /// Whether the scenario has it so, or the match is over.
     const fn is_meant(&self) -> bool {
-        matches!(self, Self::Left | Self::Cut)
+        match self {
+            Self::Left | Self::Cut => true,
+            Self::Trouble(trouble) => matches!(trouble.code(), Some(4017)),
+        }
     }
 
     /// Whether another connection may help.

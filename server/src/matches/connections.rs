@@ -41,9 +41,14 @@ pub(crate) struct Newcomer {
 }
 
 impl Newcomer {
-    /// Whether a seat is held for it.
-    pub(crate) fn has_seat(&self) -> bool {
-        self.claim.seat.is_some()
+    /// Why there is no such match (any more). None is closed while a seat in it is held, unless its
+    /// game ends it, or fails.
+    pub(crate) fn too_late(&self) -> CloseReason {
+        match &self.claim.seat {
+            None => CloseReason::NoMatch,
+            Some(seat) if seat.entry().is_over() => CloseReason::MatchOver,
+            Some(_) => CloseReason::MatchFailed,
+        }
     }
 }
 
@@ -312,6 +317,7 @@ const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
         | CloseReason::Replaced
         | CloseReason::Drain
         | CloseReason::MatchFailed
+        | CloseReason::MatchOver
         | CloseReason::Left => KeepsSeat::ForAWhile,
         CloseReason::Done
         | CloseReason::Frame(_)

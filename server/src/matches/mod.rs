@@ -266,6 +266,11 @@ impl<G: Game> Match<G> {
         self.fanout.push_message(Audience::All, &ServerMessage::Leaving { within });
     }
 
+    /// Whether it has been played to its end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.game.is_over()
+    }
+
     /// Whether nobody would lose a round if the match ended now, also of those who may come back.
     pub(crate) fn may_end(&self) -> bool {
         (self.connections.is_empty() && self.sessions.is_empty()) || self.game.may_end()

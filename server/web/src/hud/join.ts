@@ -84,7 +84,7 @@ export class JoinDialog {
     const any = modes.length > 0 ? modes : [""];
     const chosen = element("matches").querySelector<HTMLInputElement>("input:checked")?.value ?? ANY + any[0];
     element("matches").replaceChildren(
-      ...any.map((mode) => choice(ANY + mode, `Any ${mode} with a free seat`.replace("  ", " "), "", chosen === ANY + mode)),
+      ...any.map((mode) => choice(ANY + mode, "Any with a free seat", mode, chosen === ANY + mode)),
       ...matches.map(({ id, mode, players, seats }) => {
         const taken = `${players} of ${seats} seats taken`;
         return choice(String(id), `Match ${id}`, mode ? `${mode}, ${taken}` : taken, chosen === String(id));
