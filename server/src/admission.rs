@@ -361,14 +361,24 @@ impl Admission {
         })
     }
 
-    /// Hands a connection to the shard that runs its match. When the shard does not keep up, the
-    /// connection is dropped.
-    pub(crate) fn hand_over(&self, admitted: Admitted, handed: Handed, leftover: Vec<u8>) {
+    /// Hands a connection to the shard that runs its match. It comes back, with what the client is
+    /// to be told, when the shard does not keep up or has ended.
+    pub(crate) fn hand_over(
+        &self,
+        admitted: Admitted,
+        handed: Handed,
+        leftover: Vec<u8>,
+    ) -> Result<(), (Handed, CloseReason)> {
         let Admitted { entry, newcomer } = admitted;
         let arrival = Arrival { match_id: entry.id, newcomer, handed, leftover };
-        if self.shards.send(entry.shard, Command::Connect(Box::new(arrival))).is_err() {
-            tracing::warn!(shard = entry.shard, "a shard does not keep up; connection dropped");
+        let sent = self.shards.send(entry.shard, Command::Connect(Box::new(arrival)));
+        let Err(Command::Connect(arrival)) = sent else { return Ok(()) };
+        if self.is_draining() {
+            return Err((arrival.handed, CloseReason::Drain));
         }
+        let shard = entry.shard;
+        tracing::warn!(shard, "a shard does not keep up or has failed; connection refused");
+        Err((arrival.handed, CloseReason::Overloaded))
     }
 
     /// What happens in matches.

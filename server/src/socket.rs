@@ -26,7 +26,7 @@ pub(crate) const OUTBOX_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct Socket {
     transport: Transport,
     /// Given back when the socket is dropped.
-    _place: ConnectionPlace,
+    place: ConnectionPlace,
 }
 
 /// A connection as the front door hands it over.
@@ -76,7 +76,7 @@ impl Socket {
             Some(tls) => Transport::Tls(TlsSession::new(stream, tls)),
             None => Transport::Plain { stream, outbox: Outbox::default() },
         };
-        Self { transport, _place: place }
+        Self { transport, place }
     }
 
     /// What it runs on.
@@ -85,6 +85,15 @@ impl Socket {
             Transport::Plain { stream, .. } => stream,
             Transport::Tls(session) => &session.stream,
         }
+    }
+
+    /// The same and its place, for who has closed it and only waits for the client's end.
+    pub(crate) fn into_stream(self) -> (TcpStream, ConnectionPlace) {
+        let stream = match self.transport {
+            Transport::Plain { stream, .. } => stream,
+            Transport::Tls(session) => session.stream,
+        };
+        (stream, self.place)
     }
 
     /// Whether everything sent so far was taken by the kernel.

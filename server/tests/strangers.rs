@@ -439,6 +439,8 @@ fn matches_are_played_over_tls() {
         client.wait("inputs processed", |client| client.link.processed().0 >= 5);
         client.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
         assert_eq!(client.wait_end(), End::Close(1000));
+        let mut refused = files.open(server.addr, version, "match=9");
+        assert_eq!(refused.wait_end(), End::Close(4011), "who is refused is told");
     }
     let mut plain = TcpStream::connect(server.addr).unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();

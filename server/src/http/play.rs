@@ -15,10 +15,7 @@ use fastwebsockets::upgrade::{UpgradeFut, is_upgrade_request, upgrade};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tickwire_shared::{close::CloseReason, ids::MatchId, wire::SUBPROTOCOL};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_rustls::server::TlsStream;
 
 use super::{Door, Problem};
@@ -26,7 +23,7 @@ use crate::{
     admission::{Admission, Admitted},
     matches::Role,
     places::ConnectionPlace,
-    socket::{Handed, close_frame},
+    socket::{Handed, Socket},
 };
 
 /// How long a client that was refused may take to answer the close.
@@ -141,18 +138,17 @@ async fn hand_over(
     place: ConnectionPlace,
 ) {
     let Some((stream, leftover)) = Stream::take_over(upgraded).await else { return };
-    match admitted {
-        Ok(admitted) => match stream.into_handed(place) {
-            Ok(handed) => admission.hand_over(admitted, handed, leftover.to_vec()),
-            Err(error) => tracing::warn!(%error, "a socket can't be handed over"),
-        },
-        Err(reason) => {
-            admission.count_refused(reason);
-            match stream {
-                Stream::Plain(stream) => refuse(stream, reason).await,
-                Stream::Tls(stream) => refuse(*stream, reason).await,
-            }
-        }
+    let handed = match stream.into_handed(place) {
+        Ok(handed) => handed,
+        Err(error) => return tracing::warn!(%error, "a socket can't be handed over"),
+    };
+    let taken = match admitted {
+        Ok(admitted) => admission.hand_over(admitted, handed, leftover.to_vec()),
+        Err(reason) => Err((handed, reason)),
+    };
+    if let Err((handed, reason)) = taken {
+        admission.count_refused(reason);
+        refuse(handed, reason).await;
     }
 }
 
@@ -189,15 +185,62 @@ impl Stream {
 }
 
 /// Says why, and waits for the client to end, as the shards do with those whom they close.
-async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin, reason: CloseReason) {
+async fn refuse(handed: Handed, reason: CloseReason) {
     tracing::debug!(%reason, "refused");
-    let said = async {
-        stream.write_all(&close_frame(reason)).await?;
-        stream.shutdown().await?;
+    let mut socket = Socket::new(handed);
+    socket.close(reason);
+    let (stream, _place) = socket.into_stream();
+    let heard = async {
+        let mut stream = TcpStream::from_std(stream)?;
         let mut ignored = [0; 256];
         while stream.read(&mut ignored).await? > 0 {}
         Ok::<_, std::io::Error>(())
     };
     // Whether it was heard makes no difference.
-    let _ = tokio::time::timeout(REFUSED_TIMEOUT, said).await;
+    let _ = tokio::time::timeout(REFUSED_TIMEOUT, heard).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tickwire_shared::schema::Schema;
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    use super::*;
+    use crate::{
+        clock::Clock, config::Config, directory::Directory, feeds::Feeds, http, listener,
+        mailbox::ShardHandle, telemetry::Refusals,
+    };
+
+    #[tokio::test]
+    async fn whom_no_shard_takes_is_told_and_counted() {
+        let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
+        let entry = directory.add(1, |_| true).unwrap();
+        let known = Arc::clone(&directory);
+        let (feeds, _teller) = Feeds::start(Schema::default(), &[], true, clock, known);
+        // Its shard has failed.
+        let (handle, _, _signs) = ShardHandle::new();
+        let admission =
+            Admission::new(Config::default(), clock, directory, vec![handle], feeds).unwrap();
+        let admission = Arc::new(admission);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let routes = http::routes(Arc::clone(&admission));
+        tokio::spawn(listener::serve(listener, routes, Arc::clone(&admission)));
+
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let head = "GET /v1/play?match=1 HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+                    upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                    sec-websocket-protocol: tickwire.v1\r\n\r\nwhat it says at once";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("it is not reset");
+        assert!(answer.starts_with(b"HTTP/1.1 101 "));
+        let frame = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        let code = CloseReason::Overloaded.code().to_be_bytes();
+        assert_eq!((answer[frame], &answer[frame + 2..frame + 4]), (0x88, &code[..]));
+        let Refusals(refused) = admission.refusals();
+        assert_eq!(refused[CloseReason::Overloaded.name()], 1);
+        assert_eq!(entry.taken(), 0, "the seat is free again");
+    }
 }

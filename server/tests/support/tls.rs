@@ -40,12 +40,20 @@ impl Certificate {
         addr: SocketAddr,
         version: &'static SupportedProtocolVersion,
     ) -> Client {
-        let stream = Stream::Tls(Box::new(session(addr, version)));
-        let offer = "sec-websocket-protocol: tickwire.v1\r\n";
-        let mut client = Client::open_on(stream, "match=auto", offer);
+        let mut client = self.open(addr, version, "match=auto");
         client.say_hello(None);
         client.wait_welcome();
         client
+    }
+
+    pub(crate) fn open(
+        &self,
+        addr: SocketAddr,
+        version: &'static SupportedProtocolVersion,
+        query: &str,
+    ) -> Client {
+        let stream = Stream::Tls(Box::new(session(addr, version)));
+        Client::open_on(stream, query, "sec-websocket-protocol: tickwire.v1\r\n")
     }
 
     pub(crate) fn is_presented_by(&self, addr: SocketAddr) -> bool {
