@@ -420,15 +420,15 @@ impl Admission {
         [self.slow_readers.load(Ordering::Relaxed), self.feeds.lost()]
     }
 
-    /// Has players and spectators of one match, or of all, told something.
-    pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<(), JoinRefused> {
+    /// Has players and spectators of one match, or of all, told something. Says how many shards
+    /// could not be told.
+    pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<usize, JoinRefused> {
         let entry = only.map(|id| self.find(Wish::Match(id))).transpose()?;
         let text = Arc::<str>::from(text);
         let (at, what) = (self.clock.date(), Happening::Notice(Arc::clone(&text)));
         self.feeds.publish(&Item { match_id: only, at, tick: None, what });
-        self.shards
-            .tell(entry.map(|entry| entry.shard), || Command::Notice(only, Arc::clone(&text)));
-        Ok(())
+        let shard = entry.map(|entry| entry.shard);
+        Ok(self.shards.tell(shard, || Command::Notice(only, Arc::clone(&text))))
     }
 
     /// Says a line, cleaned already, to all who are in no match. `None`: the address says too much.
@@ -453,6 +453,21 @@ impl Admission {
         let deadline = self.clock.now().plus(self.config.drain_timeout.into());
         self.draining.store(true, Ordering::Release);
         self.shards.tell(None, || Command::Drain { deadline });
+    }
+}
+
+#[cfg(test)]
+impl Admission {
+    /// With one match, whose shard has failed.
+    pub(crate) fn with_failed_shard() -> (Arc<Self>, Arc<Entry>) {
+        let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
+        let entry = directory.add(1, |_| true).expect("there is room for one");
+        let known = Arc::clone(&directory);
+        let (feeds, _) =
+            Feeds::start(tickwire_shared::schema::Schema::default(), &[], true, clock, known);
+        let (handle, _, _) = ShardHandle::new();
+        let new = Self::new(Config::default(), clock, directory, vec![handle], feeds);
+        (Arc::new(new.expect("the defaults are valid")), entry)
     }
 }
 

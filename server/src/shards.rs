@@ -64,8 +64,10 @@ impl Shards {
         self.handles[shard].send(command)
     }
 
-    /// Hands a command to one shard or to all, of which those may hear it that keep up.
-    pub(crate) fn tell(&self, only: Option<usize>, command: impl Fn() -> Command) {
+    /// Hands a command to one shard or to all, of which those hear it that keep up. Says how many
+    /// do not.
+    pub(crate) fn tell(&self, only: Option<usize>, command: impl Fn() -> Command) -> usize {
+        let mut untold = 0;
         for (shard, handle) in self.handles.iter().enumerate() {
             let is_meant = only.is_none_or(|only| only == shard) && !handle.has_drained();
             if is_meant && let Err(command) = handle.send(command()) {
@@ -74,8 +76,10 @@ impl Shards {
                     ?command,
                     "a shard does not keep up or has failed: not told"
                 );
+                untold += 1;
             }
         }
+        untold
     }
 
     /// What shards have counted. Who asks at the same time is told the same, so that nobody can

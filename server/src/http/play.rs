@@ -202,26 +202,14 @@ async fn refuse(handed: Handed, reason: CloseReason) {
 
 #[cfg(test)]
 mod tests {
-    use tickwire_shared::schema::Schema;
     use tokio::{io::AsyncWriteExt, net::TcpListener};
 
     use super::*;
-    use crate::{
-        clock::Clock, config::Config, directory::Directory, feeds::Feeds, http, listener,
-        mailbox::ShardHandle, telemetry::Refusals,
-    };
+    use crate::{http, listener, telemetry::Refusals};
 
     #[tokio::test]
     async fn whom_no_shard_takes_is_told_and_counted() {
-        let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
-        let entry = directory.add(1, |_| true).unwrap();
-        let known = Arc::clone(&directory);
-        let (feeds, _teller) = Feeds::start(Schema::default(), &[], true, clock, known);
-        // Its shard has failed.
-        let (handle, _, _signs) = ShardHandle::new();
-        let admission =
-            Admission::new(Config::default(), clock, directory, vec![handle], feeds).unwrap();
-        let admission = Arc::new(admission);
+        let (admission, entry) = Admission::with_failed_shard();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let routes = http::routes(Arc::clone(&admission));

@@ -39,7 +39,10 @@ pub(super) async fn notice(
     let text = clean_line(&text, NOTICE_CHARS_MAX).map_err(|_| {
         Problem::bad_request(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters"))
     })?;
-    admission.notice(match_id.map(MatchId), &text).map_err(problem)?;
+    if admission.notice(match_id.map(MatchId), &text).map_err(problem)? > 0 {
+        let message = "a shard does not answer: its matches were not told";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_told", message));
+    }
     Ok((StatusCode::CREATED, Json(Notice { match_id, text })))
 }
 
@@ -84,4 +87,19 @@ pub(super) async fn say(
         Problem::new(status, "too_fast", "too many lines in a short time")
     })?;
     Ok((StatusCode::CREATED, Json(line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_notice_that_a_shard_does_not_take_is_a_problem() {
+        let (admission, entry) = Admission::with_failed_shard();
+        for match_id in [None, Some(entry.id.0)] {
+            let sent = Sent(Notice { match_id, text: "soon".into() });
+            let problem = notice(State(Arc::clone(&admission)), Operator, sent).await.unwrap_err();
+            assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE, "{}", problem.message);
+        }
+    }
 }
