@@ -25,7 +25,7 @@ use crate::{
     directory::{Directory, Entry, JoinRefused, Reservation},
     feeds::{Feeds, Happening, Item},
     lobby::{Lobby, LobbyLine},
-    mailbox::{Arrival, Command, ShardHandle},
+    mailbox::{Arrival, Command},
     matches::{Claim, Newcomer, Role},
     places::{AddressPlace, ConnectionPlace, FrontDoor, Tally, TurnedAway},
     shards::Shards,
@@ -101,7 +101,7 @@ impl Admission {
         modes: &'static [&'static str],
         clock: Clock,
         directory: Arc<Directory>,
-        shards: Vec<ShardHandle>,
+        shards: Shards,
         feeds: Arc<Feeds>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
@@ -116,7 +116,7 @@ impl Admission {
             config,
             modes,
             directory,
-            shards: Shards::new(shards, clock),
+            shards,
             feeds,
             lobby: Mutex::new(Lobby::new()),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
@@ -463,10 +463,11 @@ impl Admission {
         let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
         let entry = directory.add(1, |_| true).expect("there is room for one");
         let known = Arc::clone(&directory);
-        let (feeds, _) =
-            Feeds::start(tickwire_shared::schema::Schema::default(), &[], true, clock, known);
-        let (handle, _, _) = ShardHandle::new();
-        let new = Self::new(Config::default(), clock, directory, vec![handle], feeds);
+        let schema = tickwire_shared::schema::Schema::default();
+        let (handle, _, _) = crate::mailbox::ShardHandle::new();
+        let shards = Shards::new(vec![handle], clock, &schema);
+        let (feeds, _) = Feeds::start(schema, &[], true, clock, known);
+        let new = Self::new(Config::default(), clock, directory, shards, feeds);
         (Arc::new(new.expect("the defaults are valid")), entry)
     }
 }

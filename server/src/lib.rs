@@ -65,6 +65,7 @@ use directory::Directory;
 use feeds::Feeds;
 use listener::{HEALTH_CONNECTIONS_MAX, TURNING_AWAY_MAX};
 use matches::Manners;
+use shards::Shards;
 pub use socket::push_frame;
 
 /// Why the server did not start, or ended before it was told to. Each says what to do.
@@ -219,6 +220,7 @@ impl Server {
             shards.push(handle);
             threads.push(thread);
         }
+        let shards = Shards::new(shards, clock, &schema);
         let admission =
             Arc::new(Admission::new(config, G::MODES, clock, directory, shards, feeds)?);
         Ok(Self { listener, addr, health, admission, threads })

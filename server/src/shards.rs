@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use tickwire_shared::{ids::MatchId, time::Micros};
+use tickwire_shared::{ids::MatchId, schema::Schema, time::Micros};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::{
     clock::Clock,
     mailbox::{Command, Recorded, STUCK_AFTER, ShardHandle, Standing},
     matches::Flight,
-    telemetry::Stats,
+    telemetry::{self, Stats},
 };
 
 /// Reports are at least so far apart.
@@ -24,7 +24,7 @@ pub struct Shards {
 }
 
 /// What shards have last counted, and when they were asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Report {
     begun: Micros,
     counted: Arc<Counted>,
@@ -37,11 +37,17 @@ pub struct Counted {
     pub shards: Vec<Stats>,
     /// How many do not answer.
     pub silent: usize,
+    /// What [`Stats::field_bits`] are called.
+    pub field_names: Arc<[String]>,
 }
 
 impl Shards {
-    pub(crate) fn new(handles: Vec<ShardHandle>, clock: Clock) -> Self {
-        Self { handles, clock, report: Mutex::default() }
+    /// All shards of a game with this schema.
+    pub(crate) fn new(handles: Vec<ShardHandle>, clock: Clock, schema: &Schema) -> Self {
+        let field_names = telemetry::field_names(schema).collect();
+        let counted = Arc::new(Counted { field_names, ..Counted::default() });
+        let report = Mutex::new(Report { begun: Micros(0), counted });
+        Self { handles, clock, report }
     }
 
     /// Whether one is fit for one match more.
@@ -158,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn a_shard_that_has_drained_is_not_silent() {
         let (handle, commands, signs) = ShardHandle::new();
-        let shards = Shards::new(vec![handle], Clock::start());
+        let shards = Shards::new(vec![handle], Clock::start(), &Schema::default());
         drop(commands);
         assert_eq!(shards.stats().await.silent, 1, "it has failed");
         signs.show_drained();

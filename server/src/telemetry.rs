@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use hdrhistogram::Histogram;
-use tickwire_shared::{close::CloseReason, time::Micros};
+use tickwire_shared::{close::CloseReason, codec::Costs, schema::Schema, time::Micros};
 
 use crate::{ladder::Step, shards::Counted};
 
@@ -65,9 +65,9 @@ pub struct Stats {
     pub connections: u64,
     /// Matches that ended because their game failed.
     pub matches_failed: u64,
-    /// Bits that encodings were made of, by `kind.field`; each counts once, however many it was
-    /// sent to.
-    pub field_bits: BTreeMap<String, f64>,
+    /// Bits that encodings were made of, in the order of [`Counted::field_names`]; each counts
+    /// once, however many it was sent to. None before a match has run.
+    pub field_bits: Vec<f64>,
     /// Spectators now, by match.
     pub spectators: BTreeMap<u32, u32>,
 }
@@ -112,6 +112,29 @@ impl Stats {
     pub fn count_closed(&mut self, reason: CloseReason) {
         *self.closed.entry(reason.name()).or_default() += 1;
     }
+
+    /// Adds what a match's encodings were made of, in the order of [`field_names`].
+    pub(crate) fn add_costs(&mut self, schema: &Schema, costs: &Costs) {
+        let kinds = schema.kinds.iter().enumerate();
+        let bits = kinds.flat_map(|(k, kind)| {
+            let fields = (0..=kind.fields.len()).map(move |field| costs.field_bits(k, field));
+            fields.chain([costs.change_bits(k)])
+        });
+        let fields = schema.kinds.iter().map(|kind| kind.fields.len() + 2);
+        self.field_bits.resize(fields.sum(), 0.0);
+        for (all, bits) in self.field_bits.iter_mut().zip(bits) {
+            *all += bits;
+        }
+    }
+}
+
+/// What [`Stats::field_bits`] are called: `kind.field`.
+pub(crate) fn field_names(schema: &Schema) -> impl Iterator<Item = String> {
+    schema.kinds.iter().flat_map(|kind| {
+        let fields = kind.fields.iter().map(|field| field.name.as_str());
+        let all = fields.chain(["(moment)", "(changes)"]);
+        all.map(|name| format!("{}.{name}", kind.name))
+    })
 }
 
 /// Whom the front door has refused, by reason.
@@ -153,7 +176,8 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
     page.counter("inputs_starved_total", "ticks of a seat without its input", starved);
     page.head("snapshot_bits_total", "counter", "bits of encodings, by what they tell");
     let mut fields = BTreeMap::<_, f64>::new();
-    for (name, bits) in shards.iter().flat_map(|shard| &shard.field_bits) {
+    let bits = shards.iter().flat_map(|shard| counted.field_names.iter().zip(&shard.field_bits));
+    for (name, bits) in bits.filter(|&(_, &bits)| bits > 0.0) {
         *fields.entry(name).or_default() += bits;
     }
     for (name, bits) in fields {
@@ -311,6 +335,8 @@ const BUCKETS_US: [u64; 14] = [
 
 #[cfg(test)]
 mod tests {
+    use tickwire_shared::{codec::Encoder, schema::Field, time::TickRate};
+
     use super::*;
 
     #[test]
@@ -318,7 +344,7 @@ mod tests {
         let mut one = Stats::default();
         one.count_closed(CloseReason::Malformed);
         let shards = vec![Stats::default(), one];
-        let page = prometheus(&Counted { shards, silent: 0 }, &Refusals::default());
+        let page = prometheus(&Counted { shards, ..Counted::default() }, &Refusals::default());
         for line in [
             "connections_closed_total{reason=\"malformed\"} 1",
             "connections_closed_total{reason=\"match_failed\"} 0",
@@ -329,5 +355,26 @@ mod tests {
             assert!(page.contains(&format!("\ntickwire_{line}\n")), "{line} is missing");
         }
         assert!(!page.contains("frames_refused_total{reason=\"idle\"}"));
+    }
+
+    #[test]
+    fn bits_are_told_by_field_of_all_shards_that_have_spent_any() {
+        let field = |name| Field::new(name, 1.0, 0, 9);
+        let schema =
+            Schema::new("game").kind("a", [field("x"), field("y")]).kind("b", [field("x")]);
+        let encoder = Encoder::new(&schema, TickRate::new(30).unwrap());
+        let mut one = Stats::default();
+        one.add_costs(&schema, encoder.costs());
+        assert_eq!(one.field_bits, [0.0; 7]);
+        for (bits, spent) in one.field_bits.iter_mut().zip([0.0, 1.0, 2.0, 3.0, 4.0]) {
+            *bits = spent;
+        }
+        let shards = vec![one.clone(), Stats::default(), one];
+        let field_names = field_names(&schema).collect();
+        let page = prometheus(&Counted { shards, silent: 0, field_names }, &Refusals::default());
+        let told: Vec<_> = page.lines().filter(|line| line.contains("{field=")).collect();
+        let line = |name, bits| format!("tickwire_snapshot_bits_total{{field=\"{name}\"}} {bits}");
+        let all = [("a.(changes)", 6), ("a.(moment)", 4), ("a.y", 2), ("b.x", 8)];
+        assert_eq!(told, all.map(|(name, bits)| line(name, bits)));
     }
 }

@@ -34,6 +34,7 @@ use crate::{
     feeds::Feeds,
     intake::Intake,
     listener,
+    shards::Shards,
     socket::{Arrived, Socket, push},
 };
 
@@ -61,7 +62,8 @@ fn serve(listener: std::net::TcpListener) {
         let directory = Arc::new(Directory::new(0, 0));
         let (clock, known) = (Clock::start(), Arc::clone(&directory));
         let (feeds, _) = Feeds::start(Schema::default(), &[], true, clock, known);
-        let admission = Admission::new(Config::default(), &[], clock, directory, Vec::new(), feeds);
+        let shards = Shards::new(Vec::new(), clock, &Schema::default());
+        let admission = Admission::new(Config::default(), &[], clock, directory, shards, feeds);
         let routes = Router::new().route("/echo", get(accept));
         let listener = TcpListener::from_std(listener).unwrap();
         listener::serve(listener, routes, Arc::new(admission.unwrap())).await;

@@ -35,7 +35,7 @@ pub(crate) async fn sample(admission: &Admission) -> Infallible {
         }
         let now = admission.shards().stats().await;
         if let Some(before) = before.replace(Arc::clone(&now)) {
-            let sample = describe(admission, &before.shards, &now.shards);
+            let sample = describe(admission, &before, &now);
             let event = format!("event: sample\ndata: {sample}\n\n");
             admission.samples().send_replace(event.into());
         }
@@ -65,7 +65,8 @@ pub(super) async fn monitor(
     Ok(events::stream(body))
 }
 
-fn describe(admission: &Admission, before: &[Stats], now: &[Stats]) -> Value {
+fn describe(admission: &Admission, before: &Counted, now: &Counted) -> Value {
+    let (names, before, now) = (&now.field_names, &before.shards, &now.shards);
     let spectators: BTreeMap<_, _> = now.iter().flat_map(|shard| &shard.spectators).collect();
     let matches = admission.directory().list();
     let matches = matches.iter().map(|entry| {
@@ -76,9 +77,11 @@ fn describe(admission: &Admission, before: &[Stats], now: &[Stats]) -> Value {
     let mut fields = BTreeMap::<&str, f64>::new();
     let mut closed = BTreeMap::<&str, u64>::new();
     for (before, now) in before.iter().zip(now) {
-        for (name, bits) in &now.field_bits {
-            let earlier = before.field_bits.get(name).unwrap_or(&0.0);
-            *fields.entry(name).or_default() += bits - earlier;
+        let earlier = before.field_bits.iter().chain(std::iter::repeat(&0.0));
+        for ((name, bits), earlier) in names.iter().zip(&now.field_bits).zip(earlier) {
+            if *bits > 0.0 {
+                *fields.entry(name).or_default() += bits - earlier;
+            }
         }
         for (reason, count) in &now.closed {
             *closed.entry(reason).or_default() += count;

@@ -227,22 +227,13 @@ impl<G: Game> Match<G> {
         self.connections.iter().filter(|(_, connection)| watches(connection)).count() as u32
     }
 
-    /// Adds what it has counted by itself: inputs, and the bits of its encodings by `kind.field`.
+    /// Adds what it has counted by itself: inputs, and what its encodings were made of.
     pub(crate) fn account(&self, stats: &mut Stats) {
         for queue in &self.queues {
             stats.inputs_dropped += queue.dropped();
             stats.inputs_starved += queue.starved();
         }
-        let costs = self.encoder.costs();
-        for (k, kind) in self.schema.kinds.iter().enumerate() {
-            let fields = kind.fields.iter().enumerate();
-            let fields = fields.map(|(f, field)| (field.name.as_str(), costs.field_bits(k, f)));
-            let moment = costs.field_bits(k, kind.fields.len());
-            let changes = [("(moment)", moment), ("(changes)", costs.change_bits(k))];
-            for (name, spent) in fields.chain(changes).filter(|&(_, spent)| spent > 0.0) {
-                *stats.field_bits.entry(format!("{}.{name}", kind.name)).or_default() += spent;
-            }
-        }
+        stats.add_costs(&self.schema, self.encoder.costs());
     }
 
     /// Whether nobody has been here for so long that the match may end.
