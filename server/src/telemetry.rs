@@ -181,7 +181,7 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
         *fields.entry(name).or_default() += bits;
     }
     for (name, bits) in fields {
-        page.line(&format!("snapshot_bits_total{{field={name:?}}}"), bits.round());
+        page.line(&format!("snapshot_bits_total{{field=\"{}\"}}", escape(name)), bits.round());
     }
     page.counter("resyncs_total", "full snapshots asked for", sum(|s| s.resyncs));
     let reasons = || CloseReason::ALL.into_iter();
@@ -270,6 +270,11 @@ fn total(
     total
 }
 
+/// A label's value, as the format wants it.
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 struct Page(String);
 
 impl Page {
@@ -355,6 +360,12 @@ mod tests {
             assert!(page.contains(&format!("\ntickwire_{line}\n")), "{line} is missing");
         }
         assert!(!page.contains("frames_refused_total{reason=\"idle\"}"));
+    }
+
+    #[test]
+    fn labels_are_escaped_as_prometheus_wants_them_and_no_more() {
+        assert_eq!(escape("a\\b\"c\nd"), r#"a\\b\"c\nd"#);
+        assert_eq!(escape("\u{1f}é\t'\u{200b}"), "\u{1f}é\t'\u{200b}");
     }
 
     #[test]
