@@ -53,7 +53,15 @@ pub(super) async fn monitor(
     tokio::spawn(async move {
         let _place = place;
         let stall_timeout = admission.config().limits.stall_timeout;
-        while samples.changed().await.is_ok() {
+        loop {
+            let changed = tokio::select! {
+                changed = samples.changed() => changed,
+                // Its place is another's at once.
+                () = chunks.closed() => return,
+            };
+            if changed.is_err() {
+                return;
+            }
             let sample = samples.borrow_and_update().clone();
             match timeout(stall_timeout, chunks.send(sample)).await {
                 Ok(Ok(())) => {}
@@ -113,4 +121,32 @@ fn shard(before: &Stats, now: &Stats) -> Value {
 fn spans(before: &Spans, now: &Spans) -> Value {
     let [p50, p99, max] = now.since(before);
     json!({ "p50": p50, "p99": p99, "max": max })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_goes_between_two_samples_frees_the_place_at_once() {
+        let (admission, _) = Admission::with_failed_shard();
+        let ip = Ipv4Addr::LOCALHOST.into();
+        let (place, handshake) = admission.enter(ip).unwrap();
+        let door = Extension(Door::new(ip, place, handshake));
+        // Nobody takes samples here.
+        let answer = monitor(State(Arc::clone(&admission)), door, HeaderMap::new()).await.unwrap();
+        yield_now().await;
+        assert_eq!(admission.readers_len(), 1);
+        drop(answer);
+        let freed = async {
+            while admission.readers_len() > 0 {
+                yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(20), freed).await.expect("the place is free");
+    }
 }
