@@ -207,19 +207,26 @@ struct Claims {
 impl Claims {
     /// What is out of bounds, of a ticket that has not expired.
     fn flaw(&self, now: u64) -> Option<&'static str> {
-        let is_id = |id: &str| (1..=ID_BYTES_MAX).contains(&id.len());
         if !is_id(&self.sub) || !is_id(&self.jti) {
             Some("sub and jti must have 1 to 64 bytes")
-        } else if self.name.chars().count() > NAME_CHARS_MAX
-            || self.name.chars().any(char::is_control)
-        {
-            Some("name must have at most 32 characters, and none that controls")
+        } else if !is_name(&self.name) {
+            Some(NAME_FLAW)
         } else if self.role != TicketRole::Operator && self.exp - now > LIFE_MAX.as_secs() {
             Some("exp must be within an hour")
         } else {
             None
         }
     }
+}
+
+const NAME_FLAW: &str = "name must have at most 32 characters, and none that controls";
+
+fn is_id(id: &str) -> bool {
+    (1..=ID_BYTES_MAX).contains(&id.len())
+}
+
+fn is_name(name: &str) -> bool {
+    name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control)
 }
 
 /// Who shows it is not told more than that.
@@ -388,6 +395,19 @@ pub struct Grant<'a> {
     pub match_id: Option<MatchId>,
     /// What others call the bearer.
     pub name: &'a str,
+}
+
+impl Grant<'_> {
+    /// What would make a ticket that says this invalid.
+    pub(crate) fn flaw(&self) -> Option<&'static str> {
+        if !is_id(self.subject) {
+            Some("subject must have 1 to 64 bytes")
+        } else if !is_name(self.name) {
+            Some(NAME_FLAW)
+        } else {
+            None
+        }
+    }
 }
 
 impl fmt::Debug for Tickets {

@@ -84,6 +84,17 @@ fn operators_routes_want_an_operators_token() {
     let (status, told) = server.post_with("/v1/matches", &with(&operator), r#"{"seats":4}"#);
     assert!(status == 400 && told.contains("seats"), "what is not heeded is refused: {told}");
     assert_eq!(server.post_with("/v1/matches", &with(&operator), "{}").0, 201);
+    let long = "x".repeat(65);
+    for (subject, name, flaw) in [
+        ("", "Ada", "subject must have 1 to 64 bytes"),
+        (&*long, "Ada", "subject must have 1 to 64 bytes"),
+        ("u7", &long, "name must have at most 32 characters"),
+        ("u7", "A\\u0007da", "none that controls"),
+    ] {
+        let body = format!(r#"{{"subject":"{subject}","name":"{name}"}}"#);
+        let (status, told) = server.post_with("/v1/join", &with(&operator), &body);
+        assert!(status == 400 && told.contains(flaw), "{told}");
+    }
     let body = r#"{"subject":"u7","name":"Ada","match":1}"#;
     let (status, joined) = server.post_with("/v1/join", &with(&operator), body);
     assert_eq!(status, 200, "{joined}");
