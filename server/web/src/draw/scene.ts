@@ -12,8 +12,10 @@ import { Effects } from "./effects.js";
 import { MARGIN, Plan } from "./plan.js";
 import { onThemeChange, readTheme } from "./theme.js";
 
-const SEATS_MAX = 256;
-const ROCKETS_MAX = 256;
+/** As many as a match may have. */
+const SEATS_MAX = 1024;
+/** Rockets' ids are as many in a row before they are used again, so each has a slot of its own. */
+const ROCKETS_MAX = 512;
 
 /** A player as it was drawn last. */
 class Figure {
