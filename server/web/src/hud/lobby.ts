@@ -4,6 +4,8 @@ import { follow } from "../net/follow.js";
 import { element, make } from "./elements.js";
 
 const LINES_SHOWN = 30;
+/** Lines that are known again; the server tells the last 32 again. */
+const LINES_SEEN = 256;
 
 interface LobbyLine {
   /** `null`: not said in a match. */
@@ -35,6 +37,8 @@ export class Lobby {
       const key = `${line.at} ${line.name} ${line.text}`;
       if (line.match !== null || seen.has(key)) return;
       seen.add(key);
+      const [oldest] = seen;
+      if (seen.size > LINES_SEEN) seen.delete(oldest);
       this.#show(line);
     };
     this.#end = follow("/v1/events", { chat: (data) => show(JSON.parse(data) as LobbyLine) });
