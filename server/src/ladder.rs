@@ -2,9 +2,9 @@
 //!
 //! Every [`LOOK_INTERVAL`] the ladder looks at how many ticks were overruns and which part of the
 //! time the shard was busy. Too many overruns take it a step up. It goes a step down when
-//! nothing was an overrun and little was late for [`CALM_LOOKS`] looks and the shard has so much time to spare that what
-//! the step saves will fit again, so it does not swing. From the last step it is back on the
-//! ground within four seconds of the load's end.
+//! nothing was an overrun and little was late for [`CALM_LOOKS`] looks and the shard has so much
+//! time to spare that what the step saves will fit again, so it does not swing. From the last step
+//! it is back on the ground within five seconds ([`RECOVERY_MAX`]) of the load's end.
 //!
 //! No match is ever ended, and nobody is closed. Time is an argument.
 
@@ -17,6 +17,13 @@ const LATE_ONE_IN: u64 = 20;
 /// Looks without anything late before a step is taken back; one is enough when the shard has twice
 /// the time to spare that it takes.
 const CALM_LOOKS: u32 = 2;
+/// Longest that it takes from the last step to the ground once the load has ended.
+const RECOVERY_MAX: Micros = Micros::from_secs(5);
+const _: () = {
+    // The first may have seen some of the load still.
+    let looks = 1 + CALM_LOOKS as u64 * (Step::ALL.len() as u64 - 1);
+    assert!(LOOK_INTERVAL.0 * looks < RECOVERY_MAX.0, "as the README promises");
+};
 
 /// How much is left out. Each step includes those before it.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
