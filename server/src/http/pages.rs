@@ -4,7 +4,10 @@
 //! Pages link their assets with a hash of what is in them, so browsers keep those for ever. A page
 //! itself is asked for each time, and not sent again as long as it is the same.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::OnceLock,
+};
 
 use axum::{
     Router,
@@ -26,6 +29,8 @@ struct File {
     kind: &'static str,
     cache: &'static str,
     bytes: &'static [u8],
+    /// Of what is in it, once somebody has asked.
+    tag: OnceLock<String>,
 }
 
 static FILES: [File; 5] = [
@@ -40,28 +45,30 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 const fn page(route: &'static str, bytes: &'static [u8]) -> File {
-    File { route, kind: "text/html; charset=utf-8", cache: "no-cache", bytes }
+    File { route, kind: "text/html; charset=utf-8", cache: "no-cache", bytes, tag: OnceLock::new() }
 }
 
 const fn asset(route: &'static str, kind: &'static str, bytes: &'static [u8]) -> File {
-    File { route, kind, cache: "public, max-age=31536000, immutable", bytes }
+    File { route, kind, cache: "public, max-age=31536000, immutable", bytes, tag: OnceLock::new() }
 }
 
 impl File {
     fn answer(&self, headers: &HeaderMap) -> Response {
         let tag = self.tag();
         let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
-        let cached = [(header::CACHE_CONTROL, self.cache), (header::ETAG, &tag)];
+        let cached = [(header::CACHE_CONTROL, self.cache), (header::ETAG, tag)];
         if known.is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
             return (StatusCode::NOT_MODIFIED, cached).into_response();
         }
         (cached, [(header::CONTENT_TYPE, self.kind)], self.bytes).into_response()
     }
 
-    fn tag(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        self.bytes.hash(&mut hasher);
-        format!("\"{:016x}\"", hasher.finish())
+    fn tag(&self) -> &str {
+        self.tag.get_or_init(|| {
+            let mut hasher = DefaultHasher::new();
+            self.bytes.hash(&mut hasher);
+            format!("\"{:016x}\"", hasher.finish())
+        })
     }
 }
 
