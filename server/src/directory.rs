@@ -4,7 +4,7 @@
 //! [`Reservation`] and free again when that is dropped, wherever that happens.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering},
 };
 
@@ -22,6 +22,8 @@ const _: () = assert!(SEATS_MAX < CLOSED);
 pub struct Directory {
     matches: DashMap<MatchId, Arc<Entry>>,
     next_id: AtomicU32,
+    /// Held while a match is added, so that two can't take the last place.
+    adding: Mutex<()>,
     shards: usize,
     matches_max: usize,
 }
@@ -71,7 +73,8 @@ impl Directory {
     /// An empty directory for so many shards, which lets `matches_max` matches run at once.
     #[must_use]
     pub fn new(shards: usize, matches_max: usize) -> Self {
-        Self { matches: DashMap::new(), next_id: AtomicU32::new(1), shards, matches_max }
+        let (matches, next_id) = (DashMap::new(), AtomicU32::new(1));
+        Self { matches, next_id, adding: Mutex::new(()), shards, matches_max }
     }
 
     /// Adds a match on the shard that has the fewest, of those that are fit for one more. The
@@ -82,6 +85,7 @@ impl Directory {
         seats: u16,
         is_fit: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         if self.matches.len() >= self.matches_max {
             return Err(JoinRefused::TooManyMatches);
         }
@@ -188,6 +192,8 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
 
     #[test]
@@ -204,6 +210,25 @@ mod tests {
         assert!(matches!(Reservation::new(&first), Err(JoinRefused::MatchFull)));
         drop(held);
         assert_eq!(first.taken(), 0);
+    }
+
+    #[test]
+    fn threads_add_no_more_than_may_be_and_spread_them() {
+        for _ in 0..100 {
+            let directory = Directory::new(2, 4);
+            let start = Barrier::new(8);
+            std::thread::scope(|threads| {
+                for _ in 0..8 {
+                    threads.spawn(|| {
+                        start.wait();
+                        let _ = directory.add(1, |_| true);
+                    });
+                }
+            });
+            let mut shards: Vec<_> = directory.list().iter().map(|entry| entry.shard).collect();
+            shards.sort_unstable();
+            assert_eq!(shards, [0, 0, 1, 1]);
+        }
     }
 
     #[test]

@@ -179,7 +179,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the port and starts the shards. Must be called within a tokio runtime.
+    /// Takes the port and starts the shards. Must be called within a tokio runtime, of a single
+    /// thread: on more, somebody could reach a shard before it hears of the match that another has
+    /// just opened, and be refused.
     pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
         let schema = G::schema();
         schema.validate()?;
