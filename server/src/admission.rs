@@ -461,13 +461,13 @@ impl Admission {
     /// With one match, whose shard has failed.
     pub(crate) fn with_failed_shard() -> (Arc<Self>, Arc<Entry>) {
         let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
-        let entry = directory.add(1, |_| true).expect("there is room for one");
+        let entry = directory.add("", 1, |_| true).expect("there is room for one");
         let known = Arc::clone(&directory);
         let schema = tickwire_shared::schema::Schema::default();
         let (handle, _, _) = crate::mailbox::ShardHandle::new();
         let shards = Shards::new(vec![handle], clock, &schema);
         let (feeds, _) = Feeds::start(schema, &[], true, clock, known);
-        let new = Self::new(Config::default(), clock, directory, shards, feeds);
+        let new = Self::new(Config::default(), &[], clock, directory, shards, feeds);
         (Arc::new(new.expect("the defaults are valid")), entry)
     }
 }

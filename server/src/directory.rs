@@ -5,7 +5,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use dashmap::DashMap;
@@ -21,9 +21,8 @@ const _: () = assert!(SEATS_MAX < CLOSED);
 #[derive(Debug)]
 pub struct Directory {
     matches: DashMap<MatchId, Arc<Entry>>,
-    next_id: AtomicU32,
     /// Held while a match is added, so that two can't take the last place.
-    adding: Mutex<()>,
+    next_id: Mutex<u32>,
     shards: usize,
     matches_max: usize,
 }
@@ -73,8 +72,7 @@ impl Directory {
     /// An empty directory for so many shards, which lets `matches_max` matches run at once.
     #[must_use]
     pub fn new(shards: usize, matches_max: usize) -> Self {
-        let (matches, next_id) = (DashMap::new(), AtomicU32::new(1));
-        Self { matches, next_id, adding: Mutex::new(()), shards, matches_max }
+        Self { matches: DashMap::new(), next_id: Mutex::new(1), shards, matches_max }
     }
 
     /// Adds a match on the shard that has the fewest, of those that are fit for one more. The
@@ -85,7 +83,7 @@ impl Directory {
         seats: u16,
         is_fit: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
-        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next_id = self.next_id.lock().unwrap_or_else(PoisonError::into_inner);
         if self.matches.len() >= self.matches_max {
             return Err(JoinRefused::TooManyMatches);
         }
@@ -93,7 +91,8 @@ impl Directory {
         self.matches.iter().for_each(|entry| load[entry.shard] += 1);
         let fit = (0..self.shards).filter(|&shard| is_fit(shard));
         let shard = fit.min_by_key(|&shard| load[shard]).ok_or(JoinRefused::Overloaded)?;
-        let id = MatchId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = MatchId(*next_id);
+        *next_id = next_id.wrapping_add(1);
         let entry = Arc::new(Entry {
             id,
             shard,
@@ -221,7 +220,7 @@ mod tests {
                 for _ in 0..8 {
                     threads.spawn(|| {
                         start.wait();
-                        let _ = directory.add(1, |_| true);
+                        let _ = directory.add("", 1, |_| true);
                     });
                 }
             });
