@@ -12,7 +12,7 @@ const SIDE: f32 = 20.0;
 
 /// Which way to run: each axis is -1, 0 or 1.
 #[derive(Clone, Default)]
-pub(crate) struct Keys([i32; 2]);
+pub(crate) struct Keys(pub(crate) [i32; 2]);
 
 impl Input for Keys {
     fn from_values(values: &[i32]) -> Self {

@@ -6,14 +6,15 @@
 #[expect(dead_code, reason = "an example has a main")]
 mod tag;
 
-use tag::Tag;
+use tag::{Keys, Tag};
 use tickwire_shared::{
+    dice::Dice,
     game::{Events, Game, Input, MatchOptions, Step},
-    ids::{Seat, Tick},
-    replica::Rewind,
-    rows::Rows,
-    testing,
-    time::TickRate,
+    ids::{EntityId, Seat, Tick},
+    replica::{Predict, Rewind},
+    rows::{Row, Rows},
+    testing::{self, Played, Profile, Simulation},
+    time::{Micros, TickRate},
 };
 
 #[test]
@@ -33,6 +34,66 @@ fn a_runner_is_as_fast_at_any_rate() {
 fn a_runner_slides_along_a_wall() {
     let [before, after] = [60, 90].map(|ticks| run(30, ticks, [1, 1]));
     assert_eq!((before, after), ([2_000, 1_200], [2_000, 1_800]));
+}
+
+#[test]
+fn runners_are_predicted_over_a_network() {
+    for (profile, most) in [(Profile::LAN, 0), (Profile::WIFI, 4)] {
+        let (lasts, cut_every, rate) =
+            (Micros::from_secs(60), Micros(0), TickRate::new(30).unwrap());
+        let run = Simulation { seed: 1, profile, players: 4, rate, lasts, cut_every };
+        let outcome = run.run::<Tag>();
+        assert_eq!(outcome.faults(), [""; 0]);
+        assert!(outcome.counts.keys > 100, "{:?}", outcome.counts);
+        assert!(outcome.counts.corrections <= most, "{}: {:?}", profile.name, outcome.counts);
+    }
+}
+
+/// The rules for one runner, in centimetres.
+#[derive(Clone)]
+struct Run {
+    per_tick: i32,
+}
+
+impl Predict for Run {
+    type Input = Keys;
+    type State = [i32; 2];
+
+    fn state(&self, row: Row<'_>) -> Option<[i32; 2]> {
+        Some([row.values[0], row.values[1]])
+    }
+
+    fn advance(&self, state: &mut [i32; 2], Keys(keys): &Keys) {
+        let to = [0, 1].map(|axis| state[axis] + keys[axis] * self.per_tick);
+        *state = to.map(|axis| axis.clamp(0, 2_000));
+    }
+
+    fn place(&self, state: &[i32; 2]) -> [f32; 3] {
+        [state[0] as f32 / 100.0, state[1] as f32 / 100.0, 0.0]
+    }
+}
+
+impl Played for Tag {
+    type Rules = Run;
+
+    fn rules(rate: TickRate) -> Run {
+        Run { per_tick: 600 / i32::from(rate.hz()) }
+    }
+
+    fn entity(seat: Seat) -> EntityId {
+        EntityId(seat.0.into())
+    }
+
+    fn press(Keys(held): &mut Keys, _: bool, dice: &mut Dice) {
+        *held = [0, 1].map(|_| dice.within(-1, 1));
+    }
+
+    /// Who was "it" starts again in a corner.
+    fn has_moved_players(before: Option<&Rows>, rows: Option<&Rows>) -> bool {
+        let it =
+            |rows: Option<&Rows>| rows?.iter().find(|row| row.values[2] == 1).map(|row| row.id);
+        it(before) != it(rows)
+    }
 }
 
 /// Where somebody is who runs for so many ticks, in centimetres.

@@ -10,6 +10,7 @@
 use std::{env, process::ExitCode};
 
 use tickwire_shared::{
+    arena::Arena,
     testing::{Outcome, Profile, Simulation},
     time::{Micros, TickRate},
 };
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         let (lasts, cut_every) = (Micros::from_secs(seconds), Micros::from_secs(cut_s));
         let all = (1..=seeds).map(|seed| {
             let run = Simulation { seed, profile, players: PLAYERS, rate: RATE, lasts, cut_every };
-            run.run()
+            run.run::<Arena>()
         });
         let outcome = all.fold(Outcome::default(), Outcome::plus);
         print_row(profile.name, &outcome);

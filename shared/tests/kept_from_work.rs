@@ -75,7 +75,7 @@ fn is_standing(millis: u64) -> bool {
 fn play(client: impl Fn(u64) -> Client) -> Ended {
     let mut world =
         World::<Arena>::new(MatchOptions { seed: 1, seats: 1, npcs: 3, tick_rate: RATE, mode: "" });
-    let mut player = Player::new(Seat(0), RATE, 1);
+    let mut player = Player::<Arena>::new(Seat(0), RATE, 1);
     let [mut down, mut up] = [Pipe::down(&Profile::LAN, 1), Pipe::up(&Profile::LAN, 1)];
     let mut unread = VecDeque::new();
     world.connect(Seat(0), Micros(0));

@@ -3,6 +3,7 @@
 //! The long version, ten minutes for each of twenty seeds, is the example `simulate`.
 
 use tickwire_shared::{
+    arena::Arena,
     testing::{Outcome, Profile, Simulation},
     time::{Micros, TickRate},
 };
@@ -56,7 +57,8 @@ const RATE: TickRate = TickRate::new(30).unwrap();
 fn check(profile: Profile, cut_every_s: u64) -> Outcome {
     let run = |seed| {
         let (lasts, cut_every) = (Micros::from_secs(150), Micros::from_secs(cut_every_s));
-        let outcome = Simulation { seed, profile, players: 8, rate: RATE, lasts, cut_every }.run();
+        let outcome =
+            Simulation { seed, profile, players: 8, rate: RATE, lasts, cut_every }.run::<Arena>();
         assert!(outcome.faults().is_empty(), "{:?}, seed {seed}", outcome.faults());
         if cut_every_s == 0 {
             assert_eq!(outcome.counts.unshown, 0, "keys that were not shown at once, seed {seed}");

@@ -17,6 +17,8 @@ pub mod events;
 pub mod input;
 pub mod map;
 mod pickups;
+#[cfg(any(test, feature = "testing"))]
+mod played;
 mod player;
 pub mod predict;
 mod round;

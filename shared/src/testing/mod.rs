@@ -14,6 +14,7 @@ pub mod world;
 
 pub use check::check;
 pub use pipe::Pipe;
+pub use player::Played;
 pub use profile::Profile;
 pub use simulation::{Outcome, Simulation};
 pub use world::World;

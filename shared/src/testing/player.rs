@@ -1,27 +1,42 @@
-//! A client with somebody in front of it who runs about the arena: it predicts, interpolates and
-//! draws 60 frames a second, and keeps count of all that should not happen.
+//! A client with somebody in front of it who plays a game: it predicts, interpolates and draws 60
+//! frames a second, and keeps count of all that should not happen.
 
-use glam::IVec2;
+use std::fmt;
 
 use super::world::fingerprint;
 use crate::{
-    arena::{
-        Arena, ArenaInput,
-        input::MOVE_MAX,
-        predict::Walk,
-        rows::{ROUND_ID, RoundRow, player_id},
-        units::ANGLES,
-    },
     dice::Dice,
     game::{Game, Input},
-    ids::{Seat, Tick},
+    ids::{EntityId, Seat, Tick},
     link::{ClientEvent, ClientLink, Digest, ServerFault},
-    replica::{Interpolation, Prediction, Verdict},
+    replica::{Interpolation, Predict, Prediction, Verdict},
     rows::Rows,
     time::{Micros, TickRate},
 };
 
-/// Errors from here on are visible: 5 cm.
+/// A game that can be played in simulated time.
+pub trait Played: Game {
+    /// What its players are predicted by.
+    type Rules: Predict<Input = Self::Input> + Clone;
+
+    /// See there.
+    fn rules(rate: TickRate) -> Self::Rules;
+
+    /// Which entity the player in a seat is.
+    fn entity(seat: Seat) -> EntityId;
+
+    /// Presses other keys than those that are held. Who is calm does nothing that others are told.
+    fn press(held: &mut Self::Input, is_calm: bool, dice: &mut Dice);
+
+    /// Whether the game has put players elsewhere in the tick that these rows are of, as when a round
+    /// begins: what no client can foresee is no wrong prediction.
+    fn has_moved_players(before: Option<&Rows>, rows: Option<&Rows>) -> bool {
+        let _ = (before, rows);
+        false
+    }
+}
+
+/// Errors from here on are visible: 5 cm, if the game's unit of length is a metre.
 const VISIBLE_M: f32 = 0.05;
 /// What happens sooner after coming (back) is not counted: delays are still being learnt.
 const WARM_UP: Micros = Micros::from_secs(5);
@@ -29,35 +44,33 @@ const WARM_UP: Micros = Micros::from_secs(5);
 const FRAME: Micros = Micros(16_667);
 
 /// See the module.
-#[derive(Debug)]
-pub struct Player {
+pub struct Player<G: Played> {
     /// What was counted.
     pub counts: Counts,
     /// Fingerprints of the events that it was told.
     pub told: Vec<u32>,
-    /// Whether it fires.
-    pub fights: bool,
+    /// Whether it does nothing that others are told.
+    pub is_calm: bool,
     /// The protocol.
     pub link: ClientLink,
     /// Shows the others.
     pub interpolation: Interpolation,
     seat: Seat,
     dice: Dice,
-    prediction: Prediction<Walk>,
-    keys: ArenaInput,
+    prediction: Prediction<G::Rules>,
+    keys: G::Input,
     keys_until: Micros,
     /// What would be without the newest key, until a frame has shown that key.
-    without: Option<Without>,
+    without: Option<Without<G>>,
     applied: Option<Tick>,
     frame_due: Micros,
     came_at: Micros,
 }
 
-#[derive(Debug)]
-struct Without {
+struct Without<G: Played> {
     pressed_at: Micros,
-    keys: ArenaInput,
-    prediction: Prediction<Walk>,
+    keys: G::Input,
+    prediction: Prediction<G::Rules>,
 }
 
 /// What a player saw.
@@ -79,7 +92,7 @@ pub struct Counts {
     pub corrections: u64,
     /// Of them, those that were visible.
     pub visible: u64,
-    /// The largest of them, in metres.
+    /// The largest of them, in the game's unit of length.
     pub largest_m: f32,
     /// How far behind the server others were shown, summed over frames, in microseconds.
     pub delay: u64,
@@ -110,7 +123,7 @@ impl Counts {
     }
 }
 
-impl Player {
+impl<G: Played> Player<G> {
     /// Somebody who will come to this seat.
     #[must_use]
     pub fn new(seat: Seat, rate: TickRate, seed: u64) -> Self {
@@ -119,13 +132,13 @@ impl Player {
         Self {
             counts: Counts::default(),
             told: Vec::new(),
-            fights: true,
+            is_calm: false,
             link: ClientLink::default(),
             interpolation: Interpolation::default(),
             seat,
             dice,
-            prediction: Prediction::new(Walk { rate }),
-            keys: ArenaInput::default(),
+            prediction: Prediction::new(G::rules(rate)),
+            keys: G::Input::default(),
             keys_until: Micros(0),
             without: None,
             applied: None,
@@ -172,13 +185,15 @@ impl Player {
         if let Some(clock) = self.link.clock() {
             self.interpolation.push(tick, rows, clock, now);
         }
-        let own = rows.find(player_id(self.seat));
+        let own = rows.find(G::entity(self.seat));
         let verdict = self.prediction.reconcile(tick, own, now);
         if let Some(without) = &mut self.without {
             without.prediction.reconcile(tick, own, now);
         }
         let since = self.applied.replace(tick).map_or(0, |before| tick.since(before));
-        let was_put = (0..since).any(|n| was_put(Tick(tick.0 - n as u32), &truth));
+        let was_put = (0..since)
+            .map(|n| Tick(tick.0 - n as u32))
+            .any(|tick| G::has_moved_players(truth(Tick(tick.0.wrapping_sub(1))), truth(tick)));
         if let Verdict::Corrected(by) = verdict
             && self.is_warm(now)
             && !was_put
@@ -194,7 +209,7 @@ impl Player {
     pub fn play(&mut self, now: Micros, mut send: impl FnMut(Vec<u8>)) {
         self.press(now);
         while let Some(tick) = self.link.poll_input(now) {
-            let mut values = vec![0; Arena::schema().input.len()];
+            let mut values = vec![0; G::schema().input.len()];
             self.keys.write_values(&mut values);
             let mut frame = Vec::new();
             if self.link.write_input(tick, &values, &mut frame).is_some() {
@@ -221,13 +236,10 @@ impl Player {
             return;
         }
         self.keys_until = now.plus(Micros(200_000 + self.dice.next() % 1_800_000));
-        let before = self.keys;
-        let mut axis = || MOVE_MAX * self.dice.within(-1, 1);
-        self.keys.movement = IVec2::new(axis(), axis());
-        self.keys.aim = self.dice.within(0, ANGLES - 1);
-        self.keys.fire = self.fights && self.dice.within(0, 2) == 0;
-        let shows = |keys| self.prediction.shown(&keys, 1.0, now);
-        let matters = self.link.input_due(now).is_some() && shows(before) != shows(self.keys);
+        let before = self.keys.clone();
+        G::press(&mut self.keys, self.is_calm, &mut self.dice);
+        let shows = |keys| self.prediction.shown(keys, 1.0, now);
+        let matters = self.link.input_due(now).is_some() && shows(&before) != shows(&self.keys);
         self.without = matters.then(|| Without {
             pressed_at: now,
             keys: before,
@@ -271,8 +283,11 @@ impl Player {
     }
 }
 
-/// Whether the player in a seat was put elsewhere in `tick`: a round has begun.
-fn was_put<'a>(tick: Tick, truth: &impl Fn(Tick) -> Option<&'a Rows>) -> bool {
-    let round = |tick| RoundRow::read(truth(tick)?.find(ROUND_ID)?.values);
-    round(tick).map(|round| round.number) != round(Tick(tick.0 - 1)).map(|round| round.number)
+impl<G: Played> fmt::Debug for Player<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Player")
+            .field("seat", &self.seat)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
 }

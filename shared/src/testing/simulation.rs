@@ -1,12 +1,11 @@
-//! A match of the arena and its players over one kind of network, from a seed.
+//! A match of any game and its players over one kind of network, from a seed.
 
 use super::{
     Pipe, Profile,
-    player::{Counts, Player},
+    player::{Counts, Played, Player},
     world::World,
 };
 use crate::{
-    arena::Arena,
     dice::Dice,
     game::MatchOptions,
     ids::Seat,
@@ -54,8 +53,8 @@ pub struct Outcome {
 }
 
 /// A player's place: both directions of its network, or when it comes back.
-struct Line {
-    player: Player,
+struct Line<G: Played> {
+    player: Player<G>,
     down: Pipe,
     up: Pipe,
     out_until: Option<Micros>,
@@ -116,7 +115,7 @@ impl Simulation {
     /// # Panics
     /// When an end refuses what the other sends: both follow the protocol.
     #[must_use]
-    pub fn run(&self) -> Outcome {
+    pub fn run<G: Played>(&self) -> Outcome {
         let mut dice = Dice::new(self.seed);
         let options = MatchOptions {
             seed: self.seed,
@@ -125,7 +124,7 @@ impl Simulation {
             tick_rate: self.rate,
             mode: "",
         };
-        let mut world = World::<Arena>::new(options);
+        let mut world = World::<G>::new(options);
         let mut lines: Vec<_> = (0..self.players).map(|n| self.line(Seat(n), &mut dice)).collect();
         let mut outcome = Outcome::default();
         // At the end everybody who is out comes back, and then what is on its way arrives.
@@ -138,7 +137,7 @@ impl Simulation {
                 line.come_and_go(seat, &mut world, self.next_cut(now, &mut dice), now);
                 if is_over {
                     line.cut_at = Micros(u64::MAX);
-                    line.player.fights = false;
+                    line.player.is_calm = true;
                 }
                 line.carry(seat, &mut world, now);
             }
@@ -149,7 +148,7 @@ impl Simulation {
                 }
             }
             if now == self.lasts {
-                self.sum(&world, &lines, &mut outcome);
+                Self::sum(&world, &lines, &mut outcome);
             }
         }
         for (session, line) in world.sessions.iter().zip(&lines) {
@@ -159,7 +158,7 @@ impl Simulation {
         outcome
     }
 
-    fn line(&self, seat: Seat, dice: &mut Dice) -> Line {
+    fn line<G: Played>(&self, seat: Seat, dice: &mut Dice) -> Line<G> {
         let seed = dice.next();
         Line {
             player: Player::new(seat, self.rate, seed),
@@ -179,7 +178,7 @@ impl Simulation {
         }
     }
 
-    fn sum(&self, world: &World<Arena>, lines: &[Line], outcome: &mut Outcome) {
+    fn sum<G: Played>(world: &World<G>, lines: &[Line<G>], outcome: &mut Outcome) {
         for (session, line) in world.sessions.iter().zip(lines) {
             outcome.counts = outcome.counts.plus(line.player.counts);
             outcome.queue_starved += session.queue.starved();
@@ -193,8 +192,8 @@ impl Simulation {
 /// When the first connections may be lost.
 const WARM_UP: Micros = Micros::from_secs(5);
 
-impl Line {
-    fn come_and_go(&mut self, seat: Seat, world: &mut World<Arena>, next: Micros, now: Micros) {
+impl<G: Played> Line<G> {
+    fn come_and_go(&mut self, seat: Seat, world: &mut World<G>, next: Micros, now: Micros) {
         match self.out_until {
             Some(until) if now >= until => {
                 self.out_until = None;
@@ -215,7 +214,7 @@ impl Line {
     }
 
     /// Delivers what has arrived, and lets the player play.
-    fn carry(&mut self, seat: Seat, world: &mut World<Arena>, now: Micros) {
+    fn carry(&mut self, seat: Seat, world: &mut World<G>, now: Micros) {
         if self.out_until.is_some() {
             return;
         }
