@@ -17,7 +17,7 @@ use nix::sys::socket::{
 use nix::sys::time::TimeSpec;
 
 /// Bytes that one read takes in at most; more than all that a client may have on its way.
-const BYTES: usize = 64 * 1024;
+pub(crate) const BYTES: usize = 64 * 1024;
 
 /// What the sockets of a shard are read through.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Intake {
     /// The bytes to read into, and a stream that reads and remembers when they arrived.
     pub(crate) fn of<'a>(&'a mut self, stream: &'a TcpStream) -> (&'a mut [u8], Stamped<'a>) {
         let control = &mut self.control;
-        (&mut self.bytes, Stamped { stream, control, arrived: None, is_drained: false })
+        (&mut self.bytes, Stamped { stream, control, arrived: None, taken: 0, is_drained: false })
     }
 }
 
@@ -50,6 +50,8 @@ pub(crate) struct Stamped<'a> {
     control: &'a mut [u8],
     /// When the last of the bytes arrived, since 1970.
     pub(crate) arrived: Option<Duration>,
+    /// Bytes that were read.
+    pub(crate) taken: usize,
     /// Whether the last read took all that there was.
     pub(crate) is_drained: bool,
 }
@@ -65,6 +67,7 @@ impl Read for Stamped<'_> {
                 self.arrived = Some(stamp.into());
             }
         }
+        self.taken += message.bytes;
         self.is_drained = message.bytes < wanted;
         Ok(message.bytes)
     }

@@ -44,7 +44,7 @@ fn lingers(socket: &mut Socket, intake: &mut Intake) -> bool {
     }
     let mut bytes = 0;
     while bytes < LINGER_BYTES_MAX {
-        match socket.read(intake) {
+        match socket.skip(intake) {
             Arrived::Bytes { count, .. } => bytes += count,
             Arrived::Nothing => return true,
             Arrived::End => return false,

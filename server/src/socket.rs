@@ -56,10 +56,12 @@ pub(crate) enum SendError {
 /// What a read brought.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Arrived {
-    /// So many bytes. If they fill the buffer there may be more; if not, there are none for now,
-    /// but the end may have come.
+    /// So many bytes. If they fill the buffer there may be more; if not, what there is can wait,
+    /// and the end may have come.
     Bytes {
         count: usize,
+        /// What came on the wire for them: over TLS more, and some for none at all.
+        taken: usize,
         /// When the last of them came to this machine, since 1970.
         stamp: Option<Duration>,
     },
@@ -127,17 +129,14 @@ impl Socket {
     /// Reads what is there.
     pub(crate) fn read(&mut self, intake: &mut Intake) -> Arrived {
         match &mut self.transport {
-            Transport::Plain { stream, .. } => {
-                let (bytes, mut stamped) = intake.of(stream);
-                match retry(|| stamped.read(bytes)) {
-                    Ok(0) => Arrived::End,
-                    Ok(count) => Arrived::Bytes { count, stamp: stamped.arrived },
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::Nothing,
-                    Err(_) => Arrived::End,
-                }
-            }
+            Transport::Plain { stream, .. } => read(stream, intake),
             Transport::Tls(session) => session.read(intake),
         }
+    }
+
+    /// Throws away what is there, without decrypting it.
+    pub(crate) fn skip(&mut self, intake: &mut Intake) -> Arrived {
+        read(self.stream(), intake)
     }
 
     /// Says why it ends and sends nothing more. The socket should be read until the client has
@@ -198,6 +197,16 @@ pub(crate) fn push(mut frame: Frame<'_>, out: &mut Vec<u8>) {
     let head_bytes = frame.fmt_head(&mut head);
     out.extend_from_slice(&head[..head_bytes]);
     out.extend_from_slice(&frame.payload);
+}
+
+fn read(stream: &TcpStream, intake: &mut Intake) -> Arrived {
+    let (bytes, mut stamped) = intake.of(stream);
+    match retry(|| stamped.read(bytes)) {
+        Ok(0) => Arrived::End,
+        Ok(count) => Arrived::Bytes { count, taken: count, stamp: stamped.arrived },
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::Nothing,
+        Err(_) => Arrived::End,
+    }
 }
 
 fn write(stream: &TcpStream, bytes: &[u8]) -> Result<usize, SendError> {

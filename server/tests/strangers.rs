@@ -461,6 +461,22 @@ fn matches_are_played_over_tls() {
 }
 
 #[test]
+fn who_changes_keys_for_nothing_is_closed() {
+    let files = Certificate::new("keys");
+    let server = start(|config| config.tls = Some(files.config()));
+    let mut client = files.join(server.addr, &rustls::version::TLS13);
+    client.wait_snapshots(1);
+    let pong = frame(0x8A, &[]);
+    for byte in pong.iter().cycle().take(400) {
+        let Stream::Tls(session) = &mut client.stream else { unreachable!() };
+        // As many as rustls takes between two bytes.
+        (0..32).for_each(|_| session.conn.refresh_traffic_keys().unwrap());
+        client.send_raw(&[*byte]);
+    }
+    assert_eq!(client.wait_end(), End::Close(4025));
+}
+
+#[test]
 fn a_new_certificate_is_used_without_dropping_sessions() {
     let files = Certificate::new("reloaded");
     let server = start(|config| config.tls = Some(files.config()));

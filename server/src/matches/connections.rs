@@ -24,6 +24,9 @@ const WATCHERS_READ_EVERY: usize = 4;
 /// Bytes that count as one message more, unless an input takes as many: nobody gets around the
 /// limit by empty fragments.
 const BYTES_PER_MESSAGE: usize = 64;
+/// TLS bytes for one of what a client says that cost nothing more: an acknowledgement, in a record of
+/// its own, has four.
+const TLS_BYTES: usize = 8;
 /// What an input's frame has beside its integers, at most: heads of the frame and of the input.
 const INPUT_HEAD_BYTES: usize = 8 + 15;
 
@@ -77,7 +80,7 @@ impl<G: Game> Match<G> {
             took_at: now,
             ping: None,
         });
-        self.handle_bytes(key, leftover, now, context);
+        self.handle_bytes(key, leftover, 0, now, context);
         self.look_at(key, context.clock.reading(), intake, context);
     }
 
@@ -110,9 +113,10 @@ impl<G: Game> Match<G> {
                 return self.end(key, error.into(), context);
             }
             match connection.socket.read(intake) {
-                Arrived::Bytes { count, stamp } => {
+                Arrived::Bytes { count, taken, stamp } => {
                     let arrived = reading.arrival(stamp);
-                    self.handle_bytes(key, &mut intake.bytes[..count], arrived, context);
+                    let idle = taken.saturating_sub(TLS_BYTES * count);
+                    self.handle_bytes(key, &mut intake.bytes[..count], idle, arrived, context);
                     // Whether there is more, or the end, is seen the next time.
                     if count < intake.bytes.len() {
                         return;
@@ -124,16 +128,17 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Takes in bytes that came off a connection.
+    /// Takes in bytes that came off a connection, beside `idle` ones that said nothing.
     fn handle_bytes(
         &mut self,
         key: usize,
         bytes: &mut [u8],
+        idle: usize,
         arrived: Micros,
         context: &mut Context<'_>,
     ) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let (rate, cost) = (self.manners.messages, bytes.len() / self.bytes_per_message);
+        let (rate, cost) = (self.manners.messages, (bytes.len() + idle) / self.bytes_per_message);
         if !connection.allowance.take(cost as u32, rate, context.now) {
             return self.close(key, CloseReason::TooFast, context);
         }

@@ -13,7 +13,7 @@ use std::{
 use rustls::ServerConnection;
 
 use crate::{
-    intake::{Intake, Stamped},
+    intake::{BYTES, Intake, Stamped},
     socket::{Arrived, OUTBOX_BYTES_MAX, SendError, retry},
 };
 
@@ -49,20 +49,21 @@ impl TlsSession {
         write_out(&mut self.tls, &self.stream)
     }
 
-    /// Reads until the buffer is full or the socket is drained.
+    /// Reads until the buffer is full or the socket is drained. Keys can be changed, or records be
+    /// small, as fast as a client likes, for no bytes or few: so what is taken in is bounded too.
     pub(crate) fn read(&mut self, intake: &mut Intake) -> Arrived {
         let Self { stream, tls } = self;
         let (bytes, mut stamped) = intake.of(stream);
         let mut count = 0;
-        let so_far = |count, stamp| match count {
-            0 => Arrived::Nothing,
-            1.. => Arrived::Bytes { count, stamp },
+        let so_far = |count, stamped: &Stamped<'_>| match (count, stamped.taken) {
+            (0, 0) => Arrived::Nothing,
+            (_, taken) => Arrived::Bytes { count, taken, stamp: stamped.arrived },
         };
         loop {
             match tls.reader().read(&mut bytes[count..]) {
                 // Ended in order, or the buffer is full.
                 Ok(0) if count == 0 => return Arrived::End,
-                Ok(0) => return so_far(count, stamped.arrived),
+                Ok(0) => return so_far(count, &stamped),
                 Ok(more) => {
                     count += more;
                     continue;
@@ -70,14 +71,14 @@ impl TlsSession {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(_) => return Arrived::End,
             }
-            if stamped.is_drained {
-                return so_far(count, stamped.arrived);
+            if stamped.is_drained || stamped.taken >= BYTES {
+                return so_far(count, &stamped);
             }
             match take_in(tls, &mut stamped) {
                 TakenIn::Some => {}
-                TakenIn::Nothing => return so_far(count, stamped.arrived),
+                TakenIn::Nothing => return so_far(count, &stamped),
                 // What came before the end is told first.
-                TakenIn::End if count > 0 => return so_far(count, stamped.arrived),
+                TakenIn::End if count > 0 => return so_far(count, &stamped),
                 TakenIn::End => return Arrived::End,
             }
         }
