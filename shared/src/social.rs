@@ -150,9 +150,11 @@ fn clean(typed: &str, chars_max: usize) -> String {
 const fn is_hidden(char: char) -> bool {
     matches!(char,
         '\0'..='\x1F' | '\x7F'..='\u{9F}'
-        | '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}'
-        | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-        | '\u{FEFF}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+        | '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}'
+        | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]
@@ -189,6 +191,9 @@ mod tests {
         assert_eq!(clean_name("  Ada\n Lovelace "), Some(String::from("Ada Lovelace")));
         assert_eq!(clean_name(&"x".repeat(100)), Some("x".repeat(NAME_CHARS_MAX)));
         assert_eq!(clean_name(" \u{200B} "), None);
+        // Fillers and selectors: with them one could be called nothing, or what another is.
+        assert_eq!(clean_name("\u{3164}\u{FFA0}\u{115F}\u{2800}"), None);
+        assert_eq!(clean_name("A\u{34F}d\u{E0101}a"), Some(String::from("Ada")));
     }
 
     #[track_caller]
