@@ -184,7 +184,14 @@ fn whoever_comes_by_another_name_is_no_operator() {
     };
     assert_eq!((status("localhost"), status("evil.example")), (201, 403));
     // Whoever comes by a proxy on this machine may say any host.
-    for header in ["x-forwarded-for: 203.0.113.1\r\n", "forwarded: for=203.0.113.1\r\n"] {
+    for header in [
+        "x-forwarded-for: 203.0.113.1\r\n",
+        "x-forwarded-host: localhost\r\n",
+        "x-real-ip: 203.0.113.1\r\n",
+        "via: 1.1 proxy\r\n",
+        "forwarded: for=203.0.113.1\r\n",
+        "host: evil.example\r\n",
+    ] {
         assert_eq!(server.post_with("/v1/matches", header, "").0, 403, "{header}");
     }
 }

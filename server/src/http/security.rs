@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Door, Problem, proxies::FORWARDED_FOR};
+use super::{Door, Problem};
 use crate::{
     admission::Admission,
     config::ConfigError,
@@ -162,16 +162,24 @@ impl FromRequestParts<Arc<Admission>> for Operator {
     }
 }
 
+/// What proxies add, beside `X-Forwarded-…`.
+const PASSED_ON: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+
 /// Whether a proxy has sent it for somebody, who may have named any host.
 fn is_passed_on(headers: &HeaderMap) -> bool {
-    headers.contains_key(FORWARDED_FOR) || headers.contains_key(header::FORWARDED)
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .any(|name| PASSED_ON.contains(&name) || name.starts_with("x-forwarded-"))
 }
 
 /// Whether this machine is named as the host. Another name is one that its owner has led here, for a
 /// browser that has a page from there, or a proxy's.
 fn is_for_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let authority = host.and_then(|host| host.parse::<Authority>().ok());
+    // Of two, others may go by the second.
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
     authority.is_some_and(|authority| {
         let name = authority.host().trim_matches(['[', ']']);
         name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
