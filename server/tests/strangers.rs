@@ -484,6 +484,27 @@ fn who_changes_keys_for_nothing_is_closed() {
 }
 
 #[test]
+fn who_asks_much_at_once_costs_few_writes() {
+    let files = Certificate::new("asked");
+    let server = start(|config| config.tls = Some(files.config()));
+    let mut client = files.join(server.addr, &rustls::version::TLS13);
+    client.wait_snapshots(1);
+    client.send_raw(&frame(0x89, b"?").repeat(1_000));
+    let Stream::Tls(session) = &mut client.stream else { unreachable!() };
+    // Each write is a record.
+    let (mut records, mut bytes) = (0, 0);
+    while bytes < 3 * 1_000 {
+        let mut head = [0; 5];
+        session.sock.read_exact(&mut head).unwrap();
+        let mut record = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+        session.sock.read_exact(&mut record).unwrap();
+        records += 1;
+        bytes += record.len() - 17;
+    }
+    assert!(records < 100, "{records} records of {bytes} bytes");
+}
+
+#[test]
 fn a_new_certificate_is_used_without_dropping_sessions() {
     let files = Certificate::new("reloaded");
     let server = start(|config| config.tls = Some(files.config()));

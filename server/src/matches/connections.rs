@@ -6,12 +6,13 @@ use tickwire_shared::{
     ids::SessionId,
     link::{Received, ServerLink, integers::packed_bytes},
     schema::Schema,
-    social::Presence,
+    social::{Presence, Social},
     time::Micros,
+    wire::ServerMessage,
     ws::{Decoder, Message},
 };
 
-use super::{Claim, Connection, Context, Match, Ping, Role};
+use super::{Claim, Connection, Context, Match, Ping, Role, push_message};
 use crate::{
     bucket::Bucket,
     clock::Reading,
@@ -27,6 +28,9 @@ const BYTES_PER_MESSAGE: usize = 64;
 /// TLS bytes for one of what a client says that cost nothing more: an acknowledgement, in a record of
 /// its own, has four.
 const TLS_BYTES: usize = 8;
+/// Bytes of answers that are written together: a write costs more than what it answers, so nobody has
+/// one for each of a thousand pings.
+const ANSWERS_BYTES: usize = 16 * 1024;
 /// What an input's frame has beside its integers, at most: heads of the frame and of the input.
 const INPUT_HEAD_BYTES: usize = 8 + 15;
 
@@ -145,22 +149,44 @@ impl<G: Game> Match<G> {
         // The decoder is lent to the loop, since a message is handled with the whole match.
         let mut decoder = std::mem::take(&mut connection.decoder);
         let mut feed = decoder.feed(bytes);
+        let mut answers = Vec::new();
         let ended = loop {
+            if answers.len() >= ANSWERS_BYTES
+                && let Err(error) = self.answer(key, &mut answers)
+            {
+                break Some(error.into());
+            }
             match feed.next() {
                 Ok(None) => break None,
-                Ok(Some(Message::Close(code))) => return self.leave(key, code, context),
+                Ok(Some(Message::Close(code))) => {
+                    // Who is gone need not be answered.
+                    let _ = self.answer(key, &mut answers);
+                    return self.leave(key, code, context);
+                }
                 Ok(Some(message)) => {
-                    if let Err(end) = self.handle_message(key, &message, arrived, context) {
+                    let heard = self.handle_message(key, &message, arrived, &mut answers, context);
+                    if let Err(end) = heard {
                         break Some(end);
                     }
                 }
                 Err(error) => break Some(End::Closed(CloseReason::Frame(error))),
             }
         };
-        match ended {
+        let answered = self.answer(key, &mut answers);
+        match ended.or_else(|| answered.err().map(End::from)) {
             Some(end) => self.end(key, end, context),
             None => self.connections[key].decoder = decoder,
         }
+    }
+
+    /// Sends what has gathered, if anything has.
+    fn answer(&mut self, key: usize, answers: &mut Vec<u8>) -> Result<(), SendError> {
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let sent = self.connections[key].socket.send(answers);
+        answers.clear();
+        sent
     }
 
     fn handle_message(
@@ -168,6 +194,7 @@ impl<G: Game> Match<G> {
         key: usize,
         message: &Message<'_>,
         arrived: Micros,
+        answers: &mut Vec<u8>,
         context: &mut Context<'_>,
     ) -> Result<(), End> {
         let connection = &mut self.connections[key];
@@ -178,9 +205,8 @@ impl<G: Game> Match<G> {
             Message::Binary(frame) => frame,
             Message::Text(_) => return Err(CloseReason::Text.into()),
             Message::Ping(payload) => {
-                let mut frame = Vec::new();
-                push_pong(payload, &mut frame);
-                return Ok(connection.socket.send(&frame)?);
+                push_pong(payload, answers);
+                return Ok(());
             }
             Message::Pong(_) | Message::Close(_) => return Ok(()),
         };
@@ -204,7 +230,8 @@ impl<G: Game> Match<G> {
                 // The newest is answered with the next snapshot, any before it at once.
                 if let Some(earlier) = connection.ping.replace(Ping { client_time, arrived }) {
                     let newest = self.newest_for(self.connections[key].seat);
-                    self.say(key, &earlier.answer(newest, self.tick_due, context.now))?;
+                    let pong = earlier.answer(newest, self.tick_due, context.now);
+                    push_message(&pong, &mut Vec::new(), answers);
                 }
                 Ok(())
             }
@@ -213,7 +240,13 @@ impl<G: Game> Match<G> {
                 Ok(())
             }
             Received::Hello(hello) => self.handle_hello(key, &hello, context),
-            Received::Chat(typed) => Ok(self.hear_chat(key, &typed, context)?),
+            Received::Chat(typed) => {
+                if let Some(refused) = self.hear_chat(key, &typed, context) {
+                    let refused = ServerMessage::Social(Social::ChatRefused(refused));
+                    push_message(&refused, &mut Vec::new(), answers);
+                }
+                Ok(())
+            }
         }
     }
 

@@ -131,14 +131,14 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// A client says something.
+    /// A client says something. `Some`: why it does not go out.
     pub(super) fn hear_chat(
         &mut self,
         key: usize,
         typed: &str,
         context: &Context<'_>,
-    ) -> Result<(), SendError> {
-        let Some(session) = self.connections[key].session else { return Ok(()) };
+    ) -> Option<ChatRefused> {
+        let session = self.connections[key].session?;
         match self.sessions[session].may_say(typed, context.now) {
             Ok((speaker, text)) => {
                 let Session { seat, name, .. } = &self.sessions[session];
@@ -146,9 +146,9 @@ impl<G: Game> Match<G> {
                 self.teller.tell(Some(self.tick), what);
                 let line = self.talk.say(speaker, text, context.clock.date());
                 self.tell_all(Social::Line(line), None);
-                Ok(())
+                None
             }
-            Err(refused) => self.say(key, &ServerMessage::Social(Social::ChatRefused(refused))),
+            Err(refused) => Some(refused),
         }
     }
 
