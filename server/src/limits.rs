@@ -29,7 +29,8 @@ pub struct Limits {
     /// An idle one costs the process about 10 KiB, so this many fit into any machine; files are
     /// the scarcer thing.
     pub connections_max: usize,
-    /// Connections at once of one address (of one /64 in IPv6). More are answered 429.
+    /// Connections at once of one address (of one /64 in IPv6). More are answered 429. As many seats
+    /// are kept for those of its connections that were lost; those beyond are free at once.
     ///
     /// Many players share an address where a carrier or a school translates them; 64 is four full
     /// matches. This machine itself (127.0.0.1 and ::1) is not limited.

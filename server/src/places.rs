@@ -78,6 +78,7 @@ pub(crate) struct FrontDoor {
     all: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
     addresses: Arc<Tally<Address>>,
+    kept: Arc<Tally<Address>>,
     per_address_max: u32,
     buckets: Mutex<Buckets>,
 }
@@ -88,6 +89,8 @@ pub(crate) struct ConnectionPlace {
     _all: OwnedSemaphorePermit,
     /// Of the one that it counts for, if that is limited.
     address: Option<AddressPlace>,
+    /// Seats that are kept for addresses whose connections are lost, and how many each may have.
+    kept: (Arc<Tally<Address>>, u32),
 }
 
 /// One of the places of an address.
@@ -97,6 +100,15 @@ impl ConnectionPlace {
     /// It is a client's for which a proxy speaks.
     pub(crate) fn counts_for(&mut self, address: AddressPlace) {
         self.address = Some(address);
+    }
+
+    /// A place for the seat that this connection leaves, unless its address is not limited: it may
+    /// have as many as connections. It would have any number of seats otherwise, one lost connection
+    /// after the other.
+    pub(crate) fn keep(&self) -> Result<Option<AddressPlace>, TurnedAway> {
+        let Some(address) = &self.address else { return Ok(None) };
+        let (kept, max) = &self.kept;
+        kept.take(&address.key, *max).map(Some).ok_or(TurnedAway::AddressFull)
     }
 }
 
@@ -166,6 +178,7 @@ impl FrontDoor {
             all: Arc::new(Semaphore::new(limits.connections_max)),
             handshakes: Arc::new(Semaphore::new(limits.handshakes_max)),
             addresses: Tally::new(),
+            kept: Tally::new(),
             per_address_max: limits.connections_per_address_max,
             buckets: Mutex::new(Buckets::new(limits.connects())),
         }
@@ -185,7 +198,8 @@ impl FrontDoor {
         let all = Arc::clone(&self.all).try_acquire_owned().ok().ok_or(TurnedAway::AtCapacity)?;
         let handshakes = Arc::clone(&self.handshakes).try_acquire_owned();
         let handshake = handshakes.ok().ok_or(TurnedAway::Crowd)?;
-        Ok((ConnectionPlace { _all: all, address }, handshake))
+        let kept = (Arc::clone(&self.kept), self.per_address_max);
+        Ok((ConnectionPlace { _all: all, address, kept }, handshake))
     }
 
     /// How many connections there is still room for.

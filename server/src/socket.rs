@@ -81,6 +81,11 @@ impl Socket {
         Self { transport, place }
     }
 
+    /// What it holds of the server.
+    pub(crate) const fn place(&self) -> &ConnectionPlace {
+        &self.place
+    }
+
     /// What it runs on.
     pub(crate) const fn stream(&self) -> &TcpStream {
         match &self.transport {

@@ -288,6 +288,27 @@ fn an_address_has_its_share_of_connections() {
 }
 
 #[test]
+fn an_address_has_its_share_of_seats_that_are_kept() {
+    let server = start(|config| config.limits.connections_per_address_max = 2);
+    let wait = |metric: &str, value: f64| {
+        let start = Instant::now();
+        while server.metric(metric) != value {
+            assert!(start.elapsed() < PATIENCE, "{metric} is {}", server.metric(metric));
+        }
+    };
+    for n in 1..=5 {
+        let stream = Stream::Plain(connect_from(40, server.addr));
+        let offer = "sec-websocket-protocol: tickwire.v1\r\n";
+        let mut client = Client::open_on(stream, "match=auto", offer);
+        client.say_hello(None);
+        client.wait_welcome();
+        drop(client);
+        wait("tickwire_connections", 0.0);
+        wait("tickwire_players", f64::from(n.min(2)));
+    }
+}
+
+#[test]
 fn a_connection_that_fails_to_upgrade_keeps_its_place() {
     let server = start(|config| config.limits.connections_per_address_max = 2);
     let mut open = Vec::new();

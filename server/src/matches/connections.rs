@@ -309,10 +309,17 @@ impl<G: Game> Match<G> {
         if let Some(seat) = session.seat {
             self.queues[seat.index()].release();
         }
-        if keeps == KeepsSeat::No || session.seat.is_none() {
-            self.forget(key);
-        } else {
-            self.tell_presence(key, Presence::Away);
+        let kept = match keeps {
+            KeepsSeat::ForAWhile => connection.socket.place().keep().ok(),
+            KeepsSeat::ForTheNewer => Some(None),
+            KeepsSeat::No => None,
+        };
+        match kept {
+            Some(kept) if session.seat.is_some() => {
+                session.kept = kept;
+                self.tell_presence(key, Presence::Away);
+            }
+            Some(_) | None => self.forget(key),
         }
     }
 }
@@ -345,6 +352,8 @@ impl From<SendError> for End {
 enum KeepsSeat {
     No,
     ForAWhile,
+    /// That takes it at once.
+    ForTheNewer,
 }
 
 /// Who is done, or breaks the rules, has no claim to come back.
@@ -352,11 +361,11 @@ const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
     match reason {
         CloseReason::Idle
         | CloseReason::TooSlow
-        | CloseReason::Replaced
         | CloseReason::Drain
         | CloseReason::MatchFailed
         | CloseReason::MatchOver
         | CloseReason::Left => KeepsSeat::ForAWhile,
+        CloseReason::Replaced => KeepsSeat::ForTheNewer,
         CloseReason::Done
         | CloseReason::Frame(_)
         | CloseReason::Text

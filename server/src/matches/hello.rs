@@ -32,6 +32,7 @@ impl<G: Game> Match<G> {
             None => (self.join(key, &hello.name, context.now)?, Vec::new()),
         };
         self.sessions[session].connection = Some(key);
+        self.sessions[session].kept = None;
         let connection = &mut self.connections[key];
         (connection.session, connection.seat) = (Some(session), self.sessions[session].seat);
         self.empty_since = None;
@@ -99,6 +100,7 @@ impl<G: Game> Match<G> {
             lines: Bucket::full(now),
             _claim: claim,
             connection: None,
+            kept: None,
             seq: InputSeq(0),
             events: 0,
             lost_at: Micros(0),

@@ -12,7 +12,12 @@ use tickwire_shared::{
 };
 
 use super::Manners;
-use crate::{bucket::Bucket, directory::Reservation, places::Place, socket::Socket};
+use crate::{
+    bucket::Bucket,
+    directory::Reservation,
+    places::{AddressPlace, Place},
+    socket::Socket,
+};
 
 /// One socket and what is said on it.
 pub(super) struct Connection {
@@ -64,6 +69,8 @@ pub(super) struct Session {
     /// Given back when it is over.
     pub(super) _claim: Claim,
     pub(super) connection: Option<usize>,
+    /// Its address', while its connection is lost.
+    pub(super) kept: Option<AddressPlace>,
     pub(super) seq: InputSeq,
     /// How many events it was told, or would have been, had it been connected.
     pub(super) events: u32,
