@@ -53,6 +53,10 @@ for (const name of ["net", "help"] as const) {
   element(`${name}-button`).addEventListener("click", () => toggle(name));
 }
 element("leave").addEventListener("click", () => session?.close());
+// Whoever clicks plays on; whoever came there by the keyboard stays.
+element("hud").addEventListener("pointerup", ({ target }) => {
+  if ((target as HTMLElement).matches("button, [type=range]")) canvas.focus();
+});
 addEventListener("keydown", shortcut);
 requestAnimationFrame(draw);
 

@@ -44,6 +44,13 @@ test("the start screen says what the arena is", async () => {
   await start.close();
 });
 
+test("the start screen stays, however often Escape is pressed", async () => {
+  const start = await browser.open(server.url);
+  for (let n = 0; n < 4; n++) await start.keyboard.press("Escape");
+  await until(start, "the dialog", "join.open && join.matches(':modal')");
+  await start.close();
+});
+
 test("a match that no server can have is as good as any", async () => {
   for (const match of ["-1", "4294967296", "1.5", "best"]) {
     const page = await browser.open(`${server.url}/?match=${match}&role=spectator`);
@@ -90,6 +97,37 @@ test("each sees the other move", async () => {
       });
     }
   }
+});
+
+test("nothing stays held that was let go", async () => {
+  await ada.bringToFront();
+  await ada.focus("#scene");
+  const wished = async (x: number, y: number, buttons: number) =>
+    assert.deepEqual(await ada.evaluate("[...tickwire.controls.values()].filter((_, i) => i !== 2)"), [x, y, buttons]);
+  // Both buttons of the mouse, let go one after the other.
+  await ada.mouse.move(640, 300);
+  await ada.mouse.down();
+  await wished(0, 0, 1);
+  await ada.mouse.down({ button: "right" });
+  await wished(0, 0, 3);
+  await ada.mouse.up();
+  await wished(0, 0, 2);
+  await ada.mouse.up({ button: "right" });
+  await wished(0, 0, 0);
+  // A key that is let go while Control is held.
+  await ada.keyboard.down("KeyW");
+  await wished(0, -127, 0);
+  await ada.keyboard.down("ControlLeft");
+  await ada.keyboard.up("KeyW");
+  await wished(0, 0, 0);
+  await ada.keyboard.up("ControlLeft");
+  // Whoever clicks a button goes on playing.
+  await ada.click("#net-button");
+  await ada.keyboard.down("KeyD");
+  await wished(127, 0, 0);
+  await ada.keyboard.up("KeyD");
+  await ada.keyboard.press("KeyN");
+  assert.ok(await ada.isHidden("#net"));
 });
 
 test("they meet, and one shoots the other", async () => {

@@ -58,6 +58,10 @@ export class JoinDialog {
     });
     // There is nothing behind it to go back to.
     this.#dialog.addEventListener("cancel", (event) => event.preventDefault());
+    // Browsers don't ask when Escape is pressed again.
+    this.#dialog.addEventListener("close", () => {
+      if (this.#dialog.returnValue === "") this.#dialog.showModal();
+    });
   }
 
   /** Opens it, and says why if it was not the user's wish. */
@@ -65,6 +69,7 @@ export class JoinDialog {
     const reason = element("why");
     reason.textContent = why;
     reason.hidden = why === "";
+    this.#dialog.returnValue = "";
     if (!this.#dialog.open) this.#dialog.showModal();
     this.#lobby.open();
     clearInterval(this.#timer);

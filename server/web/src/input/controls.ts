@@ -8,6 +8,9 @@ import { Touch } from "./touch.js";
 const ANGLES = 1 << 16;
 const FIRE = 1;
 const ALT_FIRE = 2;
+/** Of `MouseEvent.buttons`. */
+const LEFT = 1;
+const RIGHT = 2;
 /** How fast arrow keys turn the weapon, in radians per second. */
 const TURN_PER_S = 3.6;
 
@@ -30,6 +33,8 @@ export class Controls {
   readonly #held = new Set<string>();
   readonly #touch: Touch;
   #mouse: { x: number; y: number } | null = null;
+  /** That were pressed over the picture and are held. */
+  #buttons = 0;
   #turnedAt = 0;
 
   constructor(
@@ -42,10 +47,11 @@ export class Controls {
     canvas.addEventListener("pointermove", (event) => this.#point(event));
     canvas.addEventListener("pointerdown", (event) => this.#press(event));
     addEventListener("pointerup", (event) => this.#release(event));
+    addEventListener("pointercancel", (event) => this.#release(event));
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     // Whoever goes away lets go.
-    addEventListener("blur", () => this.#held.clear());
-    document.addEventListener("visibilitychange", () => this.#held.clear());
+    addEventListener("blur", () => this.#letGo());
+    document.addEventListener("visibilitychange", () => this.#letGo());
   }
 
   /** Points the weapon for the next picture. */
@@ -79,8 +85,8 @@ export class Controls {
     }
     const turns = this.aim / (2 * Math.PI);
     values[2] = Math.round((turns - Math.floor(turns)) * ANGLES) % ANGLES;
-    const fires = held("fire") || held("mouse 0") || this.#touch.isFiring;
-    const rockets = held("rocket") || held("mouse 2") || this.#touch.isRocketing;
+    const fires = held("fire") || this.#buttons & LEFT || this.#touch.isFiring;
+    const rockets = held("rocket") || this.#buttons & RIGHT || this.#touch.isRocketing;
     values[3] = (fires ? FIRE : 0) | (rockets ? ALT_FIRE : 0);
     return values;
   }
@@ -107,26 +113,38 @@ export class Controls {
 
   #key(event: KeyboardEvent, isDown: boolean): void {
     const name = KEYS[event.code];
-    if (!name || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!isDown) this.#held.delete(name);
-    else {
+    // Whatever is held beside it. A Mac tells of no key that is let go while Meta is held.
+    if (!isDown) {
+      this.#held.delete(name);
+      if (event.key === "Meta") this.#held.clear();
+    } else if (name && !event.ctrlKey && !event.metaKey && !event.altKey) {
       this.#held.add(name);
       event.preventDefault();
     }
   }
 
+  #letGo(): void {
+    this.#held.clear();
+    this.#buttons = 0;
+  }
+
+  /** A button beside one that is held already is told here, too: browsers say so by a move. */
   #point(event: PointerEvent): void {
-    if (event.pointerType !== "touch") this.#mouse = { x: event.clientX, y: event.clientY };
+    if (event.pointerType === "touch") return;
+    this.#mouse = { x: event.clientX, y: event.clientY };
+    if (this.#buttons) this.#buttons = event.buttons;
   }
 
   #press(event: PointerEvent): void {
     this.canvas.focus();
     if (event.pointerType === "touch") return;
+    this.#buttons = event.buttons;
     this.#point(event);
-    this.#held.add(`mouse ${event.button}`);
+    // Over what lies on the picture, and outside of the window, one aims on.
+    this.canvas.setPointerCapture(event.pointerId);
   }
 
   #release(event: PointerEvent): void {
-    this.#held.delete(`mouse ${event.button}`);
+    if (event.pointerType !== "touch") this.#buttons = 0;
   }
 }
