@@ -16,6 +16,8 @@ import { openConditioned } from "./net/conditioner.js";
 /** How often the furniture around the picture is looked at. */
 const HUD_MS = 150;
 const GUN_COOLDOWN_S = 0.2;
+const BACK_SOON = "back in two seconds";
+const DOWN_MS = 1_900;
 const ARENA_LABEL =
   "The arena, seen from above. W, A, S, D move; the mouse or the left and right arrow keys aim; " +
   "click or arrow up fires; right click, space or arrow down fires a rocket.";
@@ -109,12 +111,15 @@ function enter({ name, match, mode, spectate }: Wish): void {
       state: changed,
       welcome: () => {
         const schema = session!.link.schema!;
+        const isFirst = !arena && !plain;
         arena = Arena.of(schema);
         if (!arena && !plain) {
           plain = new PlainView(canvas, scene, schema);
           chat.note(`The server runs “${schema.game}”, of which this page has no picture: it shows what the schema tells.`);
         }
+        if (isFirst && session!.seat !== null) chat.note(howToPlay());
         dress(schema.game);
+        chat.seat(session!.seat !== null);
         canvas.focus();
       },
       input: shoot,
@@ -126,6 +131,14 @@ function enter({ name, match, mode, spectate }: Wish): void {
   });
   // For tests and the curious: everything is there to be looked at.
   Object.assign(globalThis, { tickwire: { session, scene, controls, frameTimes } });
+}
+
+/** What one has to know at first. */
+function howToPlay(): string {
+  if (!arena) return "W, A, S, D and space play it.";
+  return matchMedia("(pointer: coarse)").matches
+    ? "Left thumb runs; right thumb aims and, further out, fires."
+    : "W, A, S, D move, the mouse aims, a click fires, a right click fires a rocket. H tells all keys.";
 }
 
 /** Puts on what the game has: without the arena's own things it is called by its name, and that is all. */
@@ -169,7 +182,7 @@ function feel(): void {
   const index = rows.find(arena.playerId(seat));
   const now = index < 0 ? 0 : rows.values[rows.start(index) + arena.player.health];
   if (now < health) scene.hurt(performance.now());
-  if (now <= 0 && health > 0) hud.banner("You are down", "back in two seconds", 1_900);
+  if (now <= 0 && health > 0) hud.banner("You are down", BACK_SOON, DOWN_MS);
   health = now;
 }
 
@@ -182,7 +195,10 @@ function happened(name: string, values: Record<string, number>): void {
   switch (name) {
     case "kill":
       hud.kill(values.victim, values.killer, values.weapon, seat);
-      if (values.killer === seat && values.victim !== seat) hud.banner("", `You got ${nameOf(values.victim)}`, 1_600);
+      if (values.victim === seat) {
+        const who = values.killer === seat ? "You blew yourself up" : `${nameOf(values.killer)} got you`;
+        hud.banner(who, BACK_SOON, DOWN_MS);
+      } else if (values.killer === seat) hud.banner("", `You got ${nameOf(values.victim)}`, 1_600);
       break;
     case "hit": {
       const { x, y } = scene.figure(values.victim);
@@ -203,9 +219,13 @@ function changed(state: SessionState): void {
     case "connecting":
       break;
     case "resuming":
-      if (!isLost) chat.note("The connection is lost; taking it up again…");
+      if (!isLost && (arena || plain)) chat.note("The connection is lost; taking it up again…");
       isLost = true;
-      hud.banner("Connection lost", "your seat is kept for a while", 3_600_000);
+      hud.banner(
+        arena || plain ? "Connection lost" : "No connection",
+        session?.seat == null ? "trying again…" : "your seat is kept for a while",
+        3_600_000,
+      );
       break;
     case "playing":
       refused = "";
@@ -262,5 +282,5 @@ function nameOf(seat: number): string {
 }
 
 function colourOf(seat: number): string {
-  return scene.theme.seats[seat % scene.theme.seats.length];
+  return seat === session?.seat ? scene.theme.own : scene.theme.seats[seat % scene.theme.seats.length];
 }

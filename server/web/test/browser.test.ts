@@ -142,6 +142,13 @@ test("they meet, and one shoots the other", async () => {
   await ada.evaluate("clearInterval(tickwire.hunt), tickwire.controls.values = tickwire.own");
 });
 
+test("whoever comes is told how to play, and whoever watches that they only listen", async () => {
+  await until(ada, "the keys", "/W, A, S, D move/.test(lines.textContent)");
+  assert.equal(await ada.isEnabled("#saying"), true);
+  assert.equal(await watcher.isEnabled("#saying"), false);
+  assert.equal(await watcher.evaluate("/W, A, S, D/.test(lines.textContent)"), false);
+});
+
 test("chat arrives as text, whatever it looks like", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");

@@ -30,6 +30,12 @@ export class Chat {
     });
   }
 
+  /** Whether one may speak. */
+  seat(isSeated: boolean): void {
+    this.#input.disabled = !isSeated;
+    this.#input.placeholder = isSeated ? "Enter to chat" : "Spectators only listen";
+  }
+
   open(): void {
     this.#input.focus();
   }
@@ -39,7 +45,7 @@ export class Chat {
     line.title = new Date(sentAt).toLocaleTimeString();
     const name = make("b", speaker ? speaker.name : "Notice");
     if (speaker) name.style.color = this.colour(speaker.seat);
-    line.append(name, text);
+    line.append(name, make("bdi", text));
     this.#add(line);
   }
 

@@ -53,8 +53,8 @@ export class Hud {
       const health = at(arena.playerId(ownSeat), player.health);
       setText("health-number", String(health));
       this.#showHealth(health);
-      setText("bullets", String(session.link.owner?.[arena.bullets] ?? 0));
-      setText("rockets", String(session.link.owner?.[arena.rockets] ?? 0));
+      showStock("bullets", session.link.owner?.[arena.bullets] ?? 0);
+      showStock("rockets", session.link.owner?.[arena.rockets] ?? 0);
     }
     this.#showScores(session, arena, ownSeat);
     if (now > this.#bannerUntil) setText("banner", "");
@@ -76,8 +76,10 @@ export class Hud {
 
   kill(victim: number, killer: number, weapon: number, ownSeat: number | null): void {
     const line = make("li", "", victim === ownSeat || killer === ownSeat ? "own" : "");
-    if (killer === victim) line.append(this.name(victim), make("span", " blew themselves up"));
-    else line.append(this.name(killer), make("span", ` ${WEAPONS[weapon] ?? "?"} › `), this.name(victim));
+    // Names may be written from the right to the left.
+    const [who, whom] = [make("bdi", this.name(killer)), make("bdi", this.name(victim))];
+    if (killer === victim) line.append(whom, make("span", " blew themselves up"));
+    else line.append(who, make("span", ` ${WEAPONS[weapon] ?? "?"} › `), whom);
     const feed = element("feed");
     feed.append(line);
     while (feed.children.length > KILLS_SHOWN) feed.firstElementChild?.remove();
@@ -118,4 +120,10 @@ export class Hud {
     line.append(name, make("td", String(kills)), make("td", String(deaths)));
     return line;
   }
+}
+
+/** What is left of something to fire, and whether nothing is. */
+function showStock(id: string, left: number): void {
+  setText(id, String(left));
+  element(id).parentElement!.classList.toggle("none", left === 0);
 }

@@ -71,7 +71,7 @@ export class Lobby {
     const line = make("li", "", name ? "" : "quiet");
     line.title = new Date(at).toLocaleTimeString();
     if (name) line.append(make("b", name));
-    line.append(text);
+    line.append(make("bdi", text));
     const lines = element("lobby-lines");
     lines.append(line);
     while (lines.children.length > LINES_SHOWN) lines.firstElementChild?.remove();

@@ -65,7 +65,8 @@ export class Plot {
     context.font = `${11 * density}px ${theme.font}`;
     context.fillText(this.write(most), 2 * density, y(most) - 3 * density);
     context.fillText(this.write(most / 2), 2 * density, y(most / 2) - 3 * density);
-    this.#values.forEach((values, n) => {
+    // The first is on top.
+    [...this.#values.entries()].reverse().forEach(([n, values]) => {
       context.strokeStyle = this.series[n].colour(theme);
       context.lineWidth = 1.6 * density;
       context.lineJoin = "round";
