@@ -16,8 +16,6 @@ import { openConditioned } from "./net/conditioner.js";
 /** How often the furniture around the picture is looked at. */
 const HUD_MS = 150;
 const GUN_COOLDOWN_S = 0.2;
-const BACK_SOON = "back in two seconds";
-const DOWN_MS = 1_900;
 const ARENA_LABEL =
   "The arena, seen from above. W, A, S, D move; the mouse or the left and right arrow keys aim; " +
   "click or arrow up fires; right click, space or arrow down fires a rocket.";
@@ -127,6 +125,7 @@ function enter({ name, match, mode, spectate }: Wish): void {
       event: happened,
       line: (line) => chat.line(line),
       chatRefused: (refused) => chat.refused(refused),
+      leaving: (ms) => chat.note(`The server goes away within ${Math.ceil(ms / 1_000)} s; you are put into a match again when it is back.`),
     },
   });
   // For tests and the curious: everything is there to be looked at.
@@ -135,8 +134,9 @@ function enter({ name, match, mode, spectate }: Wish): void {
 
 /** What one has to know at first. */
 function howToPlay(): string {
-  if (!arena) return "W, A, S, D and space play it.";
-  return matchMedia("(pointer: coarse)").matches
+  const isTouched = matchMedia("(pointer: coarse)").matches;
+  if (!arena) return isTouched ? "Left thumb moves; right thumb, further out, fires." : "W, A, S, D and space play it.";
+  return isTouched
     ? "Left thumb runs; right thumb aims and, further out, fires."
     : "W, A, S, D move, the mouse aims, a click fires, a right click fires a rocket. H tells all keys.";
 }
@@ -148,6 +148,7 @@ function dress(game: string): void {
   document.title = isArena ? "Tickwire arena" : game;
   canvas.setAttribute("aria-label", isArena ? ARENA_LABEL : game);
   setText("join-title", isArena ? "Tickwire" : game);
+  setText("rocket-button", isArena ? "Rocket" : "Fire");
 }
 
 /** A ticket of a server that wants one and takes guests. Where there is none, `refused` or the connection tells why. */
@@ -156,7 +157,7 @@ async function guestTicket({ name, match, mode, spectate }: Wish): Promise<strin
   const body = JSON.stringify({ name, role, match, ...(match === "auto" && { mode }) });
   const answer = await fetch("/v1/join", { method: "POST", body });
   const { ticket, error } = (await answer.json()) as { ticket?: string | null; error?: { message: string } };
-  refused = error?.message ?? "";
+  refused = answer.status === 401 ? "whoever plays here needs a ticket" : (error?.message ?? "");
   // What a moment may change is tried again.
   if (answer.status === 429 || answer.status >= 500) throw new Error(refused);
   return ticket ?? "";
@@ -174,7 +175,7 @@ function shoot(tick: number): void {
   scene.ownShot(session?.seat ?? 0, performance.now());
 }
 
-/** Being hit, and dying, as soon as it is known. */
+/** Being hit, as soon as it is known. */
 function feel(): void {
   const rows = session?.link.rows;
   const seat = session?.seat;
@@ -182,7 +183,6 @@ function feel(): void {
   const index = rows.find(arena.playerId(seat));
   const now = index < 0 ? 0 : rows.values[rows.start(index) + arena.player.health];
   if (now < health) scene.hurt(performance.now());
-  if (now <= 0 && health > 0) hud.banner("You are down", BACK_SOON, DOWN_MS);
   health = now;
 }
 
@@ -197,7 +197,7 @@ function happened(name: string, values: Record<string, number>): void {
       hud.kill(values.victim, values.killer, values.weapon, seat);
       if (values.victim === seat) {
         const who = values.killer === seat ? "You blew yourself up" : `${nameOf(values.killer)} got you`;
-        hud.banner(who, BACK_SOON, DOWN_MS);
+        hud.banner(who, "back in two seconds", 1_900);
       } else if (values.killer === seat) hud.banner("", `You got ${nameOf(values.victim)}`, 1_600);
       break;
     case "hit": {
@@ -222,8 +222,8 @@ function changed(state: SessionState): void {
       if (!isLost && (arena || plain)) chat.note("The connection is lost; taking it up again…");
       isLost = true;
       hud.banner(
-        arena || plain ? "Connection lost" : "No connection",
-        session?.seat == null ? "trying again…" : "your seat is kept for a while",
+        arena || plain ? "Connection lost" : refused ? "Not in yet" : "No connection",
+        session?.seat == null ? `${refused ? `${refused}; ` : ""}trying again…` : "your seat is kept for a while",
         3_600_000,
       );
       break;

@@ -138,6 +138,7 @@ test("they meet, and one shoots the other", async () => {
   for (const page of [ada, grace, watcher]) {
     await until(page, "a kill", "/gun|rocket/.test(feed.textContent)", 60_000);
   }
+  await until(grace, "who it was", "/Ada got you/.test(banner.textContent)", 60_000);
   await picture(watcher, "watching");
   await ada.evaluate("clearInterval(tickwire.hunt), tickwire.controls.values = tickwire.own");
 });
@@ -213,6 +214,20 @@ test("on a phone two thumbs play", async () => {
   const after = await phone.evaluate<number[]>("[tickwire.scene.ownX, tickwire.scene.ownY]");
   assert.ok(Math.hypot(after[0] - before[0], after[1] - before[1]) > METRE, `from ${before} to ${after}`);
   await phone.close();
+});
+
+test("a server without a free seat says so while the page tries again", async () => {
+  const full = await TestServer.start("--npcs", "0", "--seats", "1", "--matches-max", "1");
+  const first = await browser.open(`${full.url}/?match=auto&name=First`);
+  await until(first, "the seat", PLAYING);
+  const patient = await browser.open(`${full.url}/?match=auto&name=Patient`);
+  await until(patient, "the reason", "/as many matches as it may; trying again/.test(banner.textContent)");
+  await first.click("#leave");
+  await until(patient, "a seat", PLAYING, 20_000);
+  for (const page of [first, patient]) await page.close();
+  await full.stop();
+  // What a browser itself says of an answer of 503, and of a feed that ends.
+  browser.errors.splice(0, browser.errors.length, ...browser.errors.filter((error) => !error.includes(full.url)));
 });
 
 test("an operator's notice is seen by all", async () => {

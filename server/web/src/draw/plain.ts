@@ -9,6 +9,8 @@ import type { Scene } from "./scene.js";
 
 /** CSS pixels around the field, which the page's furniture covers in part. */
 const MARGIN = 90;
+/** And on a narrow screen, as a part of it. */
+const SIDE_PART = 0.12;
 const DOT = 7;
 /** With more rows than this there would be nothing but words in the field. */
 const DETAILED_MAX = 40;
@@ -51,7 +53,8 @@ export class PlainView {
     const { density } = camera;
     const context = this.canvas.getContext("2d")!;
     const [width, height] = [camera.width / density, camera.height / density];
-    const scale = Math.min((width - 2 * MARGIN) / this.#width, (height - 2 * MARGIN) / this.#height);
+    const side = Math.min(MARGIN, SIDE_PART * width);
+    const scale = Math.min((width - 2 * side) / this.#width, (height - 2 * MARGIN) / this.#height);
     const x0 = (width - this.#width * scale) / 2;
     const y0 = (height - this.#height * scale) / 2;
     context.setTransform(density, 0, 0, density, 0, 0);

@@ -41,7 +41,7 @@ export class Chat {
   }
 
   line({ speaker, text, sentAt }: Line): void {
-    const line = make("li", "", speaker ? "" : "notice");
+    const line = make("p", "", speaker ? "" : "notice");
     line.title = new Date(sentAt).toLocaleTimeString();
     const name = make("b", speaker ? speaker.name : "Notice");
     if (speaker) name.style.color = this.colour(speaker.seat);
@@ -51,7 +51,7 @@ export class Chat {
 
   /** Something that the page itself says. */
   note(text: string): void {
-    this.#add(make("li", text, "quiet"));
+    this.#add(make("p", text, "quiet"));
   }
 
   refused(refused: ChatRefused): void {

@@ -68,7 +68,7 @@ export class Lobby {
   }
 
   #show({ name, text, at }: LobbyLine): void {
-    const line = make("li", "", name ? "" : "quiet");
+    const line = make("p", "", name ? "" : "quiet");
     line.title = new Date(at).toLocaleTimeString();
     if (name) line.append(make("b", name));
     line.append(make("bdi", text));
