@@ -88,14 +88,8 @@ async fn run(
     chunks: mpsc::Sender<Bytes>,
     _place: FollowerPlace,
 ) {
-    let stall_timeout = admission.config().limits.stall_timeout;
     let mut chunk = Bytes::from_static(BEGIN);
-    loop {
-        match timeout(stall_timeout, chunks.send(chunk)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
-            Err(_) => return admission.count_slow_reader(),
-        }
+    while hand(&admission, &chunks, chunk).await {
         chunk = loop {
             if let Some(chunk) = reader.take() {
                 break chunk;
@@ -111,6 +105,22 @@ async fn run(
                 Err(_) => break Bytes::from_static(b":\n\n"),
             }
         };
+    }
+}
+
+/// Hands somebody the next chunk. `false`: they are gone, or have taken nothing for too long, which
+/// is counted.
+pub(super) async fn hand(
+    admission: &Admission,
+    chunks: &mpsc::Sender<Bytes>,
+    chunk: Bytes,
+) -> bool {
+    match timeout(admission.config().limits.stall_timeout, chunks.send(chunk)).await {
+        Ok(handed) => handed.is_ok(),
+        Err(_) => {
+            admission.count_slow_reader();
+            false
+        }
     }
 }
 

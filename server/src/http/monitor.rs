@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval},
 };
 
 use super::{Door, Problem, events};
@@ -52,7 +52,6 @@ pub(super) async fn monitor(
     let mut samples = admission.samples().subscribe();
     tokio::spawn(async move {
         let _place = place;
-        let stall_timeout = admission.config().limits.stall_timeout;
         loop {
             let changed = tokio::select! {
                 changed = samples.changed() => changed,
@@ -63,10 +62,8 @@ pub(super) async fn monitor(
                 return;
             }
             let sample = samples.borrow_and_update().clone();
-            match timeout(stall_timeout, chunks.send(sample)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return,
-                Err(_) => return admission.count_slow_reader(),
+            if !events::hand(&admission, &chunks, sample).await {
+                return;
             }
         }
     });
@@ -127,7 +124,7 @@ fn spans(before: &Spans, now: &Spans) -> Value {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use tokio::task::yield_now;
+    use tokio::{task::yield_now, time::timeout};
 
     use super::*;
 
