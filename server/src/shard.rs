@@ -180,12 +180,11 @@ impl<G: Game> Shard<G> {
         let Deadline { slot, id, .. } = deadline;
         let (now, overruns) = (self.clock.now(), self.stats.overruns);
         self.signs.show_busy(now);
-        let leaves_by = self.leaves_by;
         let (mut is_over, mut may_end) = (false, false);
         self.guard(slot, now, |found, context, intake| {
             found.run(intake, context);
             is_over = found.is_over();
-            may_end = leaves_by.is_some_and(|by| now >= by || found.may_end());
+            may_end = context.leaves_by.is_some_and(|by| now >= by || found.may_end());
         });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
             self.overrun = (now, self.flights(now));
@@ -194,7 +193,6 @@ impl<G: Game> Shard<G> {
         let Some(ticked) = self.matches.get(slot) else { return };
         if is_over {
             tracing::info!(match_id = id.0, "match ended, since it is over");
-            self.directory.end(id);
             return self.end(slot, CloseReason::MatchOver, now);
         }
         if may_end {
@@ -237,7 +235,7 @@ impl<G: Game> Shard<G> {
                 Command::Drain { deadline } => {
                     self.leaves_by = Some(deadline);
                     for (_, found) in &mut self.matches {
-                        found.tell_leaving(deadline, now);
+                        found.tell_leaving(deadline.since(now));
                     }
                 }
             }
@@ -334,7 +332,8 @@ impl<G: Game> Shard<G> {
     ) {
         let Some(found) = self.matches.get_mut(slot) else { return };
         let (stats, closed) = (&mut self.stats, &mut self.closed);
-        let mut context = Context { now, clock: self.clock, stats, closed };
+        let mut context =
+            Context { now, clock: self.clock, leaves_by: self.leaves_by, stats, closed };
         let intake = &mut self.intake;
         let called = catch_unwind(AssertUnwindSafe(|| call(found, &mut context, intake)));
         if let Err(panic) = called {
@@ -347,12 +346,18 @@ impl<G: Game> Shard<G> {
 
     fn end(&mut self, slot: usize, why: CloseReason, now: Micros) {
         let mut ended = self.matches.remove(slot);
-        self.directory.remove(ended.id());
+        let id = ended.id();
+        if why == CloseReason::MatchOver {
+            self.directory.end(id);
+        } else {
+            self.directory.remove(id);
+        }
         let (stats, closed) = (&mut self.stats, &mut self.closed);
         ended.account(stats);
-        ended.close_all(why, &mut Context { now, clock: self.clock, stats, closed });
-        self.teller.of(ended.id()).tell(None, Happening::Ended);
-        let id = ended.id();
+        let mut context =
+            Context { now, clock: self.clock, leaves_by: self.leaves_by, stats, closed };
+        ended.close_all(why, &mut context);
+        self.teller.of(id).tell(None, Happening::Ended);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(ended))) {
             let reason = reason(&*panic);
             tracing::error!(

@@ -65,8 +65,8 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// in [`SERVER_FRAME_BYTES_MAX`](crate::wire::SERVER_FRAME_BYTES_MAX); or the match ends.
     fn write_rows(&self, rows: &mut Rows);
 
-    /// Whether the match is over. It ends after the tick from which on this is so, whoever is in it, and
-    /// they are told. A match of which this is never so goes on until nobody is left.
+    /// Whether the match is over. It ends after the tick from which on this is so, whoever is in it,
+    /// and they are told. A match of which this is never so goes on until nobody is left.
     fn is_over(&self) -> bool {
         false
     }

@@ -66,7 +66,7 @@ impl<G: Game> Match<G> {
             let pace = self.pace(self.newest_for(self.connections[key].seat));
             self.say(key, &ServerMessage::Pace(pace))?;
         }
-        if let Some(by) = self.leaves_by {
+        if let Some(by) = context.leaves_by {
             let within = by.since(context.now);
             self.say(key, &ServerMessage::Leaving { within })?;
         }

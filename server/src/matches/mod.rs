@@ -57,6 +57,8 @@ pub(crate) struct Context<'a> {
     /// When the call was made.
     pub(crate) now: Micros,
     pub(crate) clock: Clock,
+    /// By when the server goes, once it drains.
+    pub(crate) leaves_by: Option<Micros>,
     pub(crate) stats: &'a mut Stats,
     /// Sockets that the match is done with, close frame sent; the shard sees them off.
     pub(crate) closed: &'a mut Vec<Socket>,
@@ -133,8 +135,6 @@ pub(crate) struct Match<G: Game> {
     connections: Slab<Connection>,
     sessions: Slab<Session>,
     empty_since: Option<Micros>,
-    /// By when the server goes, once it drains.
-    leaves_by: Option<Micros>,
 }
 
 /// What a match leaves out while its shard can't keep up.
@@ -196,7 +196,6 @@ impl<G: Game> Match<G> {
             connections: Slab::new(),
             sessions: Slab::new(),
             empty_since: Some(start),
-            leaves_by: None,
             options,
             manners,
         }
@@ -250,10 +249,8 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Tells everybody, with the next tick, by when the server goes.
-    pub(crate) fn tell_leaving(&mut self, by: Micros, now: Micros) {
-        self.leaves_by = Some(by);
-        let within = by.since(now);
+    /// Tells everybody, with the next tick, that the server goes within this time.
+    pub(crate) fn tell_leaving(&mut self, within: Micros) {
         self.fanout.push_message(Audience::All, &ServerMessage::Leaving { within });
     }
 
