@@ -47,14 +47,14 @@ export class JoinDialog {
     const form = element<HTMLFormElement>("join-form");
     form.addEventListener("submit", (event) => {
       const button = event.submitter as HTMLButtonElement | null;
-      const match = String(new FormData(form).get("match") ?? ANY);
-      const mode = match.startsWith(ANY) ? match.slice(ANY.length) : "";
+      const chosen = String(new FormData(form).get("match") ?? ANY);
+      const mode = chosen.startsWith(ANY) ? chosen.slice(ANY.length) : null;
       const name = this.#name.value.trim();
       remember("name", name);
       clearInterval(this.#timer);
       this.#lobby.close();
       const spectate = button?.value === "watch";
-      wish({ name, match: match.startsWith(ANY) ? "auto" : Number(match), mode: mode || undefined, spectate });
+      wish({ name, match: mode === null ? Number(chosen) : "auto", mode: mode || undefined, spectate });
     });
     // There is nothing behind it to go back to.
     this.#dialog.addEventListener("cancel", (event) => event.preventDefault());
