@@ -326,13 +326,7 @@ fn a_storm_of_spectators_is_let_in_while_the_match_goes_on() {
 
 #[test]
 fn a_server_that_drains_lets_the_round_go_on_for_a_while() {
-    let mut server = TestServer::start::<Arena>(|config| {
-        config.drain_timeout = Duration::from_secs(2);
-    });
-    let mut client = server.join();
-    client.wait_snapshots(1);
-    server.begin_drain();
-    client.wait("a word of the end", |client| client.was_told);
+    let (server, mut client) = draining(Duration::from_secs(2));
     client.wait_snapshots(10);
     assert_eq!(server.get("/readyz").0, 503);
     assert_eq!(server.connect().wait_end(), End::Close(1012));
@@ -342,13 +336,7 @@ fn a_server_that_drains_lets_the_round_go_on_for_a_while() {
 
 #[test]
 fn who_loses_the_connection_while_a_server_drains_comes_back_to_the_round() {
-    let mut server = TestServer::start::<Arena>(|config| {
-        config.drain_timeout = Duration::from_secs(3);
-    });
-    let mut client = server.join();
-    client.wait_snapshots(1);
-    server.begin_drain();
-    client.wait("a word of the end", |client| client.was_told);
+    let (server, mut client) = draining(Duration::from_secs(3));
     let link = std::mem::take(&mut client.link);
     drop(client);
     // It was the only one, and its seat is kept.
@@ -360,6 +348,16 @@ fn who_loses_the_connection_while_a_server_drains_comes_back_to_the_round() {
     assert_eq!(nobody.wait_end(), End::Close(1012));
     assert_eq!(back.wait_end(), End::Close(1012));
     server.drain();
+}
+
+/// A server that drains within this time, and a client that was told so in a round that goes on.
+fn draining(drain_timeout: Duration) -> (TestServer, Client) {
+    let mut server = TestServer::start::<Arena>(|config| config.drain_timeout = drain_timeout);
+    let mut client = server.join();
+    client.wait_snapshots(1);
+    server.begin_drain();
+    client.wait("a word of the end", |client| client.was_told);
+    (server, client)
 }
 
 #[test]

@@ -116,18 +116,19 @@ fn bots_that_are_cut_off_resume() {
 
 #[test]
 fn bots_that_lose_their_connection_come_back_by_themselves() {
-    let address = start(Server::Drops { after: Tick(60) });
-    let duration = Duration::from_secs(3);
-    let report = run(&Options { duration, ..options(address) }, brain::for_game).unwrap();
-    assert_eq!(report.failure, None);
-    assert!(report.resumed >= Some(BOTS), "{:?} came back", report.resumed);
+    check_return(Server::Drops { after: Tick(60) });
 }
 
 #[test]
 fn bots_whose_session_is_gone_join_anew() {
-    let address = start(Server::Forgets { after: Tick(60) });
+    check_return(Server::Forgets { after: Tick(60) });
+}
+
+/// All bots come back to a server like this.
+#[track_caller]
+fn check_return(server: Server) {
     let duration = Duration::from_secs(3);
-    let report = run(&Options { duration, ..options(address) }, brain::for_game).unwrap();
+    let report = run(&Options { duration, ..options(start(server)) }, brain::for_game).unwrap();
     assert_eq!(report.failure, None);
     assert!(report.resumed >= Some(BOTS), "{:?} came back", report.resumed);
 }

@@ -1,7 +1,9 @@
-//! A game with more than one kind of match.
+//! What a match is made with: the mode that somebody chose, and chance.
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 mod support;
+
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use support::{Client, Nothing, TestServer, request};
@@ -15,7 +17,7 @@ use tickwire_shared::{
 
 #[test]
 fn whoever_wants_any_match_gets_one_of_their_mode() {
-    let server = TestServer::start::<Modal<0>>(|_| {});
+    let server = TestServer::start::<Shown<0>>(|_| {});
     let enter = |query: &str| {
         let mut client = Client::open(server.addr, query, "tickwire.v1");
         client.say_hello(None);
@@ -37,7 +39,7 @@ fn whoever_wants_any_match_gets_one_of_their_mode() {
 
 #[test]
 fn matches_are_created_listed_and_joined_by_mode() {
-    let server = TestServer::start::<Modal<0>>(|_| {});
+    let server = TestServer::start::<Shown<0>>(|_| {});
     let post = |path: &str, body: &str| {
         let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         request(server.addr, &format!("{head}content-length: {}\r\n\r\n{body}", body.len()))
@@ -68,29 +70,46 @@ fn matches_are_created_listed_and_joined_by_mode() {
 }
 
 #[test]
+fn no_two_matches_have_the_same_seed() {
+    let seed = |server: &TestServer| {
+        let mut client = server.join();
+        client.wait_snapshots(1);
+        client.link.rows().unwrap().row(0).values[1..].to_vec()
+    };
+    // The first of each server as well.
+    let servers = [(); 3].map(|()| TestServer::start::<Shown<0>>(|config| config.seats = 1));
+    let seeds: HashSet<_> =
+        servers.iter().flat_map(|server| [seed(server), seed(server)]).collect();
+    assert_eq!(seeds.len(), 6);
+}
+
+#[test]
 fn names_that_nobody_could_ask_for_are_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let started = runtime.block_on(Server::bind::<Modal<1>>(Config::default()));
+    let started = runtime.block_on(Server::bind::<Shown<1>>(Config::default()));
     assert!(matches!(started, Err(StartError::ModeName("duel"))), "it is there twice");
 }
 
-/// A game that shows its mode.
+/// A game that shows its mode and its seed.
 #[derive(Serialize, Deserialize)]
-struct Modal<const WRONG: usize>(i32);
+struct Shown<const WRONG: usize>([i32; 3]);
 
 const MODES: [&[&str]; 2] = [&["duel", "teams"], &["duel", "duel"]];
 
-impl<const WRONG: usize> Game for Modal<WRONG> {
+impl<const WRONG: usize> Game for Shown<WRONG> {
     type Input = Nothing;
     const MODES: &'static [&'static str] = MODES[WRONG];
 
     fn schema() -> Schema {
-        Schema::new("modal").kind("match", [Field::new("mode", 1.0, 0, 9)])
+        let half = |name| Field::new(name, 1.0, i32::MIN, i32::MAX);
+        let mode = Field::new("mode", 1.0, 0, 9);
+        Schema::new("shown").kind("match", [mode, half("low"), half("high")])
     }
 
     fn new(options: &MatchOptions) -> Self {
         let mode = Self::MODES.iter().position(|mode| *mode == options.mode);
-        Self(mode.unwrap() as i32)
+        let seed = options.seed;
+        Self([mode.unwrap() as i32, seed as i32, (seed >> 32) as i32])
     }
 
     fn join(&mut self, _: Seat) {}
@@ -100,6 +119,6 @@ impl<const WRONG: usize> Game for Modal<WRONG> {
     fn step(&mut self, _: &mut Step<'_, Nothing>) {}
 
     fn write_rows(&self, rows: &mut Rows) {
-        rows.push(EntityId(0), 0, &[self.0]);
+        rows.push(EntityId(0), 0, &self.0);
     }
 }
