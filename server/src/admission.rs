@@ -271,16 +271,16 @@ impl Admission {
         match wish {
             Wish::Match(_) => Reservation::new(&self.find(wish)?),
             Wish::Any(mode) => {
-                match self.directory.reserve_any(mode, |shard| self.shards.is_fit(shard)) {
-                    Some(reservation) => Ok(reservation),
-                    None => self.open(mode).and_then(|entry| Reservation::new(&entry)).or_else(
-                        |refused| {
-                            // Better a seat in a slow match than none.
-                            let answers = |shard| !self.shards.is_stuck(shard);
-                            self.directory.reserve_any(mode, answers).ok_or(refused)
-                        },
-                    ),
+                let is_fit = |shard| self.shards.is_fit(shard);
+                if let Some(reservation) = self.directory.reserve_any(mode, is_fit) {
+                    return Ok(reservation);
                 }
+                let opened = self.open(mode).and_then(|entry| Reservation::new(&entry));
+                opened.or_else(|refused| {
+                    // Better a seat in a slow match than none.
+                    let answers = |shard| !self.shards.is_stuck(shard);
+                    self.directory.reserve_any(mode, answers).ok_or(refused)
+                })
             }
         }
     }
