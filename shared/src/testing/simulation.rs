@@ -12,7 +12,7 @@ use crate::{
     time::{Micros, TickRate},
 };
 
-/// What is to be run.
+/// What is to be run, in the game's first mode.
 #[derive(Clone, Copy, Debug)]
 pub struct Simulation {
     /// All chance follows from it.
@@ -122,7 +122,7 @@ impl Simulation {
             seats: self.players,
             npcs: 0,
             tick_rate: self.rate,
-            mode: "",
+            mode: G::MODES.first().copied().unwrap_or_default(),
         };
         let mut world = World::<G>::new(options);
         let mut lines: Vec<_> = (0..self.players).map(|n| self.line(Seat(n), &mut dice)).collect();
