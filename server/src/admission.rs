@@ -27,7 +27,7 @@ use crate::{
     lobby::{Lobby, LobbyLine},
     mailbox::{Arrival, Command},
     matches::{Claim, Newcomer, Role},
-    places::{AddressPlace, ConnectionPlace, FrontDoor, Tally, TurnedAway},
+    places::{AddressPlace, ConnectionPlace, FrontDoor, Tally, TurnedAway, UnheardPlace},
     shards::Shards,
     socket::Handed,
     telemetry::Refusals,
@@ -77,6 +77,7 @@ const REFUSALS: [CloseReason; 10] = [
     CloseReason::Overloaded,
 ];
 const UNACCEPTED: &str = "unaccepted";
+const UNHEARD: &str = "unheard";
 
 /// Which match somebody wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -175,12 +176,9 @@ impl Admission {
         self.tickets.as_ref()
     }
 
-    /// A place for a connection that was just accepted, and one among those that are yet to send
-    /// their first request. A proxy's counts for no address yet.
-    pub(crate) fn enter(
-        &self,
-        ip: IpAddr,
-    ) -> Result<(ConnectionPlace, OwnedSemaphorePermit), TurnedAway> {
+    /// A place for a connection that was just accepted, and one among those that are yet to be
+    /// heard. A proxy's counts for no address yet.
+    pub(crate) fn enter(&self, ip: IpAddr) -> Result<(ConnectionPlace, UnheardPlace), TurnedAway> {
         let ip = (!self.config.proxies.believes(ip)).then_some(ip);
         self.door.enter(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
@@ -188,6 +186,11 @@ impl Admission {
     /// One of the places of an address for which a proxy speaks, unless that is not limited.
     pub(crate) fn enter_by_proxy(&self, ip: IpAddr) -> Result<Option<AddressPlace>, TurnedAway> {
         self.door.place_of(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
+    }
+
+    /// Whether an address may send one more request.
+    pub(crate) fn hear(&self, ip: IpAddr) -> Result<(), TurnedAway> {
+        self.door.hear(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
     /// How many connections there is still room for.
@@ -217,6 +220,7 @@ impl Admission {
         let known = away.into_iter().chain([UNACCEPTED]).chain(REFUSALS.map(CloseReason::name));
         let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
         all.extend(&*self.refusals.lock().unwrap_or_else(PoisonError::into_inner));
+        all.insert(UNHEARD, self.door.gone_unheard());
         Refusals(all)
     }
 

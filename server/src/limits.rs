@@ -13,9 +13,9 @@ use crate::{bucket::Rate, config::ConfigError};
 /// Seconds for which a client may send as if all that it left unsaid before were saved up: a phone
 /// that was in a tunnel delivers its inputs all at once.
 const MESSAGES_BURST_S: u32 = 10;
-/// Seconds of connects that one address may make at once: a page that is opened twice, a team that
-/// comes in from one house.
-const CONNECTS_BURST_S: u32 = 4;
+/// Seconds of connects, and of requests, that one address may make at once: a page that is opened
+/// twice, a team that comes in from one house.
+const ADDRESS_BURST_S: u32 = 4;
 /// Seconds of new matches that may be opened at once: a server that fills after its start.
 const MATCHES_BURST_S: u32 = 4;
 /// hyper does not read with less.
@@ -29,21 +29,29 @@ pub struct Limits {
     /// An idle one costs the process about 10 KiB, so this many fit into any machine; files are
     /// the scarcer thing.
     pub connections_max: usize,
-    /// Connections at once of one address (of one /64 in IPv6). More are answered 429. As many seats
+    /// Connections at once of one address (of one /56 in IPv6). More are answered 429. As many seats
     /// are kept for those of its connections that were lost; those beyond are free at once.
     ///
     /// Many players share an address where a carrier or a school translates them; 64 is four full
     /// matches. This machine itself (127.0.0.1 and ::1) is not limited.
     pub connections_per_address_max: u32,
-    /// Connects of one address each second, saved up for `CONNECTS_BURST_S`. More are answered
+    /// Connects of one address each second, saved up for `ADDRESS_BURST_S`. More are answered
     /// 429.
     ///
     /// A person makes two at most; the rest is for addresses that are shared.
     pub connects_per_address_hz: u32,
-    /// Connections that have not sent a request yet. More are answered 503.
+    /// Requests of one address each second, on however many connections, saved up for
+    /// `ADDRESS_BURST_S`. More are answered 429.
+    ///
+    /// The page makes a dozen when it opens; a request costs the server up to a snapshot of every
+    /// match in JSON.
+    pub requests_per_address_hz: u32,
+    /// Connections that have not sent a request yet. When more come, those that have been silent for
+    /// longest are closed.
     ///
     /// It is the queue of a join storm: at about 3,000 handshakes a second the last one waits for
-    /// a third of a second.
+    /// a third of a second. Who takes two seconds for a handshake is still heard while strangers who
+    /// say nothing connect 500 times a second, which takes 32 addresses.
     pub handshakes_max: usize,
     /// How long a client may take for its TLS handshake and for a request's head, and how long a
     /// connection is kept between two requests. Then it is closed.
@@ -94,6 +102,7 @@ impl Default for Limits {
             connections_max: 10_000,
             connections_per_address_max: 64,
             connects_per_address_hz: 16,
+            requests_per_address_hz: 64,
             handshakes_max: 1_024,
             head_timeout: Duration::from_secs(5),
             head_bytes_max: HEAD_BYTES_MIN,
@@ -111,7 +120,11 @@ impl Default for Limits {
 
 impl Limits {
     pub(crate) fn connects(&self) -> Rate {
-        Rate::per_second(self.connects_per_address_hz, CONNECTS_BURST_S)
+        Rate::per_second(self.connects_per_address_hz, ADDRESS_BURST_S)
+    }
+
+    pub(crate) fn requests(&self) -> Rate {
+        Rate::per_second(self.requests_per_address_hz, ADDRESS_BURST_S)
     }
 
     pub(crate) fn messages(&self) -> Rate {
@@ -135,6 +148,7 @@ impl Limits {
             ("messages_hz", self.messages_hz),
             ("connections_per_address_max", self.connections_per_address_max),
             ("connects_per_address_hz", self.connects_per_address_hz),
+            ("requests_per_address_hz", self.requests_per_address_hz),
             ("sessions_per_subject_max", self.sessions_per_subject_max),
             ("matches_hz", self.matches_hz),
         ] {
@@ -191,7 +205,10 @@ settings! {
     /// Connects of one address each second; more are answered 429 [default: 16]
     connects_per_address_hz: u32 = "TICKWIRE_CONNECTS_PER_ADDRESS_HZ"
         => |l, v| l.connects_per_address_hz = v;
-    /// Connections that have not sent a request yet; more are answered 503 [default: 1024]
+    /// Requests of one address each second; more are answered 429 [default: 64]
+    requests_per_address_hz: u32 = "TICKWIRE_REQUESTS_PER_ADDRESS_HZ"
+        => |l, v| l.requests_per_address_hz = v;
+    /// Connections that have not sent a request yet; more close the oldest of them [default: 1024]
     handshakes_max: usize = "TICKWIRE_HANDSHAKES_MAX" => |l, v| l.handshakes_max = v;
     /// Seconds for a TLS handshake or a request's head [default: 5]
     head_timeout_s: u32 = "TICKWIRE_HEAD_TIMEOUT_S" => |l, v| l.head_timeout = seconds(v);

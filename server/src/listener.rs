@@ -21,6 +21,7 @@ use tokio::{
     sync::Semaphore,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admission::Admission,
@@ -60,8 +61,8 @@ pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admissi
             continue;
         }
         let tls = admission.tls().map(Tls::acceptor);
-        let door = match admission.enter(address.ip()) {
-            Ok((place, handshake)) => Door::new(address.ip(), place, handshake),
+        let (place, unheard) = match admission.enter(address.ip()) {
+            Ok(places) => places,
             Err(reason) => {
                 // Over TLS it would take a handshake to say no.
                 if tls.is_none()
@@ -75,16 +76,30 @@ pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admissi
                 continue;
             }
         };
+        let has_to_go = unheard.has_to_go();
+        let door = Door::new(address.ip(), place, unheard);
         let routes = routes.clone().layer(Extension(door));
         let limits = Arc::clone(&limits);
         tokio::spawn(async move {
-            let Some(tls) = tls else { return serve_connection(stream, routes, &limits).await };
-            match timeout(limits.head_timeout, tls.accept(stream)).await {
-                Ok(Ok(stream)) => serve_connection(stream, routes, &limits).await,
-                Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
-                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            tokio::select! {
+                () = serve_stream(stream, tls, routes, &limits) => {}
+                () = has_to_go => tracing::debug!("a connection went unheard, for later ones"),
             }
         });
+    }
+}
+
+async fn serve_stream(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    routes: Router,
+    limits: &Limits,
+) {
+    let Some(tls) = tls else { return serve_connection(stream, routes, limits).await };
+    match timeout(limits.head_timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve_connection(stream, routes, limits).await,
+        Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 

@@ -4,9 +4,13 @@
 //! keys that hold one. [`FrontDoor`] is what a connection must pass: a place among all, a place
 //! among those of its address, and its address' token bucket. Its memory is bounded by the number
 //! of connections and by [`BUCKETS_MAX`].
+//!
+//! Those that are yet to be heard wait in [`Unheard`], where the newest is always let in and the
+//! one that has been silent for longest goes: strangers who connect and say nothing would lock all
+//! others out otherwise.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     hash::Hash,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -14,7 +18,7 @@ use std::{
 };
 
 use tickwire_shared::time::Micros;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     bucket::{Bucket, Rate},
@@ -76,11 +80,12 @@ impl<K: Eq + Hash> fmt::Debug for Place<K> {
 #[derive(Debug)]
 pub(crate) struct FrontDoor {
     all: Arc<Semaphore>,
-    handshakes: Arc<Semaphore>,
+    unheard: Arc<Unheard>,
     addresses: Arc<Tally<Address>>,
     kept: Arc<Tally<Address>>,
     per_address_max: u32,
-    buckets: Mutex<Buckets>,
+    connects: Mutex<Buckets>,
+    requests: Mutex<Buckets>,
 }
 
 /// What a connection holds from its accept to its end.
@@ -117,25 +122,25 @@ impl ConnectionPlace {
 pub(crate) enum TurnedAway {
     /// The server has as many connections as it may.
     AtCapacity,
-    /// As many as may be wait to be heard already.
-    Crowd,
     /// Its address has as many connections as it may.
     AddressFull,
     /// Its address connects too often.
     AddressTooFast,
+    /// Its address sends requests too often.
+    AddressAsksTooOften,
 }
 
 impl TurnedAway {
     pub(crate) const ALL: [Self; 4] =
-        [Self::AtCapacity, Self::Crowd, Self::AddressFull, Self::AddressTooFast];
+        [Self::AtCapacity, Self::AddressFull, Self::AddressTooFast, Self::AddressAsksTooOften];
 
     /// For whoever is told.
     pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::AtCapacity => "the server has no connection left",
-            Self::Crowd => "too many connect at once",
             Self::AddressFull => "the address has as many connections as it may",
             Self::AddressTooFast => "the address connects too often",
+            Self::AddressAsksTooOften => "the address sends requests too often",
         }
     }
 
@@ -143,18 +148,74 @@ impl TurnedAway {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AtCapacity => "at_capacity",
-            Self::Crowd => "crowd",
             Self::AddressFull => "address_full",
             Self::AddressTooFast => "address_too_fast",
+            Self::AddressAsksTooOften => "address_asks_too_often",
         }
     }
 }
 
-/// Whom connections are counted for: an IPv4 address or a /64, which is what one household has.
+/// Connections that are yet to send their first request, by when they came.
+#[derive(Debug)]
+struct Unheard {
+    max: usize,
+    each: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// How many have come so far.
+    came: u64,
+    /// How many had to go for later ones.
+    gone: u64,
+    /// Tells one that it has to go.
+    each: BTreeMap<u64, Arc<Notify>>,
+}
+
+/// A place among those that are yet to be heard.
+#[derive(Debug)]
+pub(crate) struct UnheardPlace {
+    unheard: Arc<Unheard>,
+    number: u64,
+    go: Arc<Notify>,
+}
+
+impl Unheard {
+    fn enter(self: &Arc<Self>) -> UnheardPlace {
+        let mut waiting = lock(&self.each);
+        if waiting.each.len() >= self.max
+            && let Some((_, oldest)) = waiting.each.pop_first()
+        {
+            oldest.notify_one();
+            waiting.gone += 1;
+        }
+        waiting.came += 1;
+        let (number, go) = (waiting.came, Arc::new(Notify::new()));
+        waiting.each.insert(number, Arc::clone(&go));
+        UnheardPlace { unheard: Arc::clone(self), number, go }
+    }
+}
+
+impl UnheardPlace {
+    /// Ends when this one has to go, if it ever has to.
+    pub(crate) fn has_to_go(&self) -> impl Future<Output = ()> + use<> {
+        let go = Arc::clone(&self.go);
+        async move { go.notified().await }
+    }
+}
+
+impl Drop for UnheardPlace {
+    fn drop(&mut self) {
+        lock(&self.unheard.each).each.remove(&self.number);
+    }
+}
+
+/// Whom connections are counted for: an IPv4 address, or a /56 of IPv6, which is what a household or
+/// a hired machine is given (RIPE-690); a longer prefix would give each of them 256 shares.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Address {
     V4(Ipv4Addr),
-    V6([u16; 4]),
+    V6([u8; 7]),
 }
 
 impl Address {
@@ -165,8 +226,8 @@ impl Address {
             IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(Ipv6Addr::LOCALHOST) => None,
             IpAddr::V4(ip) => Some(Self::V4(ip)),
             IpAddr::V6(ip) => {
-                let [a, b, c, d, ..] = ip.segments();
-                Some(Self::V6([a, b, c, d]))
+                let [a, b, c, d, e, f, g, ..] = ip.octets();
+                Some(Self::V6([a, b, c, d, e, f, g]))
             }
         }
     }
@@ -176,35 +237,45 @@ impl FrontDoor {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             all: Arc::new(Semaphore::new(limits.connections_max)),
-            handshakes: Arc::new(Semaphore::new(limits.handshakes_max)),
+            unheard: Arc::new(Unheard { max: limits.handshakes_max, each: Mutex::default() }),
             addresses: Tally::new(),
             kept: Tally::new(),
             per_address_max: limits.connections_per_address_max,
-            buckets: Mutex::new(Buckets::new(limits.connects())),
+            connects: Mutex::new(Buckets::new(limits.connects())),
+            requests: Mutex::new(Buckets::new(limits.requests())),
         }
     }
 
-    /// A place for a connection that was just accepted, and one among those that are yet to send
-    /// their first request. Without an address it counts for none yet.
+    /// A place for a connection that was just accepted, and one among those that are yet to be
+    /// heard. Without an address it counts for none yet.
     pub(crate) fn enter(
         &self,
         ip: Option<IpAddr>,
         now: Micros,
-    ) -> Result<(ConnectionPlace, OwnedSemaphorePermit), TurnedAway> {
+    ) -> Result<(ConnectionPlace, UnheardPlace), TurnedAway> {
         let address = match ip {
             Some(ip) => self.place_of(ip, now)?,
             None => None,
         };
         let all = Arc::clone(&self.all).try_acquire_owned().ok().ok_or(TurnedAway::AtCapacity)?;
-        let handshakes = Arc::clone(&self.handshakes).try_acquire_owned();
-        let handshake = handshakes.ok().ok_or(TurnedAway::Crowd)?;
         let kept = (Arc::clone(&self.kept), self.per_address_max);
-        Ok((ConnectionPlace { _all: all, address, kept }, handshake))
+        Ok((ConnectionPlace { _all: all, address, kept }, self.unheard.enter()))
+    }
+
+    /// How many had to go unheard, so that later ones could be.
+    pub(crate) fn gone_unheard(&self) -> u64 {
+        lock(&self.unheard.each).gone
     }
 
     /// How many connections there is still room for.
     pub(crate) fn places_free(&self) -> usize {
         self.all.available_permits()
+    }
+
+    /// Whether an address may send one more request.
+    pub(crate) fn hear(&self, ip: IpAddr, now: Micros) -> Result<(), TurnedAway> {
+        let may = Address::of(ip).is_none_or(|address| lock(&self.requests).take(address, now));
+        if may { Ok(()) } else { Err(TurnedAway::AddressAsksTooOften) }
     }
 
     /// One of the places of an address that connects, unless it is not limited.
@@ -214,7 +285,7 @@ impl FrontDoor {
         now: Micros,
     ) -> Result<Option<AddressPlace>, TurnedAway> {
         let Some(address) = Address::of(ip) else { return Ok(None) };
-        if !lock(&self.buckets).take(address, now) {
+        if !lock(&self.connects).take(address, now) {
             return Err(TurnedAway::AddressTooFast);
         }
         let place = self.addresses.take(&address, self.per_address_max);
@@ -262,6 +333,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
     use super::*;
 
     const NOW: Micros = Micros::from_secs(1);
@@ -281,15 +357,15 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_one_address() {
         let door = door(Limits { connections_per_address_max: 1, ..Limits::default() });
-        let _held = door.enter(Some(ip("2001:db8:0:1::1")), NOW).unwrap();
-        assert_eq!(enter(&door, "2001:db8:0:1:ffff::2"), Err(TurnedAway::AddressFull));
-        assert_eq!(enter(&door, "2001:db8:0:2::1"), Ok(()));
+        let _held = door.enter(Some(ip("2001:db8:0:100::1")), NOW).unwrap();
+        assert_eq!(enter(&door, "2001:db8:0:1ff:ffff::2"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&door, "2001:db8:0:200::1"), Ok(()));
     }
 
     #[test]
     fn connects_are_paced_but_not_those_of_this_machine() {
         let door = door(Limits { connects_per_address_hz: 1, ..Limits::default() });
-        for _ in 0..CONNECTS {
+        for _ in 0..BURST {
             assert_eq!(enter(&door, "10.0.0.1"), Ok(()));
         }
         assert_eq!(enter(&door, "10.0.0.1"), Err(TurnedAway::AddressTooFast));
@@ -299,12 +375,29 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_that_says_nothing_is_bounded() {
-        let door = door(Limits { handshakes_max: 1, ..Limits::default() });
-        let (_place, handshake) = door.enter(Some(ip("127.0.0.1")), NOW).unwrap();
-        assert_eq!(enter(&door, "127.0.0.1"), Err(TurnedAway::Crowd));
-        drop(handshake);
-        assert_eq!(enter(&door, "127.0.0.1"), Ok(()));
+    fn requests_are_paced_on_however_many_connections() {
+        let door = door(Limits { requests_per_address_hz: 1, ..Limits::default() });
+        let ask = |from, now| door.hear(ip(from), now);
+        assert!((0..BURST).all(|_| ask("10.0.0.1", NOW).is_ok()));
+        assert_eq!(ask("10.0.0.1", NOW), Err(TurnedAway::AddressAsksTooOften));
+        assert_eq!(ask("10.0.0.2", NOW), Ok(()));
+        assert_eq!(ask("10.0.0.1", NOW.plus(Micros::from_secs(1))), Ok(()));
+        assert!((0..100).all(|_| ask("127.0.0.1", NOW).is_ok()));
+    }
+
+    #[test]
+    fn a_crowd_that_says_nothing_locks_nobody_out() {
+        let door = door(Limits { handshakes_max: 2, ..Limits::default() });
+        let come = || door.enter(Some(ip("127.0.0.1")), NOW).unwrap().1;
+        let [silent, heard, slow] = [come(), come(), come()];
+        assert_eq!(lock(&door.unheard.each).each.len(), 2);
+        assert!(has_to_go(&silent) && !has_to_go(&heard));
+        drop((heard, silent));
+        let new = come();
+        assert!(!has_to_go(&slow), "there was a place");
+        let newer = come();
+        assert!(has_to_go(&slow) && !has_to_go(&new) && !has_to_go(&newer));
+        assert_eq!(door.gone_unheard(), 2);
     }
 
     #[test]
@@ -325,7 +418,7 @@ mod tests {
     }
 
     /// Four seconds' worth.
-    const CONNECTS: usize = 4;
+    const BURST: usize = 4;
 
     fn door(limits: Limits) -> FrontDoor {
         FrontDoor::new(&limits)
@@ -333,6 +426,11 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    fn has_to_go(unheard: &UnheardPlace) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        pin!(unheard.has_to_go()).poll(&mut context).is_ready()
     }
 
     fn enter(door: &FrontDoor, from: &str) -> Result<(), TurnedAway> {

@@ -372,6 +372,47 @@ fn an_address_connects_at_its_rate() {
 }
 
 #[test]
+fn an_address_sends_requests_at_its_rate_on_a_kept_connection_too() {
+    let server = start(|config| config.limits.requests_per_address_hz = 1);
+    let mut stream = connect_from(2, server.addr);
+    let ask = b"GET /v1/matches HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let last = b"GET /v1/matches HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(&[ask.repeat(20).as_slice(), last].concat()).unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    let count = |status: &str| answers.matches(&format!("HTTP/1.1 {status}")).count();
+    assert!(count("200") >= 4 && count("429") > 10, "{answers}");
+    assert_eq!(count("200") + count("429"), 21);
+    assert_eq!(answers.matches("retry-after: 1\r\n").count(), count("429"));
+    assert_eq!(status_from(1, server.addr), 200, "this machine itself is not limited");
+}
+
+#[test]
+fn a_crowd_that_says_nothing_locks_nobody_out() {
+    let files = Certificate::new("crowd");
+    for tls in [None, Some(files.config())] {
+        let is_tls = tls.is_some();
+        let server = start(|config| {
+            config.tls = tls;
+            config.limits.handshakes_max = 8;
+        });
+        let mut crowd: Vec<_> = (0..20).map(|_| connect_from(7, server.addr)).collect();
+        let mut player =
+            if is_tls { files.join(server.addr, &rustls::version::TLS13) } else { server.join() };
+        player.wait_snapshots(2);
+        let mut byte = [0];
+        for silent in &mut crowd[..12] {
+            silent.set_read_timeout(Some(PATIENCE)).unwrap();
+            assert_eq!(silent.read(&mut byte).unwrap(), 0, "the oldest had to go");
+        }
+        if !is_tls {
+            let gone = "tickwire_connections_refused_total{reason=\"unheard\"}";
+            assert!(server.metric(gone) >= 12.0);
+        }
+    }
+}
+
+#[test]
 fn who_sends_too_much_is_closed() {
     let server = start(|config| config.limits.messages_hz = 10);
     let mut pings = server.join();

@@ -32,12 +32,11 @@ use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
 };
 
 use crate::{
     admission::Admission,
-    places::{AddressPlace, ConnectionPlace, TurnedAway},
+    places::{AddressPlace, ConnectionPlace, TurnedAway, UnheardPlace},
 };
 pub(crate) use monitor::sample;
 pub use play::PlayQuery;
@@ -123,7 +122,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = json!({ "error": { "code": self.code, "message": self.message } });
         let mut response = (self.status, Json(body)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        let later = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+        if later.contains(&self.status) {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
@@ -146,12 +146,12 @@ struct Held {
     /// Goes with the socket when that becomes a WebSocket.
     place: Option<ConnectionPlace>,
     /// Given back with the first request.
-    handshake: Option<OwnedSemaphorePermit>,
+    unheard: Option<UnheardPlace>,
 }
 
 impl Door {
-    pub(crate) fn new(ip: IpAddr, place: ConnectionPlace, handshake: OwnedSemaphorePermit) -> Self {
-        let held = Held { place: Some(place), handshake: Some(handshake) };
+    pub(crate) fn new(ip: IpAddr, place: ConnectionPlace, unheard: UnheardPlace) -> Self {
+        let held = Held { place: Some(place), unheard: Some(unheard) };
         Self { ip, held: Arc::new(Mutex::new(held)) }
     }
 
@@ -170,14 +170,13 @@ impl Door {
         if client == self.ip {
             return Ok(None);
         }
-        let refuse =
-            |reason: TurnedAway| Problem::new(status_of(reason), reason.name(), reason.message());
-        admission.enter_by_proxy(client).map_err(refuse)
+        admission.enter_by_proxy(client).map_err(Problem::from)
     }
 
-    /// The client has sent a request.
-    fn was_heard(&self) {
-        self.held().handshake = None;
+    /// The client has sent a request with these headers, if it may.
+    fn hear(&self, admission: &Admission, headers: &HeaderMap) -> Result<(), Problem> {
+        self.held().unheard = None;
+        admission.hear(self.client(admission, headers)).map_err(Problem::from)
     }
 
     fn take_place(&self) -> Option<ConnectionPlace> {
@@ -189,10 +188,18 @@ impl Door {
     }
 }
 
+impl From<TurnedAway> for Problem {
+    fn from(reason: TurnedAway) -> Self {
+        Self::new(status_of(reason), reason.name(), reason.message())
+    }
+}
+
 const fn status_of(reason: TurnedAway) -> StatusCode {
     match reason {
-        TurnedAway::AtCapacity | TurnedAway::Crowd => StatusCode::SERVICE_UNAVAILABLE,
-        TurnedAway::AddressFull | TurnedAway::AddressTooFast => StatusCode::TOO_MANY_REQUESTS,
+        TurnedAway::AtCapacity => StatusCode::SERVICE_UNAVAILABLE,
+        TurnedAway::AddressFull | TurnedAway::AddressTooFast | TurnedAway::AddressAsksTooOften => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
     }
 }
 

@@ -132,8 +132,8 @@ mod tests {
     async fn who_goes_between_two_samples_frees_the_place_at_once() {
         let (admission, _) = Admission::with_failed_shard();
         let ip = Ipv4Addr::LOCALHOST.into();
-        let (place, handshake) = admission.enter(ip).unwrap();
-        let door = Extension(Door::new(ip, place, handshake));
+        let (place, unheard) = admission.enter(ip).unwrap();
+        let door = Extension(Door::new(ip, place, unheard));
         // Nobody takes samples here.
         let answer = monitor(State(Arc::clone(&admission)), door, HeaderMap::new()).await.unwrap();
         yield_now().await;

@@ -94,7 +94,9 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    door.was_heard();
+    if let Err(problem) = door.hear(&admission, request.headers()) {
+        return problem.into_response();
+    }
     let origins = &admission.config().origins;
     if !origins.allow(request.headers()) {
         let message = "pages of this origin may not talk to the server";
