@@ -260,6 +260,8 @@ mod tests {
         }
         let unsigned = "guests get tickets of a server that signs them: set ticket_secret_file";
         check("[tickets]\nguests = true", unsigned);
+        let long = "ticket_life_s must be at most 300 if guests get tickets";
+        check("[tickets]\nsecret_file = 'a'\nguests = true\nlife_s = 301", long);
         check("[tickets]\npublic_key_file = 'a'\nguests = true", unsigned);
         check(
             "origins = ['https://play.example/']",

@@ -11,18 +11,23 @@
 //! When the file with the key has changed, tickets are signed by the new key. Those that the one
 //! before it has signed are good for as long as a ticket may be, so that none is lost.
 
+mod key;
+mod settings;
+
 use std::{
     collections::HashMap,
     fmt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tickwire_shared::{close::CloseReason, ids::MatchId};
 
+use self::key::{Key, Keys};
+pub use self::settings::TicketConfig;
+pub(crate) use self::settings::TicketSettings;
 use crate::{config::ConfigError, follow::follow};
 
 /// Whom tickets are for, so that a backend's other tokens do not open matches.
@@ -36,10 +41,11 @@ const NAME_CHARS_MAX: usize = 32;
 /// Longest that a ticket may be valid from now on, so that used ones need not be remembered for
 /// longer. An operator's token may be valid for longer.
 const LIFE_MAX: Duration = Duration::from_secs(3600);
-/// Used tickets that are remembered: 18 joins a second, each with a ticket of an hour.
-const USED_MAX: usize = 65_536;
-/// RFC 7518 wants a secret as long as the hash.
-const SECRET_BYTES_MIN: usize = 32;
+/// Used tickets that are remembered, in some 30 MB: 72 joins a second with tickets of an hour, 4,000
+/// with those of a minute.
+const USED_MAX: usize = 262_144;
+/// How far the clock of who signs may be ahead, in seconds.
+const LEEWAY_S: u64 = 60;
 
 /// What its bearer may do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -67,78 +73,6 @@ pub struct Ticket {
     /// End of its life, in seconds since 1970.
     pub expires_at: u64,
     id: Box<str>,
-}
-
-/// Where keys come from, and what the server does with them.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TicketConfig {
-    /// File with the secret for HS256; white space at its end is no part of it.
-    pub secret_file: Option<PathBuf>,
-    /// PEM file with the public key for EdDSA.
-    pub public_key_file: Option<PathBuf>,
-    /// How long a ticket that this server issues is valid.
-    ///
-    /// Long enough for a page to load and a socket to connect.
-    pub life: Duration,
-    /// Whether `POST /v1/join` gives a ticket to play or watch to anybody, not only to operators.
-    pub guests: bool,
-}
-
-/// Settings of tickets: flags, environment, and the file's `[tickets]`.
-#[derive(Debug, Default, clap::Args, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TicketSettings {
-    /// File with a secret of at least 32 bytes that signs tickets by HS256; the server issues
-    /// them too
-    #[arg(long = "ticket-secret-file", value_name = "FILE", env = "TICKWIRE_TICKET_SECRET_FILE")]
-    secret_file: Option<PathBuf>,
-    /// PEM file with the public Ed25519 key of those who issue tickets
-    #[arg(
-        long = "ticket-public-key-file",
-        value_name = "FILE",
-        env = "TICKWIRE_TICKET_PUBLIC_KEY_FILE"
-    )]
-    public_key_file: Option<PathBuf>,
-    /// Seconds for which a ticket that the server issues is valid [default: 60]
-    #[arg(long = "ticket-life-s", value_name = "S", env = "TICKWIRE_TICKET_LIFE_S")]
-    life_s: Option<u32>,
-    /// Give a ticket to play or watch to anybody who asks, not only to operators
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_GUESTS")]
-    guests: Option<bool>,
-}
-
-impl Default for TicketConfig {
-    fn default() -> Self {
-        let life = Duration::from_secs(60);
-        Self { secret_file: None, public_key_file: None, life, guests: false }
-    }
-}
-
-impl TicketConfig {
-    /// Whether tickets are wanted at all.
-    #[must_use]
-    pub const fn has_key(&self) -> bool {
-        self.secret_file.is_some() || self.public_key_file.is_some()
-    }
-
-    pub(crate) fn with(mut self, settings: TicketSettings) -> Result<Self, ConfigError> {
-        // A flag may name another kind of key than a file does.
-        if settings.secret_file.is_some() || settings.public_key_file.is_some() {
-            self.secret_file = settings.secret_file;
-            self.public_key_file = settings.public_key_file;
-        }
-        self.life = settings.life_s.map_or(self.life, |s| Duration::from_secs(s.into()));
-        self.guests = settings.guests.unwrap_or(self.guests);
-        if self.secret_file.is_some() && self.public_key_file.is_some() {
-            let both = "tickets are signed by a secret or by a key pair, not both";
-            return Err(ConfigError::new(both));
-        }
-        if self.life.is_zero() || self.life > LIFE_MAX {
-            let range = format!("ticket_life_s must be 1 to {}", LIFE_MAX.as_secs());
-            return Err(ConfigError::new(range));
-        }
-        Ok(self)
-    }
 }
 
 /// Why a ticket does not let its bearer in.
@@ -172,36 +106,54 @@ impl From<TicketError> for CloseReason {
 /// Checks tickets, and issues them if it has the secret.
 pub struct Tickets {
     keys: RwLock<Keys>,
-    validation: Validation,
-    /// Ids of used tickets, and when they expire.
-    used: Mutex<HashMap<Box<str>, u64>>,
+    used: Mutex<Used>,
 }
 
-/// The key that counts, and the one before it, until when.
-struct Keys {
-    now: Key,
-    before: Option<(Key, u64)>,
+/// Ids of used tickets, and when they expire.
+#[derive(Default)]
+struct Used {
+    each: HashMap<Box<str>, u64>,
+    swept_at: u64,
 }
 
-struct Key {
-    /// As it was read.
-    source: Vec<u8>,
-    algorithm: Algorithm,
-    verify: DecodingKey,
-    sign: Option<EncodingKey>,
+impl Used {
+    fn insert(&mut self, id: &str, expires_at: u64, now: u64) -> Result<(), TicketError> {
+        if self.each.contains_key(id) {
+            return Err(TicketError::Used);
+        }
+        if self.each.len() >= USED_MAX && self.swept_at < now {
+            self.each.retain(|_, expires_at| *expires_at > now);
+            self.swept_at = now;
+        }
+        if self.each.len() >= USED_MAX {
+            return Err(TicketError::Overloaded);
+        }
+        self.each.insert(id.into(), expires_at);
+        Ok(())
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
-    aud: String,
+    /// Looked at with the signature: it may be a list.
+    #[serde(skip_deserializing)]
+    aud: &'static str,
     sub: String,
     role: TicketRole,
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
     match_id: Option<u32>,
     #[serde(default)]
     name: String,
+    #[serde(deserialize_with = "seconds")]
     exp: u64,
+    #[serde(default, deserialize_with = "seconds", skip_serializing)]
+    nbf: u64,
     jti: String,
+}
+
+/// A NumericDate (RFC 7519): it may have a fraction.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    f64::deserialize(deserializer).map(|seconds| seconds as u64)
 }
 
 impl Claims {
@@ -213,6 +165,8 @@ impl Claims {
             Some(NAME_FLAW)
         } else if self.role != TicketRole::Operator && self.exp - now > LIFE_MAX.as_secs() {
             Some("exp must be within an hour")
+        } else if self.nbf > now + LEEWAY_S {
+            Some("nbf is yet to come")
         } else {
             None
         }
@@ -249,13 +203,7 @@ impl Tickets {
     }
 
     fn new(key: Key) -> Self {
-        let mut validation = Validation::new(key.algorithm);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["aud", "exp"]);
-        // Time is an argument here; see `check`.
-        validation.validate_exp = false;
-        let keys = RwLock::new(Keys { now: key, before: None });
-        Self { keys, validation, used: Mutex::default() }
+        Self { keys: RwLock::new(Keys::new(key)), used: Mutex::default() }
     }
 
     /// Takes up new keys from the file of `config`, for ever.
@@ -270,15 +218,8 @@ impl Tickets {
         follow("ticket key", &files, || Key::read(config), take).await;
     }
 
-    /// Whether the key is another than before.
     fn replace(&self, key: Key, now: u64) -> bool {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let is_new = key.source != keys.now.source;
-        if is_new {
-            let before = std::mem::replace(&mut keys.now, key);
-            keys.before = Some((before, now + LIFE_MAX.as_secs()));
-        }
-        is_new
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).replace(key, now)
     }
 
     /// Reads a ticket and checks all of it but whether it was used. Time is in seconds since 1970.
@@ -287,17 +228,7 @@ impl Tickets {
             return Err(invalid(&format!("it has over {TICKET_BYTES_MAX} bytes")));
         }
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let decode =
-            |key: &Key| jsonwebtoken::decode::<Claims>(token, &key.verify, &self.validation);
-        let decoded = match (decode(&keys.now), &keys.before) {
-            (Err(error), Some((before, until)))
-                if *error.kind() == ErrorKind::InvalidSignature && now < *until =>
-            {
-                decode(before)
-            }
-            (decoded, _) => decoded,
-        };
-        let claims = decoded.map_err(|error| invalid(&error))?.claims;
+        let claims: Claims = keys.read(token, now).map_err(|error| invalid(&error))?;
         if claims.exp <= now {
             return Err(TicketError::Expired);
         }
@@ -317,71 +248,23 @@ impl Tickets {
     /// Uses a ticket up.
     pub fn redeem(&self, ticket: &Ticket, now: u64) -> Result<(), TicketError> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.contains_key(&ticket.id) {
-            return Err(TicketError::Used);
-        }
-        if used.len() >= USED_MAX {
-            used.retain(|_, expires_at| *expires_at > now);
-        }
-        if used.len() >= USED_MAX {
-            return Err(TicketError::Overloaded);
-        }
-        used.insert(ticket.id.clone(), ticket.expires_at.min(now + LIFE_MAX.as_secs()));
-        Ok(())
+        used.insert(&ticket.id, ticket.expires_at.min(now + LIFE_MAX.as_secs()), now)
     }
 
     /// A new ticket, if this server has the secret.
     #[must_use]
     pub fn issue(&self, grant: &Grant<'_>, expires_at: u64) -> Option<String> {
         let claims = Claims {
-            aud: AUDIENCE.into(),
+            aud: AUDIENCE,
             sub: grant.subject.into(),
             role: grant.role,
             match_id: grant.match_id.map(|id| id.0),
             name: grant.name.into(),
             exp: expires_at,
+            nbf: 0,
             jti: random_id(),
         };
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let Key { algorithm, sign, .. } = &keys.now;
-        jsonwebtoken::encode(&Header::new(*algorithm), &claims, sign.as_ref()?).ok()
-    }
-}
-
-impl Key {
-    /// `None` if the settings name none.
-    fn read(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
-        if let Some(path) = &config.secret_file {
-            let secret = read(path)?;
-            if secret.starts_with(b"-----BEGIN") {
-                let pem = "a key in PEM is no secret; a public one is ticket_public_key_file";
-                return Err(ConfigError::new(format!("{}: {pem}", path.display())));
-            }
-            return Self::secret(secret.trim_ascii_end())
-                .ok_or_else(|| {
-                    let short = format!("a secret has at least {SECRET_BYTES_MIN} bytes");
-                    ConfigError::new(format!("{}: {short}", path.display()))
-                })
-                .map(Some);
-        }
-        let Some(path) = &config.public_key_file else { return Ok(None) };
-        let source = read(path)?;
-        let verify = DecodingKey::from_ed_pem(&source).map_err(|_| {
-            let no_key = "it has no public Ed25519 key in PEM (BEGIN PUBLIC KEY)";
-            ConfigError::new(format!("{}: {no_key}", path.display()))
-        })?;
-        Ok(Some(Self { source, algorithm: Algorithm::EdDSA, verify, sign: None }))
-    }
-
-    /// `None` if it is too short.
-    fn secret(secret: &[u8]) -> Option<Self> {
-        let key = || Self {
-            source: secret.into(),
-            algorithm: Algorithm::HS256,
-            verify: DecodingKey::from_secret(secret),
-            sign: Some(EncodingKey::from_secret(secret)),
-        };
-        (secret.len() >= SECRET_BYTES_MIN).then(key)
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).sign(&claims)
     }
 }
 
@@ -431,12 +314,11 @@ pub(crate) fn random_id() -> String {
     bytes.iter().fold(String::new(), |id, byte| id + &format!("{byte:02x}"))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    std::fs::read(path).map_err(|error| ConfigError::new(format!("{}: {error}", path.display())))
-}
-
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+    use serde_json::json;
+
     use super::*;
 
     const NOW: u64 = 1_800_000_000;
@@ -466,8 +348,10 @@ mod tests {
     fn the_log_says_what_is_out_of_bounds() {
         let flaw = |change: fn(&mut Claims)| {
             let role = TicketRole::Player;
-            let (aud, sub, name, jti) = (AUDIENCE.into(), "u7".into(), "Ada".into(), "1".into());
-            let mut claims = Claims { aud, sub, role, match_id: None, name, exp: NOW + 60, jti };
+            let (sub, name, jti) = ("u7".into(), "Ada".into(), "1".into());
+            let (match_id, exp) = (None, NOW + 60);
+            let mut claims =
+                Claims { aud: AUDIENCE, sub, role, match_id, name, exp, nbf: NOW, jti };
             change(&mut claims);
             claims.flaw(NOW).map_or("", |flaw| flaw.split(' ').next().unwrap())
         };
@@ -477,6 +361,29 @@ mod tests {
         assert_eq!(flaw(|claims| claims.name = "é".repeat(33)), "name");
         assert_eq!(flaw(|claims| claims.name.push('\n')), "name");
         assert_eq!(flaw(|claims| claims.exp = NOW + 86_400), "exp");
+        assert_eq!(flaw(|claims| claims.nbf = NOW + 60), "");
+        assert_eq!(flaw(|claims| claims.nbf = NOW + 61), "nbf");
+    }
+
+    #[test]
+    fn what_other_libraries_write_is_read() {
+        let tickets = Tickets::with_secret(SECRET).unwrap();
+        let check = |aud: serde_json::Value, exp: f64| {
+            let claims = json!({
+                "aud": aud, "sub": "u7", "role": "player", "exp": exp, "nbf": NOW, "iat": NOW,
+                "jti": "1", "iss": "studio",
+            });
+            let keys = tickets.keys.read().unwrap();
+            tickets.check(&keys.sign(&claims).unwrap(), NOW).map(|ticket| ticket.expires_at)
+        };
+        assert_eq!(check(json!("tickwire"), NOW as f64 + 9.75), Ok(NOW + 9));
+        assert_eq!(check(json!(["chat", "tickwire"]), NOW as f64 + 9.0), Ok(NOW + 9));
+        for aud in [json!("chat"), json!(["chat"]), json!([]), json!(null)] {
+            assert_eq!(check(aud, NOW as f64 + 9.0), Err(TicketError::Invalid));
+        }
+        for (exp, error) in [(1.5, TicketError::Expired), (1e300, TicketError::Invalid)] {
+            assert_eq!(check(json!("tickwire"), exp), Err(error));
+        }
     }
 
     #[test]
@@ -537,7 +444,7 @@ mod tests {
         ticket.id = "one more".into();
         assert_eq!(tickets.redeem(&ticket, NOW), Err(TicketError::Overloaded));
         assert_eq!(tickets.redeem(&ticket, NOW + 60), Ok(()));
-        assert_eq!(tickets.used.lock().unwrap().len(), 1);
+        assert_eq!(tickets.used.lock().unwrap().each.len(), 1);
     }
 
     #[test]
@@ -549,19 +456,11 @@ mod tests {
         let private = "-----BEGIN PRIVATE KEY-----\n\
             MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
             -----END PRIVATE KEY-----\n";
-        let verify = DecodingKey::from_ed_pem(public.as_bytes()).unwrap();
-        let algorithm = Algorithm::EdDSA;
-        let tickets = Tickets::new(Key { source: public.into(), algorithm, verify, sign: None });
+        let tickets = Tickets::new(Key::public(public.into()).unwrap());
         let sign = EncodingKey::from_ed_pem(private.as_bytes()).unwrap();
-        let claims = Claims {
-            aud: AUDIENCE.into(),
-            sub: "u2".into(),
-            role: TicketRole::Spectator,
-            match_id: None,
-            name: String::new(),
-            exp: NOW + 9,
-            jti: "x".into(),
-        };
+        let claims = json!({
+            "aud": AUDIENCE, "sub": "u2", "role": "spectator", "exp": NOW + 9, "jti": "x",
+        });
         let token = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &sign).unwrap();
         assert_eq!(tickets.check(&token, NOW).unwrap().role, TicketRole::Spectator);
         let secret = Tickets::with_secret(SECRET).unwrap();

@@ -1,0 +1,118 @@
+//! Keys that sign tickets, and how a new one takes over from the one before it.
+
+use std::path::Path;
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation,
+    errors::{self, ErrorKind},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{AUDIENCE, LIFE_MAX, TicketConfig};
+use crate::config::ConfigError;
+
+/// RFC 7518 wants a secret as long as the hash.
+const SECRET_BYTES_MIN: usize = 32;
+
+/// The key that counts, and the one before it, until when.
+pub(super) struct Keys {
+    now: Key,
+    before: Option<(Key, u64)>,
+    validation: Validation,
+}
+
+impl Keys {
+    pub(super) fn new(key: Key) -> Self {
+        let mut validation = Validation::new(key.algorithm);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["aud", "exp"]);
+        // Time is an argument here: who asks looks at it.
+        validation.validate_exp = false;
+        Self { now: key, before: None, validation }
+    }
+
+    /// Whether the key is another than before.
+    pub(super) fn replace(&mut self, key: Key, now: u64) -> bool {
+        let is_new = key.source != self.now.source;
+        if is_new {
+            let before = std::mem::replace(&mut self.now, key);
+            self.before = Some((before, now + LIFE_MAX.as_secs()));
+        }
+        is_new
+    }
+
+    /// What a token says, if one of the keys has signed it for this audience.
+    pub(super) fn read<T: DeserializeOwned>(&self, token: &str, now: u64) -> errors::Result<T> {
+        let decode = |key: &Key| jsonwebtoken::decode::<T>(token, &key.verify, &self.validation);
+        let decoded = match (decode(&self.now), &self.before) {
+            (Err(error), Some((before, until)))
+                if *error.kind() == ErrorKind::InvalidSignature && now < *until =>
+            {
+                decode(before)
+            }
+            (decoded, _) => decoded,
+        };
+        decoded.map(|token| token.claims)
+    }
+
+    /// A token that says this, if there is what signs it.
+    pub(super) fn sign(&self, claims: &impl Serialize) -> Option<String> {
+        let Key { algorithm, sign, .. } = &self.now;
+        jsonwebtoken::encode(&Header::new(*algorithm), claims, sign.as_ref()?).ok()
+    }
+}
+
+pub(super) struct Key {
+    /// As it was read.
+    source: Vec<u8>,
+    algorithm: Algorithm,
+    verify: DecodingKey,
+    sign: Option<EncodingKey>,
+}
+
+impl Key {
+    /// `None` if the settings name none.
+    pub(super) fn read(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
+        if let Some(path) = &config.secret_file {
+            let secret = read(path)?;
+            if secret.starts_with(b"-----BEGIN") {
+                let pem = "a key in PEM is no secret; a public one is ticket_public_key_file";
+                return Err(ConfigError::new(format!("{}: {pem}", path.display())));
+            }
+            return Self::secret(secret.trim_ascii_end())
+                .ok_or_else(|| {
+                    let short = format!("a secret has at least {SECRET_BYTES_MIN} bytes");
+                    ConfigError::new(format!("{}: {short}", path.display()))
+                })
+                .map(Some);
+        }
+        let Some(path) = &config.public_key_file else { return Ok(None) };
+        Self::public(read(path)?)
+            .ok_or_else(|| {
+                let no_key = "it has no public Ed25519 key in PEM (BEGIN PUBLIC KEY)";
+                ConfigError::new(format!("{}: {no_key}", path.display()))
+            })
+            .map(Some)
+    }
+
+    /// `None` if it is none.
+    pub(super) fn public(source: Vec<u8>) -> Option<Self> {
+        let verify = DecodingKey::from_ed_pem(&source).ok()?;
+        Some(Self { source, algorithm: Algorithm::EdDSA, verify, sign: None })
+    }
+
+    /// `None` if it is too short.
+    pub(super) fn secret(secret: &[u8]) -> Option<Self> {
+        let key = || Self {
+            source: secret.into(),
+            algorithm: Algorithm::HS256,
+            verify: DecodingKey::from_secret(secret),
+            sign: Some(EncodingKey::from_secret(secret)),
+        };
+        (secret.len() >= SECRET_BYTES_MIN).then(key)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|error| ConfigError::new(format!("{}: {error}", path.display())))
+}
