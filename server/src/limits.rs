@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use tickwire_shared::wire::CLIENT_FRAME_BYTES_MAX;
 
 use crate::{bucket::Rate, config::ConfigError};
 
@@ -62,10 +61,6 @@ pub struct Limits {
     ///
     /// Browsers send less than 2 KiB without cookies, and we set none.
     pub head_bytes_max: usize,
-    /// Longest message of a client, over all fragments. A longer one closes its connection.
-    ///
-    /// An input is 20 to 60 bytes; the rest is room for chat.
-    pub frame_bytes_max: usize,
     /// How long a client may take after its handshake to say hello. Then it is closed.
     pub hello_timeout: Duration,
     /// How long a client may be silent. Then it is closed, and may resume.
@@ -106,7 +101,6 @@ impl Default for Limits {
             handshakes_max: 1_024,
             head_timeout: Duration::from_secs(5),
             head_bytes_max: HEAD_BYTES_MIN,
-            frame_bytes_max: CLIENT_FRAME_BYTES_MAX,
             hello_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
@@ -157,7 +151,6 @@ impl Limits {
         within("handshakes_max", self.handshakes_max, 1, 1_000_000)?;
         within("matches_max", self.matches_max, 1, 1_000_000)?;
         within("head_bytes_max", self.head_bytes_max, HEAD_BYTES_MIN, 1024 * 1024)?;
-        within("frame_bytes_max", self.frame_bytes_max, 64, CLIENT_FRAME_BYTES_MAX)?;
         for (name, value) in [
             ("head_timeout_s", self.head_timeout),
             ("hello_timeout_s", self.hello_timeout),
@@ -214,8 +207,6 @@ settings! {
     head_timeout_s: u32 = "TICKWIRE_HEAD_TIMEOUT_S" => |l, v| l.head_timeout = seconds(v);
     /// Longest head of a request, in bytes [default: 8192]
     head_bytes_max: usize = "TICKWIRE_HEAD_BYTES_MAX" => |l, v| l.head_bytes_max = v;
-    /// Longest message of a client, in bytes [default: 1024]
-    frame_bytes_max: usize = "TICKWIRE_FRAME_BYTES_MAX" => |l, v| l.frame_bytes_max = v;
     /// Seconds from a WebSocket's handshake to its hello [default: 5]
     hello_timeout_s: u32 = "TICKWIRE_HELLO_TIMEOUT_S" => |l, v| l.hello_timeout = seconds(v);
     /// Seconds for which a client may be silent [default: 10]

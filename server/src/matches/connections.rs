@@ -8,7 +8,7 @@ use tickwire_shared::{
     schema::Schema,
     social::{Presence, Social},
     time::Micros,
-    wire::ServerMessage,
+    wire::{CLIENT_FRAME_BYTES_MAX, ServerMessage},
     ws::{Decoder, Message},
 };
 
@@ -74,7 +74,7 @@ impl<G: Game> Match<G> {
         let key = self.connections.insert(Connection {
             id,
             socket,
-            decoder: Decoder::new(self.manners.frame_bytes_max),
+            decoder: Decoder::new(CLIENT_FRAME_BYTES_MAX),
             link: ServerLink::new(now),
             session: None,
             seat: None,

@@ -77,7 +77,6 @@ pub(crate) struct Manners {
     idle_timeout: Micros,
     stall_timeout: Micros,
     messages: Rate,
-    frame_bytes_max: usize,
 }
 
 impl Manners {
@@ -91,7 +90,6 @@ impl Manners {
             idle_timeout: limits.idle_timeout.into(),
             stall_timeout: limits.stall_timeout.into(),
             messages: limits.messages(),
-            frame_bytes_max: limits.frame_bytes_max,
         }
     }
 }
