@@ -25,7 +25,7 @@ const wished = new URLSearchParams(location.search);
 const canvas = element<HTMLCanvasElement>("scene");
 const scene = new Scene(canvas);
 const controls = new Controls(canvas, scene);
-const hud = new Hud(nameOf, colourOf);
+const hud = new Hud(scene, nameOf, colourOf);
 const chat = new Chat(() => session, colourOf, () => canvas.focus());
 const panel = new NetworkPanel(() => session?.cut());
 const join = new JoinDialog(enter, dress);
@@ -94,6 +94,7 @@ function enter({ name, match, mode, spectate }: Wish): void {
   refused = "";
   element("hud").hidden = false;
   element("lines").replaceChildren();
+  hud.clear();
   session = new Session({
     url: location.origin,
     match,
@@ -115,7 +116,7 @@ function enter({ name, match, mode, spectate }: Wish): void {
           plain = new PlainView(canvas, scene, schema);
           chat.note(`The server runs “${schema.game}”, of which this page has no picture: it shows what the schema tells.`);
         }
-        if (isFirst && session!.seat !== null) chat.note(howToPlay());
+        if (isFirst) chat.note(session!.seat !== null ? howToPlay() : howToWatch());
         dress(schema.game);
         chat.seat(session!.seat !== null);
         canvas.focus();
@@ -139,6 +140,10 @@ function howToPlay(): string {
   return isTouched
     ? "Left thumb runs; right thumb aims and, further out, fires."
     : "W, A, S, D move, the mouse aims, a click fires, a right click fires a rocket. H tells all keys.";
+}
+
+function howToWatch(): string {
+  return arena ? "You watch. Click a name in the list to follow it." : "You watch.";
 }
 
 /** Puts on what the game has: without the arena's own things it is called by its name, and that is all. */

@@ -150,6 +150,28 @@ test("whoever comes is told how to play, and whoever watches that they only list
   assert.equal(await watcher.evaluate("/W, A, S, D/.test(lines.textContent)"), false);
 });
 
+test("whoever watches follows whom they choose", async () => {
+  const seat = await ada.evaluate<number>("tickwire.session.seat");
+  await watcher.bringToFront();
+  const scale = () => watcher.evaluate<number>("tickwire.scene.camera.scale");
+  const whole = await scale();
+  await watcher.click("#players button:has-text('Ada')");
+  await until(watcher, "a closer look", async () => (await scale()) > 1.2 * whole);
+  assert.ok(await watcher.evaluate(`(({ x, y }) => tickwire.scene.camera.sees(x, y, 0))(tickwire.scene.figure(${seat}))`));
+  await picture(watcher, "following");
+  await watcher.click("#players button:has-text('Ada')");
+  await until(watcher, "the whole arena", async () => (await scale()) === whole);
+});
+
+test("nothing hides one's own figure", async () => {
+  await ada.bringToFront();
+  await until(ada, "life", "tickwire.session.own.isOn");
+  await ada.evaluate("document.querySelector('.chat').style.cssText = 'inset: 0; width: auto'");
+  await until(ada, "the figure under the chat", "document.querySelector('.chat').matches('.over')");
+  await ada.evaluate("document.querySelector('.chat').style.cssText = ''");
+  await until(ada, "the chat", "!document.querySelector('.chat').matches('.over')");
+});
+
 test("chat arrives as text, whatever it looks like", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");

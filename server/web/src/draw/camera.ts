@@ -56,6 +56,15 @@ export class Camera {
     return this.y + (pixels * this.density - this.height / 2) / this.scale;
   }
 
+  /** The point of the screen, in CSS pixels, over a place. */
+  pixelX(x: number): number {
+    return ((x - this.x) * this.scale + this.width / 2) / this.density;
+  }
+
+  pixelY(y: number): number {
+    return ((y - this.y) * this.scale + this.height / 2) / this.density;
+  }
+
   /** Whether something at a place, so large, is seen. */
   sees(x: number, y: number, radius: number): boolean {
     return (

@@ -38,6 +38,8 @@ export class Scene {
   ownAim = 0;
   ownX = WIDTH / 2;
   ownY = HEIGHT / 2;
+  /** Whom a spectator follows; otherwise all of the arena is seen. */
+  followed: number | null = null;
   theme = readTheme();
   names: (seat: number) => string = (seat) => `Player ${seat + 1}`;
 
@@ -63,7 +65,7 @@ export class Scene {
   }
 
   /** A place near a player, for what concerns it. */
-  figure(seat: number): { x: number; y: number } {
+  figure(seat: number): Readonly<Figure> {
     return this.#figures[seat % SEATS_MAX];
   }
 
@@ -83,8 +85,11 @@ export class Scene {
     const { others, own } = session;
     this.#picture++;
     if (own?.isOn) [this.ownX, this.ownY] = [own.values[0], own.values[1]];
-    this.#begin(ownSeat < 0);
+    const followed = ownSeat < 0 && this.followed !== null ? this.figure(this.followed) : null;
+    const isFollowing = followed?.picture === this.#picture - 1;
+    this.#begin(ownSeat < 0 && !isFollowing);
     if (ownSeat >= 0) this.camera.look(this.ownX, this.ownY);
+    else if (isFollowing) this.camera.look(followed.x, followed.y);
     this.#drawGround();
     const rows = others?.rows;
     if (!others || !rows) return;

@@ -5,12 +5,15 @@
 
 import type { Session } from "@tickwire/client";
 import type { Arena } from "../arena/rows.js";
+import type { Scene } from "../draw/scene.js";
 import { element, make, setText } from "./elements.js";
 
 const PLAYERS_SHOWN = 8;
 const KILLS_SHOWN = 5;
 const KILL_SHOWN_MS = 6_000;
 const WEAPONS = ["gun", "rocket"];
+/** What may lie over one's own figure. */
+const FURNITURE = ".players, .vitals, .chat, .title-block";
 
 interface Score {
   seat: number;
@@ -23,9 +26,29 @@ export class Hud {
   #bannerUntil = 0;
 
   constructor(
+    readonly scene: Scene,
     readonly name: (seat: number) => string,
     readonly colour: (seat: number) => string,
-  ) {}
+  ) {
+    element("players").addEventListener("click", ({ target }) => {
+      const button = (target as HTMLElement).closest("button");
+      if (!button) return;
+      const seat = Number(button.value);
+      scene.followed = scene.followed === seat ? null : seat;
+    });
+  }
+
+  /** Forgets another session's match. */
+  clear(): void {
+    this.#scores = "";
+    this.scene.followed = null;
+    element("players").replaceChildren();
+    element("feed").replaceChildren();
+    for (const id of ["match", "round", "ping"]) setText(id, "–");
+    setText("time", "–:––");
+    this.banner("", "", 0);
+    element("vitals").hidden = true;
+  }
 
   /** Looks at everything that is not an event. */
   update(session: Session, arena: Arena, now: number): void {
@@ -57,7 +80,18 @@ export class Hud {
       showStock("rockets", session.link.owner?.[arena.rockets] ?? 0);
     }
     this.#showScores(session, arena, ownSeat);
+    this.#seeThrough(ownSeat === null ? null : this.scene.figure(ownSeat));
     if (now > this.#bannerUntil) setText("banner", "");
+  }
+
+  /** Nothing hides one's own figure, in no corner of the arena. */
+  #seeThrough(own: { x: number; y: number } | null): void {
+    const x = own ? this.scene.camera.pixelX(own.x) : -1;
+    const y = own ? this.scene.camera.pixelY(own.y) : -1;
+    for (const sheet of document.querySelectorAll(FURNITURE)) {
+      const { left, right, top, bottom } = sheet.getBoundingClientRect();
+      sheet.classList.toggle("over", x > left && x < right && y > top && y < bottom);
+    }
   }
 
   #showHealth(health: number): void {
@@ -104,10 +138,14 @@ export class Hud {
     const shown = scores.slice(0, PLAYERS_SHOWN);
     const own = scores.find(({ seat }) => seat === ownSeat);
     if (own && !shown.includes(own)) shown[shown.length - 1] = own;
-    const key = JSON.stringify(shown.map((score) => [score, this.name(score.seat), session.people.get(score.seat)?.presence]));
+    const told = shown.map((score) => [score, this.name(score.seat), session.people.get(score.seat)?.presence]);
+    const key = JSON.stringify([told, ownSeat, this.scene.followed]);
     if (key === this.#scores) return;
     this.#scores = key;
-    element("players").replaceChildren(...shown.map((score) => this.#scoreLine(score, session, ownSeat)));
+    const players = element("players");
+    const focused = players.querySelector<HTMLButtonElement>("button:focus")?.value;
+    players.replaceChildren(...shown.map((score) => this.#scoreLine(score, session, ownSeat)));
+    if (focused) players.querySelector<HTMLButtonElement>(`button[value="${focused}"]`)?.focus();
   }
 
   #scoreLine({ seat, kills, deaths }: Score, session: Session, ownSeat: number | null): HTMLElement {
@@ -116,9 +154,16 @@ export class Hud {
     const name = make("td");
     const dot = make("i");
     dot.style.background = seat === ownSeat ? "var(--own)" : this.colour(seat);
-    name.append(dot, this.name(seat));
+    name.append(dot, ownSeat === null ? this.#followButton(seat) : this.name(seat));
     line.append(name, make("td", String(kills)), make("td", String(deaths)));
     return line;
+  }
+
+  #followButton(seat: number): HTMLElement {
+    const button = make("button", this.name(seat));
+    Object.assign(button, { type: "button", value: String(seat), title: "Follow" });
+    button.ariaPressed = String(this.scene.followed === seat);
+    return button;
   }
 }
 
