@@ -19,6 +19,15 @@ interface Happening {
   values?: Record<string, number>;
 }
 
+/** How a match stands, as the feed begins. */
+interface Standing {
+  match: number;
+  players: { seat: number; name: string }[];
+}
+
+/** Names of people, by match and seat. */
+const people = new Map<number, Map<number, string>>();
+
 /** What is worth a line, in words. */
 const WORDS: Record<string, (happening: Happening) => string> = {
   opened: () => "begins",
@@ -27,7 +36,7 @@ const WORDS: Record<string, (happening: Happening) => string> = {
   leave: ({ name }) => `${name} leaves`,
   away: ({ name }) => `${name} lost the connection`,
   back: ({ name }) => `${name} is back`,
-  kill: ({ values }) => `seat ${values?.killer} takes seat ${values?.victim} down`,
+  kill: ({ match, values }) => `${nameOf(match, values?.killer)} takes ${nameOf(match, values?.victim)} down`,
   round_over: ({ values }) => `round ${values?.number} is over`,
   round_start: ({ values }) => `round ${values?.number} begins`,
   chat: ({ name, text }) => `${name}: ${text}`,
@@ -71,7 +80,10 @@ follow("/v1/monitor", { sample: (data) => show(JSON.parse(data) as Sample) }, ()
   setText("state", "the connection is lost; trying again…");
 });
 // The feed of everything that happens on the server.
-follow("/v1/events", Object.fromEntries(Object.entries(WORDS).map(([name, words]) => [name, tell(words)])));
+follow("/v1/events", {
+  state: (data) => stand(JSON.parse(data) as Standing),
+  ...Object.fromEntries(Object.entries(WORDS).map(([name, words]) => [name, tell(name, words)])),
+});
 onThemeChange(() => plots.forEach((plot) => plot.draw()));
 
 function show(sample: Sample): void {
@@ -135,10 +147,28 @@ function bars(costs: Record<string, number>): void {
   if (sorted.length === 0) fields.inner.append(make("p", "Nothing is being sent.", "empty"));
 }
 
+function know(event: string, { match, seat, name }: Happening): void {
+  if (match === null) return;
+  if (event === "opened") people.set(match, new Map());
+  else if (event === "ended") people.delete(match);
+  else if (event === "leave") people.get(match)?.delete(seat!);
+  else if (event === "join") people.get(match)?.set(seat!, name!);
+}
+
+function stand({ match, players }: Standing): void {
+  people.set(match, new Map(players.map(({ seat, name }) => [seat, name])));
+}
+
+/** Whoever has no name is a computer, or came while nobody listened. */
+function nameOf(match: number | null, seat: number | undefined): string {
+  return people.get(match ?? -1)?.get(seat ?? -1) ?? `seat ${(seat ?? 0) + 1}`;
+}
+
 /** Puts what happened at the top of the list, in these words. */
-function tell(words: (happening: Happening) => string): (data: string) => void {
+function tell(event: string, words: (happening: Happening) => string): (data: string) => void {
   return (data) => {
     const happening = JSON.parse(data) as Happening;
+    know(event, happening);
     const line = make("li");
     const where = happening.match === null ? "server" : `match ${happening.match}`;
     line.append(make("span", new Date(happening.at).toLocaleTimeString()), make("span", where), words(happening));

@@ -27,7 +27,7 @@ const READINGS: readonly Reading[] = [
     name: "Corrections",
     read: ({ own }) => (own && own.answers > 0 ? `${own.corrections}` : "–"),
   },
-  { name: "Waited for", read: ({ others }) => String(others?.starved ?? "–") },
+  { name: "Starved", read: ({ others }) => (others ? `${others.starved} times` : "–") },
 ];
 
 function reading(name: string, unit: string, value: (session: Session) => number): Reading {

@@ -36,8 +36,9 @@ export class Plot {
       list.push(value);
       if (list.length > SHOWN) list.shift();
     });
-    this.#output.textContent = this.write(values[0]);
-    this.#canvas.ariaLabel = this.series.map(({ name }, n) => `${name} ${this.write(values[n])}`).join(", ");
+    const told = this.series.map(({ name }, n) => `${name} ${this.write(values[n])}`);
+    this.#output.textContent = this.series.length > 1 ? told[0] : this.write(values[0]);
+    this.#canvas.ariaLabel = told.join(", ");
   }
 
   draw(theme = readTheme()): void {
