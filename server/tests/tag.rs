@@ -12,7 +12,7 @@ use tickwire_shared::{
     game::{Events, Game, Input, MatchOptions, Step},
     ids::{EntityId, Seat, Tick},
     replica::{Predict, Rewind},
-    rows::{Row, Rows},
+    rows::Rows,
     testing::{self, Played, Profile, Simulation},
     time::{Micros, TickRate},
 };
@@ -59,8 +59,9 @@ impl Predict for Run {
     type Input = Keys;
     type State = [i32; 2];
 
-    fn state(&self, row: Row<'_>) -> Option<[i32; 2]> {
-        Some([row.values[0], row.values[1]])
+    fn read(&self, rows: &Rows, seat: Seat) -> Option<[i32; 2]> {
+        let runner = rows.find(EntityId(seat.0.into()))?;
+        Some([runner.values[0], runner.values[1]])
     }
 
     fn advance(&self, state: &mut [i32; 2], Keys(keys): &Keys) {
@@ -78,10 +79,6 @@ impl Played for Tag {
 
     fn rules(rate: TickRate) -> Run {
         Run { per_tick: 600 / i32::from(rate.hz()) }
-    }
-
-    fn entity(seat: Seat) -> EntityId {
-        EntityId(seat.0.into())
     }
 
     fn press(Keys(held): &mut Keys, _: bool, dice: &mut Dice) {

@@ -17,7 +17,7 @@ use tickwire_benches::{
     replay::basis,
 };
 use tickwire_shared::{
-    arena::{Arena, ArenaInput, predict::Walk, rows::player_id},
+    arena::{Arena, ArenaInput, predict::Walk},
     codec::{Decoder, Encoder},
     game::{Events, Game, Input, MatchOptions, Step},
     ids::{Seat, Tick},
@@ -151,7 +151,7 @@ fn play(part: &str) {
     };
     let (mut server, mut client) = meet(&recording, encoder.model());
     let mut others = Interpolation::default();
-    let mut own = Prediction::new(Walk { rate: *rate });
+    let mut own = Prediction::new(Walk { rate: *rate }, Seat(0));
     let (mut body, mut down, mut up) = (Vec::new(), Vec::new(), Vec::new());
     let keys = ArenaInput::default();
     let mut values = vec![0; schema.input.len()];
@@ -187,7 +187,7 @@ fn play(part: &str) {
         });
         run("prediction", &mut || {
             own.push(tick.plus(2), &keys);
-            own.reconcile(tick, rows.find(player_id(Seat(0))), now);
+            own.reconcile(tick, rows, now);
             for frame in 0..2 {
                 black_box(own.shown(&keys, 0.5, now.plus(Micros(frame * 16_667))));
             }

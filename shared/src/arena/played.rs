@@ -6,26 +6,16 @@ use super::{
     Arena, ArenaInput,
     input::MOVE_MAX,
     predict::Walk,
-    rows::{ROUND_ID, RoundRow, player_id},
+    rows::{ROUND_ID, RoundRow},
     units::ANGLES,
 };
-use crate::{
-    dice::Dice,
-    ids::{EntityId, Seat},
-    rows::Rows,
-    testing::Played,
-    time::TickRate,
-};
+use crate::{dice::Dice, rows::Rows, testing::Played, time::TickRate};
 
 impl Played for Arena {
     type Rules = Walk;
 
     fn rules(rate: TickRate) -> Walk {
         Walk { rate }
-    }
-
-    fn entity(seat: Seat) -> EntityId {
-        player_id(seat)
     }
 
     fn press(held: &mut ArenaInput, is_calm: bool, dice: &mut Dice) {

@@ -4,10 +4,10 @@ use super::{
     ArenaInput,
     body::{Body, advance},
     map::ARENA,
-    rows::{PLAYER, PlayerRow},
+    rows::{PLAYER, PlayerRow, player_id},
     units::STEPS_PER_M,
 };
-use crate::{replica::Predict, rows::Row, time::TickRate};
+use crate::{ids::Seat, replica::Predict, rows::Rows, time::TickRate};
 
 /// How living players move.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,8 @@ impl Predict for Walk {
     type Input = ArenaInput;
     type State = Body;
 
-    fn state(&self, row: Row<'_>) -> Option<Body> {
+    fn read(&self, rows: &Rows, seat: Seat) -> Option<Body> {
+        let row = rows.find(player_id(seat))?;
         let player = PlayerRow::read(row.values).filter(|_| row.kind == PLAYER)?;
         (player.health > 0).then_some(player.body)
     }

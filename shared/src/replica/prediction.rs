@@ -13,7 +13,12 @@
 
 use std::collections::VecDeque;
 
-use crate::{game::Input, ids::Tick, rows::Row, time::Micros};
+use crate::{
+    game::Input,
+    ids::{Seat, Tick},
+    rows::Rows,
+    time::Micros,
+};
 
 /// Time in which half of an error fades.
 pub const FADE_HALF: Micros = Micros::from_millis(50);
@@ -24,17 +29,18 @@ pub const SNAP_FROM: f32 = 2.0;
 const PENDING_MAX: usize = 320;
 
 /// How a game's players can be shown ahead of the server: a part of the game's rules that needs
-/// nothing but one entity's row and its input.
+/// nothing but what a snapshot says and one player's input.
 pub trait Predict {
     /// The game's input.
     type Input: Input;
-    /// What of an entity is predicted.
+    /// What is predicted of a player, and what else moves it.
     type State: Clone + PartialEq;
 
-    /// The predicted part of a row. `None` while there is nothing to predict: the player is dead.
-    fn state(&self, row: Row<'_>) -> Option<Self::State>;
+    /// The predicted part of what the server says. `None` while there is nothing to predict: the
+    /// player is dead.
+    fn read(&self, rows: &Rows, seat: Seat) -> Option<Self::State>;
 
-    /// Advances an entity by one tick and one input, exactly as the server does.
+    /// Advances a player by one tick and one input, exactly as the server does.
     fn advance(&self, state: &mut Self::State, input: &Self::Input);
 
     /// Where that is, in the game's unit of length.
@@ -45,6 +51,7 @@ pub trait Predict {
 #[derive(Clone, Debug)]
 pub struct Prediction<P: Predict> {
     rules: P,
+    seat: Seat,
     /// What the server said last.
     base: Option<(Tick, P::State)>,
     /// Inputs for the ticks after the base, oldest first, one for each tick, with the state after.
@@ -69,10 +76,11 @@ pub enum Verdict {
 }
 
 impl<P: Predict> Prediction<P> {
-    /// Nothing is known yet.
-    pub fn new(rules: P) -> Self {
+    /// Of the player in this seat; nothing is known yet.
+    pub fn new(rules: P, seat: Seat) -> Self {
         Self {
             rules,
+            seat,
             base: None,
             pending: VecDeque::new(),
             held: P::Input::default(),
@@ -113,9 +121,9 @@ impl<P: Predict> Prediction<P> {
         self.pending.push_back((tick, input, state));
     }
 
-    /// A snapshot of `tick` has the player's entity as `row`.
-    pub fn reconcile(&mut self, tick: Tick, row: Option<Row<'_>>, now: Micros) -> Verdict {
-        let said = row.and_then(|row| self.rules.state(row));
+    /// A snapshot of `tick` says this.
+    pub fn reconcile(&mut self, tick: Tick, rows: &Rows, now: Micros) -> Verdict {
+        let said = self.rules.read(rows, self.seat);
         let mut guess = self.base.take().filter(|(base, _)| *base == tick).map(|(_, state)| state);
         let before = self.newest().map(|state| self.rules.place(state));
         while let Some((first, ..)) = self.pending.front()
@@ -283,16 +291,16 @@ mod tests {
     }
 
     fn said(prediction: &mut Prediction<Walk>, tick: u32, at: Option<i32>) -> Verdict {
-        let values = [at.unwrap_or(-1)];
-        let row = Row { id: EntityId(1), kind: 0, values: &values };
-        match prediction.reconcile(Tick(tick), Some(row), Micros(0)) {
+        let mut rows = Rows::default();
+        rows.push(EntityId(1), 0, &[at.unwrap_or(-1)]);
+        match prediction.reconcile(Tick(tick), &rows, Micros(0)) {
             Verdict::Corrected(by) => Verdict::Corrected((by * 100.0).round() / 100.0),
             verdict @ (Verdict::Unknown | Verdict::Exact) => verdict,
         }
     }
 
     fn walker() -> Prediction<Walk> {
-        Prediction::new(Walk)
+        Prediction::new(Walk, Seat(1))
     }
 
     /// On a line, in centimetres; dead when negative.
@@ -315,8 +323,9 @@ mod tests {
         type Input = Step;
         type State = i32;
 
-        fn state(&self, row: Row<'_>) -> Option<i32> {
-            (row.values[0] >= 0).then_some(row.values[0])
+        fn read(&self, rows: &Rows, seat: Seat) -> Option<i32> {
+            let [at] = *rows.find(EntityId(seat.0.into()))?.values else { return None };
+            (at >= 0).then_some(at)
         }
 
         fn advance(&self, state: &mut i32, input: &Step) {

@@ -7,7 +7,7 @@ use super::world::fingerprint;
 use crate::{
     dice::Dice,
     game::{Game, Input},
-    ids::{EntityId, Seat, Tick},
+    ids::{Seat, Tick},
     link::{ClientEvent, ClientLink, Digest, ServerFault},
     replica::{Interpolation, Predict, Prediction, Verdict},
     rows::Rows,
@@ -21,9 +21,6 @@ pub trait Played: Game {
 
     /// See there.
     fn rules(rate: TickRate) -> Self::Rules;
-
-    /// Which entity the player in a seat is.
-    fn entity(seat: Seat) -> EntityId;
 
     /// Presses other keys than those that are held. Who is calm does nothing that others are told.
     fn press(held: &mut Self::Input, is_calm: bool, dice: &mut Dice);
@@ -137,7 +134,7 @@ impl<G: Played> Player<G> {
             interpolation: Interpolation::default(),
             seat,
             dice,
-            prediction: Prediction::new(G::rules(rate)),
+            prediction: Prediction::new(G::rules(rate), seat),
             keys: G::Input::default(),
             keys_until: Micros(0),
             without: None,
@@ -185,10 +182,9 @@ impl<G: Played> Player<G> {
         if let Some(clock) = self.link.clock() {
             self.interpolation.push(tick, rows, clock, now);
         }
-        let own = rows.find(G::entity(self.seat));
-        let verdict = self.prediction.reconcile(tick, own, now);
+        let verdict = self.prediction.reconcile(tick, rows, now);
         if let Some(without) = &mut self.without {
-            without.prediction.reconcile(tick, own, now);
+            without.prediction.reconcile(tick, rows, now);
         }
         let since = self.applied.replace(tick).map_or(0, |before| tick.since(before));
         let was_put = (0..since)
