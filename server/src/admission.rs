@@ -5,26 +5,24 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
-use hyper::body::Bytes;
 use tickwire_shared::{
     close::CloseReason,
     game::MatchOptions,
     ids::{MatchId, SessionId},
     time::UnixMillis,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
+    audience::Audience,
     bucket::Bucket,
     clock::Clock,
     config::{Config, ConfigError},
     directory::{Directory, Entry, JoinRefused, Reservation},
-    feeds::{Feeds, Happening, Item},
-    lobby::{Lobby, LobbyLine},
+    feeds::{Feeds, Happening},
     mailbox::{Arrival, Command},
     matches::{Claim, Newcomer, Role},
     places::{AddressPlace, ConnectionPlace, FrontDoor, Tally, TurnedAway, UnheardPlace},
@@ -43,13 +41,7 @@ pub struct Admission {
     modes: &'static [&'static str],
     directory: Arc<Directory>,
     shards: Shards,
-    feeds: Arc<Feeds>,
-    lobby: Mutex<Lobby>,
-    /// Places of those who follow feeds.
-    readers: Arc<Semaphore>,
-    slow_readers: AtomicU64,
-    /// What the monitor is told.
-    samples: watch::Sender<Bytes>,
+    audience: Audience,
     clock: Clock,
     door: FrontDoor,
     tls: Option<Tls>,
@@ -78,6 +70,7 @@ const REFUSALS: [CloseReason; 10] = [
 ];
 const UNACCEPTED: &str = "unaccepted";
 const UNHEARD: &str = "unheard";
+const UNPLACED: &str = "too_many_readers";
 
 /// Which match somebody wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,11 +111,7 @@ impl Admission {
             modes,
             directory,
             shards,
-            feeds,
-            lobby: Mutex::new(Lobby::new()),
-            readers: Arc::new(Semaphore::new(READERS_MAX)),
-            slow_readers: AtomicU64::new(0),
-            samples: watch::Sender::default(),
+            audience: Audience::new(feeds, clock),
             clock,
         })
     }
@@ -164,6 +153,11 @@ impl Admission {
     #[must_use]
     pub const fn shards(&self) -> &Shards {
         &self.shards
+    }
+
+    /// Those who follow what happens.
+    pub(crate) const fn audience(&self) -> &Audience {
+        &self.audience
     }
 
     /// Certificates, if TLS is spoken.
@@ -221,6 +215,7 @@ impl Admission {
         let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
         all.extend(&*self.refusals.lock().unwrap_or_else(PoisonError::into_inner));
         all.insert(UNHEARD, self.door.gone_unheard());
+        all.insert(UNPLACED, self.audience.turned_away());
         Refusals(all)
     }
 
@@ -385,43 +380,9 @@ impl Admission {
         Err((arrival.handed, CloseReason::Overloaded))
     }
 
-    /// What happens in matches.
-    pub(crate) const fn feeds(&self) -> &Arc<Feeds> {
-        &self.feeds
-    }
-
-    /// What the monitor is told, once a second.
-    pub(crate) const fn samples(&self) -> &watch::Sender<Bytes> {
-        &self.samples
-    }
-
     /// The date, as this machine has it.
     pub(crate) fn date(&self) -> UnixMillis {
         self.clock.date()
-    }
-
-    /// A place for somebody who follows a feed, if there is one left.
-    pub(crate) fn reader(&self) -> Option<OwnedSemaphorePermit> {
-        let place = Arc::clone(&self.readers).try_acquire_owned().ok();
-        if place.is_none() {
-            self.count("too_many_readers");
-        }
-        place
-    }
-
-    /// How many follow feeds now.
-    pub(crate) fn readers_len(&self) -> usize {
-        READERS_MAX - self.readers.available_permits()
-    }
-
-    /// Somebody followed a feed, and took nothing for too long.
-    pub(crate) fn count_slow_reader(&self) {
-        self.slow_readers.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Readers that were dropped because they were slow; items that no reader was told.
-    pub(crate) fn feed_losses(&self) -> [u64; 2] {
-        [self.slow_readers.load(Ordering::Relaxed), self.feeds.lost()]
     }
 
     /// Has players and spectators of one match, or of all, told something. Says how many shards
@@ -429,26 +390,9 @@ impl Admission {
     pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<usize, JoinRefused> {
         let entry = only.map(|id| self.find(Wish::Match(id))).transpose()?;
         let text = Arc::<str>::from(text);
-        let (at, what) = (self.clock.date(), Happening::Notice(Arc::clone(&text)));
-        self.feeds.publish(&Item { match_id: only, at, tick: None, what });
+        self.audience.tell(only, Happening::Notice(Arc::clone(&text)));
         let shard = entry.map(|entry| entry.shard);
         Ok(self.shards.tell(shard, || Command::Notice(only, Arc::clone(&text))))
-    }
-
-    /// Says a line, cleaned already, to all who are in no match. `None`: the address says too much.
-    pub(crate) fn chat(&self, ip: IpAddr, name: &str, text: &str) -> Option<LobbyLine> {
-        let (now, at) = (self.clock.now(), self.clock.date());
-        let mut lobby = self.lobby.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = lobby.say(ip, now, at, name.to_owned(), text.to_owned())?;
-        // Still locked, so that the feed has the same order.
-        let what = Happening::Chat(None, name.into(), text.into());
-        self.feeds.publish(&Item { match_id: None, at, tick: None, what });
-        Some(line)
-    }
-
-    /// The last lines said outside of matches.
-    pub(crate) fn chat_lines(&self) -> Vec<LobbyLine> {
-        self.lobby.lock().unwrap_or_else(PoisonError::into_inner).lines()
     }
 
     /// Takes nobody in any more, and has all shards end when their matches may, or after the drain
@@ -475,9 +419,6 @@ impl Admission {
         (Arc::new(new.expect("the defaults are valid")), entry)
     }
 }
-
-/// Feeds that are followed at once: a task and a socket each. More are answered 503.
-const READERS_MAX: usize = 1024;
 
 /// Whether a ticket is one for this.
 fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {

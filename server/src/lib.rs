@@ -16,6 +16,7 @@
 compile_error!("the server runs on Linux: build it in a container, WSL 2 or a virtual machine");
 
 pub mod admission;
+mod audience;
 mod bucket;
 mod clock;
 pub mod config;

@@ -127,7 +127,7 @@ pub(super) async fn list(
     entries.truncate(page.limit);
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
     let matches = entries.iter().map(|entry| info(entry, &admission)).collect();
-    let game = admission.feeds().game().to_owned();
+    let game = admission.audience().game().to_owned();
     Ok(Json(MatchList { game, modes: admission.modes(), matches, next }))
 }
 
@@ -232,7 +232,7 @@ pub(super) async fn readyz(
 }
 
 pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl IntoResponse {
-    let [slow, lost] = admission.feed_losses();
+    let [slow, lost] = admission.audience().losses();
     let counted = admission.shards().stats().await;
     let mut page = telemetry::prometheus(&counted, &admission.refusals());
     let matches = admission.directory().list();
@@ -242,7 +242,7 @@ pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl Int
         players: matches.iter().map(|entry| u32::from(entry.taken())).sum(),
         is_draining: admission.is_draining(),
     }));
-    page.push_str(&telemetry::feeds(admission.readers_len(), slow, lost));
+    page.push_str(&telemetry::feeds(admission.audience().followers(), slow, lost));
     page.push_str(&telemetry::log(log::lines_lost()));
     if let Some(tls) = admission.tls() {
         page.push_str(&telemetry::certificate(tls.ends_at()));

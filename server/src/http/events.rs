@@ -43,7 +43,7 @@ pub(super) fn place(
     headers: &HeaderMap,
 ) -> Result<FollowerPlace, Problem> {
     let address = door.behind(admission, headers)?;
-    let reader = admission.reader().ok_or_else(|| {
+    let reader = admission.audience().place().ok_or_else(|| {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Problem::new(status, "too_many_readers", "as many follow feeds as may")
     })?;
@@ -75,7 +75,7 @@ fn follow(
 ) -> Result<Response, Problem> {
     let place = place(&admission, door, headers)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let reader = admission.feeds().read(only, last);
+    let reader = admission.audience().read(only, last);
     let (chunks, body) = mpsc::channel(1);
     tokio::spawn(run(admission, reader, chunks, place));
     Ok(stream(body))
@@ -118,7 +118,7 @@ pub(super) async fn hand(
     match timeout(admission.config().limits.stall_timeout, chunks.send(chunk)).await {
         Ok(handed) => handed.is_ok(),
         Err(_) => {
-            admission.count_slow_reader();
+            admission.audience().count_slow();
             false
         }
     }

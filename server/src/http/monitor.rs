@@ -29,7 +29,7 @@ pub(crate) async fn sample(admission: &Admission) -> Infallible {
     let mut before: Option<Arc<Counted>> = None;
     loop {
         ticks.tick().await;
-        if admission.samples().receiver_count() == 0 {
+        if admission.audience().samples().receiver_count() == 0 {
             before = None;
             continue;
         }
@@ -37,7 +37,7 @@ pub(crate) async fn sample(admission: &Admission) -> Infallible {
         if let Some(before) = before.replace(Arc::clone(&now)) {
             let sample = describe(admission, &before, &now);
             let event = format!("event: sample\ndata: {sample}\n\n");
-            admission.samples().send_replace(event.into());
+            admission.audience().samples().send_replace(event.into());
         }
     }
 }
@@ -49,7 +49,7 @@ pub(super) async fn monitor(
 ) -> Result<Response, Problem> {
     let place = events::place(&admission, &door, &headers)?;
     let (chunks, body) = mpsc::channel::<Bytes>(1);
-    let mut samples = admission.samples().subscribe();
+    let mut samples = admission.audience().samples().subscribe();
     tokio::spawn(async move {
         let _place = place;
         loop {
@@ -137,10 +137,10 @@ mod tests {
         // Nobody takes samples here.
         let answer = monitor(State(Arc::clone(&admission)), door, HeaderMap::new()).await.unwrap();
         yield_now().await;
-        assert_eq!(admission.readers_len(), 1);
+        assert_eq!(admission.audience().followers(), 1);
         drop(answer);
         let freed = async {
-            while admission.readers_len() > 0 {
+            while admission.audience().followers() > 0 {
                 yield_now().await;
             }
         };

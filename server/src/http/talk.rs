@@ -62,7 +62,7 @@ pub(super) struct Lines {
 }
 
 pub(super) async fn lines(State(admission): State<Arc<Admission>>) -> Json<Lines> {
-    Json(Lines { lines: admission.chat_lines() })
+    Json(Lines { lines: admission.audience().chat_lines() })
 }
 
 pub(super) async fn say(
@@ -82,7 +82,7 @@ pub(super) async fn say(
     let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(Problem::bad_request)?;
     let name = ticket.and_then(|ticket| clean_name(&ticket.name));
     let name = name.or_else(|| clean_name(&said.name)).unwrap_or_else(|| "guest".into());
-    let line = admission.chat(client, &name, &text).ok_or_else(|| {
+    let line = admission.audience().chat(client, &name, &text).ok_or_else(|| {
         let status = StatusCode::TOO_MANY_REQUESTS;
         Problem::new(status, "too_fast", "too many lines in a short time")
     })?;

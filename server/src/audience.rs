@@ -1,0 +1,119 @@
+//! Those who follow what happens without being in a match: readers of feeds, the monitor, the lobby.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hyper::body::Bytes;
+use tickwire_shared::ids::MatchId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::{
+    clock::Clock,
+    feeds::{Feeds, Happening, Item, Reader},
+    lobby::{Lobby, LobbyLine},
+};
+
+/// Feeds that are followed at once: a task and a socket each. More are answered 503.
+const FOLLOWERS_MAX: usize = 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Audience {
+    feeds: Arc<Feeds>,
+    lobby: Mutex<Lobby>,
+    places: Arc<Semaphore>,
+    turned_away: AtomicU64,
+    slow: AtomicU64,
+    /// What the monitor is told.
+    samples: watch::Sender<Bytes>,
+    clock: Clock,
+}
+
+impl Audience {
+    pub(crate) fn new(feeds: Arc<Feeds>, clock: Clock) -> Self {
+        Self {
+            feeds,
+            lobby: Mutex::new(Lobby::new()),
+            places: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
+            turned_away: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            samples: watch::Sender::default(),
+            clock,
+        }
+    }
+
+    /// What the game is called.
+    pub(crate) fn game(&self) -> &str {
+        self.feeds.game()
+    }
+
+    /// A place for somebody who follows a feed, if there is one left.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        if place.is_none() {
+            self.turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+        place
+    }
+
+    /// How many follow feeds now.
+    pub(crate) fn followers(&self) -> usize {
+        FOLLOWERS_MAX - self.places.available_permits()
+    }
+
+    /// How many found no place.
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// Somebody followed a feed, and took nothing for too long.
+    pub(crate) fn count_slow(&self) {
+        self.slow.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were dropped because they were slow; items that nobody was told.
+    pub(crate) fn losses(&self) -> [u64; 2] {
+        [self.slow.load(Ordering::Relaxed), self.feeds.lost()]
+    }
+
+    /// What happens from now on, or after the item with the id `last`, in a match that runs or in
+    /// all.
+    pub(crate) fn read(&self, only: Option<MatchId>, last: Option<&str>) -> Reader {
+        self.feeds.read(only, last)
+    }
+
+    /// What the monitor is told, once a second.
+    pub(crate) const fn samples(&self) -> &watch::Sender<Bytes> {
+        &self.samples
+    }
+
+    /// Something happened, in a match or to all.
+    pub(crate) fn tell(&self, match_id: Option<MatchId>, what: Happening) {
+        self.feeds.publish(&Item { match_id, at: self.clock.date(), tick: None, what });
+    }
+
+    /// Says a line, cleaned already, to all who are in no match. `None`: the address says too much.
+    pub(crate) fn chat(&self, ip: IpAddr, name: &str, text: &str) -> Option<LobbyLine> {
+        let (now, at) = (self.clock.now(), self.clock.date());
+        let mut lobby = self.lobby();
+        let line = lobby.say(ip, now, at, name.to_owned(), text.to_owned())?;
+        // Still locked, so that the feed has the same order.
+        let what = Happening::Chat(None, name.into(), text.into());
+        self.feeds.publish(&Item { match_id: None, at, tick: None, what });
+        Some(line)
+    }
+
+    /// The last lines said outside of matches.
+    pub(crate) fn chat_lines(&self) -> Vec<LobbyLine> {
+        self.lobby().lines()
+    }
+
+    fn lobby(&self) -> MutexGuard<'_, Lobby> {
+        self.lobby.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
