@@ -11,20 +11,19 @@ use std::{
 
 use tickwire_shared::{
     close::CloseReason,
-    game::MatchOptions,
     ids::{MatchId, SessionId},
     time::UnixMillis,
 };
 
 use crate::{
     audience::Audience,
-    bucket::Bucket,
     clock::Clock,
     config::{Config, ConfigError},
-    directory::{Directory, Entry, JoinRefused, Reservation},
+    directory::{Directory, Entry, JoinRefused},
     feeds::{Feeds, Happening},
     mailbox::{Arrival, Command},
     matches::{Claim, Newcomer, Role},
+    matchmaker::{Matchmaker, Wish},
     places::{AddressPlace, ConnectionPlace, FrontDoor, Tally, TurnedAway, UnheardPlace},
     shards::Shards,
     socket::Handed,
@@ -37,10 +36,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Admission {
     config: Config,
-    /// The game's, the one without a choice first.
-    modes: &'static [&'static str],
-    directory: Arc<Directory>,
-    shards: Shards,
+    matchmaker: Matchmaker,
     audience: Audience,
     clock: Clock,
     door: FrontDoor,
@@ -48,8 +44,6 @@ pub struct Admission {
     tickets: Option<Tickets>,
     /// Sessions by ticket subject.
     subjects: Arc<Tally<Arc<str>>>,
-    /// Paces new matches.
-    openings: Mutex<Bucket>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     next_session: AtomicU32,
     draining: AtomicBool,
@@ -71,15 +65,6 @@ const REFUSALS: [CloseReason; 10] = [
 const UNACCEPTED: &str = "unaccepted";
 const UNHEARD: &str = "unheard";
 const UNPLACED: &str = "too_many_readers";
-
-/// Which match somebody wants.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wish {
-    /// The oldest of a mode with a free seat, or a new one.
-    Any(&'static str),
-    /// This one.
-    Match(MatchId),
-}
 
 /// Somebody who may hand over a connection.
 #[derive(Debug)]
@@ -103,14 +88,11 @@ impl Admission {
             tls: config.tls.as_ref().map(Tls::open).transpose()?,
             tickets: Tickets::open(&config.tickets)?,
             subjects: Tally::new(),
-            openings: Mutex::new(Bucket::full(clock.now())),
             refusals: Mutex::default(),
             next_session: AtomicU32::new(1),
             draining: AtomicBool::new(false),
+            matchmaker: Matchmaker::new(&config, modes, clock, directory, shards),
             config,
-            modes,
-            directory,
-            shards,
             audience: Audience::new(feeds, clock),
             clock,
         })
@@ -137,10 +119,16 @@ impl Admission {
         &self.config
     }
 
+    /// What finds and opens matches.
+    #[must_use]
+    pub const fn matchmaker(&self) -> &Matchmaker {
+        &self.matchmaker
+    }
+
     /// The matches.
     #[must_use]
     pub fn directory(&self) -> &Directory {
-        &self.directory
+        self.matchmaker.directory()
     }
 
     /// Whether the server is about to end and takes nobody in.
@@ -152,7 +140,7 @@ impl Admission {
     /// The shards.
     #[must_use]
     pub const fn shards(&self) -> &Shards {
-        &self.shards
+        self.matchmaker.shards()
     }
 
     /// Those who follow what happens.
@@ -219,71 +207,6 @@ impl Admission {
         Refusals(all)
     }
 
-    /// The game's modes.
-    pub(crate) const fn modes(&self) -> &'static [&'static str] {
-        self.modes
-    }
-
-    /// The mode of that name, or of a match whose mode nobody has chosen.
-    pub(crate) fn mode(&self, name: Option<&str>) -> Result<&'static str, String> {
-        let Some(name) = name else { return Ok(self.modes.first().copied().unwrap_or_default()) };
-        let known = self.modes.iter().find(|known| **known == name);
-        known.copied().ok_or_else(|| match self.modes {
-            [] => "the game has no modes".into(),
-            modes => format!("mode must be one of {}", modes.join(", ")),
-        })
-    }
-
-    /// The wish for this match, or for any of a mode.
-    pub(crate) fn wish(&self, id: Option<MatchId>, mode: Option<&str>) -> Result<Wish, String> {
-        match (id, mode) {
-            (None, mode) => self.mode(mode).map(Wish::Any),
-            (Some(id), None) => Ok(Wish::Match(id)),
-            (Some(_), Some(_)) => Err("a match has its mode: say mode only for any match".into()),
-        }
-    }
-
-    /// Opens a match.
-    pub fn open(&self, mode: &'static str) -> Result<Arc<Entry>, JoinRefused> {
-        if !self.shards.is_any_fit() {
-            return Err(JoinRefused::Overloaded);
-        }
-        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
-        if !openings.take(1, self.config.limits.matches(), self.clock.now()) {
-            return Err(JoinRefused::TooManyMatches);
-        }
-        drop(openings);
-        let Config { seats, npcs, tick_rate, .. } = self.config;
-        let entry = self.directory.add(mode, seats, |shard| self.shards.is_fit(shard))?;
-        // Who knew it would know what chance brings.
-        let seed = getrandom::u64().expect("the system has randomness");
-        let options = MatchOptions { seed, seats, npcs, tick_rate, mode };
-        if self.shards.send(entry.shard, Command::Open(entry.id, options)).is_err() {
-            self.directory.remove(entry.id);
-            return Err(JoinRefused::TooManyMatches);
-        }
-        Ok(entry)
-    }
-
-    /// Takes a seat.
-    pub fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
-        match wish {
-            Wish::Match(_) => Reservation::new(&self.find(wish)?),
-            Wish::Any(mode) => {
-                let is_fit = |shard| self.shards.is_fit(shard);
-                if let Some(reservation) = self.directory.reserve_any(mode, is_fit) {
-                    return Ok(reservation);
-                }
-                let opened = self.open(mode).and_then(|entry| Reservation::new(&entry));
-                opened.or_else(|refused| {
-                    // Better a seat in a slow match than none.
-                    let answers = |shard| !self.shards.is_stuck(shard);
-                    self.directory.reserve_any(mode, answers).ok_or(refused)
-                })
-            }
-        }
-    }
-
     /// Lets somebody in, with a seat held for a player.
     pub(crate) fn admit(
         &self,
@@ -292,7 +215,7 @@ impl Admission {
         token: Option<&str>,
     ) -> Result<Admitted, CloseReason> {
         // Whose connection was lost is not new, as long as the round goes on.
-        let goes_on = || matches!(wish, Wish::Match(id) if self.directory.find(id).is_some());
+        let goes_on = || matches!(wish, Wish::Match(id) if self.directory().find(id).is_some());
         if self.is_draining() && !(role == Role::Resumer && goes_on()) {
             return Err(CloseReason::Drain);
         }
@@ -313,14 +236,14 @@ impl Admission {
         let mut claim = Claim::default();
         let entry = match role {
             Role::Player => {
-                let reservation = self.reserve(wish).map_err(close_reason)?;
+                let reservation = self.matchmaker.reserve(wish).map_err(close_reason)?;
                 let entry = Arc::clone(reservation.entry());
                 claim.seat = Some(reservation);
                 entry
             }
-            Role::Spectator => self.find_or_open(wish).map_err(close_reason)?,
+            Role::Spectator => self.matchmaker.find_or_open(wish).map_err(close_reason)?,
             // Has no ticket, and no session in a match that is not there yet.
-            Role::Resumer => self.find(wish).map_err(close_reason)?,
+            Role::Resumer => self.matchmaker.find(wish).map_err(close_reason)?,
         };
         if let Some((tickets, ticket)) = ticket {
             let max = self.config.limits.sessions_per_subject_max;
@@ -336,30 +259,6 @@ impl Admission {
         Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } })
     }
 
-    /// The match that is wished for, without taking a seat; the oldest, if any will do.
-    fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
-        let answers = |entry: &Arc<Entry>| !self.shards.is_stuck(entry.shard);
-        match wish {
-            Wish::Match(id) => {
-                let entry = self.directory.find(id).ok_or(JoinRefused::NoMatch)?;
-                if answers(&entry) { Ok(entry) } else { Err(JoinRefused::Stuck) }
-            }
-            Wish::Any(mode) => {
-                let mut matches = self.directory.list().into_iter();
-                let oldest = matches.find(|entry| entry.mode == mode && answers(entry));
-                oldest.ok_or(JoinRefused::NoMatch)
-            }
-        }
-    }
-
-    /// The same, or a new one if any will do and there is none.
-    pub(crate) fn find_or_open(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
-        self.find(wish).or_else(|refused| match wish {
-            Wish::Match(_) => Err(refused),
-            Wish::Any(mode) => self.open(mode),
-        })
-    }
-
     /// Hands a connection to the shard that runs its match. It comes back, with what the client is
     /// to be told, when the shard does not keep up or has ended.
     pub(crate) fn hand_over(
@@ -370,7 +269,7 @@ impl Admission {
     ) -> Result<(), (Handed, CloseReason)> {
         let Admitted { entry, newcomer } = admitted;
         let arrival = Arrival { match_id: entry.id, newcomer, handed, leftover };
-        let sent = self.shards.send(entry.shard, Command::Connect(Box::new(arrival)));
+        let sent = self.shards().send(entry.shard, Command::Connect(Box::new(arrival)));
         let Err(Command::Connect(arrival)) = sent else { return Ok(()) };
         if self.is_draining() {
             return Err((arrival.handed, CloseReason::Drain));
@@ -388,11 +287,11 @@ impl Admission {
     /// Has players and spectators of one match, or of all, told something. Says how many shards
     /// could not be told.
     pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<usize, JoinRefused> {
-        let entry = only.map(|id| self.find(Wish::Match(id))).transpose()?;
+        let entry = only.map(|id| self.matchmaker.find(Wish::Match(id))).transpose()?;
         let text = Arc::<str>::from(text);
         self.audience.tell(only, Happening::Notice(Arc::clone(&text)));
         let shard = entry.map(|entry| entry.shard);
-        Ok(self.shards.tell(shard, || Command::Notice(only, Arc::clone(&text))))
+        Ok(self.shards().tell(shard, || Command::Notice(only, Arc::clone(&text))))
     }
 
     /// Takes nobody in any more, and has all shards end when their matches may, or after the drain
@@ -400,7 +299,7 @@ impl Admission {
     pub(crate) fn drain(&self) {
         let deadline = self.clock.now().plus(self.config.drain_timeout.into());
         self.draining.store(true, Ordering::Release);
-        self.shards.tell(None, || Command::Drain { deadline });
+        self.shards().tell(None, || Command::Drain { deadline });
     }
 }
 

@@ -34,6 +34,7 @@ mod lobby;
 mod log;
 mod mailbox;
 mod matches;
+mod matchmaker;
 mod places;
 mod shard;
 pub mod shards;

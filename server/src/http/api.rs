@@ -128,7 +128,7 @@ pub(super) async fn list(
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
     let matches = entries.iter().map(|entry| info(entry, &admission)).collect();
     let game = admission.audience().game().to_owned();
-    Ok(Json(MatchList { game, modes: admission.modes(), matches, next }))
+    Ok(Json(MatchList { game, modes: admission.matchmaker().modes(), matches, next }))
 }
 
 pub(super) async fn show(
@@ -144,8 +144,9 @@ pub(super) async fn create(
     Sent(request): Sent<CreateRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     refuse_when_draining(&admission)?;
-    let mode = admission.mode(request.mode.as_deref()).map_err(Problem::bad_request)?;
-    let entry = admission.open(mode).map_err(problem)?;
+    let mode =
+        admission.matchmaker().mode(request.mode.as_deref()).map_err(Problem::bad_request)?;
+    let entry = admission.matchmaker().open(mode).map_err(problem)?;
     let location = format!("/v1/matches/{}", entry.id.0);
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::CREATED, headers, Json(info(&entry, &admission))))
@@ -170,11 +171,14 @@ pub(super) async fn join(
     }
     // Who may join any match finds another if this one is full by then.
     let only = request.match_id.map(MatchId);
-    let wish = admission.wish(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
+    let wish =
+        admission.matchmaker().wish(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
     let role = request.role.unwrap_or(TicketRole::Player);
     let entry = match role {
-        TicketRole::Player => admission.reserve(wish).map(|seat| Arc::clone(seat.entry())),
-        TicketRole::Spectator | TicketRole::Operator => admission.find_or_open(wish),
+        TicketRole::Player => {
+            admission.matchmaker().reserve(wish).map(|seat| Arc::clone(seat.entry()))
+        }
+        TicketRole::Spectator | TicketRole::Operator => admission.matchmaker().find_or_open(wish),
     };
     let match_id = entry.map_err(problem)?.id.0;
     let base = base_url(&admission, &headers)?;

@@ -69,8 +69,10 @@ pub(super) async fn play(
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
     let query = PlayQuery::parse(request.uri()).map_err(Problem::bad_request)?;
-    let wish =
-        admission.wish(query.match_id, query.mode.as_deref()).map_err(Problem::bad_request)?;
+    let wish = admission
+        .matchmaker()
+        .wish(query.match_id, query.mode.as_deref())
+        .map_err(Problem::bad_request)?;
     if !is_upgrade_request(&request) {
         let status = StatusCode::UPGRADE_REQUIRED;
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));

@@ -1,0 +1,156 @@
+//! Which match somebody gets: the one that they name, one of their mode with a free seat, or a new one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tickwire_shared::{game::MatchOptions, ids::MatchId};
+
+use crate::{
+    bucket::{Bucket, Rate},
+    clock::Clock,
+    config::Config,
+    directory::{Directory, Entry, JoinRefused, Reservation},
+    mailbox::Command,
+    shards::Shards,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Matchmaker {
+    /// The game's, the one without a choice first.
+    modes: &'static [&'static str],
+    directory: Arc<Directory>,
+    shards: Shards,
+    /// What every match is made with, but for seed and mode.
+    usual: MatchOptions,
+    /// How fast new matches may be opened.
+    pace: Rate,
+    openings: Mutex<Bucket>,
+    clock: Clock,
+}
+
+/// Which match somebody wants.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wish {
+    /// The oldest of a mode with a free seat, or a new one.
+    Any(&'static str),
+    /// This one.
+    Match(MatchId),
+}
+
+impl Matchmaker {
+    pub(crate) fn new(
+        config: &Config,
+        modes: &'static [&'static str],
+        clock: Clock,
+        directory: Arc<Directory>,
+        shards: Shards,
+    ) -> Self {
+        let Config { seats, npcs, tick_rate, .. } = *config;
+        Self {
+            modes,
+            directory,
+            shards,
+            usual: MatchOptions { seed: 0, seats, npcs, tick_rate, mode: "" },
+            pace: config.limits.matches(),
+            openings: Mutex::new(Bucket::full(clock.now())),
+            clock,
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    pub(crate) const fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    /// The game's modes.
+    pub(crate) const fn modes(&self) -> &'static [&'static str] {
+        self.modes
+    }
+
+    /// The mode of that name, or of a match whose mode nobody has chosen.
+    pub(crate) fn mode(&self, name: Option<&str>) -> Result<&'static str, String> {
+        let Some(name) = name else { return Ok(self.modes.first().copied().unwrap_or_default()) };
+        let known = self.modes.iter().find(|known| **known == name);
+        known.copied().ok_or_else(|| match self.modes {
+            [] => "the game has no modes".into(),
+            modes => format!("mode must be one of {}", modes.join(", ")),
+        })
+    }
+
+    /// The wish for this match, or for any of a mode.
+    pub(crate) fn wish(&self, id: Option<MatchId>, mode: Option<&str>) -> Result<Wish, String> {
+        match (id, mode) {
+            (None, mode) => self.mode(mode).map(Wish::Any),
+            (Some(id), None) => Ok(Wish::Match(id)),
+            (Some(_), Some(_)) => Err("a match has its mode: say mode only for any match".into()),
+        }
+    }
+
+    /// Opens a match.
+    pub fn open(&self, mode: &'static str) -> Result<Arc<Entry>, JoinRefused> {
+        if !self.shards.is_any_fit() {
+            return Err(JoinRefused::Overloaded);
+        }
+        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !openings.take(1, self.pace, self.clock.now()) {
+            return Err(JoinRefused::TooManyMatches);
+        }
+        drop(openings);
+        let entry =
+            self.directory.add(mode, self.usual.seats, |shard| self.shards.is_fit(shard))?;
+        // Who knew it would know what chance brings.
+        let seed = getrandom::u64().expect("the system has randomness");
+        let options = MatchOptions { seed, mode, ..self.usual };
+        if self.shards.send(entry.shard, Command::Open(entry.id, options)).is_err() {
+            self.directory.remove(entry.id);
+            return Err(JoinRefused::TooManyMatches);
+        }
+        Ok(entry)
+    }
+
+    /// Takes a seat.
+    pub fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
+        match wish {
+            Wish::Match(_) => Reservation::new(&self.find(wish)?),
+            Wish::Any(mode) => {
+                let is_fit = |shard| self.shards.is_fit(shard);
+                if let Some(reservation) = self.directory.reserve_any(mode, is_fit) {
+                    return Ok(reservation);
+                }
+                let opened = self.open(mode).and_then(|entry| Reservation::new(&entry));
+                opened.or_else(|refused| {
+                    // Better a seat in a slow match than none.
+                    let answers = |shard| !self.shards.is_stuck(shard);
+                    self.directory.reserve_any(mode, answers).ok_or(refused)
+                })
+            }
+        }
+    }
+
+    /// The match that is wished for, without taking a seat; the oldest, if any will do.
+    pub(crate) fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
+        let answers = |entry: &Arc<Entry>| !self.shards.is_stuck(entry.shard);
+        match wish {
+            Wish::Match(id) => {
+                let entry = self.directory.find(id).ok_or(JoinRefused::NoMatch)?;
+                if answers(&entry) { Ok(entry) } else { Err(JoinRefused::Stuck) }
+            }
+            Wish::Any(mode) => {
+                let mut matches = self.directory.list().into_iter();
+                let oldest = matches.find(|entry| entry.mode == mode && answers(entry));
+                oldest.ok_or(JoinRefused::NoMatch)
+            }
+        }
+    }
+
+    /// The same, or a new one if any will do and there is none.
+    pub(crate) fn find_or_open(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
+        self.find(wish).or_else(|refused| match wish {
+            Wish::Match(_) => Err(refused),
+            Wish::Any(mode) => self.open(mode),
+        })
+    }
+}
