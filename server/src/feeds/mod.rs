@@ -11,6 +11,8 @@
 
 mod board;
 mod item;
+mod log;
+mod reader;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,10 +24,10 @@ use std::{
 };
 
 use hyper::body::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tickwire_shared::{ids::MatchId, schema::Schema};
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, mpsc},
     time::{sleep, timeout},
 };
 
@@ -33,6 +35,8 @@ use crate::{clock::Clock, directory::Directory};
 use board::Board;
 use item::Words;
 pub(crate) use item::{Came, Happening, Item, Teller, Values, tells};
+use log::Log;
+pub(crate) use reader::Reader;
 
 /// Items on their way from the shards. More are lost, and readers are told so.
 const CHANNEL_MAX: usize = 16 * 1024;
@@ -73,38 +77,6 @@ struct Logs {
 struct Followed {
     log: Arc<Log>,
     board: Board,
-}
-
-/// The last items of a match, or of all.
-#[derive(Debug)]
-struct Log {
-    kept: Mutex<Kept>,
-    /// Whether it is over.
-    news: watch::Sender<bool>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    items: VecDeque<(u64, Bytes)>,
-    items_max: usize,
-    /// The newest item that made room.
-    forgotten: u64,
-}
-
-/// A place in a log.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    feeds: Arc<Feeds>,
-    log: Arc<Log>,
-    news: watch::Receiver<bool>,
-    /// Whether it was over when it was looked at last.
-    is_over: bool,
-    after: u64,
-    /// What it had before is not known here.
-    is_stranger: bool,
-    /// Matches of which it is yet to be told how they stand.
-    unknown: VecDeque<MatchId>,
-    match_id: Option<MatchId>,
 }
 
 impl Feeds {
@@ -179,7 +151,7 @@ impl Feeds {
                 followed.board.follow(&item.what);
                 followed.log.push(n, bytes);
                 if matches!(item.what, Happening::Ended) {
-                    followed.log.news.send_replace(true);
+                    followed.log.end(true);
                     logs.matches.remove(&id);
                 }
             }
@@ -194,7 +166,7 @@ impl Feeds {
     fn forget_ended(&self, directory: &Directory) {
         lock(&self.logs).matches.retain(|&id, followed| {
             let goes_on = directory.find(id).is_some();
-            followed.log.news.send_replace(!goes_on);
+            followed.log.end(!goes_on);
             goes_on
         });
     }
@@ -219,16 +191,8 @@ impl Feeds {
         let unknown = if last.is_none() { logs.goes_on(only) } else { VecDeque::new() };
         let known = last.and_then(|last| self.parse(last)).filter(|&n| n <= newest);
         self.reader_came.notify_one();
-        Reader {
-            feeds: Arc::clone(self),
-            news: log.news.subscribe(),
-            log,
-            is_over: false,
-            after: known.unwrap_or(newest),
-            is_stranger: last.is_some() && known.is_none(),
-            unknown,
-            match_id: only,
-        }
+        let is_stranger = last.is_some() && known.is_none();
+        Reader::new(self, log, only, known.unwrap_or(newest), is_stranger, unknown)
     }
 
     fn parse(&self, id: &str) -> Option<u64> {
@@ -245,7 +209,7 @@ impl Logs {
     /// Whether anybody reads any of them.
     fn are_read(&self) -> bool {
         let matches = self.matches.values().map(|followed| &followed.log);
-        matches.chain([&self.everything]).any(|log| log.news.receiver_count() > 0)
+        matches.chain([&self.everything]).any(|log| log.is_read())
     }
 
     /// One match, or all that go on, the oldest first.
@@ -262,81 +226,6 @@ impl Logs {
 impl Followed {
     fn new(forgotten: u64) -> Self {
         Self { log: Log::new(forgotten, MATCH_MAX), board: Board::default() }
-    }
-}
-
-impl Log {
-    fn new(forgotten: u64, items_max: usize) -> Arc<Self> {
-        let kept = Kept { items: VecDeque::new(), items_max, forgotten };
-        Arc::new(Self { kept: Mutex::new(kept), news: watch::Sender::new(false) })
-    }
-
-    fn push(&self, n: u64, bytes: Bytes) {
-        let mut kept = lock(&self.kept);
-        if kept.items.len() == kept.items_max
-            && let Some((oldest, _)) = kept.items.pop_front()
-        {
-            kept.forgotten = oldest;
-        }
-        kept.items.push_back((n, bytes));
-        drop(kept);
-        self.news.send_modify(|_| {});
-    }
-}
-
-impl Reader {
-    /// What there is to tell, if anything.
-    pub(crate) fn take(&mut self) -> Option<Bytes> {
-        // What comes from now on is waited for, whether it is found here or not.
-        self.is_over = *self.news.borrow_and_update();
-        let mut chunk = Vec::new();
-        self.take_gap(&mut chunk);
-        self.take_states(&mut chunk);
-        if !self.unknown.is_empty() {
-            return Some(chunk.into());
-        }
-        let kept = lock(&self.log.kept);
-        let start = kept.items.partition_point(|&(n, _)| n <= self.after);
-        for (n, bytes) in kept.items.range(start..) {
-            if chunk.len() + bytes.len() > CHUNK_BYTES && !chunk.is_empty() {
-                break;
-            }
-            chunk.extend_from_slice(bytes);
-            self.after = *n;
-        }
-        (!chunk.is_empty()).then(|| chunk.into())
-    }
-
-    fn take_gap(&mut self, chunk: &mut Vec<u8>) {
-        let forgotten = lock(&self.log.kept).forgotten;
-        if self.after >= forgotten && !self.is_stranger {
-            return;
-        }
-        self.after = self.after.max(forgotten);
-        self.is_stranger = false;
-        let data = json!({ "match": self.match_id.map(|id| id.0) });
-        chunk.extend_from_slice(&self.feeds.event(self.after, "gap", &data));
-        self.unknown = lock(&self.feeds.logs).goes_on(self.match_id);
-    }
-
-    fn take_states(&mut self, chunk: &mut Vec<u8>) {
-        if self.unknown.is_empty() {
-            return;
-        }
-        let mut logs = lock(&self.feeds.logs);
-        while chunk.len() < CHUNK_BYTES
-            && let Some(id) = self.unknown.pop_front()
-        {
-            // It may have ended since.
-            if let Some(followed) = logs.matches.get_mut(&id) {
-                chunk.extend_from_slice(&followed.board.tell(id, &self.feeds.words));
-            }
-        }
-    }
-
-    /// Waits until there may be more than was taken. `false`: there is none and will be none.
-    pub(crate) async fn wait(&mut self) -> bool {
-        !self.is_over && self.news.changed().await.is_ok()
     }
 }
 
