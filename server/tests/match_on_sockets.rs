@@ -1,6 +1,5 @@
 //! A server, real sockets, and clients that play, vanish, come back and misbehave.
 
-#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 mod support;
 
@@ -88,6 +87,7 @@ fn each_fault_has_its_code_and_harms_nobody_else() {
     let server = TestServer::start::<Tally>(|_| {});
     let mut honest = server.join();
     honest.wait_snapshots(1);
+    let (seen, since) = (honest.snapshots, honest.link.applied().unwrap());
     let input = |seq: u32, applied: u32, values: &[u8]| {
         let words = [seq, 0, applied].map(u32::to_le_bytes).concat();
         [&[INPUT], &words[..], &[0, 0], values].concat()
@@ -121,9 +121,19 @@ fn each_fault_has_its_code_and_harms_nobody_else() {
         let applied = c.link.applied().unwrap();
         c.send(&input(1, applied.0 + 1000, &[0]));
     });
+    let ticks = honest.link.applied().unwrap().since(since).cast_unsigned();
+    let missed = f64::from(ticks - (honest.snapshots - seen));
+    // While a busy machine kept this thread from reading.
+    let skipped = ["credit", "overload"].map(|reason| {
+        server.metric(&format!("tickwire_snapshots_skipped_total{{reason=\"{reason}\"}}"))
+    });
+    assert!(
+        missed <= skipped.iter().sum(),
+        "missed {missed}, of which {skipped:?} are accounted for"
+    );
 }
 
-/// A client joins, misbehaves and is closed with `code`; meanwhile `honest` misses nothing.
+/// A client joins, misbehaves and is closed with `code`; meanwhile `honest` plays on.
 #[track_caller]
 fn check(
     server: &TestServer,
@@ -141,10 +151,7 @@ fn check(
     misbehave(&mut client);
     assert_eq!(client.wait_end(), End::Close(code), "{name}");
     assert_eq!(count(), before.map(|count| count + 1.0), "{name}");
-    let (seen, at) = (honest.snapshots, honest.link.applied().unwrap());
     honest.wait_snapshots(2);
-    let ticks = honest.link.applied().unwrap().since(at);
-    assert_eq!(honest.snapshots - seen, ticks.cast_unsigned(), "the honest one missed a tick");
 }
 
 #[test]
