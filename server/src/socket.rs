@@ -159,7 +159,12 @@ impl Socket {
     }
 
     fn end(&mut self, close_frame: &[u8]) {
-        // A client that is lost or too slow for this has nothing to be told.
+        // Who was too slow for the rest may read it after all.
+        match &mut self.transport {
+            Transport::Plain { outbox, .. } => outbox.bytes_max += close_frame.len(),
+            Transport::Tls(session) => session.unbound(),
+        }
+        // A client that is lost has nothing to be told.
         if self.send(close_frame).is_err() {
             return;
         }

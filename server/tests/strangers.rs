@@ -88,7 +88,7 @@ fn operators_routes_want_an_operators_token() {
     for (subject, name, flaw) in [
         ("", "Ada", "subject must have 1 to 64 bytes"),
         (&*long, "Ada", "subject must have 1 to 64 bytes"),
-        ("u7", &long, "name must have at most 32 characters"),
+        ("u7", &long, "name must have at most 24 characters"),
         ("u7", "A\\u0007da", "none that controls"),
     ] {
         let body = format!(r#"{{"subject":"{subject}","name":"{name}"}}"#);
@@ -137,7 +137,7 @@ fn guests_get_a_ticket_to_play_or_watch_and_no_other() {
     });
     assert_eq!(server.post("/v1/join", r#"{"role":"operator"}"#).0, 403);
     assert_eq!(server.post("/v1/join", r#"{"subject":"u7"}"#).0, 403);
-    let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(33));
+    let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(25));
     assert_eq!(server.post("/v1/join", &long).0, 400);
     let join = |body: &str| {
         let (status, joined) = server.post("/v1/join", body);
@@ -451,6 +451,33 @@ fn who_takes_nothing_is_closed_though_it_goes_on_talking() {
         assert!(start.elapsed() < PATIENCE, "it is still there");
         zombie.send_raw(&frame(0x8A, b"alive"));
         std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn who_is_too_slow_and_reads_after_all_is_told_so() {
+    let files = Certificate::new("slow");
+    for tls in [None, Some(files.config())] {
+        let is_tls = tls.is_some();
+        let health = Some((Ipv4Addr::LOCALHOST, 0).into());
+        let server = start(|config| {
+            (config.tls, config.health_listen) = (tls, health);
+            config.limits.messages_hz = 1_000_000;
+        });
+        let mut slow =
+            if is_tls { files.join(server.addr, &rustls::version::TLS13) } else { server.join() };
+        slow.wait_snapshots(1);
+        let start = Instant::now();
+        let is_closed = || {
+            let head = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+            let (_, page) = request(server.health.unwrap(), head);
+            page.contains("tickwire_connections_closed_total{reason=\"too_slow\"} 1\n")
+        };
+        while !is_closed() {
+            assert!(start.elapsed() < PATIENCE, "all that it asks for is kept for it");
+            slow.send_raw(&frame(0x89, &[b'?'; 125]).repeat(100));
+        }
+        assert_eq!(slow.wait_end(), End::Close(4015));
     }
 }
 

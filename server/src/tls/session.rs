@@ -40,9 +40,17 @@ impl TlsSession {
         // It takes as much as its limit allows.
         let taken = self.tls.writer().write(frames).map_err(|_| SendError::Lost)?;
         if taken < frames.len() {
+            // What is said now, if anything, is that it ends; it must not be said within a frame.
+            self.unbound();
+            self.tls.writer().write_all(&frames[taken..]).map_err(|_| SendError::Lost)?;
             return Err(SendError::Full);
         }
         if is_flushed { self.flush() } else { Ok(()) }
+    }
+
+    /// Has room for what is sent last, however much waits.
+    pub(crate) fn unbound(&mut self) {
+        self.tls.set_buffer_limit(None);
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), SendError> {
