@@ -201,6 +201,14 @@ pub fn read_client(bytes: &[u8]) -> Result<ClientMessage, Malformed> {
     read(bytes, STANDARD.with_limit::<CLIENT_FRAME_BYTES_MAX>())
 }
 
+/// The version that a client's hello names, whatever else it says.
+pub fn hello_version(bytes: &[u8]) -> Option<u16> {
+    /// Its place among [`ClientMessage`]s.
+    const HELLO: u32 = 0;
+    let (head, _) = bincode::serde::decode_from_slice::<(u32, u16), _>(bytes, STANDARD).ok()?;
+    (head.0 == HELLO).then_some(head.1)
+}
+
 /// Appends a server's message.
 pub fn write_server(message: &ServerMessage<'_>, out: &mut Vec<u8>) {
     write(message, out);

@@ -125,7 +125,7 @@ impl ServerLink {
                 Ok(Received::Ack)
             }
             MESSAGE => {
-                let message = wire::read_client(rest).map_err(|_| CloseReason::Malformed)?;
+                let message = wire::read_client(rest).map_err(|_| self.unread(rest))?;
                 self.handle_message(message)
             }
             _ => Err(CloseReason::UnknownFrame),
@@ -160,6 +160,17 @@ impl ServerLink {
         self.seen = Some(seen);
         self.seq = head.seq;
         Ok(Received::Input { seq: head.seq, tick: head.tick, seen })
+    }
+
+    /// Why a message can't be read: the hello of another version may say other things.
+    fn unread(&self, message: &[u8]) -> CloseReason {
+        let is_other = |version| version != PROTOCOL_VERSION;
+        if self.stage == Stage::AwaitingHello && wire::hello_version(message).is_some_and(is_other)
+        {
+            CloseReason::WrongVersion
+        } else {
+            CloseReason::Malformed
+        }
     }
 
     fn handle_message(&mut self, message: ClientMessage) -> Result<Received, CloseReason> {
@@ -289,6 +300,10 @@ mod tests {
         let hello = Hello { version: 9, schema_hash: None, resume: None, name: String::new() };
         let wrong = message(&ClientMessage::Hello(hello.clone()));
         assert_eq!(receive(&mut link, &wrong), Err(CloseReason::WrongVersion));
+        let of_another_layout = [MESSAGE, 0, 9, 0xFF, 0xFF, 0xFF];
+        assert_eq!(receive(&mut link, &of_another_layout), Err(CloseReason::WrongVersion));
+        let cut_off = [MESSAGE, 0, PROTOCOL_VERSION as u8, 0xFF];
+        assert_eq!(receive(&mut link, &cut_off), Err(CloseReason::Malformed));
         let mut link = playing();
         let again = message(&ClientMessage::Hello(Hello { version: PROTOCOL_VERSION, ..hello }));
         assert_eq!(receive(&mut link, &again), Err(CloseReason::OutOfOrder));
