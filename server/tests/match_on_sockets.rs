@@ -1,6 +1,5 @@
 //! A server, real sockets, and clients that play, vanish, come back and misbehave.
 
-
 mod support;
 
 use std::{io::Write, time::Duration};

@@ -23,7 +23,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize};
-use tickwire_shared::{close::CloseReason, ids::MatchId};
+use tickwire_shared::{close::CloseReason, ids::MatchId, social::NAME_CHARS_MAX};
 
 use self::key::{Key, Keys};
 pub use self::settings::TicketConfig;
@@ -36,8 +36,6 @@ const AUDIENCE: &str = "tickwire";
 const TICKET_BYTES_MAX: usize = 1024;
 /// Longest subject and id.
 const ID_BYTES_MAX: usize = 64;
-/// Longest name, in characters.
-const NAME_CHARS_MAX: usize = 32;
 /// Longest that a ticket may be valid from now on, so that used ones need not be remembered for
 /// longer. An operator's token may be valid for longer.
 const LIFE_MAX: Duration = Duration::from_secs(3600);
@@ -173,7 +171,7 @@ impl Claims {
     }
 }
 
-const NAME_FLAW: &str = "name must have at most 32 characters, and none that controls";
+const NAME_FLAW: &str = "name must have at most 24 characters, and none that controls";
 
 fn is_id(id: &str) -> bool {
     (1..=ID_BYTES_MAX).contains(&id.len())
@@ -358,7 +356,7 @@ mod tests {
         assert_eq!(flaw(|_| {}), "");
         assert_eq!(flaw(|claims| claims.sub.clear()), "sub");
         assert_eq!(flaw(|claims| claims.jti = "x".repeat(65)), "sub");
-        assert_eq!(flaw(|claims| claims.name = "é".repeat(33)), "name");
+        assert_eq!(flaw(|claims| claims.name = "é".repeat(NAME_CHARS_MAX + 1)), "name");
         assert_eq!(flaw(|claims| claims.name.push('\n')), "name");
         assert_eq!(flaw(|claims| claims.exp = NOW + 86_400), "exp");
         assert_eq!(flaw(|claims| claims.nbf = NOW + 60), "");
