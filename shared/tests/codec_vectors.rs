@@ -63,6 +63,9 @@ fn play(schema: &Schema, hz: u16, seed: u64, things: usize) -> Value {
         let gap = if dice.within(0, 9) == 0 { dice.within(2, 80) as u32 } else { 1 };
         tick = tick.plus(gap);
         world.step(&mut dice);
+        if n == SNAPSHOTS - 20 {
+            world.spawn_last(&mut dice);
+        }
         if n == 50 {
             known.clear();
         }
@@ -156,7 +159,9 @@ fn schema(substeps: u8) -> Schema {
     let body = body.into_iter().chain(Field::quaternion("turn", 9, Some(10)));
     let velocities = ["vx", "vy", "vz"];
     let velocities = velocities.map(|name| field(name, 0.01, (-4000, 4000), Predict::Linear));
-    let spins = ["wx", "wy", "wz"].map(|name| field(name, 0.01, (-1000, 1000), Predict::Linear));
+    // The step of the first is that of all.
+    let spins = [("wx", 0.01), ("wy", 0.02), ("wz", 0.05)];
+    let spins = spins.map(|(name, step)| field(name, step, (-1000, 1000), Predict::Linear));
     let led = field("led", 0.01, all, Predict::Carried { rate: 0 });
     let body = body.chain(velocities).chain(spins).chain([led]);
     let thrown = ["x", "y"].map(|name| field(name, 0.01, (-20_000, 20_000), Predict::Linear));
@@ -237,8 +242,17 @@ impl World<'_> {
             angle: unit(),
             numbers: [0, 1, 0, 0, i32::MIN],
         };
-        self.next_id += 1 + dice.within(0, 3) as u32;
-        self.things.push(thing);
+        self.next_id = self.next_id.saturating_add(1 + dice.within(0, 3) as u32);
+        // Behind all but the last.
+        let place = self.things.partition_point(|other| other.id < thing.id);
+        self.things.insert(place, thing);
+    }
+
+    /// No other can come behind this one.
+    fn spawn_last(&mut self, dice: &mut Dice) {
+        let next_id = std::mem::replace(&mut self.next_id, EntityId::MAX.0);
+        self.spawn(dice);
+        self.next_id = next_id;
     }
 }
 
@@ -261,6 +275,7 @@ impl Thing {
             2 => self.numbers[1] ^= 1 << dice.within(0, 30),
             3 => self.numbers[2] = dice.within(0, 3),
             4 => self.numbers[3] = dice.next() as i32,
+            6 => self.numbers[4] = dice.next() as i32,
             5 if self.is_in_crowd => self.numbers[1] ^= dice.next() as i32 & i32::MAX,
             5 => self.kind = dice.within(0, 3) as u8,
             _ => {}

@@ -161,11 +161,11 @@ impl Structure {
         }
         let mut next = if spawned > 0 && coder.raw(1) == 1 { id_beyond(baseline) } else { 0 };
         for n in 0..spawned {
-            // Only the id before the first can be so large that none follows.
-            if n > 0 {
-                next = next.checked_add(1).ok_or(CodecError::BadStructure)?;
-            }
+            next += u32::from(n > 0);
             let id = next.checked_add(take_count(coder)?).ok_or(CodecError::BadStructure)?;
+            if id > EntityId::MAX.0 {
+                return Err(CodecError::BadStructure);
+            }
             let kind = coder.raw(kind_bits(kinds)) as u8;
             if usize::from(kind) >= kinds {
                 return Err(CodecError::UnknownKind(kind));
@@ -187,7 +187,7 @@ const CHANGED: u16 = 1 << (TOTAL_BITS - 6);
 /// The id after the baseline's last, where those of new entities are expected.
 fn id_beyond(baseline: &Rows) -> u32 {
     let last = baseline.len().checked_sub(1).map(|last| baseline.row(last).id.0);
-    last.map_or(0, |last| last.saturating_add(1))
+    last.map_or(0, |last| last + 1)
 }
 
 /// Bits that a kind's index needs.

@@ -10,6 +10,7 @@ import { TOTAL_BITS } from "./table.js";
 
 /** A bound on what a hostile body can make us reserve. */
 const ENTITIES_MAX = 4096;
+const ID_MAX = 0xffff_fffe;
 /** Likelihood in 2^14 that an entity came or went. */
 const CHANGED = 1 << (TOTAL_BITS - 6);
 
@@ -45,15 +46,14 @@ export class Structure {
   }
 
   #readSpawned(range: RangeDecoder, baseline: Rows, kinds: number, count: number): void {
-    const idMax = 0xffff_ffff;
-    const beyond = baseline.length === 0 ? 0 : Math.min(baseline.ids[baseline.length - 1] + 1, idMax);
+    const beyond = baseline.length === 0 ? 0 : baseline.ids[baseline.length - 1] + 1;
     const kindBits = kinds < 2 ? 0 : 32 - Math.clz32(kinds - 1);
     let next = count > 0 && range.raw(1) === 1 ? beyond : 0;
     for (let n = 0; n < count; n++) {
       if (n > 0) next++;
       const id = next + takeCount(range);
       const kind = range.raw(kindBits);
-      if (id > idMax || kind >= kinds) bad();
+      if (id > ID_MAX || kind >= kinds) bad();
       const kept = baseline.find(id);
       if (kept >= 0 && !this.#despawned.includes(kept)) bad();
       this.#spawnedIds.push(id);
