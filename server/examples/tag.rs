@@ -35,7 +35,7 @@ impl Game for Tag {
     fn schema() -> Schema {
         let place = |name| Field::new(name, 0.01, 0, 2_000).predict(Predict::Linear);
         let runner = [place("x"), place("y"), Field::new("is_it", 1.0, 0, 1)];
-        let tag = Schema::new("tag").kind("runner", runner);
+        let tag = Schema::new("tag").players("runner", EntityId(0), runner);
         tag.input("x", -1, 1).input("y", -1, 1).event("caught", ["seat"])
     }
     fn new(options: &MatchOptions) -> Self {

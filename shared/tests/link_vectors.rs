@@ -7,7 +7,7 @@ use std::{env, fs, path::Path};
 
 use serde_json::{Value, json};
 use tickwire_shared::{
-    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
+    ids::{EntityId, InputSeq, MatchId, Seat, SessionId, Tick},
     link::{
         frames::{Before, InputHead, MESSAGE, SnapshotHead, write_ack},
         integers,
@@ -198,7 +198,7 @@ fn schema() -> Schema {
                 Field::new("state", 1.0, i32::MIN, i32::MAX).predict(Predict::Flags),
             ],
         )
-        .kind("nothing", [])
+        .players("nothing", EntityId(70_000), [])
         .owner("bullets", 0, 99)
         .input("move_x", -127, 127)
         .input("move_y", -127, 127)

@@ -97,7 +97,7 @@ fn the_session_in_the_document_is_what_both_ends_say() {
 fn schema() -> Schema {
     let x = Field::new("x", 0.01, 0, 1_000).predict(Predict::Linear);
     let hp = Field::new("hp", 1.0, 0, 100);
-    Schema::new("line").kind("runner", [x, hp]).input("move", -1, 1)
+    Schema::new("line").players("runner", EntityId(0), [x, hp]).input("move", -1, 1)
 }
 
 /// In lines of 40 bytes.

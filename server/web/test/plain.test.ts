@@ -33,8 +33,8 @@ const field = (name: string): Field => ({ name, step: 1, min: 0, max: 9, predict
 const SCHEMA: Schema = {
   game: "coins",
   kinds: [
-    { name: "clock", fields: [field("seconds")] },
-    { name: "coin", fields: [field("x"), field("y"), field("worth")] },
+    { name: "clock", fields: [field("seconds")], firstSeat: null },
+    { name: "coin", fields: [field("x"), field("y"), field("worth")], firstSeat: null },
   ],
   substeps: 0,
   owner: [],

@@ -105,8 +105,9 @@ pub(super) fn schema() -> Schema {
                 plain("present", 0, 1),
             ],
         )
-        .kind(
+        .players(
             "player",
+            EntityId(FIRST_PLAYER),
             [
                 velocity("velocity_x"),
                 velocity("velocity_y"),

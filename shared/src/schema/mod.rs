@@ -8,6 +8,7 @@ mod validity;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::EntityId;
 pub use validity::SchemaError;
 
 /// Entity kinds, fields of a kind, and event kinds that a schema may have at most; a bound on
@@ -45,6 +46,8 @@ pub struct KindSchema {
     pub name: String,
     /// A row of this kind has one integer for each.
     pub fields: Vec<Field>,
+    /// If these are the players: the entity of seat 0, from which those of other seats count up.
+    pub first_seat: Option<EntityId>,
 }
 
 /// One field of a row: an integer that stands for a quantity.
@@ -151,8 +154,22 @@ impl Schema {
     #[must_use]
     pub fn kind(mut self, name: &str, fields: impl IntoIterator<Item = Field>) -> Self {
         let fields = fields.into_iter().collect();
-        self.kinds.push(KindSchema { name: name.into(), fields });
+        self.kinds.push(KindSchema { name: name.into(), fields, first_seat: None });
         self
+    }
+
+    /// Adds the kind of entity that players are: the one in seat `n` is `first + n`. Clients that
+    /// know nothing else of the game can tell by that who is whose.
+    #[must_use]
+    pub fn players(
+        self,
+        name: &str,
+        first: EntityId,
+        fields: impl IntoIterator<Item = Field>,
+    ) -> Self {
+        let mut schema = self.kind(name, fields);
+        schema.kinds.last_mut().expect("it was just added").first_seat = Some(first);
+        schema
     }
 
     /// Says that rows can be of any of so many steps in a tick; see the field.

@@ -25,6 +25,8 @@ export interface KindSchema {
   name: string;
   /** A row of this kind has one integer for each. */
   fields: Field[];
+  /** If these are the players: the entity of seat 0, from which those of other seats count up. */
+  firstSeat: number | null;
 }
 
 export interface Field {
@@ -68,7 +70,11 @@ export function readSchema(reader: ByteReader): Schema {
   });
   const schema: Schema = {
     game: reader.text(),
-    kinds: reader.list(() => ({ name: reader.text(), fields: reader.list(() => readField(reader)) })),
+    kinds: reader.list(() => ({
+      name: reader.text(),
+      fields: reader.list(() => readField(reader)),
+      firstSeat: reader.option(() => reader.varu32()),
+    })),
     substeps: reader.u8(),
     owner: reader.list(integer),
     input: reader.list(integer),

@@ -155,7 +155,7 @@ function welcome({ matchId, schemaHash, hz, schema, model, resume, ...rest }: We
 
 function asServerSchema({ kinds, ...rest }: Schema): unknown {
   const field = ({ predict, ...rest }: Field) => ({ ...rest, predict: asServerPredict(predict) });
-  return { ...rest, kinds: kinds.map(({ name, fields }) => ({ name, fields: fields.map(field) })) };
+  return { ...rest, kinds: kinds.map(({ name, fields, firstSeat }) => ({ name, fields: fields.map(field), first_seat: firstSeat })) };
 }
 
 function asServerPredict({ type, ...rest }: Predict): unknown {

@@ -308,6 +308,7 @@ const SCHEMA: Schema = {
         field("aim", 0, 359, { type: "angle" }),
         field("switches", 0, 9, { type: "flags" }),
       ],
+      firstSeat: null,
     },
   ],
   substeps: 0,

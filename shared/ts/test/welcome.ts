@@ -49,8 +49,8 @@ function schemaBytes(): Uint8Array {
   const out = new ByteWriter();
   out.text("test");
   out.varint(2);
-  kind("body", BODY, out);
-  kind("marker", [], out);
+  kind("body", BODY, 20, out);
+  kind("marker", [], null, out);
   out.u8(0);
   for (const name of ["ammunition", "move"]) {
     out.varint(1);
@@ -65,7 +65,7 @@ function schemaBytes(): Uint8Array {
   return out.written();
 }
 
-function kind(name: string, fields: Field[], out: ByteWriter): void {
+function kind(name: string, fields: Field[], firstSeat: number | null, out: ByteWriter): void {
   out.text(name);
   out.varint(fields.length);
   for (const [name, step, min, max, predict] of fields) {
@@ -75,6 +75,7 @@ function kind(name: string, fields: Field[], out: ByteWriter): void {
     out.varint(zigzag(max));
     for (const byte of predict) out.u8(byte);
   }
+  out.option(firstSeat, (id) => out.varint(id));
 }
 
 function zigzag(value: number): number {

@@ -2,9 +2,6 @@
 
 import type { Schema } from "@tickwire/client";
 
-/** The first player's id; a seat's player has the one so many after it. */
-const FIRST_PLAYER = 32;
-
 export class Arena {
   readonly round: ReturnType<typeof roundFields>;
   readonly pickup: ReturnType<typeof pickupFields>;
@@ -32,11 +29,11 @@ export class Arena {
   }
 
   playerId(seat: number): number {
-    return FIRST_PLAYER + seat;
+    return this.player.first + seat;
   }
 
   seatOf(id: number): number {
-    return id - FIRST_PLAYER;
+    return id - this.player.first;
   }
 }
 
@@ -64,6 +61,8 @@ function playerFields(schema: Schema) {
     kills: at("kills"),
     deaths: at("deaths"),
     computer: at("computer"),
+    /** The id of the player in seat 0. */
+    first: schema.kinds[kind].firstSeat ?? 0,
     /** Radians of a step of `aim`. */
     aimStep: fields[at("aim")].step,
   };

@@ -1,7 +1,8 @@
 /**
  * A game that this page has no picture of, as its schema tells it: what has an `x` and a `y` is a dot
- * in its place, and everything else is words. So whoever writes a game can look at it at once, and
- * play. For more there are pages of one's own; `shared/ts` has an example.
+ * in its place, and everything else is words. Players have their names, and one's own dot is in one's
+ * own colour. So whoever writes a game can look at it at once, and play. For more there are pages of
+ * one's own; `shared/ts` has an example.
  */
 
 import type { KindSchema, Schema, Session } from "@tickwire/client";
@@ -68,6 +69,7 @@ export class PlainView {
     context.textBaseline = "middle";
     const { others } = session;
     if (!others?.rows) return;
+    const { names } = this.scene;
     const { rows } = others;
     let listed = 0;
     for (let row = 0; row < rows.length; row++) {
@@ -78,14 +80,17 @@ export class PlainView {
         context.fillText(`${kind.name} ${describe(kind, others.values)}`, 16, 24 + 18 * listed++);
         continue;
       }
+      const id = rows.ids[row];
+      const seat = kind.firstSeat === null ? null : id - kind.firstSeat;
       const words = rows.length > DETAILED_MAX ? "" : describe(kind, others.values);
       const x = x0 + (others.values[kind.x] * kind.fields[kind.x].step - this.#left) * scale;
       const y = y0 + (others.values[kind.y] * kind.fields[kind.y].step - this.#top) * scale;
-      context.fillStyle = theme.seats[rows.ids[row] % theme.seats.length];
+      const isOwn = seat !== null && seat === session.seat;
+      context.fillStyle = isOwn ? theme.own : theme.seats[(seat ?? id) % theme.seats.length];
       context.beginPath();
       context.arc(x, y, DOT, 0, 2 * Math.PI);
       context.fill();
-      context.fillText(`${kind.name} ${rows.ids[row]}`, x + 1.5 * DOT, y - 8);
+      context.fillText(seat === null ? `${kind.name} ${id}` : names(seat), x + 1.5 * DOT, y - 8);
       context.fillStyle = theme.soft;
       context.fillText(words, x + 1.5 * DOT, y + 8);
     }
