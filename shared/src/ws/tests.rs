@@ -52,10 +52,34 @@ fn an_idle_connection_holds_nothing() {
     let mut decoder = Decoder::new(LIMIT);
     let bytes = [frame(0x02, b"abc"), frame(0x80, b"d")].concat();
     for mut byte in bytes {
+        assert_eq!(decoder.bytes_held() > 0, decoder.parts.is_some());
         let mut feed = decoder.feed(std::slice::from_mut(&mut byte));
         while feed.next().unwrap().is_some() {}
     }
     assert_eq!(decoder.bytes_held(), 0);
+}
+
+#[test]
+fn a_length_has_one_spelling() {
+    let said = |spelling: &[u8], length: usize| {
+        let mut bytes = [&[0x82][..], spelling, &[0; 4]].concat();
+        bytes.resize(bytes.len() + length, 0);
+        Decoder::new(length)
+            .feed(&mut bytes)
+            .next()
+            .map(|message| message == Some(Message::Binary(&vec![0; length])))
+    };
+    let [medium, long] = [
+        |length: u16| [&[0xFE][..], &length.to_be_bytes()].concat(),
+        |length: u16| [&[0xFF, 0, 0, 0, 0, 0, 0][..], &length.to_be_bytes()].concat(),
+    ];
+    assert_eq!(said(&[0x80 | 125], 125), Ok(true));
+    assert_eq!(said(&medium(125), 125), Err(FrameError::LongLength));
+    for length in [126, 0xFFFF] {
+        assert_eq!(said(&medium(length), length.into()), Ok(true), "{length}");
+        assert_eq!(said(&long(length), length.into()), Err(FrameError::LongLength), "{length}");
+    }
+    assert_eq!(said(&[0xFF, 0, 0, 0, 0, 0, 1, 0, 0], 0x1_0000), Ok(true));
 }
 
 proptest! {
