@@ -200,6 +200,20 @@ mod tests {
         assert_eq!(bytes, [SNAPSHOT | PROCESSED_NEXT]);
     }
 
+    #[test]
+    fn a_head_that_contradicts_itself_is_none() {
+        let before = Before { tick: Some(Tick(8)), processed: InputSeq(4) };
+        let read = |flags: u8, gap: u8| {
+            let bytes = [SNAPSHOT | flags, gap, 0, 0, 0, 0, 0, 0, 0];
+            SnapshotHead::read(&bytes, before).map(|(head, _)| head.tick)
+        };
+        assert_eq!(read(FULL | GAP, 2), None);
+        assert_eq!(read(PROCESSED_NEXT | PROCESSED, 2), None);
+        assert_eq!([0, 1, 2].map(|gap| read(GAP, gap)), [None, None, Some(Tick(10))]);
+        let kind = SnapshotHead::read(&[FULL, 9, 0, 0, 0], before);
+        assert_eq!(kind, None, "not a snapshot");
+    }
+
     proptest! {
         #[test]
         fn heads_come_back(
