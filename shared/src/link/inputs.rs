@@ -188,6 +188,14 @@ mod tests {
         }
         assert_eq!(queue.waiting.len(), INPUTS_MAX);
         check(&mut queue, 100, 0, 1_000 - INPUTS_MAX as u64);
+        // Nor do more wait that are for ticks that are past.
+        let mut queue = self::queue(&[]);
+        check(&mut queue, 1_999, 0, 0);
+        for n in 0..1_000 {
+            queue.push(Tick(1_000 + n), InputSeq(n), Moment::default(), n);
+            assert!(queue.waiting.len() <= INPUTS_MAX);
+        }
+        check(&mut queue, 2_000, 999, 999);
     }
 
     fn queue(inputs: &[(u32, u32)]) -> InputQueue<u32> {
