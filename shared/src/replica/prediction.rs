@@ -283,6 +283,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_server_never_answers_is_forgotten() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(0));
+        for tick in 11..1_000 {
+            prediction.push(Tick(tick), &Step(1));
+            assert!(prediction.pending.len() <= PENDING_MAX, "at tick {tick}");
+        }
+        said(&mut prediction, 998, Some(500));
+        assert_eq!(prediction.newest(), Some(&501));
+    }
+
+    #[test]
     fn a_key_shows_at_once() {
         let mut prediction = walker();
         said(&mut prediction, 10, Some(0));
