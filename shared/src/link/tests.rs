@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     codec::Encoder,
-    ids::{EntityId, InputSeq},
+    ids::{EntityId, InputSeq, SessionId},
     rows::Rows,
     schema::{Field, Schema},
     social::{CHAT_CHARS_MAX, ChatRefused, NAME_CHARS_MAX},
@@ -28,12 +28,14 @@ fn snapshots_of_any_gap_arrive_whole() {
 fn a_resync_brings_a_full_snapshot() {
     let mut pair = Pair::new();
     pair.check_snapshot(Tick(7));
+    let rows = rows(8);
+    assert_eq!(pair.snapshot(Tick(8), &rows, rows.digest() ^ 1), Digest::Differs);
     let mut frame = Vec::new();
     pair.client.write_resync(&mut frame);
     pair.server.handle_frame(&frame, &[], &mut [], Micros(0)).unwrap();
-    assert!(pair.server.basis(Tick(8)).ticks().is_empty());
-    pair.check_snapshot(Tick(8));
+    assert!(pair.server.basis(Tick(9)).ticks().is_empty());
     pair.check_snapshot(Tick(9));
+    pair.check_snapshot(Tick(10));
 }
 
 #[test]
@@ -82,6 +84,41 @@ fn a_second_welcome_is_out_of_order() {
     let mut frame = Vec::new();
     server::write_message(&ServerMessage::Welcome(Box::new(welcome())), &mut frame);
     check_fault(&mut pair, &frame, &ServerFault::OutOfOrder);
+}
+
+#[test]
+fn who_comes_back_takes_no_other_sessions_welcome() {
+    let again = || Welcome { schema: None, ..welcome() };
+    for other in [
+        welcome(),
+        Welcome { session: SessionId(2), ..again() },
+        Welcome { schema_hash: 1, ..again() },
+    ] {
+        let mut pair = Pair::new();
+        pair.client.write_hello_again(&mut Vec::new());
+        let mut frame = Vec::new();
+        server::write_message(&ServerMessage::Welcome(Box::new(other)), &mut frame);
+        check_fault(&mut pair, &frame, &ServerFault::OutOfOrder);
+    }
+}
+
+#[test]
+fn pings_are_frequent_until_the_clock_is_known_also_after_coming_back() {
+    let mut pair = Pair::new();
+    let pings = |pair: &mut Pair, from: u64| {
+        let mut frame = Vec::new();
+        let is_due = |millis: &u64| {
+            frame.clear();
+            pair.client.poll_ping(Micros::from_millis(*millis), &mut frame);
+            !frame.is_empty()
+        };
+        (from..from + 2_000).step_by(10).filter(is_due).map(|at| at - from).collect::<Vec<_>>()
+    };
+    let often = [0, 100, 200, 300, 400, 500, 600, 700, 1_200, 1_700];
+    assert_eq!(pings(&mut pair, 0), often);
+    assert_eq!(pings(&mut pair, 2_200), [0, 500, 1_000, 1_500]);
+    pair.reconnect();
+    assert_eq!(pings(&mut pair, 4_300), often);
 }
 
 #[test]
@@ -239,30 +276,38 @@ impl Pair {
 
     #[track_caller]
     fn check_snapshot(&mut self, tick: Tick) {
-        let mut rows = Rows::default();
-        rows.push(EntityId(3), 0, &[tick.0.cast_signed() * 3 % 100]);
+        let rows = rows(tick.0);
+        assert_eq!(self.snapshot(tick, &rows, rows.digest()), Digest::Agrees, "{tick:?}");
+        assert_eq!(self.client.rows(), Some(&rows));
+        assert_eq!(self.client.owner(), [i32::from(tick.0.is_multiple_of(3))]);
+    }
+
+    /// Sends a snapshot, and gives what the client says of its digest.
+    #[track_caller]
+    fn snapshot(&mut self, tick: Tick, rows: &Rows, digest: u32) -> Digest {
         let basis = self.server.basis(tick);
         let rows_of = |tick: &Tick| self.sent.iter().find(|sent| sent.0 == *tick).unwrap();
         let both: Vec<_> = (basis.ticks().iter().map(rows_of).map(|(t, r)| (*t, r))).collect();
         let mut body = Vec::new();
-        self.encoder.encode(&both, tick, &rows, &mut body);
+        self.encoder.encode(&both, tick, rows, &mut body);
         let mut owner = Vec::new();
         pack(&schema().owner, &[i32::from(tick.0.is_multiple_of(3))], &mut owner).unwrap();
-        let digest = Some(rows.digest());
-        let processed = InputSeq(0);
+        let (digest, processed) = (Some(digest), InputSeq(0));
         let snapshot = Snapshot { tick, digest, processed, owner: &owner, body: &body };
         let mut frame = Vec::new();
         self.server.write_snapshot(&snapshot, Micros(0), &mut frame);
+        self.sent.push((tick, rows.clone()));
         match self.client.handle_frame(&frame, Micros(0)) {
-            Ok(ClientEvent::Snapshot { tick: applied, digest: Digest::Agrees }) => {
-                assert_eq!(applied, tick);
-            }
+            Ok(ClientEvent::Snapshot { tick: applied, digest }) if applied == tick => digest,
             other => panic!("{other:?} for {tick:?}"),
         }
-        assert_eq!(self.client.rows(), Some(&rows));
-        assert_eq!(self.client.owner(), [i32::from(tick.0.is_multiple_of(3))]);
-        self.sent.push((tick, rows));
     }
+}
+
+fn rows(tick: u32) -> Rows {
+    let mut rows = Rows::default();
+    rows.push(EntityId(3), 0, &[tick.cast_signed() * 3 % 100]);
+    rows
 }
 
 pub(super) fn welcome() -> Welcome {
