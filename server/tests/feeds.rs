@@ -7,7 +7,7 @@ mod support;
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use support::{TestServer, frame};
@@ -21,6 +21,7 @@ fn a_feed_tells_what_happens_and_goes_on_where_it_was() {
     ada.introduce("Ada", None);
     ada.wait_welcome();
     everything.wait("event: opened");
+    everything.wait("event: join");
     everything.wait(r#""name":"Ada","seat":0"#);
     let mut of_match = Stream::open(&server, "/v1/matches/1/events", "");
     of_match.wait("event: state\ndata: {\"match\":1,\"players\":[{\"name\":\"Ada\",\"seat\":0");
@@ -68,6 +69,12 @@ fn a_feed_of_computer_players_tells_kills_and_scores() {
     everything.wait(r#""killer":"#);
     everything.wait("event: score");
     everything.wait(r#""deaths":1"#);
+    // Only the seat of somebody has a name.
+    let scores = everything.read.split("event: score\ndata: ").skip(1);
+    for score in scores.filter_map(|rest| rest.lines().next()) {
+        let score: serde_json::Value = serde_json::from_str(score).unwrap();
+        assert_eq!(score["name"].is_string(), score["seat"] == 0, "{score}");
+    }
 }
 
 #[test]
@@ -127,6 +134,9 @@ fn the_monitor_tells_how_the_server_does() {
     assert!(data["fields"]["player.x"].as_f64() > Some(0.0), "{data}");
 }
 
+/// Long enough for anything that should happen, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A feed, as far as it was read.
 struct Stream {
     socket: TcpStream,
@@ -157,8 +167,10 @@ impl Stream {
     /// Reads until this has come.
     #[track_caller]
     fn wait(&mut self, text: &str) {
-        let mut buffer = [0; 4096];
+        let (mut buffer, start) = ([0; 4096], Instant::now());
         while !self.read.contains(text) {
+            // Heartbeats come for ever.
+            assert!(start.elapsed() < PATIENCE, "no {text}: {}", self.read);
             let count = self.socket.read(&mut buffer).expect("the feed goes on");
             assert!(count > 0, "the feed ended before {text}: {}", self.read);
             self.read.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
