@@ -11,7 +11,7 @@ use tickwire_shared::{
     link::frames::MESSAGE,
     rows::Rows,
     schema::Schema,
-    wire::{ClientMessage, Hello, Kept, PROTOCOL_VERSION, Resume, write_client},
+    wire::{ClientMessage, Hello, Kept, PROTOCOL_VERSION, Resume, ResumeToken, write_client},
 };
 
 #[test]
@@ -41,20 +41,21 @@ fn who_has_kept_what_nobody_told_is_refused_before_a_welcome() {
     page.wait("events", |client| client.events >= 2);
     let token = page.link.welcome().unwrap().resume;
     drop(page);
-    let kept = Some(Kept { applied: None, events: 1_000_000, model_hash: 0 });
-    let hello = Hello {
-        version: PROTOCOL_VERSION,
-        schema_hash: None,
-        resume: Some(Resume { token, kept }),
-        name: String::new(),
-    };
-    let mut payload = vec![MESSAGE];
-    write_client(&ClientMessage::Hello(hello), &mut payload);
-    let mut client = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
-    client.send(&payload);
+    let mut client = take_up(&server, token, 1_000_000);
     assert_eq!(client.wait_end(), End::Close(4012));
     assert!(client.link.welcome().is_none());
     assert!(server.get("/v1/matches/1").1.contains("\"players\":0"), "its seat is free");
+}
+
+#[test]
+fn who_has_kept_other_statistics_is_sent_the_servers() {
+    let server = TestServer::start::<Bell>(|_| {});
+    let mut page = server.join();
+    page.wait("events", |client| client.events >= 2);
+    let token = page.link.welcome().unwrap().resume;
+    drop(page);
+    let mut page = take_up(&server, token, 2);
+    page.wait("events", |client| client.events >= 2 && client.snapshots > 0);
 }
 
 #[test]
@@ -87,6 +88,22 @@ fn a_seat_that_is_taken_up_is_held_once() {
     let mut second = Client::open(server.addr, "match=1", "tickwire.v1");
     second.say_hello(None);
     second.wait_snapshots(1);
+}
+
+/// Comes back for a session of which so many events and statistics of no server are kept.
+fn take_up(server: &TestServer, token: ResumeToken, events: u32) -> Client {
+    let kept = Some(Kept { applied: None, events, model_hash: 0 });
+    let hello = Hello {
+        version: PROTOCOL_VERSION,
+        schema_hash: None,
+        resume: Some(Resume { token, kept }),
+        name: String::new(),
+    };
+    let mut payload = vec![MESSAGE];
+    write_client(&ClientMessage::Hello(hello), &mut payload);
+    let mut client = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
+    client.send(&payload);
+    client
 }
 
 /// A game that tells everybody something every tick.
