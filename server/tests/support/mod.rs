@@ -18,7 +18,11 @@ use tickwire_server::{Server, config::Config};
 use tickwire_shared::{
     game::{Game, Input},
     ids::Tick,
-    link::{ClientEvent, ClientLink, Digest, frames::MESSAGE},
+    link::{
+        ClientEvent, ClientLink, Digest,
+        frames::{Before, MESSAGE, SnapshotHead},
+        pacing::told_lead,
+    },
     social::{Line, Social, Speaker},
     time::Micros,
     wire::{ClientMessage, ResumeToken, write_client},
@@ -195,6 +199,8 @@ pub(crate) struct Client {
     pub(crate) link: ClientLink,
     pub(crate) status: u16,
     pub(crate) snapshots: u32,
+    /// How early its inputs came, in microseconds, and with which snapshot it was told.
+    pub(crate) lead: Option<(Tick, i64)>,
     pub(crate) digests: u32,
     pub(crate) events: u32,
     /// The tick of the newest.
@@ -239,6 +245,7 @@ impl Client {
             link: ClientLink::default(),
             status,
             snapshots: 0,
+            lead: None,
             digests: 0,
             events: 0,
             newest_event: None,
@@ -367,6 +374,12 @@ impl Client {
 
     fn handle(&mut self, payload: &[u8]) {
         let now = Micros::from(self.start.elapsed());
+        let before = Before { tick: self.link.applied(), processed: self.link.processed() };
+        if let Some((SnapshotHead { tick, lead: Some(lead), .. }, _)) =
+            SnapshotHead::read(payload, before)
+        {
+            self.lead = Some((tick, told_lead(lead)));
+        }
         match self.link.handle_frame(payload, now).unwrap() {
             ClientEvent::Snapshot { digest, .. } => {
                 self.snapshots += 1;
