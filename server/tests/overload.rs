@@ -46,6 +46,12 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
         player.wait("slow motion", |player| player.slowdown == 3);
         player.wait_snapshots(5);
     }
+    // Also whoever comes only now.
+    let mut late = Client::open(server.addr, "match=1&role=spectator", "tickwire.v1");
+    late.say_hello(None);
+    late.wait("slow motion", |late| late.slowdown == 3);
+    let skipped = server.metric("tickwire_snapshots_skipped_total{reason=\"overload\"}");
+    assert!(skipped > 0.0, "every other snapshot is left out");
     for step in ["spectators", "snapshots", "ticks", "matches"] {
         let counter = format!("tickwire_overload_steps_total{{step=\"{step}\"}}");
         assert!(server.metric(&counter) >= 1.0, "{step} was not counted");
@@ -65,12 +71,12 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
     while server.metric(STEP) > 0.0 || server.get("/readyz").0 != 200 {
         players.iter_mut().for_each(|player| player.wait_snapshots(1));
     }
-    for player in players.iter_mut().chain([&mut watching]) {
+    for player in players.iter_mut().chain([&mut watching, &mut late]) {
         player.wait("the usual pace", |player| player.slowdown == 1);
         player.wait_snapshots(5);
         assert_eq!(player.end, None);
     }
-    assert_eq!(server.metric("tickwire_connections"), 5.0, "nobody was closed");
+    assert_eq!(server.metric("tickwire_connections"), 6.0, "nobody was closed");
     assert_eq!(server.metric("tickwire_matches"), 2.0);
 }
 
