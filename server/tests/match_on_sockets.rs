@@ -2,10 +2,19 @@
 
 mod support;
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::Write,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
-use support::{Client, End, Stream, TestServer, frame, request};
+use support::{
+    Client, End, Stream, TestServer, frame,
+    hooked::{Hook, Hooked},
+    request,
+};
 use tickwire_shared::{
     arena::Arena,
     game::{Game, Input, MatchOptions, Step},
@@ -239,7 +248,7 @@ fn a_seat_is_free_after_the_grace_period_or_a_goodbye() {
     let mut waiting = Client::open(server.addr, "match=1", "tickwire.v1");
     assert_eq!(waiting.wait_end(), End::Close(4010), "kept for the grace period");
     while server.get("/v1/matches/1").1.contains("\"players\":1") {
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     let mut late = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
     late.say_hello(Some(token));
@@ -254,7 +263,7 @@ fn a_match_without_anybody_ends() {
     });
     drop(server.join());
     while server.get("/v1/matches/1").0 == 200 {
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(server.get("/v1/matches").1, r#"{"game":"tally","modes":[],"matches":[]}"#);
 }
@@ -317,17 +326,41 @@ fn a_game_that_breaks_its_schema_ends_alone() {
 
 #[test]
 fn a_storm_of_spectators_is_let_in_while_the_match_goes_on() {
-    let server = TestServer::start::<Arena>(|_| {});
+    let server = TestServer::start::<Hooked<Holds>>(|_| {});
     let mut player = server.join();
     player.wait_snapshots(1);
     let watch = || Client::open(server.addr, "match=1&role=spectator", "tickwire.v1");
     let mut storm: Vec<_> = (0..100).map(|_| watch()).collect();
+    // All at once, while one tick lasts.
+    IS_HELD.store(true, Ordering::Relaxed);
+    while !HOLDS.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(1));
+    }
     storm.iter_mut().for_each(|client| client.say_hello(None));
+    IS_HELD.store(false, Ordering::Relaxed);
     for client in &mut storm {
         client.wait_snapshots(2);
         assert!(client.digests > 0);
     }
     player.wait_snapshots(5);
+    let skipped = server.metric("tickwire_snapshots_skipped_total{reason=\"storm\"}");
+    assert!(skipped >= 100.0 - 32.0, "{skipped} waited for a tick more");
+    assert_eq!(server.metric("tickwire_spectators"), 100.0);
+}
+
+static IS_HELD: AtomicBool = AtomicBool::new(false);
+static HOLDS: AtomicBool = AtomicBool::new(false);
+
+/// Makes one step last as long as is wanted.
+struct Holds;
+
+impl Hook for Holds {
+    fn before_step() {
+        while IS_HELD.load(Ordering::Relaxed) {
+            HOLDS.store(true, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 #[test]
@@ -346,7 +379,7 @@ fn who_loses_the_connection_while_a_server_drains_comes_back_to_the_round() {
     let link = std::mem::take(&mut client.link);
     drop(client);
     // It was the only one, and its seat is kept.
-    std::thread::sleep(Duration::from_millis(500));
+    thread::sleep(Duration::from_millis(500));
     let mut back = server.take_up(link);
     back.wait("a word of the end", |client| client.was_told);
     back.wait_snapshots(10);
@@ -368,7 +401,9 @@ fn draining(drain_timeout: Duration) -> (TestServer, Client) {
 
 #[test]
 fn draining_tells_everyone_and_ends() {
-    let mut server = TestServer::start::<Tally>(|_| {});
+    // However long it may wait for rounds to end: this game has none.
+    let hour = Duration::from_secs(3600);
+    let mut server = TestServer::start::<Tally>(|config| config.drain_timeout = hour);
     let mut players: Vec<_> = (0..3).map(|_| server.join()).collect();
     server.begin_drain();
     for player in &mut players {
@@ -386,7 +421,7 @@ fn a_client_that_does_not_read_is_skipped_and_catches_up() {
     let before = player.link.applied().unwrap();
     // Nothing is acknowledged, so credit runs out.
     while server.metric("tickwire_snapshots_skipped_total{reason=\"credit\"}") < 20.0 {
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     player.wait_snapshots(20);
     while player.link.applied().unwrap().since(before) < 150 {
@@ -476,7 +511,7 @@ fn no_more_connections_than_allowed() {
     assert_eq!(third.status, 503);
     drop(b);
     while Client::open(server.addr, "match=auto", "tickwire.v1").status != 101 {
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
