@@ -95,7 +95,7 @@ pub enum ClientEvent<'a> {
     /// The codec has new statistics.
     Model,
     /// Ticks are so much farther apart from now on than the welcome says; see
-    /// [`ClientLink::tick_interval`].
+    /// [`Clock::interval`].
     Pace {
         /// 1 is normal.
         slowdown: u8,
@@ -376,13 +376,6 @@ impl ClientLink {
     #[must_use]
     pub fn due(&self, tick: Tick, now: Micros) -> Option<Micros> {
         self.clock()?.due(tick, now)
-    }
-
-    /// Time between two ticks at the match's present pace, once the server has said it.
-    #[must_use]
-    pub fn tick_interval(&self) -> Option<Micros> {
-        let game = self.game.as_ref()?;
-        Some(game.clock.interval())
     }
 }
 

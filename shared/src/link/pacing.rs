@@ -144,12 +144,6 @@ impl InputPace {
         Some(clock.due(next, now)?.shifted(-self.ahead?))
     }
 
-    /// The newest tick for which an input was made, or whose time is over.
-    #[must_use]
-    pub const fn newest(&self) -> Option<Tick> {
-        self.newest
-    }
-
     /// How far ahead of the server's clock inputs are made.
     #[must_use]
     pub const fn ahead(&self) -> Option<i64> {
