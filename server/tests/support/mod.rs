@@ -115,6 +115,15 @@ impl TestServer {
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// Waits until one line of `/metrics` has a value.
+    #[track_caller]
+    pub(crate) fn wait_metric(&self, line: &str, value: f64) {
+        let start = Instant::now();
+        while self.metric(line) != value {
+            assert!(start.elapsed() < PATIENCE, "{line} is {}", self.metric(line));
+        }
+    }
+
     /// Has the server drain, and waits for its end.
     pub(crate) fn drain(mut self) {
         drop(self.stop.take());
