@@ -229,6 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_being_set_jumps_to_what_is_better_known() {
+        for (since, settled) in [(1_000_000, false), (2_300_000, true)] {
+            let mut clock = Clock::new(RATE);
+            // The first pong came 0.2 s late.
+            pong(&mut clock, 0, 10_000, 220_000);
+            let at = Micros(since + 20_000);
+            pong(&mut clock, since, since + 10_000, 20_000);
+            let wrong = clock.due(Tick(0), at).unwrap().0.cast_signed();
+            assert_eq!((clock.is_settled(at), wrong != 0), (settled, settled), "{wrong} us");
+            assert_eq!(clock.due(Tick(0), at.plus(Micros::from_secs(9))), Some(Micros(0)));
+        }
+    }
+
+    #[test]
     fn a_machine_that_slept_is_set_anew() {
         let mut clock = Clock::new(RATE);
         for n in 0..20 {
