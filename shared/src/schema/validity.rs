@@ -233,5 +233,25 @@ mod tests {
         );
         let half = with(vec![x().predict(Predict::Component)]);
         assert_eq!(says(&half), "\"x\" of cart is not one of four that make a quaternion");
+        let turn = |largest: i32, parts: &[(i32, i32)]| {
+            let first =
+                Field::new("x", 1.0, 0, largest).predict(Predict::Quaternion { spin: None });
+            let part = |(n, &(min, max)): (usize, &(i32, i32))| {
+                Field::new(&format!("part{n}"), 1.0, min, max).predict(Predict::Component)
+            };
+            says(&with([first].into_iter().chain(parts.iter().enumerate().map(part)).collect()))
+        };
+        assert_eq!(turn(3, &[(-9, 9); 3]), "");
+        for (largest, parts) in [
+            (3, &[(-9, 9); 2][..]),
+            (3, &[(-9, 9); 4]),
+            (2, &[(-9, 9); 3]),
+            (3, &[(-9, 9), (-9, 9), (-8, 8)]),
+            (3, &[(-9, 8); 3]),
+            (3, &[(0, 0); 3]),
+        ] {
+            let said = turn(largest, parts);
+            assert!(said.ends_with("not one of four that make a quaternion"), "{parts:?}: {said}");
+        }
     }
 }
