@@ -1,8 +1,8 @@
-//! How a connection is seen off that the server closes.
+//! When and how a connection is seen off that the server closes.
 
 mod support;
 
-use std::net::TcpStream;
+use std::{net::TcpStream, time::Duration};
 
 use socket2::{Domain, Socket, Type};
 use support::{Client, End, Stream, TestServer, frame};
@@ -21,6 +21,17 @@ fn who_is_behind_with_reading_is_told_all_the_same_why_it_is_closed() {
     server.wait_metric("tickwire_connections_closed_total{reason=\"text\"}", 1.0);
     assert_eq!(client.wait_end(), End::Close(1003));
     server.wait_metric("tickwire_connections", 0.0);
+}
+
+#[test]
+fn who_goes_on_talking_is_not_taken_for_silent() {
+    let server = TestServer::start::<Arena>(|config| {
+        config.limits.idle_timeout = Duration::from_secs(2);
+    });
+    let mut player = server.join();
+    // Four seconds of them, each acknowledged.
+    player.wait_snapshots(120);
+    assert_eq!(player.end, None);
 }
 
 /// A connection on which little is under way.
