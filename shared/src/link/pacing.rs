@@ -269,6 +269,8 @@ mod tests {
         let lead = |due: i64, now: u64, dice: &mut Dice| {
             due - now.cast_signed() - way - i64::from(dice.within(0, jitter))
         };
+        // On their way back.
+        let mut telling = VecDeque::new();
         for millis in 1_000..120_000_u64 {
             let now = Micros::from_millis(millis);
             if millis.is_multiple_of(500) {
@@ -288,7 +290,13 @@ mod tests {
                 let lead = lead(due, now.0, &mut dice);
                 leads.hear(lead);
                 if let Some(told) = leads.tell(tick) {
+                    telling.push_back((now.shifted(2 * way), told, seq));
+                }
+                while let Some(&(at, told, seq)) = telling.front()
+                    && at <= now
+                {
                     pace.hear(told, seq, rate.interval());
+                    telling.pop_front();
                 }
                 if millis > 20_000 {
                     made += 1;
