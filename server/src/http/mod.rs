@@ -23,7 +23,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode},
     middleware,
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
@@ -122,13 +122,20 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = json!({ "error": { "code": self.code, "message": self.message } });
         let mut response = (self.status, Json(body)).into_response();
-        let later = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
-        if later.contains(&self.status) {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        for &(name, value) in remedy(self.status) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
+    }
+}
+
+/// The headers that say how to be answered otherwise.
+const fn remedy(status: StatusCode) -> &'static [(&'static str, &'static str)] {
+    match status {
+        StatusCode::UNAUTHORIZED => &[("www-authenticate", "Bearer")],
+        StatusCode::UPGRADE_REQUIRED => &[("connection", "upgrade"), ("upgrade", "websocket")],
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => &[("retry-after", "1")],
+        _ => &[],
     }
 }
 
