@@ -84,6 +84,8 @@ fn operators_routes_want_an_operators_token() {
     let (status, told) = server.post_with("/v1/matches", &with(&operator), r#"{"seats":4}"#);
     assert!(status == 400 && told.contains("seats"), "what is not heeded is refused: {told}");
     assert_eq!(server.post_with("/v1/matches", &with(&operator), "{}").0, 201);
+    let spelled = with(&operator).replace("Bearer ", "bearer  ");
+    assert_eq!(server.post_with("/v1/matches", &spelled, "{}").0, 201);
     let long = "x".repeat(65);
     for (subject, name, flaw) in [
         ("", "Ada", "subject must have 1 to 64 bytes"),

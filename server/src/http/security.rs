@@ -188,8 +188,10 @@ fn is_for_this_machine(headers: &HeaderMap) -> bool {
     })
 }
 
+/// The token that a request shows. How its scheme is spelled makes no difference (RFC 9110).
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }
 
 #[cfg(test)]
