@@ -25,6 +25,20 @@ fn who_is_refused_is_told_what_would_help() {
     assert!(told.contains("\r\nupgrade: websocket\r\n"), "{told}");
 }
 
+#[test]
+fn who_may_not_join_opens_no_match() {
+    let server = guarded_server("unopened", |config| config.tickets.guests = true);
+    let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(25));
+    assert_eq!(server.post("/v1/join", &long).0, 400);
+    for host in ["", "a b", "play.example/game"] {
+        let head = format!("POST /v1/join HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = send(server.addr, &head);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "nobody can connect to `{host}`: {answer}");
+    }
+    let (_, list) = server.get("/v1/matches");
+    assert!(list.contains(r#""matches":[]"#), "{list}");
+}
+
 /// A server that wants tickets.
 fn guarded_server(name: &str, change: impl FnOnce(&mut Config)) -> TestServer {
     let path = scratch(&format!("{name}.secret"));
@@ -35,11 +49,15 @@ fn guarded_server(name: &str, change: impl FnOnce(&mut Config)) -> TestServer {
     })
 }
 
-/// A whole answer, head and body.
+/// A whole answer, head and body, to a request with these header lines.
 fn ask(addr: SocketAddr, line: &str, headers: &str) -> String {
+    let head = "host: localhost\r\nconnection: close\r\n";
+    send(addr, &format!("{line} HTTP/1.1\r\n{head}{headers}\r\n"))
+}
+
+fn send(addr: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).unwrap();
-    let head = format!("{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, header, uri::Authority},
     response::IntoResponse,
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
@@ -171,9 +171,18 @@ pub(super) async fn join(
     }
     // Who may join any match finds another if this one is full by then.
     let only = request.match_id.map(MatchId);
+    let role = request.role.unwrap_or(TicketRole::Player);
+    let subject = request.subject.unwrap_or_else(|| format!("guest-{}", random_id()));
+    let grant = Grant { subject: &subject, role, match_id: only, name: &request.name };
+    // Before a match is opened: a request that is refused leaves none behind.
+    if admission.tickets().is_some()
+        && let Some(flaw) = grant.flaw()
+    {
+        return Err(Problem::bad_request(flaw));
+    }
+    let base = base_url(&admission, &headers)?;
     let wish =
         admission.matchmaker().wish(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
-    let role = request.role.unwrap_or(TicketRole::Player);
     let entry = match role {
         TicketRole::Player => {
             admission.matchmaker().reserve(wish).map(|seat| Arc::clone(seat.entry()))
@@ -181,19 +190,13 @@ pub(super) async fn join(
         TicketRole::Spectator | TicketRole::Operator => admission.matchmaker().find_or_open(wish),
     };
     let match_id = entry.map_err(problem)?.id.0;
-    let base = base_url(&admission, &headers)?;
     let mut url = format!("{base}/v1/play?match={match_id}");
     if role != TicketRole::Player {
         url.push_str("&role=spectator");
     }
-    let subject = request.subject.unwrap_or_else(|| format!("guest-{}", random_id()));
-    let grant = Grant { subject: &subject, role, match_id: only, name: &request.name };
     let expires_at = unix_now() + admission.config().tickets.life.as_secs();
     let ticket = admission.tickets().and_then(|tickets| tickets.issue(&grant, expires_at));
     if let Some(ticket) = &ticket {
-        if let Some(flaw) = grant.flaw() {
-            return Err(Problem::bad_request(flaw));
-        }
         url.push_str("&ticket=");
         url.push_str(ticket);
     }
@@ -207,7 +210,9 @@ fn base_url(admission: &Admission, headers: &HeaderMap) -> Result<String, Proble
         return Ok(url.trim_end_matches('/').into());
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.ok_or_else(|| Problem::bad_request("the request has no Host"))?;
+    let host = host.filter(|host| host.parse::<Authority>().is_ok());
+    let host =
+        host.ok_or_else(|| Problem::bad_request("the request has no Host, or a wrong one"))?;
     // A proxy may have ended TLS.
     let is_forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
     let scheme = if admission.tls().is_some() || is_forwarded { "wss" } else { "ws" };
