@@ -133,12 +133,16 @@ fn a_new_key_is_taken_up_and_the_old_one_is_good_for_a_while() {
 
 #[test]
 fn guests_get_a_ticket_to_play_or_watch_and_no_other() {
-    let (server, _) = guarded_server("guests", |config| {
+    let (server, tickets) = guarded_server("guests", |config| {
         config.tickets.guests = true;
         config.seats = 1;
     });
     assert_eq!(server.post("/v1/join", r#"{"role":"operator"}"#).0, 403);
     assert_eq!(server.post("/v1/join", r#"{"subject":"u7"}"#).0, 403);
+    let late = issue(&tickets, TicketRole::Operator, None, 0);
+    let shown = format!("authorization: Bearer {late}\r\n");
+    let (status, told) = server.post_with("/v1/join", &shown, r#"{"subject":"u7"}"#);
+    assert!(status == 401 && told.contains("the ticket has expired"), "{told}");
     let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(25));
     assert_eq!(server.post("/v1/join", &long).0, 400);
     let join = |body: &str| {

@@ -15,7 +15,7 @@ use tickwire_shared::ids::MatchId;
 use super::{
     Problem,
     ask::{Named, Sent},
-    security::Operator,
+    security::{Operator, bearer},
 };
 use crate::{
     admission::Admission,
@@ -161,13 +161,17 @@ pub(super) async fn join(
     Sent(request): Sent<JoinRequest>,
 ) -> Result<Json<JoinAnswer>, Problem> {
     refuse_when_draining(&admission)?;
-    let is_operator = operator.is_ok();
-    if admission.tickets().is_some() && !admission.config().tickets.guests {
-        operator?;
-    }
-    let is_bold = request.subject.is_some() || request.role == Some(TicketRole::Operator);
-    if is_bold && !is_operator {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only operators may say who"));
+    if let Err(problem) = operator {
+        let are_guests = admission.tickets().is_none() || admission.config().tickets.guests;
+        let is_bold = request.subject.is_some() || request.role == Some(TicketRole::Operator);
+        // Whoever shows a token is told what is wrong with it.
+        if !are_guests || is_bold && bearer(&headers).is_some() {
+            return Err(problem);
+        }
+        if is_bold {
+            let message = "only operators may say who";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
+        }
     }
     // Who may join any match finds another if this one is full by then.
     let only = request.match_id.map(MatchId);
