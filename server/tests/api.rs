@@ -9,7 +9,10 @@ use std::{
 };
 
 use support::{TestServer, scratch};
-use tickwire_server::config::Config;
+use tickwire_server::{
+    config::Config,
+    tickets::{Grant, TicketRole, Tickets, unix_now},
+};
 use tickwire_shared::arena::Arena;
 
 const SECRET: &[u8] = b"a secret of 32 bytes and of more";
@@ -37,6 +40,23 @@ fn who_may_not_join_opens_no_match() {
     }
     let (_, list) = server.get("/v1/matches");
     assert!(list.contains(r#""matches":[]"#), "{list}");
+}
+
+#[test]
+fn who_shows_a_ticket_that_has_expired_is_told_so() {
+    let server = guarded_server("late", |_| {});
+    let tickets = Tickets::with_secret(SECRET).unwrap();
+    let grant = Grant { subject: "u1", role: TicketRole::Player, match_id: None, name: "Ada" };
+    let say = |life: u64| {
+        let token = tickets.issue(&grant, unix_now() + life).unwrap();
+        let shown = format!("authorization: Bearer {token}\r\n");
+        server.post_with("/v1/chat", &shown, r#"{"text":"hello"}"#)
+    };
+    assert_eq!(say(60).0, 201);
+    let (status, told) = say(0);
+    assert!(status == 401 && told.contains("a ticket is needed: the ticket has expired"), "{told}");
+    let (status, told) = server.post("/v1/chat", r#"{"text":"hello"}"#);
+    assert!(status == 401 && told.contains(r#""a ticket is needed""#), "{told}");
 }
 
 /// A server that wants tickets.

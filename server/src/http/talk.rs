@@ -71,13 +71,15 @@ pub(super) async fn say(
     headers: HeaderMap,
     Sent(said): Sent<Saying>,
 ) -> Result<(StatusCode, Json<LobbyLine>), Problem> {
-    let ticket =
-        admission.tickets().and_then(|tickets| tickets.check(bearer(&headers)?, unix_now()).ok());
+    let shown = admission.tickets().zip(bearer(&headers));
+    let shown = shown.map(|(tickets, token)| tickets.check(token, unix_now())).transpose();
     let is_closed = admission.tickets().is_some() && !admission.config().tickets.guests;
-    if is_closed && ticket.is_none() {
-        let message = "a ticket is needed";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
-    }
+    let refuse = |why| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why);
+    let ticket = match shown {
+        Ok(None) if is_closed => return Err(refuse("a ticket is needed".into())),
+        Err(error) if is_closed => return Err(refuse(format!("a ticket is needed: {error}"))),
+        shown => shown.ok().flatten(),
+    };
     let client = door.client(&admission, &headers);
     let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(Problem::bad_request)?;
     let name = ticket.and_then(|ticket| clean_name(&ticket.name));
