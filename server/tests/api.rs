@@ -43,6 +43,21 @@ fn who_may_not_join_opens_no_match() {
 }
 
 #[test]
+fn what_may_be_left_out_may_be_null() {
+    let server = TestServer::start::<Arena>(|_| {});
+    let all = r#"{"match":null,"mode":null,"subject":null,"role":null,"name":null}"#;
+    for (path, body) in [
+        ("/v1/join", all),
+        ("/v1/matches", r#"{"mode":null}"#),
+        ("/v1/chat", r#"{"name":null,"text":"hello"}"#),
+        ("/v1/notices", r#"{"match":null,"text":"hello"}"#),
+    ] {
+        let (status, told) = server.post(path, body);
+        assert!(matches!(status, 200 | 201), "{path}: {told}");
+    }
+}
+
+#[test]
 fn who_shows_a_ticket_that_has_expired_is_told_so() {
     let server = guarded_server("late", |_| {});
     let tickets = Tickets::with_secret(SECRET).unwrap();

@@ -89,8 +89,7 @@ pub(super) struct JoinRequest {
     /// As what, for the ticket: a player, if unsaid; only an operator may ask for an operator's.
     role: Option<TicketRole>,
     /// What others will call the player.
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
 }
 
 fn match_or_auto<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
@@ -177,7 +176,8 @@ pub(super) async fn join(
     let only = request.match_id.map(MatchId);
     let role = request.role.unwrap_or(TicketRole::Player);
     let subject = request.subject.unwrap_or_else(|| format!("guest-{}", random_id()));
-    let grant = Grant { subject: &subject, role, match_id: only, name: &request.name };
+    let name = request.name.unwrap_or_default();
+    let grant = Grant { subject: &subject, role, match_id: only, name: &name };
     // Before a match is opened: a request that is refused leaves none behind.
     if admission.tickets().is_some()
         && let Some(flaw) = grant.flaw()

@@ -50,8 +50,7 @@ pub(super) async fn notice(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Saying {
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
     text: String,
 }
 
@@ -83,7 +82,7 @@ pub(super) async fn say(
     let client = door.client(&admission, &headers);
     let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(Problem::bad_request)?;
     let name = ticket.and_then(|ticket| clean_name(&ticket.name));
-    let name = name.or_else(|| clean_name(&said.name)).unwrap_or_else(|| "guest".into());
+    let name = name.or_else(|| clean_name(&said.name?)).unwrap_or_else(|| "guest".into());
     let line = admission.audience().chat(client, &name, &text).ok_or_else(|| {
         let status = StatusCode::TOO_MANY_REQUESTS;
         Problem::new(status, "too_fast", "too many lines in a short time")

@@ -140,11 +140,11 @@ struct Claims {
     role: TicketRole,
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
     match_id: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: String,
     #[serde(deserialize_with = "seconds")]
     exp: u64,
-    #[serde(default, deserialize_with = "seconds", skip_serializing)]
+    #[serde(default, deserialize_with = "seconds_or_none", skip_serializing)]
     nbf: u64,
     jti: String,
 }
@@ -152,6 +152,17 @@ struct Claims {
 /// A NumericDate (RFC 7519): it may have a fraction.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     f64::deserialize(deserializer).map(|seconds| seconds as u64)
+}
+
+fn seconds_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    or_default(deserializer).map(|seconds: f64| seconds as u64)
+}
+
+/// What may be left out may be `null` as well, as some libraries write what is not set.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl Claims {
@@ -379,6 +390,17 @@ mod tests {
         for aud in [json!("chat"), json!(["chat"]), json!([]), json!(null)] {
             assert_eq!(check(aud, NOW as f64 + 9.0), Err(TicketError::Invalid));
         }
+        let mut claims = json!({
+            "aud": "tickwire", "sub": "u7", "role": "player", "exp": NOW + 9, "jti": "1",
+            "name": null, "nbf": null, "match": null,
+        });
+        let read = |claims: &serde_json::Value| {
+            let keys = tickets.keys.read().unwrap();
+            tickets.check(&keys.sign(claims).unwrap(), NOW).map(|ticket| ticket.name)
+        };
+        assert_eq!(read(&claims), Ok("".into()));
+        claims["exp"] = json!(null);
+        assert_eq!(read(&claims), Err(TicketError::Invalid));
         for (exp, error) in [(1.5, TicketError::Expired), (1e300, TicketError::Invalid)] {
             assert_eq!(check(json!("tickwire"), exp), Err(error));
         }
