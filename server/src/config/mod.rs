@@ -213,10 +213,11 @@ impl Config {
 
 /// Whether it is where a WebSocket server may be, up to its routes.
 fn is_server(url: &str) -> bool {
-    let url = url.parse::<Uri>().ok();
-    url.is_some_and(|url| {
-        let is_ws = matches!(url.scheme_str(), Some("ws" | "wss"));
-        is_ws && url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none()
+    // A fragment is passed over where a URL is read.
+    let uri = url.parse::<Uri>().ok().filter(|_| !url.contains('#'));
+    uri.is_some_and(|uri| {
+        let is_ws = matches!(uri.scheme_str(), Some("ws" | "wss"));
+        is_ws && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
     })
 }
 
@@ -254,7 +255,9 @@ mod tests {
             "open = true\n[tickets]\nsecret_file = 'a'",
             "open to anybody, or with tickets: not both",
         );
-        for url in ["https://play.example", "wss://", "wss://play.example/?a=b"] {
+        for url in
+            ["https://play.example", "wss://", "wss://play.example/?a=b", "wss://play.example#a"]
+        {
             let such = "public_url is such as wss://eu-1.play.example, a path may follow";
             check(&format!("public_url = '{url}'"), such);
         }
