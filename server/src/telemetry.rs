@@ -175,9 +175,10 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
     let starved = sum(|s| s.inputs_starved);
     page.counter("inputs_starved_total", "ticks of a seat without its input", starved);
     page.head("snapshot_bits_total", "counter", "bits of encodings, by what they tell");
-    let mut fields = BTreeMap::<_, f64>::new();
+    // Also those that nothing was spent on yet, since what begins above 0 is no increase.
+    let mut fields: BTreeMap<_, _> = counted.field_names.iter().map(|name| (name, 0.0)).collect();
     let bits = shards.iter().flat_map(|shard| counted.field_names.iter().zip(&shard.field_bits));
-    for (name, bits) in bits.filter(|&(_, &bits)| bits > 0.0) {
+    for (name, bits) in bits {
         *fields.entry(name).or_default() += bits;
     }
     for (name, bits) in fields {
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_are_told_by_field_of_all_shards_that_have_spent_any() {
+    fn bits_are_told_by_field_of_all_shards() {
         let field = |name| Field::new(name, 1.0, 0, 9);
         let schema =
             Schema::new("game").kind("a", [field("x"), field("y")]).kind("b", [field("x")]);
@@ -385,7 +386,9 @@ mod tests {
         let page = prometheus(&Counted { shards, silent: 0, field_names }, &Refusals::default());
         let told: Vec<_> = page.lines().filter(|line| line.contains("{field=")).collect();
         let line = |name, bits| format!("tickwire_snapshot_bits_total{{field=\"{name}\"}} {bits}");
-        let all = [("a.(changes)", 6), ("a.(moment)", 4), ("a.y", 2), ("b.x", 8)];
-        assert_eq!(told, all.map(|(name, bits)| line(name, bits)));
+        let all = [("a.(changes)", 6), ("a.(moment)", 4), ("a.x", 0), ("a.y", 2)];
+        let more = [("b.(changes)", 0), ("b.(moment)", 0), ("b.x", 8)];
+        let all = all.into_iter().chain(more);
+        assert_eq!(told, all.map(|(name, bits)| line(name, bits)).collect::<Vec<_>>());
     }
 }

@@ -43,6 +43,13 @@ fn who_may_not_join_opens_no_match() {
 }
 
 #[test]
+fn what_a_match_costs_is_counted_from_nothing() {
+    let server = TestServer::start::<Arena>(|_| {});
+    let (_, page) = server.get("/metrics");
+    assert!(page.contains("\ntickwire_snapshot_bits_total{field=\"player.x\"} 0\n"), "{page}");
+}
+
+#[test]
 fn what_may_be_left_out_may_be_null() {
     let server = TestServer::start::<Arena>(|_| {});
     let all = r#"{"match":null,"mode":null,"subject":null,"role":null,"name":null}"#;
