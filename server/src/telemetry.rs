@@ -90,6 +90,15 @@ impl Spans {
         new.subtract(&before.0).expect("it has counted all that the earlier one has");
         [0.5, 0.99, 1.0].map(|quantile| new.value_at_quantile(quantile))
     }
+
+    /// All of them together, as exactly as they are kept. It never goes back, as a mean times their
+    /// count would by rounding: that would be read as a restart.
+    fn sum(&self) -> Micros {
+        let kept = self.0.iter_recorded();
+        let sums =
+            kept.map(|v| self.0.median_equivalent(v.value_iterated_to()) * v.count_at_value());
+        Micros(sums.sum())
+    }
 }
 
 impl Default for Spans {
@@ -328,7 +337,7 @@ impl Page {
         let count = all.0.len() as f64;
         self.line(&format!("{name}_bucket{{le=\"+Inf\"}}"), count);
         self.line(&format!("{name}_count"), count);
-        self.line(&format!("{name}_sum"), all.0.mean() * count / 1e6);
+        self.line(&format!("{name}_sum"), all.sum().0 as f64 / 1e6);
     }
 }
 
@@ -361,6 +370,24 @@ mod tests {
             assert!(page.contains(&format!("\ntickwire_{line}\n")), "{line} is missing");
         }
         assert!(!page.contains("frames_refused_total{reason=\"idle\"}"));
+    }
+
+    #[test]
+    fn sums_never_go_back() {
+        let mut stats = Stats::default();
+        let sum = |stats: &Stats| {
+            let shards = vec![stats.clone()];
+            let page = prometheus(&Counted { shards, ..Counted::default() }, &Refusals::default());
+            let line = page.lines().find_map(|l| l.strip_prefix("tickwire_tick_time_seconds_sum "));
+            line.and_then(|sum| sum.parse::<f64>().ok()).expect("there is a sum")
+        };
+        let mut before = 0.0;
+        for span in (0..300).map(|n| n * n % 97 * (n % 3)) {
+            stats.tick_time.record(Micros(span));
+            let now = sum(&stats);
+            assert!(now >= before, "{before} was {now} after {span} µs");
+            before = now;
+        }
     }
 
     #[test]
