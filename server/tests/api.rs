@@ -11,6 +11,7 @@ use std::{
 use support::{TestServer, scratch};
 use tickwire_server::{
     config::Config,
+    http::{Origins, Proxies},
     tickets::{Grant, TicketRole, Tickets, unix_now},
 };
 use tickwire_shared::arena::Arena;
@@ -40,6 +41,26 @@ fn who_may_not_join_opens_no_match() {
     }
     let (_, list) = server.get("/v1/matches");
     assert!(list.contains(r#""matches":[]"#), "{list}");
+}
+
+#[test]
+fn a_page_of_a_named_origin_may_read_that_it_asks_too_often() {
+    let server = TestServer::start::<Arena>(|config| {
+        config.origins = Origins::new(vec!["https://play.example".into()]).unwrap();
+        config.proxies = Proxies::new(&["127.0.0.1".into()]).unwrap();
+        config.limits.requests_per_address_hz = 1;
+    });
+    let headers = "origin: https://play.example\r\nx-forwarded-for: 203.0.113.5\r\n";
+    let answers = (0..10).map(|_| ask(server.addr, "GET /v1/matches", headers));
+    let refused = answers.into_iter().find(|answer| answer.starts_with("HTTP/1.1 429 ")).unwrap();
+    for line in [
+        "retry-after: 1\r\n",
+        "access-control-allow-origin: https://play.example\r\n",
+        "access-control-expose-headers: location, retry-after, www-authenticate\r\n",
+        "x-content-type-options: nosniff\r\n",
+    ] {
+        assert!(refused.contains(line), "{line} is not in {refused}");
+    }
 }
 
 #[test]

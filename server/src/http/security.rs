@@ -39,6 +39,8 @@ const PREFLIGHT: [(HeaderName, &str); 2] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
     (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id"),
 ];
+/// What they may read of an answer's head, beside what any may.
+const EXPOSED: &str = "location, retry-after, www-authenticate";
 /// Told over TLS: a browser that was here does not come back in the clear.
 const STRICT_TRANSPORT: &str = "max-age=31536000";
 
@@ -94,28 +96,12 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    if let Err(problem) = door.hear(&admission, request.headers()) {
-        return problem.into_response();
-    }
     let origins = &admission.config().origins;
-    if !origins.allow(request.headers()) {
-        let message = "pages of this origin may not talk to the server";
-        return Problem::new(StatusCode::FORBIDDEN, "origin", message).into_response();
-    }
     // Only origins that are named need to be told; a page's own origin is not asked about.
     let origin = request.headers().get(header::ORIGIN).cloned();
     let origin = origin.filter(|o| o.to_str().is_ok_and(|origin| origins.names(origin)));
-    let mut response = if origin.is_some() && request.method() == Method::OPTIONS {
-        (StatusCode::NO_CONTENT, PREFLIGHT).into_response()
-    } else {
-        match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => {
-                let message = "the request took too long";
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", message).into_response()
-            }
-        }
-    };
+    let answer = answer(&admission, &door, origin.as_ref(), request, next).await;
+    let mut response = answer.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -126,9 +112,33 @@ pub(super) async fn guard(
     }
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let exposed = HeaderValue::from_static(EXPOSED);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
     }
     response
+}
+
+/// What whoever may ask is answered; `named` is an origin that may ask a browser for leave.
+async fn answer(
+    admission: &Admission,
+    door: &Door,
+    named: Option<&HeaderValue>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    door.hear(admission, request.headers())?;
+    if !admission.config().origins.allow(request.headers()) {
+        let message = "pages of this origin may not talk to the server";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "origin", message));
+    }
+    if named.is_some() && request.method() == Method::OPTIONS {
+        return Ok((StatusCode::NO_CONTENT, PREFLIGHT).into_response());
+    }
+    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.map_err(|_| {
+        let message = "the request took too long";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
+    })
 }
 
 /// Somebody who may run the server: the bearer of an operator's token, or anybody on this machine
