@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
 };
 
 use support::{TestServer, scratch};
@@ -60,6 +60,21 @@ fn a_page_of_a_named_origin_may_read_that_it_asks_too_often() {
         "x-content-type-options: nosniff\r\n",
     ] {
         assert!(refused.contains(line), "{line} is not in {refused}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_a_problem_on_the_health_port_too() {
+    let server = TestServer::start::<Arena>(|config| {
+        config.health_listen = Some((Ipv4Addr::LOCALHOST, 0).into());
+    });
+    for addr in [server.addr, server.health.unwrap()] {
+        let told = ask(addr, "GET /healthz", "");
+        assert!(told.starts_with("HTTP/1.1 404 ") && told.contains("\"not_found\""), "{told}");
+        let told = ask(addr, "PUT /livez", "");
+        assert!(told.starts_with("HTTP/1.1 405 "), "{told}");
+        assert!(told.contains("\"method_not_allowed\""), "{told}");
+        assert!(told.contains("\r\nallow: GET,HEAD\r\n"), "{told}");
     }
 }
 

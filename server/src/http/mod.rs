@@ -51,11 +51,6 @@ const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// All routes.
 pub(crate) fn routes(admission: Arc<Admission>) -> Router {
     with_routes(pages::routes(), api_routes())
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "no such route"))
-        .method_not_allowed_fallback(async || {
-            let status = StatusCode::METHOD_NOT_ALLOWED;
-            Problem::new(status, "method_not_allowed", "the route has no such method")
-        })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&admission), security::guard))
         .with_state(admission)
@@ -70,7 +65,14 @@ fn with_routes(
     router: Router<Arc<Admission>>,
     routes: impl IntoIterator<Item = Route>,
 ) -> Router<Arc<Admission>> {
-    routes.into_iter().fold(router, |router, (path, methods)| router.route(path, methods))
+    routes
+        .into_iter()
+        .fold(router, |router, (path, methods)| router.route(path, methods))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "no such route"))
+        .method_not_allowed_fallback(async || {
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            Problem::new(status, "method_not_allowed", "the route has no such method")
+        })
 }
 
 /// A path, and what is done there.
