@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{ConfigError, LogFormat};
 use crate::{limits::LimitSettings, tickets::TicketSettings, tls::TlsSettings};
@@ -31,10 +31,12 @@ struct Flags {
 pub(super) struct Settings {
     /// Where HTTP and WebSocket are served; port 0 picks one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "TICKWIRE_LISTEN", value_parser = address)]
+    #[serde(default, deserialize_with = "address_in_file")]
     pub(super) listen: Option<SocketAddr>,
     /// Where /livez, /readyz and /metrics are served as well, in the clear, however full the server
     /// is; for those who watch over it
     #[arg(long, value_name = "ADDR", env = "TICKWIRE_HEALTH_LISTEN", value_parser = address)]
+    #[serde(default, deserialize_with = "address_in_file")]
     pub(super) health_listen: Option<SocketAddr>,
     /// Where clients reach this very server, such as `wss://eu-1.play.example`, with the path that a
     /// proxy adds; `POST /v1/join` says it [default: what the request says]
@@ -147,6 +149,10 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080")
 }
 
+fn address_in_file<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    address(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
+}
+
 /// clap and toml explain over several lines; the first paragraph says what is wrong.
 fn first_paragraph(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
@@ -183,6 +189,8 @@ mod tests {
         }
         let said = says("seats = 3\ntick_rate = true\n");
         assert!(said.starts_with("line 2: "), "{said}");
+        let said = says("seats = 3\nhealth_listen = '9090'");
+        assert_eq!(said, format!("line 2: {}", address("9090").unwrap_err()));
         let said = says("seats = 3\nlog =");
         assert!(said.starts_with("line 2: "), "{said}");
     }
