@@ -73,11 +73,12 @@ pub(super) struct Settings {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_FEED_CHAT")]
     pub(super) feed_chat: Option<bool>,
     /// Another origin whose pages may talk to the server, such as `https://play.example`; may be
-    /// given several times, `*` is any; `origins` in a file
+    /// given several times, or with commas between them, `*` is any; a list `origins` in a file
     #[arg(long = "origin", value_name = "ORIGIN", env = "TICKWIRE_ORIGINS", value_delimiter = ',')]
     pub(super) origins: Option<Vec<String>>,
     /// Where a proxy is, such as `10.0.0.0/8`: those that its `X-Forwarded-For` names are limited
-    /// by address, not the proxy; may be given several times; `proxies` in a file
+    /// by address, not the proxy; may be given several times, or with commas between them; a list
+    /// `proxies` in a file
     #[arg(long = "proxy", value_name = "NET", env = "TICKWIRE_PROXIES", value_delimiter = ',')]
     pub(super) proxies: Option<Vec<String>>,
     #[command(flatten)]
