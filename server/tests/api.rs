@@ -101,6 +101,22 @@ fn what_may_be_left_out_may_be_null() {
 }
 
 #[test]
+fn a_body_is_an_object() {
+    let server = TestServer::start::<Arena>(|_| {});
+    for (path, body) in [
+        ("/v1/matches", "[null]"),
+        ("/v1/join", r#"["auto",null,null,null,"Ada"]"#),
+        ("/v1/chat", r#" ["Ada","hello"]"#),
+        ("/v1/notices", r#"[null,"hello"]"#),
+        ("/v1/notices", "null"),
+    ] {
+        let (status, told) = server.post(path, body);
+        assert!(status == 400 && told.contains("must be a JSON object"), "{path}: {told}");
+    }
+    assert_eq!(server.post("/v1/matches", " \n{}").0, 201);
+}
+
+#[test]
 fn who_shows_a_ticket_that_has_expired_is_told_so() {
     let server = guarded_server("late", |_| {});
     let tickets = Tickets::with_secret(SECRET).unwrap();

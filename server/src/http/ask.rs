@@ -31,6 +31,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<Admission>> for Sent<T> {
             Problem::new(rejection.status(), code, rejection.body_text())
         })?;
         let body = if body.is_empty() { b"{}" } else { &*body };
+        // A struct may be read from a list as well, by the order of its fields.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::bad_request("the body must be a JSON object"));
+        }
         serde_json::from_slice(body).map(Self).map_err(Problem::bad_request)
     }
 }
