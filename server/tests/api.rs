@@ -6,6 +6,7 @@ mod support;
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
+    time::Duration,
 };
 
 use support::{TestServer, scratch};
@@ -97,6 +98,33 @@ fn what_may_be_left_out_may_be_null() {
     ] {
         let (status, told) = server.post(path, body);
         assert!(matches!(status, 200 | 201), "{path}: {told}");
+    }
+}
+
+#[test]
+fn who_is_refused_while_the_body_is_on_its_way_goes_on_on_the_same_connection() {
+    let server = guarded_server("unread", |_| {});
+    for (line, headers, status) in [
+        ("POST /v1/notices", "", "401"),
+        ("POST /v1/join", "origin: https://evil.example\r\n", "403"),
+        ("POST /healthz", "", "404"),
+        ("PUT /livez", "", "405"),
+    ] {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        let head =
+            format!("{line} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: 2\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"{}").unwrap();
+        let mut answer = [0; 4096];
+        let read = stream.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let next = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        stream.write_all(next.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("HTTP/1.1 200 "), "after {status}: {answer}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{StatusCode, request::Parts},
 };
@@ -16,6 +16,24 @@ use crate::{
     directory::{Entry, JoinRefused},
 };
 
+/// The request with all of its body. To be done before any answer: a connection on which a part of
+/// it is left unread ends, whatever its client sends next.
+pub(super) async fn hear_out(request: Request) -> Result<Request, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let sent = Request::from_parts(parts.clone(), body);
+    let body = Bytes::from_request(sent, &()).await.map_err(|rejection| {
+        let code = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => "too_long",
+            _ => "bad_request",
+        };
+        Problem::new(rejection.status(), code, rejection.body_text())
+    })?;
+    Ok(Request::from_parts(parts, body.into()))
+}
+
 /// The request's body, in JSON. No body is an empty object.
 pub(super) struct Sent<T>(pub(super) T);
 
@@ -23,13 +41,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Admission>> for Sent<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, admission: &Arc<Admission>) -> Result<Self, Problem> {
-        let body = Bytes::from_request(request, admission).await.map_err(|rejection| {
-            let code = match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => "too_long",
-                _ => "bad_request",
-            };
-            Problem::new(rejection.status(), code, rejection.body_text())
-        })?;
+        let body = Bytes::from_request(request, admission).await.map_err(Problem::bad_request)?;
         let body = if body.is_empty() { b"{}" } else { &*body };
         // A struct may be read from a list as well, by the order of its fields.
         if !body.trim_ascii_start().starts_with(b"{") {

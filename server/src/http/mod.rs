@@ -51,8 +51,8 @@ const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// All routes.
 pub(crate) fn routes(admission: Arc<Admission>) -> Router {
     with_routes(pages::routes(), api_routes())
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&admission), security::guard))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admission)
 }
 

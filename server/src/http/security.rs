@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Door, Problem};
+use super::{Door, Problem, ask::hear_out};
 use crate::{
     admission::Admission,
     config::ConfigError,
@@ -127,17 +127,24 @@ async fn answer(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    door.hear(admission, request.headers())?;
-    if !admission.config().origins.allow(request.headers()) {
-        let message = "pages of this origin may not talk to the server";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "origin", message));
-    }
-    if named.is_some() && request.method() == Method::OPTIONS {
-        return Ok((StatusCode::NO_CONTENT, PREFLIGHT).into_response());
-    }
-    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.map_err(|_| {
+    let heard = door.hear(admission, request.headers());
+    let is_allowed = admission.config().origins.allow(request.headers());
+    let answered = async {
+        let request = hear_out(request).await;
+        heard?;
+        if !is_allowed {
+            let message = "pages of this origin may not talk to the server";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "origin", message));
+        }
+        let request = request?;
+        if named.is_some() && request.method() == Method::OPTIONS {
+            return Ok((StatusCode::NO_CONTENT, PREFLIGHT).into_response());
+        }
+        Ok(next.run(request).await)
+    };
+    tokio::time::timeout(REQUEST_TIMEOUT, answered).await.unwrap_or_else(|_| {
         let message = "the request took too long";
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", message))
     })
 }
 
