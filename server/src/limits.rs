@@ -40,7 +40,7 @@ pub struct Limits {
     /// A person makes two at most; the rest is for addresses that are shared.
     pub connects_per_address_hz: u32,
     /// Requests of one address each second, on however many connections, saved up for
-    /// `ADDRESS_BURST_S`. More are answered 429.
+    /// `ADDRESS_BURST_S`. More are answered 429, unless they show an operator's token.
     ///
     /// The page makes a dozen when it opens; a request costs the server up to a snapshot of every
     /// match in JSON.

@@ -394,6 +394,28 @@ fn an_address_sends_requests_at_its_rate_on_a_kept_connection_too() {
 }
 
 #[test]
+fn an_operator_asks_as_often_as_there_are_players() {
+    let (server, tickets) =
+        guarded_server("often", |config| config.limits.requests_per_address_hz = 1);
+    let ask = |role| {
+        let token = issue(&tickets, role, None, 60);
+        let mut stream = connect_from(2, server.addr);
+        let head = format!(
+            "POST /v1/join HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n"
+        );
+        let ask = format!("{head}content-length: 0\r\n\r\n").repeat(20);
+        let last = format!("{head}connection: close\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all((ask + &last).as_bytes()).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        ["200", "401", "429"].map(|code| answers.matches(&format!("HTTP/1.1 {code}")).count())
+    };
+    assert_eq!(ask(TicketRole::Operator), [21, 0, 0]);
+    let [ok, _, too_often] = ask(TicketRole::Player);
+    assert!(ok == 0 && too_often > 10, "{too_often}");
+}
+
+#[test]
 fn a_crowd_that_says_nothing_locks_nobody_out() {
     let files = Certificate::new("crowd");
     for tls in [None, Some(files.config())] {

@@ -185,7 +185,8 @@ impl Door {
     /// The client has sent a request with these headers, if it may.
     fn hear(&self, admission: &Admission, headers: &HeaderMap) -> Result<(), Problem> {
         self.held().unheard = None;
-        admission.hear(self.client(admission, headers)).map_err(Problem::from)
+        let is_operator = || security::shows_operators_token(admission, headers);
+        admission.hear(self.client(admission, headers), is_operator).map_err(Problem::from)
     }
 
     fn take_place(&self) -> Option<ConnectionPlace> {

@@ -181,6 +181,15 @@ impl FromRequestParts<Arc<Admission>> for Operator {
     }
 }
 
+/// Whether a request comes from an operator, on a server that knows them by their tokens.
+pub(super) fn shows_operators_token(admission: &Admission, headers: &HeaderMap) -> bool {
+    let ticket = admission
+        .tickets()
+        .zip(bearer(headers))
+        .and_then(|(tickets, token)| tickets.check(token, unix_now()).ok());
+    ticket.is_some_and(|ticket| ticket.role == TicketRole::Operator)
+}
+
 /// What proxies add, beside `X-Forwarded-…`.
 const PASSED_ON: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
