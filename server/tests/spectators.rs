@@ -56,6 +56,8 @@ fn late_spectators_follow_a_real_match_and_are_told_at_once_what_is_said() {
     let server = TestServer::start::<Arena>(|config| {
         config.npcs = 8;
         config.spectator_delay = Duration::from_secs(1);
+        // They are read one after another, which takes a busy machine its time.
+        config.limits.idle_timeout = Duration::from_secs(60);
     });
     let mut player = server.join();
     let mut crowd: Vec<_> = (0..3).map(|_| watch(&server)).collect();
