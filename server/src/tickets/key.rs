@@ -52,7 +52,12 @@ impl Keys {
             }
             (decoded, _) => decoded,
         };
-        decoded.map(|token| token.claims)
+        let token = decoded?;
+        // What must be understood (RFC 7515) is not, here.
+        if token.header.crit.is_some() {
+            return Err(ErrorKind::InvalidToken.into());
+        }
+        Ok(token.claims)
     }
 
     /// A token that says this, if there is what signs it.

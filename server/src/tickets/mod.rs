@@ -468,6 +468,10 @@ mod tests {
         });
         let token = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &sign).unwrap();
         assert_eq!(tickets.check(&token, NOW).unwrap().role, TicketRole::Spectator);
+        let crit = Some(vec!["x".into()]);
+        let header = Header { crit, ..Header::new(Algorithm::EdDSA) };
+        let token = jsonwebtoken::encode(&header, &claims, &sign).unwrap();
+        assert_eq!(tickets.check(&token, NOW), Err(TicketError::Invalid), "it is not understood");
         let secret = Tickets::with_secret(SECRET).unwrap();
         let token = issue(&secret, TicketRole::Player, 60);
         assert_eq!(tickets.check(&token, NOW), Err(TicketError::Invalid));
