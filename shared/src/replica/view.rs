@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn what_is_beyond_the_newest_is_carried_on() {
         let (from, to) = (rows(1, &[30, 100, 350, 7]), rows(1, &[-40, 106, 10, 9]));
-        check(&from, &to, 3.0, Some([-40.0, 102.0, 10.0, 9.0]));
+        check(&from, &to, 3.0, Some([-40.0, 98.0, 10.0, 9.0]));
     }
 
     #[test]
@@ -188,6 +188,10 @@ mod tests {
         let (from, to) = (rows(1, &[30, 100, 90, 0]), rows(1, &[0, 150, 180, 0]));
         check(&from, &to, 1.9, Some([30.0, 100.0, 90.0, 0.0]));
         check(&from, &to, 2.0, Some([0.0, 150.0, 180.0, 0.0]));
+        // As far as it may be carried: 50 metres a second, for 0.2 s, in quarters; and one for rounding.
+        let [furthest, further] = [141, 142].map(|x| rows(1, &[30, x, 90, 0]));
+        check(&from, &furthest, 1.0, Some([30.0, 120.5, 90.0, 0.0]));
+        check(&from, &further, 1.0, Some([30.0, 100.0, 90.0, 0.0]));
     }
 
     #[test]
@@ -204,8 +208,8 @@ mod tests {
     #[track_caller]
     fn check(from: &Rows, to: &Rows, ticks: f32, expected: Option<[f32; 4]>) {
         let fields = [
-            Field::new("velocity", 1.0, -100, 100),
-            Field::new("x", 1.0, 0, 1000).predict(Predict::Carried { rate: 0 }),
+            Field::new("velocity", 0.5, -100, 100),
+            Field::new("x", 0.25, 0, 1000).predict(Predict::Carried { rate: 0 }),
             Field::new("aim", 1.0, 0, 359).predict(Predict::Angle),
             Field::new("shots", 1.0, 0, 99).predict(Predict::Counter),
         ];
