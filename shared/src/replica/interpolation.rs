@@ -257,6 +257,24 @@ mod tests {
         assert!(told < 100_000 && untold > 500_000, "{told} and {untold} us behind");
     }
 
+    #[test]
+    fn a_connection_that_was_lost_is_no_network_that_stalls() {
+        let delay_after = |restarts: bool| {
+            let mut stage = Stage::new();
+            for n in (0..500).chain(560..1_200) {
+                stage.send(n, 10_000);
+            }
+            stage.look_until(11_100);
+            if restarts {
+                stage.interpolation.restart();
+            }
+            stage.look_until(20_000);
+            stage.interpolation.delay().unwrap()
+        };
+        let (restarted, stalled) = (delay_after(true), delay_after(false));
+        assert!(restarted < 100_000 && stalled > 500_000, "{restarted} and {stalled} us behind");
+    }
+
     struct Stage {
         interpolation: Interpolation,
         clock: Clock,
