@@ -168,8 +168,9 @@ test("nothing hides one's own figure", async () => {
   await until(ada, "life", "tickwire.session.own.isOn");
   await ada.evaluate("document.querySelector('.chat').style.cssText = 'inset: 0; width: auto'");
   await until(ada, "the figure under the chat", "document.querySelector('.chat').matches('.over')");
+  await ada.evaluate("document.querySelector('.chat').style.cssText = 'left: -100vw'");
+  await until(ada, "the chat, which is elsewhere", "!document.querySelector('.chat').matches('.over')");
   await ada.evaluate("document.querySelector('.chat').style.cssText = ''");
-  await until(ada, "the chat", "!document.querySelector('.chat').matches('.over')");
 });
 
 test("chat arrives as text, whatever it looks like", async () => {
