@@ -159,7 +159,7 @@ impl TurnedAway {
 #[derive(Debug)]
 struct Unheard {
     max: usize,
-    each: Mutex<Waiting>,
+    waiting: Mutex<Waiting>,
 }
 
 #[derive(Debug, Default)]
@@ -182,7 +182,7 @@ pub(crate) struct UnheardPlace {
 
 impl Unheard {
     fn enter(self: &Arc<Self>) -> UnheardPlace {
-        let mut waiting = lock(&self.each);
+        let mut waiting = lock(&self.waiting);
         if waiting.each.len() >= self.max
             && let Some((_, oldest)) = waiting.each.pop_first()
         {
@@ -206,7 +206,7 @@ impl UnheardPlace {
 
 impl Drop for UnheardPlace {
     fn drop(&mut self) {
-        lock(&self.unheard.each).each.remove(&self.number);
+        lock(&self.unheard.waiting).each.remove(&self.number);
     }
 }
 
@@ -237,7 +237,7 @@ impl FrontDoor {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             all: Arc::new(Semaphore::new(limits.connections_max)),
-            unheard: Arc::new(Unheard { max: limits.handshakes_max, each: Mutex::default() }),
+            unheard: Arc::new(Unheard { max: limits.handshakes_max, waiting: Mutex::default() }),
             addresses: Tally::new(),
             kept: Tally::new(),
             per_address_max: limits.connections_per_address_max,
@@ -264,7 +264,7 @@ impl FrontDoor {
 
     /// How many had to go unheard, so that later ones could be.
     pub(crate) fn gone_unheard(&self) -> u64 {
-        lock(&self.unheard.each).gone
+        lock(&self.unheard.waiting).gone
     }
 
     /// How many connections there is still room for.
@@ -390,7 +390,7 @@ mod tests {
         let door = door(Limits { handshakes_max: 2, ..Limits::default() });
         let come = || door.enter(Some(ip("127.0.0.1")), NOW).unwrap().1;
         let [silent, heard, slow] = [come(), come(), come()];
-        assert_eq!(lock(&door.unheard.each).each.len(), 2);
+        assert_eq!(lock(&door.unheard.waiting).each.len(), 2);
         assert!(has_to_go(&silent) && !has_to_go(&heard));
         drop((heard, silent));
         let new = come();

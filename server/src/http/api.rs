@@ -143,9 +143,9 @@ pub(super) async fn create(
     Sent(request): Sent<CreateRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     refuse_when_draining(&admission)?;
-    let mode =
-        admission.matchmaker().mode(request.mode.as_deref()).map_err(Problem::bad_request)?;
-    let entry = admission.matchmaker().open(mode).map_err(problem)?;
+    let matchmaker = admission.matchmaker();
+    let mode = matchmaker.mode(request.mode.as_deref()).map_err(Problem::bad_request)?;
+    let entry = matchmaker.open(mode).map_err(problem)?;
     let location = format!("/v1/matches/{}", entry.id.0);
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::CREATED, headers, Json(info(&entry, &admission))))
@@ -185,13 +185,11 @@ pub(super) async fn join(
         return Err(Problem::bad_request(flaw));
     }
     let base = base_url(&admission, &headers)?;
-    let wish =
-        admission.matchmaker().wish(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
+    let matchmaker = admission.matchmaker();
+    let wish = matchmaker.wish(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
     let entry = match role {
-        TicketRole::Player => {
-            admission.matchmaker().reserve(wish).map(|seat| Arc::clone(seat.entry()))
-        }
-        TicketRole::Spectator | TicketRole::Operator => admission.matchmaker().find_or_open(wish),
+        TicketRole::Player => matchmaker.reserve(wish).map(|seat| Arc::clone(seat.entry())),
+        TicketRole::Spectator | TicketRole::Operator => matchmaker.find_or_open(wish),
     };
     let match_id = entry.map_err(problem)?.id.0;
     let mut url = format!("{base}/v1/play?match={match_id}");

@@ -18,7 +18,7 @@ use super::{Door, Problem, ask::hear_out};
 use crate::{
     admission::Admission,
     config::ConfigError,
-    tickets::{TicketRole, unix_now},
+    tickets::{TicketRole, Tickets, unix_now},
 };
 
 /// How long a request may take until its answer begins; a body that trickles in is cut off.
@@ -170,24 +170,24 @@ impl FromRequestParts<Arc<Admission>> for Operator {
                 "without a key only this machine operates the server, at localhost or 127.0.0.1";
             return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
         };
-        let refuse = |why: String| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why);
-        let needed = "an operator's token is needed";
-        let token = bearer(&headers).ok_or_else(|| refuse(needed.into()))?;
-        match tickets.check(token, unix_now()) {
-            Ok(ticket) if ticket.role == TicketRole::Operator => Ok(Self),
-            Ok(_) => Err(refuse(format!("{needed}, and this one is for another role"))),
-            Err(error) => Err(refuse(format!("{needed}: {error}"))),
-        }
+        check_operators_token(tickets, &headers).map(|()| Self)
     }
 }
 
 /// Whether a request comes from an operator, on a server that knows them by their tokens.
 pub(super) fn shows_operators_token(admission: &Admission, headers: &HeaderMap) -> bool {
-    let ticket = admission
-        .tickets()
-        .zip(bearer(headers))
-        .and_then(|(tickets, token)| tickets.check(token, unix_now()).ok());
-    ticket.is_some_and(|ticket| ticket.role == TicketRole::Operator)
+    admission.tickets().is_some_and(|tickets| check_operators_token(tickets, headers).is_ok())
+}
+
+fn check_operators_token(tickets: &Tickets, headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |why: String| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why);
+    let needed = "an operator's token is needed";
+    let token = bearer(headers).ok_or_else(|| refuse(needed.into()))?;
+    match tickets.check(token, unix_now()) {
+        Ok(ticket) if ticket.role == TicketRole::Operator => Ok(()),
+        Ok(_) => Err(refuse(format!("{needed}, and this one is for another role"))),
+        Err(error) => Err(refuse(format!("{needed}: {error}"))),
+    }
 }
 
 /// What proxies add, beside `X-Forwarded-…`.
