@@ -1,5 +1,4 @@
 //! What those rely on who ask by HTTP: a studio's backend, its pages, its dashboards.
-#![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 mod support;
 
@@ -9,19 +8,16 @@ use std::{
     time::Duration,
 };
 
-use support::{TestServer, scratch};
+use support::{TestServer, exchange, guarded_server};
 use tickwire_server::{
-    config::Config,
     http::{Origins, Proxies},
-    tickets::{Grant, TicketRole, Tickets, unix_now},
+    tickets::{Grant, TicketRole, unix_now},
 };
 use tickwire_shared::arena::Arena;
 
-const SECRET: &[u8] = b"a secret of 32 bytes and of more";
-
 #[test]
 fn who_is_refused_is_told_what_would_help() {
-    let server = guarded_server("remedy", |_| {});
+    let (server, _) = guarded_server("remedy", |_| {});
     let told = ask(server.addr, "GET /v1/overruns", "");
     assert!(told.starts_with("HTTP/1.1 401 "), "{told}");
     assert!(told.contains("\r\nwww-authenticate: Bearer\r\n"), "{told}");
@@ -32,12 +28,12 @@ fn who_is_refused_is_told_what_would_help() {
 
 #[test]
 fn who_may_not_join_opens_no_match() {
-    let server = guarded_server("unopened", |config| config.tickets.guests = true);
+    let (server, _) = guarded_server("unopened", |config| config.tickets.guests = true);
     let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(25));
     assert_eq!(server.post("/v1/join", &long).0, 400);
     for host in ["", "a b", "play.example/game"] {
         let head = format!("POST /v1/join HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        let answer = send(server.addr, &head);
+        let answer = exchange(server.addr, &head);
         assert!(answer.starts_with("HTTP/1.1 400 "), "nobody can connect to `{host}`: {answer}");
     }
     let (_, list) = server.get("/v1/matches");
@@ -103,7 +99,7 @@ fn what_may_be_left_out_may_be_null() {
 
 #[test]
 fn who_is_refused_while_the_body_is_on_its_way_goes_on_on_the_same_connection() {
-    let server = guarded_server("unread", |_| {});
+    let (server, _) = guarded_server("unread", |_| {});
     for (line, headers, status) in [
         ("POST /v1/notices", "", "401"),
         ("POST /v1/join", "origin: https://evil.example\r\n", "403"),
@@ -146,8 +142,7 @@ fn a_body_is_an_object() {
 
 #[test]
 fn who_shows_a_ticket_that_has_expired_is_told_so() {
-    let server = guarded_server("late", |_| {});
-    let tickets = Tickets::with_secret(SECRET).unwrap();
+    let (server, tickets) = guarded_server("late", |_| {});
     let grant = Grant { subject: "u1", role: TicketRole::Player, match_id: None, name: "Ada" };
     let say = |life: u64| {
         let token = tickets.issue(&grant, unix_now() + life).unwrap();
@@ -161,26 +156,8 @@ fn who_shows_a_ticket_that_has_expired_is_told_so() {
     assert!(status == 401 && told.contains(r#""a ticket is needed""#), "{told}");
 }
 
-/// A server that wants tickets.
-fn guarded_server(name: &str, change: impl FnOnce(&mut Config)) -> TestServer {
-    let path = scratch(&format!("{name}.secret"));
-    std::fs::write(&path, SECRET).unwrap();
-    TestServer::start::<Arena>(|config| {
-        config.tickets.secret_file = Some(path);
-        change(config);
-    })
-}
-
 /// A whole answer, head and body, to a request with these header lines.
 fn ask(addr: SocketAddr, line: &str, headers: &str) -> String {
     let head = "host: localhost\r\nconnection: close\r\n";
-    send(addr, &format!("{line} HTTP/1.1\r\n{head}{headers}\r\n"))
-}
-
-fn send(addr: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(addr).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    exchange(addr, &format!("{line} HTTP/1.1\r\n{head}{headers}\r\n"))
 }

@@ -37,10 +37,7 @@ fn every_event_is_told_once_also_after_a_page_was_loaded_again() {
 #[test]
 fn who_has_kept_what_nobody_told_is_refused_before_a_welcome() {
     let server = TestServer::start::<Bell>(|_| {});
-    let mut page = server.join();
-    page.wait("events", |client| client.events >= 2);
-    let token = page.link.welcome().unwrap().resume;
-    drop(page);
+    let token = leave(&server);
     let mut client = take_up(&server, token, 1_000_000);
     assert_eq!(client.wait_end(), End::Close(4012));
     assert!(client.link.welcome().is_none());
@@ -50,10 +47,7 @@ fn who_has_kept_what_nobody_told_is_refused_before_a_welcome() {
 #[test]
 fn who_has_kept_other_statistics_is_sent_the_servers() {
     let server = TestServer::start::<Bell>(|_| {});
-    let mut page = server.join();
-    page.wait("events", |client| client.events >= 2);
-    let token = page.link.welcome().unwrap().resume;
-    drop(page);
+    let token = leave(&server);
     let mut page = take_up(&server, token, 2);
     page.wait("events", |client| client.events >= 2 && client.snapshots > 0);
 }
@@ -88,6 +82,13 @@ fn a_seat_that_is_taken_up_is_held_once() {
     let mut second = Client::open(server.addr, "match=1", "tickwire.v1");
     second.say_hello(None);
     second.wait_snapshots(1);
+}
+
+/// Somebody hears two events and is cut off. What takes the session up.
+fn leave(server: &TestServer) -> ResumeToken {
+    let mut page = server.join();
+    page.wait("events", |client| client.events >= 2);
+    page.link.welcome().unwrap().resume
 }
 
 /// Comes back for a session of which so many events and statistics of no server are kept.

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Client, End, Stream, TestServer, frame, request, scratch, tls::Certificate};
+use support::{
+    Client, End, Stream, TestServer, exchange, frame, guarded_server, request, scratch,
+    tls::Certificate,
+};
 use tickwire_server::{
     config::Config,
     http::{Origins, Proxies},
@@ -19,7 +22,6 @@ use tickwire_server::{
 };
 use tickwire_shared::{arena::Arena, ids::MatchId};
 
-const SECRET: &[u8] = b"a secret of 32 bytes and of more";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
@@ -235,16 +237,12 @@ fn a_server_says_where_it_is_reached() {
 fn pages_of_named_origins_may_ask_what_the_api_offers() {
     let server = start(|config| config.origins = origins());
     let preflight = |origin: &str| {
-        let mut stream = TcpStream::connect(server.addr).unwrap();
         let head = format!(
             "OPTIONS /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\norigin: {origin}\r\n\
              access-control-request-method: GET\r\n\
              access-control-request-headers: last-event-id\r\n\r\n"
         );
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        exchange(server.addr, &head)
     };
     let allowed = preflight("https://play.example");
     assert!(allowed.starts_with("HTTP/1.1 204"), "{allowed}");
@@ -265,10 +263,8 @@ fn pages_of_named_origins_may_ask_what_the_api_offers() {
 #[test]
 fn every_answer_has_the_headers_that_protect_a_page() {
     let server = start(|_| {});
-    let mut stream = TcpStream::connect(server.addr).unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let answer = exchange(server.addr, request);
     for line in
         ["x-content-type-options: nosniff", "x-frame-options: DENY", "content-security-policy: "]
     {
@@ -296,12 +292,6 @@ fn an_address_has_its_share_of_connections() {
 #[test]
 fn an_address_has_its_share_of_seats_that_are_kept() {
     let server = start(|config| config.limits.connections_per_address_max = 2);
-    let wait = |metric: &str, value: f64| {
-        let start = Instant::now();
-        while server.metric(metric) != value {
-            assert!(start.elapsed() < PATIENCE, "{metric} is {}", server.metric(metric));
-        }
-    };
     for n in 1..=5 {
         let stream = Stream::Plain(connect_from(40, server.addr));
         let offer = "sec-websocket-protocol: tickwire.v1\r\n";
@@ -309,8 +299,8 @@ fn an_address_has_its_share_of_seats_that_are_kept() {
         client.say_hello(None);
         client.wait_welcome();
         drop(client);
-        wait("tickwire_connections", 0.0);
-        wait("tickwire_players", f64::from(n.min(2)));
+        server.wait_metric("tickwire_connections", 0.0);
+        server.wait_metric("tickwire_players", f64::from(n.min(2)));
     }
 }
 
@@ -418,22 +408,20 @@ fn an_operator_asks_as_often_as_there_are_players() {
 #[test]
 fn a_crowd_that_says_nothing_locks_nobody_out() {
     let files = Certificate::new("crowd");
-    for tls in [None, Some(files.config())] {
-        let is_tls = tls.is_some();
+    for files in [None, Some(&files)] {
         let server = start(|config| {
-            config.tls = tls;
+            config.tls = files.map(Certificate::config);
             config.limits.handshakes_max = 8;
         });
         let mut crowd: Vec<_> = (0..20).map(|_| connect_from(7, server.addr)).collect();
-        let mut player =
-            if is_tls { files.join(server.addr, &rustls::version::TLS13) } else { server.join() };
+        let mut player = join(&server, files);
         player.wait_snapshots(2);
         let mut byte = [0];
         for silent in &mut crowd[..12] {
             silent.set_read_timeout(Some(PATIENCE)).unwrap();
             assert_eq!(silent.read(&mut byte).unwrap(), 0, "the oldest had to go");
         }
-        if !is_tls {
+        if files.is_none() {
             let gone = "tickwire_connections_refused_total{reason=\"unheard\"}";
             assert!(server.metric(gone) >= 12.0);
         }
@@ -485,15 +473,13 @@ fn who_takes_nothing_is_closed_though_it_goes_on_talking() {
 #[test]
 fn who_is_too_slow_and_reads_after_all_is_told_so() {
     let files = Certificate::new("slow");
-    for tls in [None, Some(files.config())] {
-        let is_tls = tls.is_some();
-        let health = Some((Ipv4Addr::LOCALHOST, 0).into());
+    for files in [None, Some(&files)] {
         let server = start(|config| {
-            (config.tls, config.health_listen) = (tls, health);
+            config.tls = files.map(Certificate::config);
+            config.health_listen = Some((Ipv4Addr::LOCALHOST, 0).into());
             config.limits.messages_hz = 1_000_000;
         });
-        let mut slow =
-            if is_tls { files.join(server.addr, &rustls::version::TLS13) } else { server.join() };
+        let mut slow = join(&server, files);
         slow.wait_snapshots(1);
         let start = Instant::now();
         let is_closed = || {
@@ -646,17 +632,6 @@ fn origins() -> Origins {
     Origins::new(vec!["https://play.example".into()]).unwrap()
 }
 
-/// A server that wants tickets, and what issues them.
-fn guarded_server(name: &str, change: impl FnOnce(&mut Config)) -> (TestServer, Tickets) {
-    let path = scratch(&format!("{name}.secret"));
-    std::fs::write(&path, SECRET).unwrap();
-    let server = start(|config| {
-        config.tickets.secret_file = Some(path);
-        change(config);
-    });
-    (server, Tickets::with_secret(SECRET).unwrap())
-}
-
 fn issue(tickets: &Tickets, role: TicketRole, match_id: Option<MatchId>, life: u64) -> String {
     let grant = Grant { subject: "u1", role, match_id, name: "Ada" };
     tickets.issue(&grant, unix_now() + life).unwrap()
@@ -667,6 +642,14 @@ fn enter(server: &TestServer, query: &str) -> Client {
     client.say_hello(None);
     client.wait_welcome();
     client
+}
+
+/// A client of a server that speaks TLS, if there is a certificate.
+fn join(server: &TestServer, files: Option<&Certificate>) -> Client {
+    match files {
+        Some(files) => files.join(server.addr, &rustls::version::TLS13),
+        None => server.join(),
+    }
 }
 
 fn input_anything(client: &mut Client) {

@@ -14,8 +14,9 @@ use std::{
 
 use rustls::{ClientConnection, StreamOwned};
 
-use tickwire_server::{Server, config::Config};
+use tickwire_server::{Server, config::Config, tickets::Tickets};
 use tickwire_shared::{
+    arena::Arena,
     game::{Game, Input},
     ids::Tick,
     link::{
@@ -439,16 +440,39 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A server that wants tickets, and what issues them.
+pub(crate) fn guarded_server(
+    name: &str,
+    change: impl FnOnce(&mut Config),
+) -> (TestServer, Tickets) {
+    let path = scratch(&format!("{name}.secret"));
+    std::fs::write(&path, SECRET).unwrap();
+    let server = TestServer::start::<Arena>(|config| {
+        config.tickets.secret_file = Some(path);
+        change(config);
+    });
+    (server, Tickets::with_secret(SECRET).unwrap())
+}
+
+const SECRET: &[u8] = b"a secret of 32 bytes and of more";
+
 /// A file for one test.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-pub(crate) fn request(addr: SocketAddr, request: &str) -> (u16, String) {
+/// The whole answer, head and body, to a request after which the connection ends.
+pub(crate) fn exchange(addr: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Its status and body.
+pub(crate) fn request(addr: SocketAddr, request: &str) -> (u16, String) {
+    let answer = exchange(addr, request);
     let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
     (head[9..12].parse().unwrap(), body.to_owned())
 }
