@@ -107,7 +107,7 @@ async fn attack(options: &Options, dialer: Dialer) -> io::Result<Outcome> {
     } else if options.scenario == Scenario::SlowReader && unclosed > 0 {
         Some(format!(
             "{unclosed} that never read never were connected, or still are: by default the server \
-             waits 12 s for them, so --duration should be longer"
+             waits 35 s for them, so --duration should be longer"
         ))
     } else {
         None
@@ -136,14 +136,13 @@ async fn attack_on(number: usize, victim: &Victim, mut dice: Dice, counts: &Coun
 
 /// Joins, and then says now and then that it is alive but takes nothing, until it is cut off.
 async fn never_read(victim: &Victim, mut dice: Dice, counts: &Counts) {
-    const PONG: [u8; 6] = [0x8A, 0x80, 1, 2, 3, 4];
     let Ok(mut socket) = victim.upgrade("match=auto").await else { return };
     counts.attacks.set(counts.attacks.get() + 1);
     let start = Instant::now();
     let mut said = socket.write_all(&ways::hello(&mut dice, None)).await;
     while said.is_ok() {
         sleep(ALIVE_INTERVAL).await;
-        said = socket.write_all(&PONG).await;
+        said = socket.write_all(&ways::sign_of_life(&mut dice)).await;
     }
     counts.kept.borrow_mut().push(start.elapsed());
 }

@@ -8,6 +8,7 @@ use tickwire_shared::{
     dice::Dice,
     ids::Tick,
     link::ClientLink,
+    time::Micros,
     wire::{ResumeToken, SUBPROTOCOL},
 };
 use tokio::{
@@ -203,6 +204,13 @@ pub(super) fn hello(dice: &mut Dice, resume: Option<ResumeToken>) -> Vec<u8> {
     messages(dice, &[&payload])
 }
 
+/// A ping of the protocol, in its frame: those of WebSocket keep no connection alive.
+pub(super) fn sign_of_life(dice: &mut Dice) -> Vec<u8> {
+    let mut payload = Vec::new();
+    ClientLink::default().write_ping(Micros(0), &mut payload);
+    messages(dice, &[&payload])
+}
+
 fn messages(dice: &mut Dice, payloads: &[&[u8]]) -> Vec<u8> {
     let mut outgoing = Outgoing::new(Dice::new(dice.next()));
     for payload in payloads {
@@ -267,5 +275,31 @@ impl Victim {
         let mut answer = [0; 4];
         timeout(HOLD_TIME, socket.read_exact(&mut answer)).await??;
         Ok(socket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tickwire_shared::{
+        link::ServerLink,
+        schema::Schema,
+        testing,
+        time::TickRate,
+        ws::{Decoder, Message},
+    };
+
+    use super::*;
+
+    #[test]
+    fn who_never_reads_is_not_taken_for_silent() {
+        let mut link = ServerLink::new(Micros(0));
+        link.welcome(&testing::welcome(Schema::default(), TickRate::new(30).unwrap()));
+        let mut bytes = sign_of_life(&mut Dice::new(1));
+        let mut decoder = Decoder::new(1024);
+        let mut feed = decoder.feed(&mut bytes);
+        if let Ok(Some(Message::Binary(frame))) = feed.next() {
+            link.handle_frame(frame, &[], &mut [], Micros(7)).expect("it is no fault");
+        }
+        assert_eq!(link.heard_at(), Micros(7));
     }
 }
