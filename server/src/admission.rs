@@ -34,7 +34,7 @@ use crate::{
 
 /// See the module.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     config: Config,
     matchmaker: Matchmaker,
     audience: Audience,
@@ -114,32 +114,27 @@ impl Admission {
     }
 
     /// The server's settings.
-    #[must_use]
-    pub const fn config(&self) -> &Config {
+    pub(crate) const fn config(&self) -> &Config {
         &self.config
     }
 
     /// What finds and opens matches.
-    #[must_use]
-    pub const fn matchmaker(&self) -> &Matchmaker {
+    pub(crate) const fn matchmaker(&self) -> &Matchmaker {
         &self.matchmaker
     }
 
     /// The matches.
-    #[must_use]
-    pub fn directory(&self) -> &Directory {
+    pub(crate) fn directory(&self) -> &Directory {
         self.matchmaker.directory()
     }
 
     /// Whether the server is about to end and takes nobody in.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
     /// The shards.
-    #[must_use]
-    pub const fn shards(&self) -> &Shards {
+    pub(crate) const fn shards(&self) -> &Shards {
         self.matchmaker.shards()
     }
 

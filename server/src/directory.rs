@@ -12,14 +12,14 @@ use dashmap::DashMap;
 use tickwire_shared::ids::MatchId;
 
 /// Seats that a match may have.
-pub const SEATS_MAX: u16 = 1024;
+pub(crate) const SEATS_MAX: u16 = 1024;
 /// Stands in a match's count of taken seats once it is closed: no reservation succeeds any more.
 const CLOSED: u16 = u16::MAX;
 const _: () = assert!(SEATS_MAX < CLOSED);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Directory {
+pub(crate) struct Directory {
     matches: DashMap<MatchId, Arc<Entry>>,
     /// Held while a match is added, so that two can't take the last place.
     next_id: Mutex<u32>,
@@ -29,28 +29,28 @@ pub struct Directory {
 
 /// One match, as the control plane sees it.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The match.
-    pub id: MatchId,
+    pub(crate) id: MatchId,
     /// Index of the shard that runs it.
-    pub shard: usize,
+    pub(crate) shard: usize,
     /// Seats in all.
-    pub seats: u16,
+    pub(crate) seats: u16,
     /// One of the game's, or empty.
-    pub mode: &'static str,
+    pub(crate) mode: &'static str,
     taken: AtomicU16,
     is_over: AtomicBool,
 }
 
 /// A seat in a match, held until this is dropped.
 #[derive(Debug)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     entry: Arc<Entry>,
 }
 
 /// Why there is no seat.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum JoinRefused {
+pub(crate) enum JoinRefused {
     /// There is no match of that id.
     #[error("there is no such match")]
     NoMatch,
@@ -70,14 +70,13 @@ pub enum JoinRefused {
 
 impl Directory {
     /// An empty directory for so many shards, which lets `matches_max` matches run at once.
-    #[must_use]
-    pub fn new(shards: usize, matches_max: usize) -> Self {
+    pub(crate) fn new(shards: usize, matches_max: usize) -> Self {
         Self { matches: DashMap::new(), next_id: Mutex::new(1), shards, matches_max }
     }
 
     /// Adds a match on the shard that has the fewest, of those that are fit for one more. The
     /// caller has the shard open it.
-    pub fn add(
+    pub(crate) fn add(
         &self,
         mode: &'static str,
         seats: u16,
@@ -106,29 +105,30 @@ impl Directory {
     }
 
     /// The match of this id.
-    #[must_use]
-    pub fn find(&self, id: MatchId) -> Option<Arc<Entry>> {
+    pub(crate) fn find(&self, id: MatchId) -> Option<Arc<Entry>> {
         self.matches.get(&id).map(|entry| Arc::clone(&entry))
     }
 
     /// Takes a seat in the oldest match of a mode that has one free, of those on shards that are fit.
-    #[must_use]
-    pub fn reserve_any(&self, mode: &str, is_fit: impl Fn(usize) -> bool) -> Option<Reservation> {
+    pub(crate) fn reserve_any(
+        &self,
+        mode: &str,
+        is_fit: impl Fn(usize) -> bool,
+    ) -> Option<Reservation> {
         let mut entries = self.list();
         entries.retain(|entry| entry.mode == mode && is_fit(entry.shard));
         entries.iter().find_map(|entry| Reservation::new(entry).ok())
     }
 
     /// All matches, oldest first.
-    #[must_use]
-    pub fn list(&self) -> Vec<Arc<Entry>> {
+    pub(crate) fn list(&self) -> Vec<Arc<Entry>> {
         let mut entries: Vec<_> = self.matches.iter().map(|entry| Arc::clone(&entry)).collect();
         entries.sort_unstable_by_key(|entry| entry.id);
         entries
     }
 
     /// Removes a match if no seat of it is taken. From then on nobody can reserve one.
-    pub fn remove_if_empty(&self, id: MatchId) -> bool {
+    pub(crate) fn remove_if_empty(&self, id: MatchId) -> bool {
         let is_empty = |_: &MatchId, entry: &Arc<Entry>| {
             entry.taken.compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok()
         };
@@ -136,28 +136,26 @@ impl Directory {
     }
 
     /// Removes a match that was played to its end, which those see who are on their way to it.
-    pub fn end(&self, id: MatchId) {
+    pub(crate) fn end(&self, id: MatchId) {
         if let Some((_, entry)) = self.matches.remove(&id) {
             entry.is_over.store(true, Ordering::Release);
         }
     }
 
     /// Removes a match, whoever is in it.
-    pub fn remove(&self, id: MatchId) {
+    pub(crate) fn remove(&self, id: MatchId) {
         self.matches.remove(&id);
     }
 }
 
 impl Entry {
     /// Whether it was played to its end.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
     }
 
     /// Seats that are taken now.
-    #[must_use]
-    pub fn taken(&self) -> u16 {
+    pub(crate) fn taken(&self) -> u16 {
         match self.taken.load(Ordering::Acquire) {
             CLOSED => 0,
             taken => taken,
@@ -167,7 +165,7 @@ impl Entry {
 
 impl Reservation {
     /// Takes a seat, if one is free.
-    pub fn new(entry: &Arc<Entry>) -> Result<Self, JoinRefused> {
+    pub(crate) fn new(entry: &Arc<Entry>) -> Result<Self, JoinRefused> {
         let one_more = |taken: u16| (taken < entry.seats).then(|| taken + 1);
         match entry.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more) {
             Ok(_) => Ok(Self { entry: Arc::clone(entry) }),
@@ -177,8 +175,7 @@ impl Reservation {
     }
 
     /// The match that the seat is in.
-    #[must_use]
-    pub fn entry(&self) -> &Arc<Entry> {
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
         &self.entry
     }
 }

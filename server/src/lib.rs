@@ -8,20 +8,20 @@
 //! }
 //! ```
 //!
-//! How a connection travels: [`listener`] accepts it and reads its request; [`http`] routes it;
+//! How a connection travels: `listener` accepts it and reads its request; [`http`] routes it;
 //! for a WebSocket, `admission` reserves a seat and `play` hands the socket to the
 //! shard that runs its match; from then on the shard's thread does everything.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the server runs on Linux: build it in a container, WSL 2 or a virtual machine");
 
-pub mod admission;
+mod admission;
 mod audience;
 mod bucket;
 mod clock;
 pub mod config;
 mod deadlines;
-pub mod directory;
+mod directory;
 mod feeds;
 mod follow;
 pub mod http;
@@ -29,7 +29,7 @@ mod intake;
 mod ladder;
 pub mod limits;
 mod lingering;
-pub mod listener;
+mod listener;
 mod lobby;
 mod log;
 mod mailbox;
@@ -37,9 +37,9 @@ mod matches;
 mod matchmaker;
 mod places;
 mod shard;
-pub mod shards;
+mod shards;
 mod socket;
-pub mod telemetry;
+mod telemetry;
 pub mod tickets;
 pub mod tls;
 

@@ -51,7 +51,7 @@ const FULL_WAIT: Duration = Duration::from_millis(50);
 const FULL_SAID_EVERY: Duration = Duration::from_secs(1);
 
 /// Accepts connections for ever.
-pub async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
+pub(crate) async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
     let turning_away = Arc::new(Semaphore::new(TURNING_AWAY_MAX));
     let limits = Arc::new(admission.config().limits.clone());
     loop {
@@ -104,7 +104,7 @@ async fn serve_stream(
 }
 
 /// Answers those who watch over the server, for ever, however many play: a few at a time.
-pub async fn serve_health(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
+pub(crate) async fn serve_health(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
     let places = Arc::new(Semaphore::new(HEALTH_CONNECTIONS_MAX));
     let limits = Arc::new(admission.config().limits.clone());
     loop {

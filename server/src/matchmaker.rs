@@ -15,7 +15,7 @@ use crate::{
 
 /// See the module.
 #[derive(Debug)]
-pub struct Matchmaker {
+pub(crate) struct Matchmaker {
     /// The game's, the one without a choice first.
     modes: &'static [&'static str],
     directory: Arc<Directory>,
@@ -30,7 +30,7 @@ pub struct Matchmaker {
 
 /// Which match somebody wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wish {
+pub(crate) enum Wish {
     /// The oldest of a mode with a free seat, or a new one.
     Any(&'static str),
     /// This one.
@@ -90,7 +90,7 @@ impl Matchmaker {
     }
 
     /// Opens a match.
-    pub fn open(&self, mode: &'static str) -> Result<Arc<Entry>, JoinRefused> {
+    pub(crate) fn open(&self, mode: &'static str) -> Result<Arc<Entry>, JoinRefused> {
         if !self.shards.is_any_fit() {
             return Err(JoinRefused::Overloaded);
         }
@@ -112,7 +112,7 @@ impl Matchmaker {
     }
 
     /// Takes a seat.
-    pub fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
+    pub(crate) fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
         match wish {
             Wish::Match(_) => Reservation::new(&self.find(wish)?),
             Wish::Any(mode) => {

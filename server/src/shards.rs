@@ -17,7 +17,7 @@ const REPORT_INTERVAL: Micros = Micros::from_millis(50);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Shards {
+pub(crate) struct Shards {
     handles: Vec<ShardHandle>,
     clock: Clock,
     report: Mutex<Report>,
@@ -32,13 +32,13 @@ struct Report {
 
 /// What shards have counted.
 #[derive(Clone, Debug, Default)]
-pub struct Counted {
+pub(crate) struct Counted {
     /// By shard; of one that does not answer, what it last told.
-    pub shards: Vec<Stats>,
+    pub(crate) shards: Vec<Stats>,
     /// How many do not answer.
-    pub silent: usize,
+    pub(crate) silent: usize,
     /// What [`Stats::field_bits`] are called.
-    pub field_names: Arc<[String]>,
+    pub(crate) field_names: Arc<[String]>,
 }
 
 impl Shards {
@@ -90,7 +90,7 @@ impl Shards {
 
     /// What shards have counted. Who asks at the same time is told the same, so that nobody can
     /// keep shards busy with reports.
-    pub async fn stats(&self) -> Arc<Counted> {
+    pub(crate) async fn stats(&self) -> Arc<Counted> {
         let asked = self.clock.now();
         let mut report = self.report.lock().await;
         if report.begun <= asked {

@@ -12,80 +12,79 @@ use crate::{ladder::Step, shards::Counted};
 
 /// Counters and histograms of one shard since its start.
 #[derive(Clone, Debug, Default)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Start of a tick − its deadline.
-    pub tick_lateness: Spans,
+    pub(crate) tick_lateness: Spans,
     /// Start of a tick to its last write.
-    pub tick_time: Spans,
+    pub(crate) tick_time: Spans,
     /// Deadline of a tick to its last write.
-    pub tick_to_wire: Spans,
+    pub(crate) tick_to_wire: Spans,
     /// Ticks that ran.
-    pub ticks: u64,
+    pub(crate) ticks: u64,
     /// Ticks that began a whole interval late or later.
-    pub overruns: u64,
+    pub(crate) overruns: u64,
     /// Ticks that began a quarter of an interval late or later.
-    pub late: u64,
+    pub(crate) late: u64,
     /// Time by which games were put off because catching up would have been too much.
-    pub slipped: Micros,
+    pub(crate) slipped: Micros,
     /// Snapshots that were written.
-    pub snapshots: u64,
+    pub(crate) snapshots: u64,
     /// Bytes of those, frame heads included.
-    pub snapshot_bytes: u64,
+    pub(crate) snapshot_bytes: u64,
     /// Encodings that were made for them.
-    pub encodings: u64,
+    pub(crate) encodings: u64,
     /// Time that they took.
-    pub encoding: Micros,
+    pub(crate) encoding: Micros,
     /// Snapshots left out because earlier bytes still wait.
-    pub skipped_unflushed: u64,
+    pub(crate) skipped_unflushed: u64,
     /// Snapshots left out because too many are on their way.
-    pub skipped_credit: u64,
+    pub(crate) skipped_credit: u64,
     /// Snapshots left out because the shard does not keep up.
-    pub skipped_relief: u64,
+    pub(crate) skipped_relief: u64,
     /// Full snapshots left out because many join at once.
-    pub skipped_storm: u64,
+    pub(crate) skipped_storm: u64,
     /// Time for which the shard did something.
-    pub busy: Micros,
+    pub(crate) busy: Micros,
     /// How often each step of the overload ladder was taken, by its name.
-    pub steps: BTreeMap<&'static str, u64>,
+    pub(crate) steps: BTreeMap<&'static str, u64>,
     /// The step that the shard is on; 0 is none.
-    pub step: u64,
+    pub(crate) step: u64,
     /// Inputs that were accepted.
-    pub inputs: u64,
+    pub(crate) inputs: u64,
     /// Inputs that never counted, because newer ones had come or they were for too far ahead.
-    pub inputs_dropped: u64,
+    pub(crate) inputs_dropped: u64,
     /// Ticks of seats that had to repeat an input, or to use one for an earlier tick.
-    pub inputs_starved: u64,
+    pub(crate) inputs_starved: u64,
     /// Full snapshots that clients asked for because a digest differed.
-    pub resyncs: u64,
+    pub(crate) resyncs: u64,
     /// Connections that have ended, by the reason's name.
-    pub closed: BTreeMap<&'static str, u64>,
+    pub(crate) closed: BTreeMap<&'static str, u64>,
     /// Matches that run now.
-    pub matches: u64,
+    pub(crate) matches: u64,
     /// Connections that are open now.
-    pub connections: u64,
+    pub(crate) connections: u64,
     /// Matches that ended because their game failed.
-    pub matches_failed: u64,
+    pub(crate) matches_failed: u64,
     /// Bits that encodings were made of, in the order of [`Counted::field_names`]; each counts
     /// once, however many it was sent to. None before a match has run.
-    pub field_bits: Vec<f64>,
+    pub(crate) field_bits: Vec<f64>,
     /// Spectators now, by match.
-    pub spectators: BTreeMap<u32, u32>,
+    pub(crate) spectators: BTreeMap<u32, u32>,
 }
 
 /// A histogram of time spans in microseconds, up to ten seconds.
 #[derive(Clone, Debug)]
-pub struct Spans(Histogram<u64>);
+pub(crate) struct Spans(Histogram<u64>);
 
 impl Spans {
     /// Counts one span.
-    pub fn record(&mut self, span: Micros) {
+    pub(crate) fn record(&mut self, span: Micros) {
         self.0.saturating_record(span.0);
     }
 
     /// The median, the 99th percentile and the most of what was counted since `before`, in
     /// microseconds.
-    #[must_use]
-    pub fn since(&self, before: &Self) -> [u64; 3] {
+    pub(crate) fn since(&self, before: &Self) -> [u64; 3] {
         let mut new = self.0.clone();
         new.subtract(&before.0).expect("it has counted all that the earlier one has");
         [0.5, 0.99, 1.0].map(|quantile| new.value_at_quantile(quantile))
@@ -113,12 +112,12 @@ const LOST: &str = "lost";
 
 impl Stats {
     /// Counts a connection that was lost, without a close frame.
-    pub fn count_lost(&mut self) {
+    pub(crate) fn count_lost(&mut self) {
         *self.closed.entry(LOST).or_default() += 1;
     }
 
     /// Counts a connection's end.
-    pub fn count_closed(&mut self, reason: CloseReason) {
+    pub(crate) fn count_closed(&mut self, reason: CloseReason) {
         *self.closed.entry(reason.name()).or_default() += 1;
     }
 
@@ -148,11 +147,10 @@ pub(crate) fn field_names(schema: &Schema) -> impl Iterator<Item = String> {
 
 /// Whom the front door has refused, by reason.
 #[derive(Clone, Debug, Default)]
-pub struct Refusals(pub BTreeMap<&'static str, u64>);
+pub(crate) struct Refusals(pub(crate) BTreeMap<&'static str, u64>);
 
 /// All shards' stats and the front door's in Prometheus' text format.
-#[must_use]
-pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
+pub(crate) fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
     let shards = &*counted.shards;
     let mut page = Page(String::new());
     let sum = |of: fn(&Stats) -> u64| shards.iter().map(of).sum::<u64>() as f64;
@@ -218,20 +216,19 @@ pub fn prometheus(counted: &Counted, refusals: &Refusals) -> String {
 
 /// How much room there is.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub(crate) struct Room {
     /// Connections that may come.
-    pub connections_free: usize,
+    pub(crate) connections_free: usize,
     /// Seats of the matches that run.
-    pub seats: u32,
+    pub(crate) seats: u32,
     /// Those that are taken.
-    pub players: u32,
+    pub(crate) players: u32,
     /// Whether nobody is let in, since the server is going away.
-    pub is_draining: bool,
+    pub(crate) is_draining: bool,
 }
 
 /// How much room there is, in the same format.
-#[must_use]
-pub fn room(room: &Room) -> String {
+pub(crate) fn room(room: &Room) -> String {
     let mut page = Page(String::new());
     let free = room.connections_free as f64;
     page.gauge("connections_free", "connections that there is still room for", free);
@@ -242,8 +239,7 @@ pub fn room(room: &Room) -> String {
 }
 
 /// Who follows feeds, and what those have lost, in the same format.
-#[must_use]
-pub fn feeds(readers: usize, slow_readers: u64, lost: u64) -> String {
+pub(crate) fn feeds(readers: usize, slow_readers: u64, lost: u64) -> String {
     let mut page = Page(String::new());
     page.gauge("feed_readers", "readers that follow feeds or the monitor", readers as f64);
     page.counter("feed_readers_slow_total", "readers dropped as too slow", slow_readers as f64);
@@ -252,16 +248,14 @@ pub fn feeds(readers: usize, slow_readers: u64, lost: u64) -> String {
 }
 
 /// What the log has lost, in the same format.
-#[must_use]
-pub fn log(lost: usize) -> String {
+pub(crate) fn log(lost: usize) -> String {
     let mut page = Page(String::new());
     page.counter("log_lines_lost_total", "lines of the log that nobody took in time", lost as f64);
     page.0
 }
 
 /// When the certificate ends, in seconds since 1970, in the same format.
-#[must_use]
-pub fn certificate(ends_at: i64) -> String {
+pub(crate) fn certificate(ends_at: i64) -> String {
     let mut page = Page(String::new());
     let help = "when the certificate ends, since 1970";
     page.gauge("certificate_end_timestamp_seconds", help, ends_at as f64);

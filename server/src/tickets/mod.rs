@@ -201,7 +201,7 @@ fn invalid(error: &dyn fmt::Display) -> TicketError {
 
 impl Tickets {
     /// Reads the key; `None` if the settings name none.
-    pub fn open(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
+    pub(crate) fn open(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
         Ok(Key::read(config)?.map(Self::new))
     }
 
@@ -255,7 +255,7 @@ impl Tickets {
     }
 
     /// Uses a ticket up.
-    pub fn redeem(&self, ticket: &Ticket, now: u64) -> Result<(), TicketError> {
+    pub(crate) fn redeem(&self, ticket: &Ticket, now: u64) -> Result<(), TicketError> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.insert(&ticket.id, ticket.expires_at.min(now + LIFE_MAX.as_secs()), now)
     }
