@@ -218,7 +218,6 @@ fn hostile_frames_are_faults() {
     }
 }
 
-#[track_caller]
 #[test]
 fn what_is_no_snapshot_leaves_the_newest_as_it_was() {
     let mut pair = Pair::new();
@@ -233,6 +232,7 @@ fn what_is_no_snapshot_leaves_the_newest_as_it_was() {
     pair.check_snapshot(Tick(8));
 }
 
+#[track_caller]
 fn check_fault(pair: &mut Pair, frame: &[u8], expected: &ServerFault) {
     let said = pair.client.handle_frame(frame, Micros(0));
     assert_eq!(said.err().as_ref(), Some(expected), "{frame:?}");
