@@ -20,18 +20,18 @@
 use crate::{history::HISTORY_LEN, ids::Tick, time::Micros};
 
 /// How much older than necessary a snapshot may arrive because it had to queue.
-pub const QUEUE: Micros = Micros::from_millis(100);
+const QUEUE: Micros = Micros::from_millis(100);
 /// How long a stall may last without snapshots being left out.
-pub const STALL: Micros = Micros::from_millis(500);
+const STALL: Micros = Micros::from_millis(500);
 /// What is left of a difference between a way and what was believed of it: one in so many.
 const FOLLOW: i64 = 128;
 /// How long all must have taken longer than they should before `base` is doubted.
-pub const DOUBT: Micros = Micros::from_millis(500);
+const DOUBT: Micros = Micros::from_millis(500);
 /// Snapshots that must have come since half as many are on their way.
 const TRIED: u32 = 4;
 /// Ticks that may be on their way whatever their rate: acknowledgements of what was sent before
 /// the last 64 could not be judged.
-pub const TICKS_MAX: i32 = 48;
+const TICKS_MAX: i32 = 48;
 /// Snapshots that may be on their way when nothing is known of queues.
 const WINDOW_MAX: u32 = TICKS_MAX.cast_unsigned();
 const _: () = assert!(TICKS_MAX < HISTORY_LEN as i32, "a baseline must outlive its flight");

@@ -3,7 +3,7 @@
 
 pub mod client;
 pub mod clock;
-pub mod flight;
+mod flight;
 pub mod frames;
 pub mod inputs;
 pub mod integers;

@@ -2,7 +2,7 @@
 //! ticks a little longer or shorter.
 //!
 //! An input that comes late is worthless and one that comes early waits, which is delay. The
-//! server ([`Leads`]) knows how early each input came; every [`TOLD_EVERY`] ticks it tells the
+//! server (`Leads`) knows how early each input came; every [`TOLD_EVERY`] ticks it tells the
 //! least of them, in a byte. The client ([`InputPace`]) knows how far ahead of the server's clock it
 //! made them, so the difference is how long the way took at worst, whatever it did in the
 //! meantime. It keeps ahead of the server by what [`Tail`] makes of that.
@@ -47,19 +47,19 @@ const LATE_ONE_IN: u64 = 150;
 
 /// The least of the leads that have arrived since it was told last.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Leads {
+pub(super) struct Leads {
     least: Option<i64>,
     told_at: Option<Tick>,
 }
 
 impl Leads {
     /// An input arrived so many microseconds before its tick, or (negative) after.
-    pub fn hear(&mut self, lead: i64) {
+    pub(super) fn hear(&mut self, lead: i64) {
         self.least = Some(self.least.map_or(lead, |least| least.min(lead)));
     }
 
     /// What is to be told with the snapshot of `tick`, if anything.
-    pub fn tell(&mut self, tick: Tick) -> Option<i8> {
+    pub(super) fn tell(&mut self, tick: Tick) -> Option<i8> {
         if self.told_at.is_some_and(|told_at| tick.since(told_at) < TOLD_EVERY) {
             return None;
         }
