@@ -21,10 +21,11 @@ use crate::{
     config::{Config, ConfigError},
     directory::{Directory, Entry, JoinRefused},
     feeds::{Feeds, Happening},
+    handshakes::HandshakePlace,
     mailbox::{Arrival, Command},
     matches::{Claim, Newcomer, Role},
     matchmaker::{Matchmaker, Wish},
-    places::{AddressPlace, ConnectionPlace, FrontDoor, Tally, TurnedAway, UnheardPlace},
+    places::{AddressPlace, ConnectionLimiter, ConnectionPlace, Tally, TurnedAway},
     shards::Shards,
     socket::Handed,
     telemetry::Refusals,
@@ -39,7 +40,7 @@ pub(crate) struct Admission {
     matchmaker: Matchmaker,
     audience: Audience,
     clock: Clock,
-    door: FrontDoor,
+    limiter: ConnectionLimiter,
     tls: Option<Tls>,
     tickets: Option<Tickets>,
     /// Sessions by ticket subject.
@@ -84,7 +85,7 @@ impl Admission {
         feeds: Arc<Feeds>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
-            door: FrontDoor::new(&config.limits),
+            limiter: ConnectionLimiter::new(&config.limits),
             tls: config.tls.as_ref().map(Tls::open).transpose()?,
             tickets: Tickets::open(&config.tickets)?,
             subjects: Tally::new(),
@@ -153,26 +154,29 @@ impl Admission {
         self.tickets.as_ref()
     }
 
-    /// A place for a connection that was just accepted, and one among those that are yet to be
-    /// heard. A proxy's counts for no address yet.
-    pub(crate) fn enter(&self, ip: IpAddr) -> Result<(ConnectionPlace, UnheardPlace), TurnedAway> {
+    /// A place for a connection that was just accepted, and one among those that are yet to send
+    /// a request. A proxy's counts for no address yet.
+    pub(crate) fn enter(
+        &self,
+        ip: IpAddr,
+    ) -> Result<(ConnectionPlace, HandshakePlace), TurnedAway> {
         let ip = (!self.config.proxies.believes(ip)).then_some(ip);
-        self.door.enter(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
+        self.limiter.enter(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
     /// One of the places of an address for which a proxy speaks, unless that is not limited.
     pub(crate) fn enter_by_proxy(&self, ip: IpAddr) -> Result<Option<AddressPlace>, TurnedAway> {
-        self.door.place_of(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
+        self.limiter.place_of(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
     /// Whether an address may send one more request. Operators always may: a backend asks for all
     /// of its players.
-    pub(crate) fn hear(
+    pub(crate) fn allow_request(
         &self,
         ip: IpAddr,
         is_operator: impl FnOnce() -> bool,
     ) -> Result<(), TurnedAway> {
-        let heard = self.door.hear(ip, self.clock.now());
+        let heard = self.limiter.allow_request(ip, self.clock.now());
         if heard.is_ok() || is_operator() {
             return Ok(());
         }
@@ -181,7 +185,7 @@ impl Admission {
 
     /// How many connections there is still room for.
     pub(crate) fn places_free(&self) -> usize {
-        self.door.places_free()
+        self.limiter.places_free()
     }
 
     /// Counts somebody who was refused after the handshake, before a shard saw them.
@@ -206,7 +210,7 @@ impl Admission {
         let known = away.into_iter().chain([UNACCEPTED]).chain(REFUSALS.map(CloseReason::name));
         let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
         all.extend(&*self.refusals.lock().unwrap_or_else(PoisonError::into_inner));
-        all.insert(UNHEARD, self.door.gone_unheard());
+        all.insert(UNHEARD, self.limiter.handshakes_evicted());
         all.insert(UNPLACED, self.audience.turned_away());
         Refusals(all)
     }

@@ -24,6 +24,7 @@ mod deadlines;
 mod directory;
 mod feeds;
 mod follow;
+mod handshakes;
 pub mod http;
 mod intake;
 mod ladder;

@@ -1,4 +1,4 @@
-//! The front door: accepts connections, bounds and reads their request heads, and leaves the rest
+//! Accepts connections, bounds and reads their request heads, and leaves the rest
 //! to the routes.
 
 use std::{
@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admission::Admission,
-    http::{Door, turn_away},
+    http::{Peer, turn_away},
     intake,
     limits::Limits,
     tls::Tls,
@@ -61,7 +61,7 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, admission: Arc<
             continue;
         }
         let tls = admission.tls().map(Tls::acceptor);
-        let (place, unheard) = match admission.enter(address.ip()) {
+        let (place, handshake) = match admission.enter(address.ip()) {
             Ok(places) => places,
             Err(reason) => {
                 // Over TLS it would take a handshake to say no.
@@ -76,14 +76,14 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, admission: Arc<
                 continue;
             }
         };
-        let has_to_go = unheard.has_to_go();
-        let door = Door::new(address.ip(), place, unheard);
-        let routes = routes.clone().layer(Extension(door));
+        let evicted = handshake.evicted();
+        let peer = Peer::new(address.ip(), place, handshake);
+        let routes = routes.clone().layer(Extension(peer));
         let limits = Arc::clone(&limits);
         tokio::spawn(async move {
             tokio::select! {
                 () = serve_stream(stream, tls, routes, &limits) => {}
-                () = has_to_go => tracing::debug!("a connection went unheard, for later ones"),
+                () = evicted => tracing::debug!("a connection went unheard, for later ones"),
             }
         });
     }

@@ -1,16 +1,12 @@
 //! Places: what somebody holds while being here, counted, and given back when dropped.
 //!
 //! A [`Tally`] counts how many places each key holds and refuses past a limit; it remembers only
-//! keys that hold one. [`FrontDoor`] is what a connection must pass: a place among all, a place
-//! among those of its address, and its address' token bucket. Its memory is bounded by the number
-//! of connections and by [`BUCKETS_MAX`].
-//!
-//! Those that are yet to be heard wait in [`Unheard`], where the newest is always let in and the
-//! one that has been silent for longest goes: strangers who connect and say nothing would lock all
-//! others out otherwise.
+//! keys that hold one. [`ConnectionLimiter`] is what a connection must pass: a place among all, a
+//! place among those of its address, and its address' token bucket. Its memory is bounded by the
+//! number of connections and by [`BUCKETS_MAX`].
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt,
     hash::Hash,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -18,10 +14,11 @@ use std::{
 };
 
 use tickwire_shared::time::Micros;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     bucket::{Bucket, Rate},
+    handshakes::{HandshakePlace, Handshakes},
     limits::Limits,
 };
 
@@ -78,9 +75,9 @@ impl<K: Eq + Hash> fmt::Debug for Place<K> {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct FrontDoor {
+pub(crate) struct ConnectionLimiter {
     all: Arc<Semaphore>,
-    unheard: Arc<Unheard>,
+    handshakes: Arc<Handshakes>,
     addresses: Arc<Tally<Address>>,
     kept: Arc<Tally<Address>>,
     per_address_max: u32,
@@ -155,61 +152,6 @@ impl TurnedAway {
     }
 }
 
-/// Connections that are yet to send their first request, by when they came.
-#[derive(Debug)]
-struct Unheard {
-    max: usize,
-    waiting: Mutex<Waiting>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    /// How many have come so far.
-    came: u64,
-    /// How many had to go for later ones.
-    gone: u64,
-    /// Tells one that it has to go.
-    each: BTreeMap<u64, Arc<Notify>>,
-}
-
-/// A place among those that are yet to be heard.
-#[derive(Debug)]
-pub(crate) struct UnheardPlace {
-    unheard: Arc<Unheard>,
-    number: u64,
-    go: Arc<Notify>,
-}
-
-impl Unheard {
-    fn enter(self: &Arc<Self>) -> UnheardPlace {
-        let mut waiting = lock(&self.waiting);
-        if waiting.each.len() >= self.max
-            && let Some((_, oldest)) = waiting.each.pop_first()
-        {
-            oldest.notify_one();
-            waiting.gone += 1;
-        }
-        waiting.came += 1;
-        let (number, go) = (waiting.came, Arc::new(Notify::new()));
-        waiting.each.insert(number, Arc::clone(&go));
-        UnheardPlace { unheard: Arc::clone(self), number, go }
-    }
-}
-
-impl UnheardPlace {
-    /// Ends when this one has to go, if it ever has to.
-    pub(crate) fn has_to_go(&self) -> impl Future<Output = ()> + use<> {
-        let go = Arc::clone(&self.go);
-        async move { go.notified().await }
-    }
-}
-
-impl Drop for UnheardPlace {
-    fn drop(&mut self) {
-        lock(&self.unheard.waiting).each.remove(&self.number);
-    }
-}
-
 /// Whom connections are counted for: an IPv4 address, or a /56 of IPv6, which is what a household or
 /// a hired machine is given (RIPE-690); a longer prefix would give each of them 256 shares.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -233,11 +175,11 @@ impl Address {
     }
 }
 
-impl FrontDoor {
+impl ConnectionLimiter {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             all: Arc::new(Semaphore::new(limits.connections_max)),
-            unheard: Arc::new(Unheard { max: limits.handshakes_max, waiting: Mutex::default() }),
+            handshakes: Handshakes::new(limits.handshakes_max),
             addresses: Tally::new(),
             kept: Tally::new(),
             per_address_max: limits.connections_per_address_max,
@@ -246,25 +188,25 @@ impl FrontDoor {
         }
     }
 
-    /// A place for a connection that was just accepted, and one among those that are yet to be
-    /// heard. Without an address it counts for none yet.
+    /// A place for a connection that was just accepted, and one among those that are yet to send a
+    /// request. Without an address it counts for none yet.
     pub(crate) fn enter(
         &self,
         ip: Option<IpAddr>,
         now: Micros,
-    ) -> Result<(ConnectionPlace, UnheardPlace), TurnedAway> {
+    ) -> Result<(ConnectionPlace, HandshakePlace), TurnedAway> {
         let address = match ip {
             Some(ip) => self.place_of(ip, now)?,
             None => None,
         };
         let all = Arc::clone(&self.all).try_acquire_owned().ok().ok_or(TurnedAway::AtCapacity)?;
         let kept = (Arc::clone(&self.kept), self.per_address_max);
-        Ok((ConnectionPlace { _all: all, address, kept }, self.unheard.enter()))
+        Ok((ConnectionPlace { _all: all, address, kept }, self.handshakes.enter()))
     }
 
-    /// How many had to go unheard, so that later ones could be.
-    pub(crate) fn gone_unheard(&self) -> u64 {
-        lock(&self.unheard.waiting).gone
+    /// How many had to go before they sent a request, for later ones.
+    pub(crate) fn handshakes_evicted(&self) -> u64 {
+        self.handshakes.evicted()
     }
 
     /// How many connections there is still room for.
@@ -273,7 +215,7 @@ impl FrontDoor {
     }
 
     /// Whether an address may send one more request.
-    pub(crate) fn hear(&self, ip: IpAddr, now: Micros) -> Result<(), TurnedAway> {
+    pub(crate) fn allow_request(&self, ip: IpAddr, now: Micros) -> Result<(), TurnedAway> {
         let may = Address::of(ip).is_none_or(|address| lock(&self.requests).take(address, now));
         if may { Ok(()) } else { Err(TurnedAway::AddressAsksTooOften) }
     }
@@ -333,71 +275,52 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        pin::pin,
-        task::{Context, Waker},
-    };
-
     use super::*;
 
     const NOW: Micros = Micros::from_secs(1);
 
     #[test]
     fn an_address_has_its_share_and_no_more() {
-        let door = door(Limits { connections_per_address_max: 2, ..Limits::default() });
-        let held: Vec<_> = (0..2).map(|_| door.enter(Some(ip("10.0.0.1")), NOW).unwrap()).collect();
-        assert_eq!(enter(&door, "10.0.0.1"), Err(TurnedAway::AddressFull));
-        assert_eq!(enter(&door, "::ffff:10.0.0.1"), Err(TurnedAway::AddressFull));
-        assert_eq!(enter(&door, "10.0.0.2"), Ok(()));
+        let limiter = limiter(Limits { connections_per_address_max: 2, ..Limits::default() });
+        let held: Vec<_> =
+            (0..2).map(|_| limiter.enter(Some(ip("10.0.0.1")), NOW).unwrap()).collect();
+        assert_eq!(enter(&limiter, "10.0.0.1"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&limiter, "::ffff:10.0.0.1"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&limiter, "10.0.0.2"), Ok(()));
         drop(held);
-        assert_eq!(enter(&door, "10.0.0.1"), Ok(()));
-        assert!(lock(&door.addresses.held).is_empty());
+        assert_eq!(enter(&limiter, "10.0.0.1"), Ok(()));
+        assert!(lock(&limiter.addresses.held).is_empty());
     }
 
     #[test]
     fn a_network_of_ipv6_is_one_address() {
-        let door = door(Limits { connections_per_address_max: 1, ..Limits::default() });
-        let _held = door.enter(Some(ip("2001:db8:0:100::1")), NOW).unwrap();
-        assert_eq!(enter(&door, "2001:db8:0:1ff:ffff::2"), Err(TurnedAway::AddressFull));
-        assert_eq!(enter(&door, "2001:db8:0:200::1"), Ok(()));
+        let limiter = limiter(Limits { connections_per_address_max: 1, ..Limits::default() });
+        let _held = limiter.enter(Some(ip("2001:db8:0:100::1")), NOW).unwrap();
+        assert_eq!(enter(&limiter, "2001:db8:0:1ff:ffff::2"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&limiter, "2001:db8:0:200::1"), Ok(()));
     }
 
     #[test]
     fn connects_are_paced_but_not_those_of_this_machine() {
-        let door = door(Limits { connects_per_address_hz: 1, ..Limits::default() });
+        let limiter = limiter(Limits { connects_per_address_hz: 1, ..Limits::default() });
         for _ in 0..BURST {
-            assert_eq!(enter(&door, "10.0.0.1"), Ok(()));
+            assert_eq!(enter(&limiter, "10.0.0.1"), Ok(()));
         }
-        assert_eq!(enter(&door, "10.0.0.1"), Err(TurnedAway::AddressTooFast));
+        assert_eq!(enter(&limiter, "10.0.0.1"), Err(TurnedAway::AddressTooFast));
         for _ in 0..100 {
-            assert_eq!(enter(&door, "127.0.0.1"), Ok(()));
+            assert_eq!(enter(&limiter, "127.0.0.1"), Ok(()));
         }
     }
 
     #[test]
     fn requests_are_paced_on_however_many_connections() {
-        let door = door(Limits { requests_per_address_hz: 1, ..Limits::default() });
-        let ask = |from, now| door.hear(ip(from), now);
+        let limiter = limiter(Limits { requests_per_address_hz: 1, ..Limits::default() });
+        let ask = |from, now| limiter.allow_request(ip(from), now);
         assert!((0..BURST).all(|_| ask("10.0.0.1", NOW).is_ok()));
         assert_eq!(ask("10.0.0.1", NOW), Err(TurnedAway::AddressAsksTooOften));
         assert_eq!(ask("10.0.0.2", NOW), Ok(()));
         assert_eq!(ask("10.0.0.1", NOW.plus(Micros::from_secs(1))), Ok(()));
         assert!((0..100).all(|_| ask("127.0.0.1", NOW).is_ok()));
-    }
-
-    #[test]
-    fn a_crowd_that_says_nothing_locks_nobody_out() {
-        let door = door(Limits { handshakes_max: 2, ..Limits::default() });
-        let come = || door.enter(Some(ip("127.0.0.1")), NOW).unwrap().1;
-        let [silent, heard, slow] = [come(), come(), come()];
-        assert_eq!(lock(&door.unheard.waiting).each.len(), 2);
-        assert!(has_to_go(&silent) && !has_to_go(&heard));
-        drop((heard, silent));
-        let new = come();
-        assert!(!has_to_go(&slow), "there was a place");
-        let newer = come();
-        assert!(has_to_go(&slow) && !has_to_go(&new) && !has_to_go(&newer));
-        assert_eq!(door.gone_unheard(), 2);
     }
 
     #[test]
@@ -420,20 +343,15 @@ mod tests {
     /// Four seconds' worth.
     const BURST: usize = 4;
 
-    fn door(limits: Limits) -> FrontDoor {
-        FrontDoor::new(&limits)
+    fn limiter(limits: Limits) -> ConnectionLimiter {
+        ConnectionLimiter::new(&limits)
     }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
-    fn has_to_go(unheard: &UnheardPlace) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        pin!(unheard.has_to_go()).poll(&mut context).is_ready()
-    }
-
-    fn enter(door: &FrontDoor, from: &str) -> Result<(), TurnedAway> {
-        door.enter(Some(ip(from)), NOW).map(|_| ())
+    fn enter(limiter: &ConnectionLimiter, from: &str) -> Result<(), TurnedAway> {
+        limiter.enter(Some(ip(from)), NOW).map(|_| ())
     }
 }

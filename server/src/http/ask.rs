@@ -18,7 +18,7 @@ use crate::{
 
 /// The request with all of its body. To be done before any answer: a connection on which a part of
 /// it is left unread ends, whatever its client sends next.
-pub(super) async fn hear_out(request: Request) -> Result<Request, Problem> {
+pub(super) async fn read_body(request: Request) -> Result<Request, Problem> {
     if request.body().is_end_stream() {
         return Ok(request);
     }

@@ -25,7 +25,7 @@ use tickwire_shared::{
 };
 use tokio::{net::TcpListener, runtime::Builder};
 
-use super::{Door, play::Stream};
+use super::{Peer, play::Stream};
 use crate::{
     admission::Admission,
     clock::Clock,
@@ -70,9 +70,9 @@ fn serve(listener: std::net::TcpListener) {
     });
 }
 
-async fn accept(Extension(door): Extension<Door>, mut request: Request) -> Response<Body> {
+async fn accept(Extension(peer): Extension<Peer>, mut request: Request) -> Response<Body> {
     assert!(is_upgrade_request(&request));
-    let place = door.take_place().expect("a connection has one upgrade");
+    let place = peer.take_place().expect("a connection has one upgrade");
     let (response, upgraded) = upgrade(&mut request).unwrap();
     assert_declines_extensions(response.headers());
     tokio::spawn(async move {

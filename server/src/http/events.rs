@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Door, Problem, ask::Named};
+use super::{Peer, Problem, ask::Named};
 use crate::{admission::Admission, feeds::Reader, places::AddressPlace};
 
 /// A stream that is silent for this long says that it is there.
@@ -39,10 +39,10 @@ pub(super) struct FollowerPlace {
 /// A place for somebody who follows a feed, if there is one left.
 pub(super) fn place(
     admission: &Admission,
-    door: &Door,
+    peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<FollowerPlace, Problem> {
-    let address = door.behind(admission, headers)?;
+    let address = peer.behind(admission, headers)?;
     let reader = admission.audience().place().ok_or_else(|| {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Problem::new(status, "too_many_readers", "as many follow feeds as may")
@@ -52,28 +52,28 @@ pub(super) fn place(
 
 pub(super) async fn all(
     State(admission): State<Arc<Admission>>,
-    Extension(door): Extension<Door>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    follow(admission, &door, None, &headers)
+    follow(admission, &peer, None, &headers)
 }
 
 pub(super) async fn one(
     State(admission): State<Arc<Admission>>,
-    Extension(door): Extension<Door>,
+    Extension(peer): Extension<Peer>,
     Named(entry): Named,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    follow(admission, &door, Some(entry.id), &headers)
+    follow(admission, &peer, Some(entry.id), &headers)
 }
 
 fn follow(
     admission: Arc<Admission>,
-    door: &Door,
+    peer: &Peer,
     only: Option<MatchId>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = place(&admission, door, headers)?;
+    let place = place(&admission, peer, headers)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let reader = admission.audience().read(only, last);
     let (chunks, body) = mpsc::channel(1);

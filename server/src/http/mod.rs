@@ -36,7 +36,8 @@ use tokio::{
 
 use crate::{
     admission::Admission,
-    places::{AddressPlace, ConnectionPlace, TurnedAway, UnheardPlace},
+    handshakes::HandshakePlace,
+    places::{AddressPlace, ConnectionPlace, TurnedAway},
 };
 pub(crate) use monitor::sample;
 pub use play::PlayQuery;
@@ -143,7 +144,7 @@ const fn remedy(status: StatusCode) -> &'static [(&'static str, &'static str)] {
 
 /// What a connection holds while HTTP is spoken on it.
 #[derive(Clone, Debug)]
-pub(crate) struct Door {
+pub(crate) struct Peer {
     /// Of the client, or of a proxy.
     ip: IpAddr,
     held: Arc<Mutex<Held>>,
@@ -155,12 +156,12 @@ struct Held {
     /// Goes with the socket when that becomes a WebSocket.
     place: Option<ConnectionPlace>,
     /// Given back with the first request.
-    unheard: Option<UnheardPlace>,
+    handshake: Option<HandshakePlace>,
 }
 
-impl Door {
-    pub(crate) fn new(ip: IpAddr, place: ConnectionPlace, unheard: UnheardPlace) -> Self {
-        let held = Held { place: Some(place), unheard: Some(unheard) };
+impl Peer {
+    pub(crate) fn new(ip: IpAddr, place: ConnectionPlace, handshake: HandshakePlace) -> Self {
+        let held = Held { place: Some(place), handshake: Some(handshake) };
         Self { ip, held: Arc::new(Mutex::new(held)) }
     }
 
@@ -183,10 +184,10 @@ impl Door {
     }
 
     /// The client has sent a request with these headers, if it may.
-    fn hear(&self, admission: &Admission, headers: &HeaderMap) -> Result<(), Problem> {
-        self.held().unheard = None;
+    fn allow_request(&self, admission: &Admission, headers: &HeaderMap) -> Result<(), Problem> {
+        self.held().handshake = None;
         let is_operator = || security::shows_operators_token(admission, headers);
-        admission.hear(self.client(admission, headers), is_operator).map_err(Problem::from)
+        admission.allow_request(self.client(admission, headers), is_operator).map_err(Problem::from)
     }
 
     fn take_place(&self) -> Option<ConnectionPlace> {

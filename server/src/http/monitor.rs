@@ -13,7 +13,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Door, Problem, events};
+use super::{Peer, Problem, events};
 use crate::{
     admission::Admission,
     shards::Counted,
@@ -44,10 +44,10 @@ pub(crate) async fn sample(admission: &Admission) -> Infallible {
 
 pub(super) async fn monitor(
     State(admission): State<Arc<Admission>>,
-    Extension(door): Extension<Door>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = events::place(&admission, &door, &headers)?;
+    let place = events::place(&admission, &peer, &headers)?;
     let (chunks, body) = mpsc::channel::<Bytes>(1);
     let mut samples = admission.audience().samples().subscribe();
     tokio::spawn(async move {
@@ -132,10 +132,10 @@ mod tests {
     async fn who_goes_between_two_samples_frees_the_place_at_once() {
         let (admission, _) = Admission::with_failed_shard();
         let ip = Ipv4Addr::LOCALHOST.into();
-        let (place, unheard) = admission.enter(ip).unwrap();
-        let door = Extension(Door::new(ip, place, unheard));
+        let (place, handshake) = admission.enter(ip).unwrap();
+        let peer = Extension(Peer::new(ip, place, handshake));
         // Nobody takes samples here.
-        let answer = monitor(State(Arc::clone(&admission)), door, HeaderMap::new()).await.unwrap();
+        let answer = monitor(State(Arc::clone(&admission)), peer, HeaderMap::new()).await.unwrap();
         yield_now().await;
         assert_eq!(admission.audience().followers(), 1);
         drop(answer);

@@ -18,7 +18,7 @@ use tickwire_shared::{close::CloseReason, ids::MatchId, wire::SUBPROTOCOL};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_rustls::server::TlsStream;
 
-use super::{Door, Problem};
+use super::{Peer, Problem};
 use crate::{
     admission::{Admission, Admitted},
     matches::Role,
@@ -65,7 +65,7 @@ enum PlayRole {
 
 pub(super) async fn play(
     State(admission): State<Arc<Admission>>,
-    Extension(door): Extension<Door>,
+    Extension(peer): Extension<Peer>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
     let query = PlayQuery::parse(request.uri()).map_err(Problem::bad_request)?;
@@ -78,10 +78,10 @@ pub(super) async fn play(
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
     }
     let offers_subprotocol = offers_subprotocol(request.headers());
-    let behind = door.behind(&admission, request.headers())?;
+    let behind = peer.behind(&admission, request.headers())?;
     let (response, upgraded) = upgrade(&mut request).map_err(Problem::bad_request)?;
     // Not before: a connection that is not upgraded goes on, and keeps its place.
-    let place = door.take_place();
+    let place = peer.take_place();
     let mut place =
         place.ok_or_else(|| Problem::bad_request("the connection was upgraded before"))?;
     if let Some(address) = behind {

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Door, Problem, ask::hear_out};
+use super::{Peer, Problem, ask::read_body};
 use crate::{
     admission::Admission,
     config::ConfigError,
@@ -92,7 +92,7 @@ fn is_own(origin: &str, headers: &HeaderMap) -> bool {
 /// See the module.
 pub(super) async fn guard(
     State(admission): State<Arc<Admission>>,
-    Extension(door): Extension<Door>,
+    Extension(peer): Extension<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -100,7 +100,7 @@ pub(super) async fn guard(
     // Only origins that are named need to be told; a page's own origin is not asked about.
     let origin = request.headers().get(header::ORIGIN).cloned();
     let origin = origin.filter(|o| o.to_str().is_ok_and(|origin| origins.names(origin)));
-    let answer = answer(&admission, &door, origin.as_ref(), request, next).await;
+    let answer = answer(&admission, &peer, origin.as_ref(), request, next).await;
     let mut response = answer.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -122,16 +122,16 @@ pub(super) async fn guard(
 /// What whoever may ask is answered; `named` is an origin that may ask a browser for leave.
 async fn answer(
     admission: &Admission,
-    door: &Door,
+    peer: &Peer,
     named: Option<&HeaderValue>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let heard = door.hear(admission, request.headers());
+    let allowed = peer.allow_request(admission, request.headers());
     let is_allowed = admission.config().origins.allow(request.headers());
     let answered = async {
-        let request = hear_out(request).await;
-        heard?;
+        let request = read_body(request).await;
+        allowed?;
         if !is_allowed {
             let message = "pages of this origin may not talk to the server";
             return Err(Problem::new(StatusCode::FORBIDDEN, "origin", message));

@@ -14,7 +14,7 @@ use tickwire_shared::{
 };
 
 use super::{
-    Door, Problem,
+    Peer, Problem,
     api::problem,
     ask::Sent,
     security::{Operator, bearer},
@@ -66,7 +66,7 @@ pub(super) async fn lines(State(admission): State<Arc<Admission>>) -> Json<Lines
 
 pub(super) async fn say(
     State(admission): State<Arc<Admission>>,
-    Extension(door): Extension<Door>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     Sent(said): Sent<Saying>,
 ) -> Result<(StatusCode, Json<LobbyLine>), Problem> {
@@ -79,7 +79,7 @@ pub(super) async fn say(
         Err(error) if is_closed => return Err(refuse(format!("a ticket is needed: {error}"))),
         shown => shown.ok().flatten(),
     };
-    let client = door.client(&admission, &headers);
+    let client = peer.client(&admission, &headers);
     let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(Problem::bad_request)?;
     let name = ticket.and_then(|ticket| clean_name(&ticket.name));
     let name = name.or_else(|| clean_name(&said.name?)).unwrap_or_else(|| "guest".into());
