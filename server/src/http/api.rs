@@ -14,7 +14,7 @@ use tickwire_shared::ids::MatchId;
 
 use super::{
     Problem,
-    ask::{Named, Sent},
+    extract::{JsonObject, PathMatch},
     security::{Operator, bearer},
 };
 use crate::{
@@ -132,7 +132,7 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(admission): State<Arc<Admission>>,
-    Named(entry): Named,
+    PathMatch(entry): PathMatch,
 ) -> Json<MatchInfo> {
     Json(info(&entry, &admission))
 }
@@ -140,7 +140,7 @@ pub(super) async fn show(
 pub(super) async fn create(
     State(admission): State<Arc<Admission>>,
     _: Operator,
-    Sent(request): Sent<CreateRequest>,
+    JsonObject(request): JsonObject<CreateRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     refuse_when_draining(&admission)?;
     let matchmaker = admission.matchmaker();
@@ -157,7 +157,7 @@ pub(super) async fn join(
     State(admission): State<Arc<Admission>>,
     operator: Result<Operator, Problem>,
     headers: HeaderMap,
-    Sent(request): Sent<JoinRequest>,
+    JsonObject(request): JsonObject<JoinRequest>,
 ) -> Result<Json<JoinAnswer>, Problem> {
     refuse_when_draining(&admission)?;
     if let Err(problem) = operator {

@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Peer, Problem, ask::Named};
+use super::{Peer, Problem, extract::PathMatch};
 use crate::{admission::Admission, feeds::Reader, places::AddressPlace};
 
 /// A stream that is silent for this long says that it is there.
@@ -61,7 +61,7 @@ pub(super) async fn all(
 pub(super) async fn one(
     State(admission): State<Arc<Admission>>,
     Extension(peer): Extension<Peer>,
-    Named(entry): Named,
+    PathMatch(entry): PathMatch,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     follow(admission, &peer, Some(entry.id), &headers)

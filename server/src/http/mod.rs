@@ -1,10 +1,10 @@
 //! The routes: everything that is request and response, and the way into a match.
 
 mod api;
-mod ask;
 #[cfg(test)]
 mod echo;
 mod events;
+mod extract;
 mod monitor;
 mod openapi;
 mod pages;

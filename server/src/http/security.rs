@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Peer, Problem, ask::read_body};
+use super::{Peer, Problem, extract::read_body};
 use crate::{
     admission::Admission,
     config::ConfigError,

@@ -16,7 +16,7 @@ use tickwire_shared::{
 use super::{
     Peer, Problem,
     api::problem,
-    ask::Sent,
+    extract::JsonObject,
     security::{Operator, bearer},
 };
 use crate::{admission::Admission, lobby::LobbyLine, tickets::unix_now};
@@ -34,7 +34,7 @@ pub(super) struct Notice {
 pub(super) async fn notice(
     State(admission): State<Arc<Admission>>,
     _: Operator,
-    Sent(Notice { match_id, text }): Sent<Notice>,
+    JsonObject(Notice { match_id, text }): JsonObject<Notice>,
 ) -> Result<(StatusCode, Json<Notice>), Problem> {
     let text = clean_line(&text, NOTICE_CHARS_MAX).map_err(|_| {
         Problem::bad_request(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters"))
@@ -68,7 +68,7 @@ pub(super) async fn say(
     State(admission): State<Arc<Admission>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    Sent(said): Sent<Saying>,
+    JsonObject(said): JsonObject<Saying>,
 ) -> Result<(StatusCode, Json<LobbyLine>), Problem> {
     let shown = admission.tickets().zip(bearer(&headers));
     let shown = shown.map(|(tickets, token)| tickets.check(token, unix_now())).transpose();
@@ -98,7 +98,7 @@ mod tests {
     async fn a_notice_that_a_shard_does_not_take_is_a_problem() {
         let (admission, entry) = Admission::with_failed_shard();
         for match_id in [None, Some(entry.id.0)] {
-            let sent = Sent(Notice { match_id, text: "soon".into() });
+            let sent = JsonObject(Notice { match_id, text: "soon".into() });
             let problem = notice(State(Arc::clone(&admission)), Operator, sent).await.unwrap_err();
             assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE, "{}", problem.message);
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use super::{Problem, api::silent, ask::Named, security::Operator};
+use super::{Problem, api::silent, extract::PathMatch, security::Operator};
 use crate::{admission::Admission, matches::Flight};
 
 /// The last ticks of one match.
 pub(super) async fn of_match(
     State(admission): State<Arc<Admission>>,
     _: Operator,
-    Named(entry): Named,
+    PathMatch(entry): PathMatch,
 ) -> Result<Json<Value>, Problem> {
     let flights = admission.shards().flight(entry.id, entry.shard).await.ok_or_else(silent)?;
     Ok(Json(describe([(entry.shard, flights)])))

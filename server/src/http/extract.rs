@@ -1,4 +1,5 @@
-//! What handlers take from a request. Whatever is wrong with it is answered as any other problem.
+//! Extractors: what handlers take from a request. Whatever is wrong with it is answered as any other
+//! problem.
 
 use std::sync::Arc;
 
@@ -35,9 +36,9 @@ pub(super) async fn read_body(request: Request) -> Result<Request, Problem> {
 }
 
 /// The request's body, in JSON. No body is an empty object.
-pub(super) struct Sent<T>(pub(super) T);
+pub(super) struct JsonObject<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<Admission>> for Sent<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<Admission>> for JsonObject<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, admission: &Arc<Admission>) -> Result<Self, Problem> {
@@ -52,9 +53,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<Admission>> for Sent<T> {
 }
 
 /// The match that the path names.
-pub(super) struct Named(pub(super) Arc<Entry>);
+pub(super) struct PathMatch(pub(super) Arc<Entry>);
 
-impl FromRequestParts<Arc<Admission>> for Named {
+impl FromRequestParts<Arc<Admission>> for PathMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(
