@@ -9,14 +9,12 @@
 //! ```
 //!
 //! How a connection travels: `listener` accepts it and reads its request; [`http`] routes it;
-//! for a WebSocket, `admission` reserves a seat and `play` hands the socket to the
+//! for a WebSocket, `front_door` reserves a seat and `play` hands the socket to the
 //! shard that runs its match; from then on the shard's thread does everything.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the server runs on Linux: build it in a container, WSL 2 or a virtual machine");
 
-mod admission;
-mod audience;
 mod bucket;
 mod clock;
 pub mod config;
@@ -24,6 +22,8 @@ mod deadlines;
 mod directory;
 mod feeds;
 mod follow;
+mod followers;
+mod front_door;
 mod handshakes;
 pub mod http;
 mod intake;
@@ -61,11 +61,11 @@ use tickwire_shared::{
 };
 use tokio::net::TcpListener;
 
-use admission::Admission;
 use clock::Clock;
 use config::{Config, ConfigError};
 use directory::Directory;
 use feeds::Feeds;
+use front_door::FrontDoor;
 use listener::{HEALTH_CONNECTIONS_MAX, TURNING_AWAY_MAX};
 use matches::Manners;
 use shards::Shards;
@@ -127,7 +127,7 @@ fn start<G: Game>() -> Result<Ended, StartError> {
         let server = Server::bind::<G>(config).await?;
         // Whoever reads the line may send them.
         let (once, twice) = (signals(1)?, signals(2)?);
-        let scheme = if server.admission.tls().is_some() { "https" } else { "http" };
+        let scheme = if server.door.tls.is_some() { "https" } else { "http" };
         if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{}", server.addr()) {
             tracing::warn!(%error, addr = %server.addr(), "can't say on stdout where it listens");
         }
@@ -177,7 +177,7 @@ pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
     health: Option<TcpListener>,
-    admission: Arc<Admission>,
+    door: Arc<FrontDoor>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -226,9 +226,8 @@ impl Server {
             threads.push(thread);
         }
         let shards = Shards::new(shards, clock, &schema);
-        let admission =
-            Arc::new(Admission::new(config, G::MODES, clock, directory, shards, feeds)?);
-        Ok(Self { listener, addr, health, admission, threads })
+        let door = Arc::new(FrontDoor::new(config, G::MODES, clock, directory, shards, feeds)?);
+        Ok(Self { listener, addr, health, door, threads })
     }
 
     /// Where it listens.
@@ -250,14 +249,14 @@ impl Server {
         shutdown: impl Future<Output = ()>,
         at_once: impl Future<Output = ()>,
     ) -> Ended {
-        let admission = Arc::clone(&self.admission);
-        let routes = http::routes(Arc::clone(&admission));
-        let serve = listener::serve(self.listener, routes, Arc::clone(&admission));
+        let door = Arc::clone(&self.door);
+        let routes = http::routes(Arc::clone(&door));
+        let serve = listener::serve(self.listener, routes, Arc::clone(&door));
         let serve_health = async {
             match self.health {
                 Some(listener) => {
-                    let routes = http::health_routes(Arc::clone(&admission));
-                    listener::serve_health(listener, routes, Arc::clone(&admission)).await;
+                    let routes = http::health_routes(Arc::clone(&door));
+                    listener::serve_health(listener, routes, Arc::clone(&door)).await;
                 }
                 None => std::future::pending().await,
             }
@@ -266,17 +265,17 @@ impl Server {
         let drain = async {
             shutdown.await;
             tracing::info!("draining");
-            admission.drain();
-            let timeout = admission.config().drain_timeout + END_TIMEOUT;
+            door.drain();
+            let timeout = door.config.drain_timeout + END_TIMEOUT;
             let ended = join(self.threads, timeout).await;
             // So that those who follow the feeds hear of the last matches' end.
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
             ended
         };
-        let serving = async { tokio::join!(serve, serve_health, admission.follow_files()) };
+        let serving = async { tokio::join!(serve, serve_health, door.follow_files()) };
         tokio::select! {
             _ = serving => unreachable!("it goes on for ever"),
-            never = http::sample(&admission) => match never {},
+            never = http::sample(&door) => match never {},
             ended = drain => ended,
             () = at_once => {
                 tracing::warn!("ended at once");

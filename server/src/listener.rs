@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    admission::Admission,
+    front_door::FrontDoor,
     http::{Peer, turn_away},
     intake,
     limits::Limits,
@@ -51,17 +51,17 @@ const FULL_WAIT: Duration = Duration::from_millis(50);
 const FULL_SAID_EVERY: Duration = Duration::from_secs(1);
 
 /// Accepts connections for ever.
-pub(crate) async fn serve(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
+pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
     let turning_away = Arc::new(Semaphore::new(TURNING_AWAY_MAX));
-    let limits = Arc::new(admission.config().limits.clone());
+    let limits = Arc::new(door.config.limits.clone());
     loop {
-        let (stream, address) = accept(&listener, &admission).await;
+        let (stream, address) = accept(&listener, &door).await;
         if let Err(error) = tune(&stream, &limits) {
             tracing::debug!(%error, "a connection was gone before it began");
             continue;
         }
-        let tls = admission.tls().map(Tls::acceptor);
-        let (place, handshake) = match admission.enter(address.ip()) {
+        let tls = door.tls.as_ref().map(Tls::acceptor);
+        let (place, handshake) = match door.enter(address.ip()) {
             Ok(places) => places,
             Err(reason) => {
                 // Over TLS it would take a handshake to say no.
@@ -104,12 +104,12 @@ async fn serve_stream(
 }
 
 /// Answers those who watch over the server, for ever, however many play: a few at a time.
-pub(crate) async fn serve_health(listener: TcpListener, routes: Router, admission: Arc<Admission>) {
+pub(crate) async fn serve_health(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
     let places = Arc::new(Semaphore::new(HEALTH_CONNECTIONS_MAX));
-    let limits = Arc::new(admission.config().limits.clone());
+    let limits = Arc::new(door.config.limits.clone());
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
-        let (stream, _) = accept(&listener, &admission).await;
+        let (stream, _) = accept(&listener, &door).await;
         let (routes, limits) = (routes.clone(), Arc::clone(&limits));
         tokio::spawn(async move {
             serve_connection(stream, routes, &limits).await;
@@ -118,14 +118,14 @@ pub(crate) async fn serve_health(listener: TcpListener, routes: Router, admissio
     }
 }
 
-async fn accept(listener: &TcpListener, admission: &Admission) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, door: &FrontDoor) -> (TcpStream, SocketAddr) {
     let mut said_at: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
                 // Out of files, most likely. Connections that end make room.
-                admission.count_unaccepted();
+                door.count_unaccepted();
                 if said_at.is_none_or(|at| at.elapsed() >= FULL_SAID_EVERY) {
                     said_at = Some(Instant::now());
                     tracing::warn!(%error, "can't accept connections");

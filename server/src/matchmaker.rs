@@ -17,9 +17,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Matchmaker {
     /// The game's, the one without a choice first.
-    modes: &'static [&'static str],
+    pub(crate) modes: &'static [&'static str],
     directory: Arc<Directory>,
-    shards: Shards,
+    shards: Arc<Shards>,
     /// What every match is made with, but for seed and mode.
     usual: MatchOptions,
     /// How fast new matches may be opened.
@@ -43,7 +43,7 @@ impl Matchmaker {
         modes: &'static [&'static str],
         clock: Clock,
         directory: Arc<Directory>,
-        shards: Shards,
+        shards: Arc<Shards>,
     ) -> Self {
         let Config { seats, npcs, tick_rate, .. } = *config;
         Self {
@@ -55,19 +55,6 @@ impl Matchmaker {
             openings: Mutex::new(Bucket::full(clock.now())),
             clock,
         }
-    }
-
-    pub(crate) fn directory(&self) -> &Directory {
-        &self.directory
-    }
-
-    pub(crate) const fn shards(&self) -> &Shards {
-        &self.shards
-    }
-
-    /// The game's modes.
-    pub(crate) const fn modes(&self) -> &'static [&'static str] {
-        self.modes
     }
 
     /// The mode of that name, or of a match whose mode nobody has chosen.

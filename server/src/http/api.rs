@@ -18,8 +18,8 @@ use super::{
     security::{Operator, bearer},
 };
 use crate::{
-    admission::Admission,
     directory::{Entry, JoinRefused},
+    front_door::FrontDoor,
     log,
     telemetry::{self, Room},
     tickets::{Grant, TicketRole, random_id, unix_now},
@@ -113,55 +113,55 @@ pub(super) struct JoinAnswer {
 }
 
 pub(super) async fn list(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<MatchList>, Problem> {
     let Query(page) = page.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     if !(1..=Page::LIMIT_MAX).contains(&page.limit) {
         return Err(Problem::bad_request(format!("limit must be 1 to {}", Page::LIMIT_MAX)));
     }
-    let mut entries = admission.directory().list();
+    let mut entries = door.directory.list();
     entries.retain(|entry| page.after.is_none_or(|after| entry.id.0 > after));
     let is_more = entries.len() > page.limit;
     entries.truncate(page.limit);
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
-    let matches = entries.iter().map(|entry| info(entry, &admission)).collect();
-    let game = admission.audience().game().to_owned();
-    Ok(Json(MatchList { game, modes: admission.matchmaker().modes(), matches, next }))
+    let matches = entries.iter().map(|entry| info(entry, &door)).collect();
+    let game = door.followers.feeds.game().to_owned();
+    Ok(Json(MatchList { game, modes: door.matchmaker.modes, matches, next }))
 }
 
 pub(super) async fn show(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     PathMatch(entry): PathMatch,
 ) -> Json<MatchInfo> {
-    Json(info(&entry, &admission))
+    Json(info(&entry, &door))
 }
 
 pub(super) async fn create(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     _: Operator,
     JsonObject(request): JsonObject<CreateRequest>,
 ) -> Result<impl IntoResponse, Problem> {
-    refuse_when_draining(&admission)?;
-    let matchmaker = admission.matchmaker();
+    refuse_when_draining(&door)?;
+    let matchmaker = &door.matchmaker;
     let mode = matchmaker.mode(request.mode.as_deref()).map_err(Problem::bad_request)?;
     let entry = matchmaker.open(mode).map_err(problem)?;
     let location = format!("/v1/matches/{}", entry.id.0);
     let headers = [(header::LOCATION, location)];
-    Ok((StatusCode::CREATED, headers, Json(info(&entry, &admission))))
+    Ok((StatusCode::CREATED, headers, Json(info(&entry, &door))))
 }
 
 /// Picks or makes a match, and gives a ticket for it. No seat is held: it is taken by the
 /// WebSocket.
 pub(super) async fn join(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     operator: Result<Operator, Problem>,
     headers: HeaderMap,
     JsonObject(request): JsonObject<JoinRequest>,
 ) -> Result<Json<JoinAnswer>, Problem> {
-    refuse_when_draining(&admission)?;
+    refuse_when_draining(&door)?;
     if let Err(problem) = operator {
-        let are_guests = admission.tickets().is_none() || admission.config().tickets.guests;
+        let are_guests = door.tickets.is_none() || door.config.tickets.guests;
         let is_bold = request.subject.is_some() || request.role == Some(TicketRole::Operator);
         // Whoever shows a token is told what is wrong with it.
         if !are_guests || is_bold && bearer(&headers).is_some() {
@@ -179,13 +179,13 @@ pub(super) async fn join(
     let name = request.name.unwrap_or_default();
     let grant = Grant { subject: &subject, role, match_id: only, name: &name };
     // Before a match is opened: a request that is refused leaves none behind.
-    if admission.tickets().is_some()
+    if door.tickets.is_some()
         && let Some(flaw) = grant.flaw()
     {
         return Err(Problem::bad_request(flaw));
     }
-    let base = base_url(&admission, &headers)?;
-    let matchmaker = admission.matchmaker();
+    let base = base_url(&door, &headers)?;
+    let matchmaker = &door.matchmaker;
     let wish = matchmaker.wish(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
     let entry = match role {
         TicketRole::Player => matchmaker.reserve(wish).map(|seat| Arc::clone(seat.entry())),
@@ -196,8 +196,8 @@ pub(super) async fn join(
     if role != TicketRole::Player {
         url.push_str("&role=spectator");
     }
-    let expires_at = unix_now() + admission.config().tickets.life.as_secs();
-    let ticket = admission.tickets().and_then(|tickets| tickets.issue(&grant, expires_at));
+    let expires_at = unix_now() + door.config.tickets.life.as_secs();
+    let ticket = door.tickets.as_ref().and_then(|tickets| tickets.issue(&grant, expires_at));
     if let Some(ticket) = &ticket {
         url.push_str("&ticket=");
         url.push_str(ticket);
@@ -207,8 +207,8 @@ pub(super) async fn join(
 }
 
 /// Where clients reach this server.
-fn base_url(admission: &Admission, headers: &HeaderMap) -> Result<String, Problem> {
-    if let Some(url) = &admission.config().public_url {
+fn base_url(door: &FrontDoor, headers: &HeaderMap) -> Result<String, Problem> {
+    if let Some(url) = &door.config.public_url {
         return Ok(url.trim_end_matches('/').into());
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -217,45 +217,41 @@ fn base_url(admission: &Admission, headers: &HeaderMap) -> Result<String, Proble
         host.ok_or_else(|| Problem::bad_request("the request has no Host, or a wrong one"))?;
     // A proxy may have ended TLS.
     let is_forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    let scheme = if admission.tls().is_some() || is_forwarded { "wss" } else { "ws" };
+    let scheme = if door.tls.is_some() || is_forwarded { "wss" } else { "ws" };
     Ok(format!("{scheme}://{host}"))
 }
 
 /// Whether every shard still answers.
-pub(super) async fn livez(
-    State(admission): State<Arc<Admission>>,
-) -> Result<&'static str, Problem> {
-    match admission.shards().stats().await.silent {
+pub(super) async fn livez(State(door): State<Arc<FrontDoor>>) -> Result<&'static str, Problem> {
+    match door.shards.stats().await.silent {
         0 => Ok("ok\n"),
         _ => Err(silent()),
     }
 }
 
 /// Whether players should be sent here.
-pub(super) async fn readyz(
-    State(admission): State<Arc<Admission>>,
-) -> Result<&'static str, Problem> {
-    refuse_when_draining(&admission)?;
-    if !admission.shards().is_any_fit() {
+pub(super) async fn readyz(State(door): State<Arc<FrontDoor>>) -> Result<&'static str, Problem> {
+    refuse_when_draining(&door)?;
+    if !door.shards.is_any_fit() {
         return Err(problem(JoinRefused::Overloaded));
     }
     Ok("ok\n")
 }
 
-pub(super) async fn metrics(State(admission): State<Arc<Admission>>) -> impl IntoResponse {
-    let [slow, lost] = admission.audience().losses();
-    let counted = admission.shards().stats().await;
-    let mut page = telemetry::prometheus(&counted, &admission.refusals());
-    let matches = admission.directory().list();
+pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResponse {
+    let [slow, lost] = door.followers.losses();
+    let counted = door.shards.stats().await;
+    let mut page = telemetry::prometheus(&counted, &door.refusals());
+    let matches = door.directory.list();
     page.push_str(&telemetry::room(&Room {
-        connections_free: admission.places_free(),
+        connections_free: door.places_free(),
         seats: matches.iter().map(|entry| u32::from(entry.seats)).sum(),
         players: matches.iter().map(|entry| u32::from(entry.taken())).sum(),
-        is_draining: admission.is_draining(),
+        is_draining: door.is_draining(),
     }));
-    page.push_str(&telemetry::feeds(admission.audience().followers(), slow, lost));
+    page.push_str(&telemetry::feeds(door.followers.count(), slow, lost));
     page.push_str(&telemetry::log(log::lines_lost()));
-    if let Some(tls) = admission.tls() {
+    if let Some(tls) = &door.tls {
         page.push_str(&telemetry::certificate(tls.ends_at()));
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
@@ -266,20 +262,20 @@ pub(super) fn silent() -> Problem {
     Problem::new(status, "stuck", "a shard does not answer")
 }
 
-fn refuse_when_draining(admission: &Admission) -> Result<(), Problem> {
-    if admission.is_draining() {
+fn refuse_when_draining(door: &FrontDoor) -> Result<(), Problem> {
+    if door.is_draining() {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         return Err(Problem::new(status, "draining", "the server is going away"));
     }
     Ok(())
 }
 
-fn info(entry: &Entry, admission: &Admission) -> MatchInfo {
+fn info(entry: &Entry, door: &FrontDoor) -> MatchInfo {
     MatchInfo {
         id: entry.id.0,
         players: entry.taken(),
         seats: entry.seats,
-        tick_rate_hz: admission.config().tick_rate.hz(),
+        tick_rate_hz: door.config.tick_rate.hz(),
         mode: entry.mode,
     }
 }

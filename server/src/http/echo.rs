@@ -27,11 +27,11 @@ use tokio::{net::TcpListener, runtime::Builder};
 
 use super::{Peer, play::Stream};
 use crate::{
-    admission::Admission,
     clock::Clock,
     config::Config,
     directory::Directory,
     feeds::Feeds,
+    front_door::FrontDoor,
     intake::Intake,
     listener,
     shards::Shards,
@@ -63,10 +63,10 @@ fn serve(listener: std::net::TcpListener) {
         let (clock, known) = (Clock::start(), Arc::clone(&directory));
         let (feeds, _) = Feeds::start(Schema::default(), &[], true, clock, known);
         let shards = Shards::new(Vec::new(), clock, &Schema::default());
-        let admission = Admission::new(Config::default(), &[], clock, directory, shards, feeds);
+        let door = FrontDoor::new(Config::default(), &[], clock, directory, shards, feeds);
         let routes = Router::new().route("/echo", get(accept));
         let listener = TcpListener::from_std(listener).unwrap();
-        listener::serve(listener, routes, Arc::new(admission.unwrap())).await;
+        listener::serve(listener, routes, Arc::new(door.unwrap())).await;
     });
 }
 

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{Peer, Problem, extract::PathMatch};
-use crate::{admission::Admission, feeds::Reader, places::AddressPlace};
+use crate::{feeds::Reader, front_door::FrontDoor, places::AddressPlace};
 
 /// A stream that is silent for this long says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -38,12 +38,12 @@ pub(super) struct FollowerPlace {
 
 /// A place for somebody who follows a feed, if there is one left.
 pub(super) fn place(
-    admission: &Admission,
+    door: &FrontDoor,
     peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<FollowerPlace, Problem> {
-    let address = peer.behind(admission, headers)?;
-    let reader = admission.audience().place().ok_or_else(|| {
+    let address = peer.behind(door, headers)?;
+    let reader = door.followers.place().ok_or_else(|| {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Problem::new(status, "too_many_readers", "as many follow feeds as may")
     })?;
@@ -51,45 +51,45 @@ pub(super) fn place(
 }
 
 pub(super) async fn all(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    follow(admission, &peer, None, &headers)
+    follow(door, &peer, None, &headers)
 }
 
 pub(super) async fn one(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     Extension(peer): Extension<Peer>,
     PathMatch(entry): PathMatch,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    follow(admission, &peer, Some(entry.id), &headers)
+    follow(door, &peer, Some(entry.id), &headers)
 }
 
 fn follow(
-    admission: Arc<Admission>,
+    door: Arc<FrontDoor>,
     peer: &Peer,
     only: Option<MatchId>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = place(&admission, peer, headers)?;
+    let place = place(&door, peer, headers)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let reader = admission.audience().read(only, last);
+    let reader = door.followers.feeds.read(only, last);
     let (chunks, body) = mpsc::channel(1);
-    tokio::spawn(run(admission, reader, chunks, place));
+    tokio::spawn(run(door, reader, chunks, place));
     Ok(stream(body))
 }
 
 /// Feeds one reader until it is gone, too slow, or the match is over.
 async fn run(
-    admission: Arc<Admission>,
+    door: Arc<FrontDoor>,
     mut reader: Reader,
     chunks: mpsc::Sender<Bytes>,
     _place: FollowerPlace,
 ) {
     let mut chunk = Bytes::from_static(BEGIN);
-    while hand(&admission, &chunks, chunk).await {
+    while hand(&door, &chunks, chunk).await {
         chunk = loop {
             if let Some(chunk) = reader.take() {
                 break chunk;
@@ -110,15 +110,11 @@ async fn run(
 
 /// Hands somebody the next chunk. `false`: they are gone, or have taken nothing for too long, which
 /// is counted.
-pub(super) async fn hand(
-    admission: &Admission,
-    chunks: &mpsc::Sender<Bytes>,
-    chunk: Bytes,
-) -> bool {
-    match timeout(admission.config().limits.stall_timeout, chunks.send(chunk)).await {
+pub(super) async fn hand(door: &FrontDoor, chunks: &mpsc::Sender<Bytes>, chunk: Bytes) -> bool {
+    match timeout(door.config.limits.stall_timeout, chunks.send(chunk)).await {
         Ok(handed) => handed.is_ok(),
         Err(_) => {
-            admission.audience().count_slow();
+            door.followers.count_slow();
             false
         }
     }

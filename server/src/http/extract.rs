@@ -13,8 +13,8 @@ use tickwire_shared::ids::MatchId;
 
 use super::{Problem, api::problem};
 use crate::{
-    admission::Admission,
     directory::{Entry, JoinRefused},
+    front_door::FrontDoor,
 };
 
 /// The request with all of its body. To be done before any answer: a connection on which a part of
@@ -38,11 +38,11 @@ pub(super) async fn read_body(request: Request) -> Result<Request, Problem> {
 /// The request's body, in JSON. No body is an empty object.
 pub(super) struct JsonObject<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<Admission>> for JsonObject<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<FrontDoor>> for JsonObject<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, admission: &Arc<Admission>) -> Result<Self, Problem> {
-        let body = Bytes::from_request(request, admission).await.map_err(Problem::bad_request)?;
+    async fn from_request(request: Request, door: &Arc<FrontDoor>) -> Result<Self, Problem> {
+        let body = Bytes::from_request(request, door).await.map_err(Problem::bad_request)?;
         let body = if body.is_empty() { b"{}" } else { &*body };
         // A struct may be read from a list as well, by the order of its fields.
         if !body.trim_ascii_start().starts_with(b"{") {
@@ -55,16 +55,13 @@ impl<T: DeserializeOwned> FromRequest<Arc<Admission>> for JsonObject<T> {
 /// The match that the path names.
 pub(super) struct PathMatch(pub(super) Arc<Entry>);
 
-impl FromRequestParts<Arc<Admission>> for PathMatch {
+impl FromRequestParts<Arc<FrontDoor>> for PathMatch {
     type Rejection = Problem;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        admission: &Arc<Admission>,
-    ) -> Result<Self, Problem> {
-        let path = Path::<String>::from_request_parts(parts, admission).await.ok();
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<FrontDoor>) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, door).await.ok();
         let id = path.and_then(|Path(id)| id.parse().ok());
-        let entry = id.and_then(|id| admission.directory().find(MatchId(id)));
+        let entry = id.and_then(|id| door.directory.find(MatchId(id)));
         entry.map(Self).ok_or_else(|| problem(JoinRefused::NoMatch))
     }
 }

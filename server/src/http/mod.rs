@@ -35,7 +35,7 @@ use tokio::{
 };
 
 use crate::{
-    admission::Admission,
+    front_door::FrontDoor,
     handshakes::HandshakePlace,
     places::{AddressPlace, ConnectionPlace, TurnedAway},
 };
@@ -50,22 +50,22 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All routes.
-pub(crate) fn routes(admission: Arc<Admission>) -> Router {
+pub(crate) fn routes(door: Arc<FrontDoor>) -> Router {
     with_routes(pages::routes(), api_routes())
-        .layer(middleware::from_fn_with_state(Arc::clone(&admission), security::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&door), security::guard))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(admission)
+        .with_state(door)
 }
 
 /// What those ask who watch over the server.
-pub(crate) fn health_routes(admission: Arc<Admission>) -> Router {
-    with_routes(Router::new(), health()).with_state(admission)
+pub(crate) fn health_routes(door: Arc<FrontDoor>) -> Router {
+    with_routes(Router::new(), health()).with_state(door)
 }
 
 fn with_routes(
-    router: Router<Arc<Admission>>,
+    router: Router<Arc<FrontDoor>>,
     routes: impl IntoIterator<Item = Route>,
-) -> Router<Arc<Admission>> {
+) -> Router<Arc<FrontDoor>> {
     routes
         .into_iter()
         .fold(router, |router, (path, methods)| router.route(path, methods))
@@ -77,7 +77,7 @@ fn with_routes(
 }
 
 /// A path, and what is done there.
-type Route = (&'static str, MethodRouter<Arc<Admission>>);
+type Route = (&'static str, MethodRouter<Arc<FrontDoor>>);
 
 fn health() -> [Route; 3] {
     [("/livez", get(api::livez)), ("/readyz", get(api::readyz)), ("/metrics", get(api::metrics))]
@@ -166,28 +166,28 @@ impl Peer {
     }
 
     /// From where a request with these headers comes.
-    fn client(&self, admission: &Admission, headers: &HeaderMap) -> IpAddr {
-        admission.config().proxies.client(self.ip, headers)
+    fn client(&self, door: &FrontDoor, headers: &HeaderMap) -> IpAddr {
+        door.config.proxies.client(self.ip, headers)
     }
 
     /// One of the places of the address behind a proxy, if this is one.
     fn behind(
         &self,
-        admission: &Admission,
+        door: &FrontDoor,
         headers: &HeaderMap,
     ) -> Result<Option<AddressPlace>, Problem> {
-        let client = self.client(admission, headers);
+        let client = self.client(door, headers);
         if client == self.ip {
             return Ok(None);
         }
-        admission.enter_by_proxy(client).map_err(Problem::from)
+        door.enter_by_proxy(client).map_err(Problem::from)
     }
 
     /// The client has sent a request with these headers, if it may.
-    fn allow_request(&self, admission: &Admission, headers: &HeaderMap) -> Result<(), Problem> {
+    fn allow_request(&self, door: &FrontDoor, headers: &HeaderMap) -> Result<(), Problem> {
         self.held().handshake = None;
-        let is_operator = || security::shows_operators_token(admission, headers);
-        admission.allow_request(self.client(admission, headers), is_operator).map_err(Problem::from)
+        let is_operator = || security::shows_operators_token(door, headers);
+        door.allow_request(self.client(door, headers), is_operator).map_err(Problem::from)
     }
 
     fn take_place(&self) -> Option<ConnectionPlace> {

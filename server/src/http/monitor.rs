@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Peer, Problem, events};
 use crate::{
-    admission::Admission,
+    front_door::FrontDoor,
     shards::Counted,
     telemetry::{Spans, Stats},
 };
@@ -23,33 +23,33 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Takes samples for ever.
-pub(crate) async fn sample(admission: &Admission) -> Infallible {
+pub(crate) async fn sample(door: &FrontDoor) -> Infallible {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before: Option<Arc<Counted>> = None;
     loop {
         ticks.tick().await;
-        if admission.audience().samples().receiver_count() == 0 {
+        if door.followers.samples.receiver_count() == 0 {
             before = None;
             continue;
         }
-        let now = admission.shards().stats().await;
+        let now = door.shards.stats().await;
         if let Some(before) = before.replace(Arc::clone(&now)) {
-            let sample = describe(admission, &before, &now);
+            let sample = describe(door, &before, &now);
             let event = format!("event: sample\ndata: {sample}\n\n");
-            admission.audience().samples().send_replace(event.into());
+            door.followers.samples.send_replace(event.into());
         }
     }
 }
 
 pub(super) async fn monitor(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = events::place(&admission, &peer, &headers)?;
+    let place = events::place(&door, &peer, &headers)?;
     let (chunks, body) = mpsc::channel::<Bytes>(1);
-    let mut samples = admission.audience().samples().subscribe();
+    let mut samples = door.followers.samples.subscribe();
     tokio::spawn(async move {
         let _place = place;
         loop {
@@ -62,7 +62,7 @@ pub(super) async fn monitor(
                 return;
             }
             let sample = samples.borrow_and_update().clone();
-            if !events::hand(&admission, &chunks, sample).await {
+            if !events::hand(&door, &chunks, sample).await {
                 return;
             }
         }
@@ -70,10 +70,10 @@ pub(super) async fn monitor(
     Ok(events::stream(body))
 }
 
-fn describe(admission: &Admission, before: &Counted, now: &Counted) -> Value {
+fn describe(door: &FrontDoor, before: &Counted, now: &Counted) -> Value {
     let (names, before, now) = (&now.field_names, &before.shards, &now.shards);
     let spectators: BTreeMap<_, _> = now.iter().flat_map(|shard| &shard.spectators).collect();
-    let matches = admission.directory().list();
+    let matches = door.directory.list();
     let matches = matches.iter().map(|entry| {
         let spectators = spectators.get(&entry.id.0).copied().unwrap_or(&0);
         let (players, seats) = (entry.taken(), entry.seats);
@@ -92,10 +92,10 @@ fn describe(admission: &Admission, before: &Counted, now: &Counted) -> Value {
             *closed.entry(reason).or_default() += count;
         }
     }
-    let mut refused = admission.refusals().0;
+    let mut refused = door.refusals().0;
     refused.retain(|_, count| *count > 0);
     json!({
-        "at": admission.date().0,
+        "at": door.date().0,
         "shards": before.iter().zip(now).map(|(b, n)| shard(b, n)).collect::<Vec<_>>(),
         "matches": matches.collect::<Vec<_>>(),
         "fields": fields,
@@ -130,17 +130,17 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_between_two_samples_frees_the_place_at_once() {
-        let (admission, _) = Admission::with_failed_shard();
+        let (door, _) = FrontDoor::with_failed_shard();
         let ip = Ipv4Addr::LOCALHOST.into();
-        let (place, handshake) = admission.enter(ip).unwrap();
+        let (place, handshake) = door.enter(ip).unwrap();
         let peer = Extension(Peer::new(ip, place, handshake));
         // Nobody takes samples here.
-        let answer = monitor(State(Arc::clone(&admission)), peer, HeaderMap::new()).await.unwrap();
+        let answer = monitor(State(Arc::clone(&door)), peer, HeaderMap::new()).await.unwrap();
         yield_now().await;
-        assert_eq!(admission.audience().followers(), 1);
+        assert_eq!(door.followers.count(), 1);
         drop(answer);
         let freed = async {
-            while admission.audience().followers() > 0 {
+            while door.followers.count() > 0 {
                 yield_now().await;
             }
         };

@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::{Peer, Problem};
 use crate::{
-    admission::{Admission, Admitted},
+    front_door::{Admitted, FrontDoor},
     matches::Role,
     places::ConnectionPlace,
     socket::{Handed, Socket},
@@ -64,13 +64,13 @@ enum PlayRole {
 }
 
 pub(super) async fn play(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     Extension(peer): Extension<Peer>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
     let query = PlayQuery::parse(request.uri()).map_err(Problem::bad_request)?;
-    let wish = admission
-        .matchmaker()
+    let wish = door
+        .matchmaker
         .wish(query.match_id, query.mode.as_deref())
         .map_err(Problem::bad_request)?;
     if !is_upgrade_request(&request) {
@@ -78,7 +78,7 @@ pub(super) async fn play(
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
     }
     let offers_subprotocol = offers_subprotocol(request.headers());
-    let behind = peer.behind(&admission, request.headers())?;
+    let behind = peer.behind(&door, request.headers())?;
     let (response, upgraded) = upgrade(&mut request).map_err(Problem::bad_request)?;
     // Not before: a connection that is not upgraded goes on, and keeps its place.
     let place = peer.take_place();
@@ -91,11 +91,11 @@ pub(super) async fn play(
     let admitted = if offers_subprotocol {
         let chosen = HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
-        admission.admit(wish, query.role, query.ticket.as_deref())
+        door.admit(wish, query.role, query.ticket.as_deref())
     } else {
         Err(CloseReason::WrongSubprotocol)
     };
-    tokio::spawn(hand_over(admission, admitted, upgraded, place));
+    tokio::spawn(hand_over(door, admitted, upgraded, place));
     Ok(response)
 }
 
@@ -134,7 +134,7 @@ fn offers_subprotocol(headers: &HeaderMap) -> bool {
 
 /// When the client has the answer to its handshake, its socket goes to the shard.
 async fn hand_over(
-    admission: Arc<Admission>,
+    door: Arc<FrontDoor>,
     admitted: Result<Admitted, CloseReason>,
     upgraded: UpgradeFut,
     place: ConnectionPlace,
@@ -145,11 +145,11 @@ async fn hand_over(
         Err(error) => return tracing::warn!(%error, "a socket can't be handed over"),
     };
     let taken = match admitted {
-        Ok(admitted) => admission.hand_over(admitted, handed, leftover.to_vec()),
+        Ok(admitted) => door.hand_over(admitted, handed, leftover.to_vec()),
         Err(reason) => Err((handed, reason)),
     };
     if let Err((handed, reason)) = taken {
-        admission.count_refused(reason);
+        door.count_refused(reason);
         refuse(handed, reason).await;
     }
 }
@@ -211,11 +211,11 @@ mod tests {
 
     #[tokio::test]
     async fn whom_no_shard_takes_is_told_and_counted() {
-        let (admission, entry) = Admission::with_failed_shard();
+        let (door, entry) = FrontDoor::with_failed_shard();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let routes = http::routes(Arc::clone(&admission));
-        tokio::spawn(listener::serve(listener, routes, Arc::clone(&admission)));
+        let routes = http::routes(Arc::clone(&door));
+        tokio::spawn(listener::serve(listener, routes, Arc::clone(&door)));
 
         let mut stream = TcpStream::connect(addr).await.unwrap();
         let head = "GET /v1/play?match=1 HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
@@ -229,7 +229,7 @@ mod tests {
         let frame = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
         let code = CloseReason::Overloaded.code().to_be_bytes();
         assert_eq!((answer[frame], &answer[frame + 2..frame + 4]), (0x88, &code[..]));
-        let Refusals(refused) = admission.refusals();
+        let Refusals(refused) = door.refusals();
         assert_eq!(refused[CloseReason::Overloaded.name()], 1);
         assert_eq!(entry.taken(), 0, "the seat is free again");
     }

@@ -16,8 +16,8 @@ use axum::{
 
 use super::{Peer, Problem, extract::read_body};
 use crate::{
-    admission::Admission,
     config::ConfigError,
+    front_door::FrontDoor,
     tickets::{TicketRole, Tickets, unix_now},
 };
 
@@ -91,22 +91,22 @@ fn is_own(origin: &str, headers: &HeaderMap) -> bool {
 
 /// See the module.
 pub(super) async fn guard(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     Extension(peer): Extension<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
-    let origins = &admission.config().origins;
+    let origins = &door.config.origins;
     // Only origins that are named need to be told; a page's own origin is not asked about.
     let origin = request.headers().get(header::ORIGIN).cloned();
     let origin = origin.filter(|o| o.to_str().is_ok_and(|origin| origins.names(origin)));
-    let answer = answer(&admission, &peer, origin.as_ref(), request, next).await;
+    let answer = answer(&door, &peer, origin.as_ref(), request, next).await;
     let mut response = answer.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if admission.tls().is_some() {
+    if door.tls.is_some() {
         let value = HeaderValue::from_static(STRICT_TRANSPORT);
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
     }
@@ -121,14 +121,14 @@ pub(super) async fn guard(
 
 /// What whoever may ask is answered; `named` is an origin that may ask a browser for leave.
 async fn answer(
-    admission: &Admission,
+    door: &FrontDoor,
     peer: &Peer,
     named: Option<&HeaderValue>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let allowed = peer.allow_request(admission, request.headers());
-    let is_allowed = admission.config().origins.allow(request.headers());
+    let allowed = peer.allow_request(door, request.headers());
+    let is_allowed = door.config.origins.allow(request.headers());
     let answered = async {
         let request = read_body(request).await;
         allowed?;
@@ -153,16 +153,13 @@ async fn answer(
 #[derive(Debug)]
 pub(super) struct Operator;
 
-impl FromRequestParts<Arc<Admission>> for Operator {
+impl FromRequestParts<Arc<FrontDoor>> for Operator {
     type Rejection = Problem;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        admission: &Arc<Admission>,
-    ) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<FrontDoor>) -> Result<Self, Problem> {
         let headers = parts.extract::<HeaderMap>().await.unwrap_or_default();
-        let Some(tickets) = admission.tickets() else {
-            let is_local = admission.config().listen.ip().is_loopback();
+        let Some(tickets) = &door.tickets else {
+            let is_local = door.config.listen.ip().is_loopback();
             if is_local && is_for_this_machine(&headers) && !is_passed_on(&headers) {
                 return Ok(Self);
             }
@@ -175,8 +172,8 @@ impl FromRequestParts<Arc<Admission>> for Operator {
 }
 
 /// Whether a request comes from an operator, on a server that knows them by their tokens.
-pub(super) fn shows_operators_token(admission: &Admission, headers: &HeaderMap) -> bool {
-    admission.tickets().is_some_and(|tickets| check_operators_token(tickets, headers).is_ok())
+pub(super) fn shows_operators_token(door: &FrontDoor, headers: &HeaderMap) -> bool {
+    door.tickets.as_ref().is_some_and(|tickets| check_operators_token(tickets, headers).is_ok())
 }
 
 fn check_operators_token(tickets: &Tickets, headers: &HeaderMap) -> Result<(), Problem> {

@@ -19,7 +19,7 @@ use super::{
     extract::JsonObject,
     security::{Operator, bearer},
 };
-use crate::{admission::Admission, lobby::LobbyLine, tickets::unix_now};
+use crate::{front_door::FrontDoor, lobby::LobbyLine, tickets::unix_now};
 
 /// What `POST /v1/notices` takes, and answers once it is cleaned.
 #[derive(Debug, Deserialize, Serialize)]
@@ -32,14 +32,14 @@ pub(super) struct Notice {
 }
 
 pub(super) async fn notice(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     _: Operator,
     JsonObject(Notice { match_id, text }): JsonObject<Notice>,
 ) -> Result<(StatusCode, Json<Notice>), Problem> {
     let text = clean_line(&text, NOTICE_CHARS_MAX).map_err(|_| {
         Problem::bad_request(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters"))
     })?;
-    if admission.notice(match_id.map(MatchId), &text).map_err(problem)? > 0 {
+    if door.notice(match_id.map(MatchId), &text).map_err(problem)? > 0 {
         let message = "a shard does not answer: its matches were not told";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_told", message));
     }
@@ -60,30 +60,30 @@ pub(super) struct Lines {
     lines: Vec<LobbyLine>,
 }
 
-pub(super) async fn lines(State(admission): State<Arc<Admission>>) -> Json<Lines> {
-    Json(Lines { lines: admission.audience().chat_lines() })
+pub(super) async fn lines(State(door): State<Arc<FrontDoor>>) -> Json<Lines> {
+    Json(Lines { lines: door.followers.chat_lines() })
 }
 
 pub(super) async fn say(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     JsonObject(said): JsonObject<Saying>,
 ) -> Result<(StatusCode, Json<LobbyLine>), Problem> {
-    let shown = admission.tickets().zip(bearer(&headers));
+    let shown = door.tickets.as_ref().zip(bearer(&headers));
     let shown = shown.map(|(tickets, token)| tickets.check(token, unix_now())).transpose();
-    let is_closed = admission.tickets().is_some() && !admission.config().tickets.guests;
+    let is_closed = door.tickets.is_some() && !door.config.tickets.guests;
     let refuse = |why| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why);
     let ticket = match shown {
         Ok(None) if is_closed => return Err(refuse("a ticket is needed".into())),
         Err(error) if is_closed => return Err(refuse(format!("a ticket is needed: {error}"))),
         shown => shown.ok().flatten(),
     };
-    let client = peer.client(&admission, &headers);
+    let client = peer.client(&door, &headers);
     let text = clean_line(&said.text, CHAT_CHARS_MAX).map_err(Problem::bad_request)?;
     let name = ticket.and_then(|ticket| clean_name(&ticket.name));
     let name = name.or_else(|| clean_name(&said.name?)).unwrap_or_else(|| "guest".into());
-    let line = admission.audience().chat(client, &name, &text).ok_or_else(|| {
+    let line = door.followers.chat(client, &name, &text).ok_or_else(|| {
         let status = StatusCode::TOO_MANY_REQUESTS;
         Problem::new(status, "too_fast", "too many lines in a short time")
     })?;
@@ -96,10 +96,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_notice_that_a_shard_does_not_take_is_a_problem() {
-        let (admission, entry) = Admission::with_failed_shard();
+        let (door, entry) = FrontDoor::with_failed_shard();
         for match_id in [None, Some(entry.id.0)] {
             let sent = JsonObject(Notice { match_id, text: "soon".into() });
-            let problem = notice(State(Arc::clone(&admission)), Operator, sent).await.unwrap_err();
+            let problem = notice(State(Arc::clone(&door)), Operator, sent).await.unwrap_err();
             assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE, "{}", problem.message);
         }
     }

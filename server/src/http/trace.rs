@@ -6,24 +6,21 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::{Problem, api::silent, extract::PathMatch, security::Operator};
-use crate::{admission::Admission, matches::Flight};
+use crate::{front_door::FrontDoor, matches::Flight};
 
 /// The last ticks of one match.
 pub(super) async fn of_match(
-    State(admission): State<Arc<Admission>>,
+    State(door): State<Arc<FrontDoor>>,
     _: Operator,
     PathMatch(entry): PathMatch,
 ) -> Result<Json<Value>, Problem> {
-    let flights = admission.shards().flight(entry.id, entry.shard).await.ok_or_else(silent)?;
+    let flights = door.shards.flight(entry.id, entry.shard).await.ok_or_else(silent)?;
     Ok(Json(describe([(entry.shard, flights)])))
 }
 
 /// The second before the last overrun of each shard that answers, with all its matches.
-pub(super) async fn of_overruns(
-    State(admission): State<Arc<Admission>>,
-    _: Operator,
-) -> Json<Value> {
-    let flights = admission.shards().flights().await.into_iter().enumerate();
+pub(super) async fn of_overruns(State(door): State<Arc<FrontDoor>>, _: Operator) -> Json<Value> {
+    let flights = door.shards.flights().await.into_iter().enumerate();
     Json(describe(flights.filter_map(|(shard, flights)| Some((shard, flights?)))))
 }
 

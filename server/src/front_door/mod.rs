@@ -1,4 +1,7 @@
-//! Who is let in, and to which match: the control plane of all shards.
+//! What the listener and the routes share: the settings, what they hand connections to, and who may
+//! have how much of it. It is the control plane of all shards.
+
+mod admission;
 
 use std::{
     collections::BTreeMap,
@@ -9,40 +12,39 @@ use std::{
     },
 };
 
-use tickwire_shared::{
-    close::CloseReason,
-    ids::{MatchId, SessionId},
-    time::UnixMillis,
-};
+use tickwire_shared::{close::CloseReason, ids::MatchId, time::UnixMillis};
 
 use crate::{
-    audience::Audience,
     clock::Clock,
     config::{Config, ConfigError},
-    directory::{Directory, Entry, JoinRefused},
+    directory::{Directory, JoinRefused},
     feeds::{Feeds, Happening},
+    followers::Followers,
     handshakes::HandshakePlace,
-    mailbox::{Arrival, Command},
-    matches::{Claim, Newcomer, Role},
+    mailbox::Command,
     matchmaker::{Matchmaker, Wish},
     places::{AddressPlace, ConnectionLimiter, ConnectionPlace, Tally, TurnedAway},
     shards::Shards,
-    socket::Handed,
     telemetry::Refusals,
-    tickets::{Ticket, TicketRole, Tickets, unix_now},
+    tickets::Tickets,
     tls::Tls,
 };
+pub(crate) use admission::Admitted;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Admission {
-    config: Config,
-    matchmaker: Matchmaker,
-    audience: Audience,
+pub(crate) struct FrontDoor {
+    pub(crate) config: Config,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) shards: Arc<Shards>,
+    pub(crate) matchmaker: Matchmaker,
+    pub(crate) followers: Followers,
+    /// Certificates, if TLS is spoken.
+    pub(crate) tls: Option<Tls>,
+    /// What checks tickets, if they are wanted.
+    pub(crate) tickets: Option<Tickets>,
     clock: Clock,
     limiter: ConnectionLimiter,
-    tls: Option<Tls>,
-    tickets: Option<Tickets>,
     /// Sessions by ticket subject.
     subjects: Arc<Tally<Arc<str>>>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
@@ -50,7 +52,7 @@ pub(crate) struct Admission {
     draining: AtomicBool,
 }
 
-/// What [`Admission::count_refused`] counts.
+/// What [`FrontDoor::count_refused`] counts.
 const REFUSALS: [CloseReason; 10] = [
     CloseReason::WrongSubprotocol,
     CloseReason::Drain,
@@ -67,14 +69,7 @@ const UNACCEPTED: &str = "unaccepted";
 const UNHEARD: &str = "unheard";
 const UNPLACED: &str = "too_many_readers";
 
-/// Somebody who may hand over a connection.
-#[derive(Debug)]
-pub(crate) struct Admitted {
-    entry: Arc<Entry>,
-    newcomer: Newcomer,
-}
-
-impl Admission {
+impl FrontDoor {
     /// Reads keys and certificates.
     pub(crate) fn new(
         config: Config,
@@ -84,6 +79,8 @@ impl Admission {
         shards: Shards,
         feeds: Arc<Feeds>,
     ) -> Result<Self, ConfigError> {
+        let shards = Arc::new(shards);
+        let (known, given) = (Arc::clone(&directory), Arc::clone(&shards));
         Ok(Self {
             limiter: ConnectionLimiter::new(&config.limits),
             tls: config.tls.as_ref().map(Tls::open).transpose()?,
@@ -92,9 +89,11 @@ impl Admission {
             refusals: Mutex::default(),
             next_session: AtomicU32::new(1),
             draining: AtomicBool::new(false),
-            matchmaker: Matchmaker::new(&config, modes, clock, directory, shards),
+            matchmaker: Matchmaker::new(&config, modes, clock, known, given),
             config,
-            audience: Audience::new(feeds, clock),
+            directory,
+            shards,
+            followers: Followers::new(feeds, clock),
             clock,
         })
     }
@@ -114,44 +113,9 @@ impl Admission {
         tokio::join!(certificate, key);
     }
 
-    /// The server's settings.
-    pub(crate) const fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// What finds and opens matches.
-    pub(crate) const fn matchmaker(&self) -> &Matchmaker {
-        &self.matchmaker
-    }
-
-    /// The matches.
-    pub(crate) fn directory(&self) -> &Directory {
-        self.matchmaker.directory()
-    }
-
     /// Whether the server is about to end and takes nobody in.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
-    }
-
-    /// The shards.
-    pub(crate) const fn shards(&self) -> &Shards {
-        self.matchmaker.shards()
-    }
-
-    /// Those who follow what happens.
-    pub(crate) const fn audience(&self) -> &Audience {
-        &self.audience
-    }
-
-    /// Certificates, if TLS is spoken.
-    pub(crate) const fn tls(&self) -> Option<&Tls> {
-        self.tls.as_ref()
-    }
-
-    /// What checks tickets, if they are wanted.
-    pub(crate) const fn tickets(&self) -> Option<&Tickets> {
-        self.tickets.as_ref()
     }
 
     /// A place for a connection that was just accepted, and one among those that are yet to send
@@ -211,80 +175,8 @@ impl Admission {
         let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
         all.extend(&*self.refusals.lock().unwrap_or_else(PoisonError::into_inner));
         all.insert(UNHEARD, self.limiter.handshakes_evicted());
-        all.insert(UNPLACED, self.audience.turned_away());
+        all.insert(UNPLACED, self.followers.turned_away());
         Refusals(all)
-    }
-
-    /// Lets somebody in, with a seat held for a player.
-    pub(crate) fn admit(
-        &self,
-        wish: Wish,
-        role: Role,
-        token: Option<&str>,
-    ) -> Result<Admitted, CloseReason> {
-        // Whose connection was lost is not new, as long as the round goes on.
-        let goes_on = || matches!(wish, Wish::Match(id) if self.directory().find(id).is_some());
-        if self.is_draining() && !(role == Role::Resumer && goes_on()) {
-            return Err(CloseReason::Drain);
-        }
-        let now = unix_now();
-        // Who resumes shows the session's own token in the hello.
-        let ticket = match &self.tickets {
-            Some(tickets) if role != Role::Resumer => {
-                let ticket = tickets.check(token.ok_or(CloseReason::NoTicket)?, now)?;
-                may_use(&ticket, wish, role)?;
-                Some((tickets, ticket))
-            }
-            Some(_) | None => None,
-        };
-        let wish = match ticket.as_ref().and_then(|(_, ticket)| ticket.match_id) {
-            Some(id) => Wish::Match(id),
-            None => wish,
-        };
-        let mut claim = Claim::default();
-        let entry = match role {
-            Role::Player => {
-                let reservation = self.matchmaker.reserve(wish).map_err(close_reason)?;
-                let entry = Arc::clone(reservation.entry());
-                claim.seat = Some(reservation);
-                entry
-            }
-            Role::Spectator => self.matchmaker.find_or_open(wish).map_err(close_reason)?,
-            // Has no ticket, and no session in a match that is not there yet.
-            Role::Resumer => self.matchmaker.find(wish).map_err(close_reason)?,
-        };
-        if let Some((tickets, ticket)) = ticket {
-            let max = self.config.limits.sessions_per_subject_max;
-            let place = self.subjects.take(&ticket.subject, max);
-            claim.subject = Some(place.ok_or(CloseReason::TooManySessions)?);
-            // Last, so that who finds no seat may try again with the same ticket.
-            if ticket.role != TicketRole::Operator {
-                tickets.redeem(&ticket, now)?;
-            }
-            claim.name = ticket.name;
-        }
-        let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
-        Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } })
-    }
-
-    /// Hands a connection to the shard that runs its match. It comes back, with what the client is
-    /// to be told, when the shard does not keep up or has ended.
-    pub(crate) fn hand_over(
-        &self,
-        admitted: Admitted,
-        handed: Handed,
-        leftover: Vec<u8>,
-    ) -> Result<(), (Handed, CloseReason)> {
-        let Admitted { entry, newcomer } = admitted;
-        let arrival = Arrival { match_id: entry.id, newcomer, handed, leftover };
-        let sent = self.shards().send(entry.shard, Command::Connect(Box::new(arrival)));
-        let Err(Command::Connect(arrival)) = sent else { return Ok(()) };
-        if self.is_draining() {
-            return Err((arrival.handed, CloseReason::Drain));
-        }
-        let shard = entry.shard;
-        tracing::warn!(shard, "a shard does not keep up or has failed; connection refused");
-        Err((arrival.handed, CloseReason::Overloaded))
     }
 
     /// The date, as this machine has it.
@@ -297,9 +189,9 @@ impl Admission {
     pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<usize, JoinRefused> {
         let entry = only.map(|id| self.matchmaker.find(Wish::Match(id))).transpose()?;
         let text = Arc::<str>::from(text);
-        self.audience.tell(only, Happening::Notice(Arc::clone(&text)));
+        self.followers.tell(only, Happening::Notice(Arc::clone(&text)));
         let shard = entry.map(|entry| entry.shard);
-        Ok(self.shards().tell(shard, || Command::Notice(only, Arc::clone(&text))))
+        Ok(self.shards.tell(shard, || Command::Notice(only, Arc::clone(&text))))
     }
 
     /// Takes nobody in any more, and has all shards end when their matches may, or after the drain
@@ -307,14 +199,14 @@ impl Admission {
     pub(crate) fn drain(&self) {
         let deadline = self.clock.now().plus(self.config.drain_timeout.into());
         self.draining.store(true, Ordering::Release);
-        self.shards().tell(None, || Command::Drain { deadline });
+        self.shards.tell(None, || Command::Drain { deadline });
     }
 }
 
 #[cfg(test)]
-impl Admission {
+impl FrontDoor {
     /// With one match, whose shard has failed.
-    pub(crate) fn with_failed_shard() -> (Arc<Self>, Arc<Entry>) {
+    pub(crate) fn with_failed_shard() -> (Arc<Self>, Arc<crate::directory::Entry>) {
         let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
         let entry = directory.add("", 1, |_| true).expect("there is room for one");
         let known = Arc::clone(&directory);
@@ -324,34 +216,5 @@ impl Admission {
         let (feeds, _) = Feeds::start(schema, &[], true, clock, known);
         let new = Self::new(Config::default(), &[], clock, directory, shards, feeds);
         (Arc::new(new.expect("the defaults are valid")), entry)
-    }
-}
-
-/// Whether a ticket is one for this.
-fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
-    let is_for_role = match ticket.role {
-        TicketRole::Player => true,
-        TicketRole::Spectator | TicketRole::Operator => role == Role::Spectator,
-    };
-    let is_for_match = match (ticket.match_id, wish) {
-        (Some(only), Wish::Match(wished)) => only == wished,
-        (Some(_), Wish::Any(_)) | (None, _) => true,
-    };
-    if is_for_role && is_for_match {
-        return Ok(());
-    }
-    let error = if is_for_role { "it is for another match" } else { "it is for another role" };
-    tracing::debug!(error, "a ticket is not valid");
-    Err(CloseReason::BadTicket)
-}
-
-const fn close_reason(refused: JoinRefused) -> CloseReason {
-    match refused {
-        JoinRefused::NoMatch => CloseReason::NoMatch,
-        // A moment later there may be one more.
-        JoinRefused::Overloaded | JoinRefused::Stuck | JoinRefused::TooManyMatches => {
-            CloseReason::Overloaded
-        }
-        JoinRefused::MatchFull => CloseReason::MatchFull,
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
     clock::Clock,
-    feeds::{Feeds, Happening, Item, Reader},
+    feeds::{Feeds, Happening, Item},
     lobby::{Lobby, LobbyLine},
 };
 
@@ -23,18 +23,18 @@ const FOLLOWERS_MAX: usize = 1024;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Audience {
-    feeds: Arc<Feeds>,
+pub(crate) struct Followers {
+    pub(crate) feeds: Arc<Feeds>,
     lobby: Mutex<Lobby>,
     places: Arc<Semaphore>,
     turned_away: AtomicU64,
     slow: AtomicU64,
-    /// What the monitor is told.
-    samples: watch::Sender<Bytes>,
+    /// What the monitor is told, once a second.
+    pub(crate) samples: watch::Sender<Bytes>,
     clock: Clock,
 }
 
-impl Audience {
+impl Followers {
     pub(crate) fn new(feeds: Arc<Feeds>, clock: Clock) -> Self {
         Self {
             feeds,
@@ -47,11 +47,6 @@ impl Audience {
         }
     }
 
-    /// What the game is called.
-    pub(crate) fn game(&self) -> &str {
-        self.feeds.game()
-    }
-
     /// A place for somebody who follows a feed, if there is one left.
     pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
@@ -62,7 +57,7 @@ impl Audience {
     }
 
     /// How many follow feeds now.
-    pub(crate) fn followers(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         FOLLOWERS_MAX - self.places.available_permits()
     }
 
@@ -79,17 +74,6 @@ impl Audience {
     /// How many were dropped because they were slow; items that nobody was told.
     pub(crate) fn losses(&self) -> [u64; 2] {
         [self.slow.load(Ordering::Relaxed), self.feeds.lost()]
-    }
-
-    /// What happens from now on, or after the item with the id `last`, in a match that runs or in
-    /// all.
-    pub(crate) fn read(&self, only: Option<MatchId>, last: Option<&str>) -> Reader {
-        self.feeds.read(only, last)
-    }
-
-    /// What the monitor is told, once a second.
-    pub(crate) const fn samples(&self) -> &watch::Sender<Bytes> {
-        &self.samples
     }
 
     /// Something happened, in a match or to all.

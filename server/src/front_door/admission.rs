@@ -1,0 +1,125 @@
+//! Who is let in, and to which match.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tickwire_shared::{close::CloseReason, ids::SessionId};
+
+use super::FrontDoor;
+use crate::{
+    directory::{Entry, JoinRefused},
+    mailbox::{Arrival, Command},
+    matches::{Claim, Newcomer, Role},
+    matchmaker::Wish,
+    socket::Handed,
+    tickets::{Ticket, TicketRole, unix_now},
+};
+
+/// Somebody who may hand over a connection.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    entry: Arc<Entry>,
+    newcomer: Newcomer,
+}
+
+impl FrontDoor {
+    /// Lets somebody in, with a seat held for a player.
+    pub(crate) fn admit(
+        &self,
+        wish: Wish,
+        role: Role,
+        token: Option<&str>,
+    ) -> Result<Admitted, CloseReason> {
+        // Whose connection was lost is not new, as long as the round goes on.
+        let goes_on = || matches!(wish, Wish::Match(id) if self.directory.find(id).is_some());
+        if self.is_draining() && !(role == Role::Resumer && goes_on()) {
+            return Err(CloseReason::Drain);
+        }
+        let now = unix_now();
+        // Who resumes shows the session's own token in the hello.
+        let ticket = match &self.tickets {
+            Some(tickets) if role != Role::Resumer => {
+                let ticket = tickets.check(token.ok_or(CloseReason::NoTicket)?, now)?;
+                may_use(&ticket, wish, role)?;
+                Some((tickets, ticket))
+            }
+            Some(_) | None => None,
+        };
+        let wish = match ticket.as_ref().and_then(|(_, ticket)| ticket.match_id) {
+            Some(id) => Wish::Match(id),
+            None => wish,
+        };
+        let mut claim = Claim::default();
+        let entry = match role {
+            Role::Player => {
+                let reservation = self.matchmaker.reserve(wish).map_err(close_reason)?;
+                let entry = Arc::clone(reservation.entry());
+                claim.seat = Some(reservation);
+                entry
+            }
+            Role::Spectator => self.matchmaker.find_or_open(wish).map_err(close_reason)?,
+            // Has no ticket, and no session in a match that is not there yet.
+            Role::Resumer => self.matchmaker.find(wish).map_err(close_reason)?,
+        };
+        if let Some((tickets, ticket)) = ticket {
+            let max = self.config.limits.sessions_per_subject_max;
+            let place = self.subjects.take(&ticket.subject, max);
+            claim.subject = Some(place.ok_or(CloseReason::TooManySessions)?);
+            // Last, so that who finds no seat may try again with the same ticket.
+            if ticket.role != TicketRole::Operator {
+                tickets.redeem(&ticket, now)?;
+            }
+            claim.name = ticket.name;
+        }
+        let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
+        Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } })
+    }
+
+    /// Hands a connection to the shard that runs its match. It comes back, with what the client is
+    /// to be told, when the shard does not keep up or has ended.
+    pub(crate) fn hand_over(
+        &self,
+        admitted: Admitted,
+        handed: Handed,
+        leftover: Vec<u8>,
+    ) -> Result<(), (Handed, CloseReason)> {
+        let Admitted { entry, newcomer } = admitted;
+        let arrival = Arrival { match_id: entry.id, newcomer, handed, leftover };
+        let sent = self.shards.send(entry.shard, Command::Connect(Box::new(arrival)));
+        let Err(Command::Connect(arrival)) = sent else { return Ok(()) };
+        if self.is_draining() {
+            return Err((arrival.handed, CloseReason::Drain));
+        }
+        let shard = entry.shard;
+        tracing::warn!(shard, "a shard does not keep up or has failed; connection refused");
+        Err((arrival.handed, CloseReason::Overloaded))
+    }
+}
+
+/// Whether a ticket is one for this.
+fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
+    let is_for_role = match ticket.role {
+        TicketRole::Player => true,
+        TicketRole::Spectator | TicketRole::Operator => role == Role::Spectator,
+    };
+    let is_for_match = match (ticket.match_id, wish) {
+        (Some(only), Wish::Match(wished)) => only == wished,
+        (Some(_), Wish::Any(_)) | (None, _) => true,
+    };
+    if is_for_role && is_for_match {
+        return Ok(());
+    }
+    let error = if is_for_role { "it is for another match" } else { "it is for another role" };
+    tracing::debug!(error, "a ticket is not valid");
+    Err(CloseReason::BadTicket)
+}
+
+const fn close_reason(refused: JoinRefused) -> CloseReason {
+    match refused {
+        JoinRefused::NoMatch => CloseReason::NoMatch,
+        // A moment later there may be one more.
+        JoinRefused::Overloaded | JoinRefused::Stuck | JoinRefused::TooManyMatches => {
+            CloseReason::Overloaded
+        }
+        JoinRefused::MatchFull => CloseReason::MatchFull,
+    }
+}
