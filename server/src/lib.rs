@@ -21,7 +21,6 @@ pub mod config;
 mod deadlines;
 mod directory;
 mod feeds;
-mod follow;
 mod followers;
 mod front_door;
 mod handshakes;
@@ -37,6 +36,7 @@ mod mailbox;
 mod matches;
 mod matchmaker;
 mod places;
+mod reload;
 mod shard;
 mod shards;
 mod socket;
@@ -272,7 +272,7 @@ impl Server {
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
             ended
         };
-        let serving = async { tokio::join!(serve, serve_health, door.follow_files()) };
+        let serving = async { tokio::join!(serve, serve_health, door.reload_files()) };
         tokio::select! {
             _ = serving => unreachable!("it goes on for ever"),
             never = http::sample(&door) => match never {},

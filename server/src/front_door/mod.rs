@@ -99,15 +99,15 @@ impl FrontDoor {
     }
 
     /// Takes up renewed certificates and keys, for ever.
-    pub(crate) async fn follow_files(&self) {
+    pub(crate) async fn reload_files(&self) {
         let certificate = async {
             if let Some(tls) = &self.tls {
-                tls.follow_files().await;
+                tls.reload_files().await;
             }
         };
         let key = async {
             if let Some(tickets) = &self.tickets {
-                tickets.follow_file(&self.config.tickets).await;
+                tickets.reload_file(&self.config.tickets).await;
             }
         };
         tokio::join!(certificate, key);

@@ -28,7 +28,7 @@ use tickwire_shared::{close::CloseReason, ids::MatchId, social::NAME_CHARS_MAX};
 use self::key::{Key, Keys};
 pub use self::settings::TicketConfig;
 pub(crate) use self::settings::TicketSettings;
-use crate::{config::ConfigError, follow::follow};
+use crate::{config::ConfigError, reload::reload_changed};
 
 /// Whom tickets are for, so that a backend's other tokens do not open matches.
 const AUDIENCE: &str = "tickwire";
@@ -216,7 +216,7 @@ impl Tickets {
     }
 
     /// Takes up new keys from the file of `config`, for ever.
-    pub(crate) async fn follow_file(&self, config: &TicketConfig) {
+    pub(crate) async fn reload_file(&self, config: &TicketConfig) {
         let files = [&config.secret_file, &config.public_key_file];
         let files: Vec<_> = files.into_iter().flatten().map(PathBuf::as_path).collect();
         let take = |key: Option<Key>| {
@@ -224,7 +224,7 @@ impl Tickets {
                 tracing::info!("ticket key reloaded; the old one is good for an hour");
             }
         };
-        follow("ticket key", &files, || Key::read(config), take).await;
+        reload_changed("ticket key", &files, || Key::read(config), take).await;
     }
 
     fn replace(&self, key: Key, now: u64) -> bool {

@@ -28,7 +28,7 @@ use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::certificate::Validity;
 
-use crate::{config::ConfigError, follow::follow, tickets::unix_now};
+use crate::{config::ConfigError, reload::reload_changed, tickets::unix_now};
 pub(crate) use session::TlsSession;
 
 /// How often the log says that the certificate ends.
@@ -127,7 +127,7 @@ impl Tls {
     }
 
     /// Takes up renewed files, and says when they have not come, for ever.
-    pub(crate) async fn follow_files(&self) {
+    pub(crate) async fn reload_files(&self) {
         let Some((cert, key)) = &self.certificate.files else {
             return std::future::pending().await;
         };
@@ -144,7 +144,7 @@ impl Tls {
             }
         };
         let files = [cert.as_path(), key.as_path()];
-        tokio::join!(follow("certificate", &files, || read(cert, key), take), warn);
+        tokio::join!(reload_changed("certificate", &files, || read(cert, key), take), warn);
     }
 }
 

@@ -12,7 +12,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads a `what` anew whenever one of its files has changed, for ever. What can't be used is
 /// logged, and what was read before stays.
-pub(crate) async fn follow<T>(
+pub(crate) async fn reload_changed<T>(
     what: &str,
     files: &[&Path],
     read: impl Fn() -> Result<T, ConfigError>,
