@@ -10,7 +10,7 @@ use tickwire_shared::{game::MatchOptions, ids::MatchId, time::Micros};
 use tokio::sync::oneshot;
 
 use crate::{
-    matches::{Flight, Newcomer},
+    matches::{Newcomer, Recording},
     socket::Handed,
     telemetry::Stats,
 };
@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Have one match, or all, tell an operator's notice.
     Notice(Option<MatchId>, Arc<str>),
     /// Tell where the time of ticks went.
-    Trace(Recorded, oneshot::Sender<Vec<Flight>>),
+    Trace(Recorded, oneshot::Sender<Vec<Recording>>),
     /// Tell what was counted.
     Report(oneshot::Sender<Stats>),
     /// Take nobody in, end each match when it may or by the deadline, and then end.

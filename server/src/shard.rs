@@ -40,7 +40,7 @@ use crate::{
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
     mailbox::{Arrival, Command, Recorded, ShardHandle, Signs},
-    matches::{Context, EARLY, Flight, Halves, Manners, Match, Relief, Role},
+    matches::{Context, EARLY, Halves, Manners, Match, Recording, Relief, Role},
     socket::Socket,
     telemetry::Stats,
 };
@@ -113,7 +113,7 @@ struct Shard<G: Game> {
     intake: Intake,
     ladder: Ladder,
     /// When an overrun was last kept, and what was.
-    overrun: (Micros, Vec<Flight>),
+    overrun: (Micros, Vec<Recording>),
     signs: Arc<Signs>,
     /// Set while it drains.
     leaves_by: Option<Micros>,
@@ -187,7 +187,7 @@ impl<G: Game> Shard<G> {
             may_end = context.leaves_by.is_some_and(|by| now >= by || found.may_end());
         });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
-            self.overrun = (now, self.flights(now));
+            self.overrun = (now, self.recordings(now));
             tracing::warn!(match_id = id.0, "a tick is late; GET /v1/overruns shows why");
         }
         let Some(ticked) = self.matches.get(slot) else { return };
@@ -381,17 +381,17 @@ impl<G: Game> Shard<G> {
     }
 
     /// Where the time of the last second went, in all matches.
-    fn flights(&self, now: Micros) -> Vec<Flight> {
+    fn recordings(&self, now: Micros) -> Vec<Recording> {
         let since = now.since(RECORDED);
-        self.matches.iter().map(|(_, found)| found.flight(since)).collect()
+        self.matches.iter().map(|(_, found)| found.recording(since)).collect()
     }
 
-    fn recorded(&self, which: Recorded) -> Vec<Flight> {
+    fn recorded(&self, which: Recorded) -> Vec<Recording> {
         match which {
             Recorded::Overrun => self.overrun.1.clone(),
             Recorded::Match(id) => {
                 let found = self.matches.iter().filter(|(_, found)| found.id() == id);
-                found.map(|(_, found)| found.flight(Micros(0))).collect()
+                found.map(|(_, found)| found.recording(Micros(0))).collect()
             }
         }
     }

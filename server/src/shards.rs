@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, oneshot};
 use crate::{
     clock::Clock,
     mailbox::{Command, Recorded, STUCK_AFTER, ShardHandle, Standing},
-    matches::Flight,
+    matches::Recording,
     telemetry::{self, Stats},
 };
 
@@ -125,13 +125,13 @@ impl Shards {
         Arc::clone(&report.counted)
     }
 
-    /// What each shard has a recording of; none of one that does not answer.
-    pub(crate) async fn flights(&self) -> Vec<Option<Vec<Flight>>> {
+    /// What led to each shard's last overrun; none of one that does not answer.
+    pub(crate) async fn overruns(&self) -> Vec<Option<Vec<Recording>>> {
         self.ask(|reply| Command::Trace(Recorded::Overrun, reply)).await
     }
 
     /// What is recorded of a match, by its shard; none if that does not answer.
-    pub(crate) async fn flight(&self, id: MatchId, shard: usize) -> Option<Vec<Flight>> {
+    pub(crate) async fn recording(&self, id: MatchId, shard: usize) -> Option<Vec<Recording>> {
         self.ask_one(shard, |reply| Command::Trace(Recorded::Match(id), reply)).await
     }
 

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::{Problem, api::silent, extract::PathMatch, security::Operator};
-use crate::{front_door::FrontDoor, matches::Flight};
+use crate::{front_door::FrontDoor, matches::Recording};
 
 /// The last ticks of one match.
 pub(super) async fn of_match(
@@ -14,24 +14,26 @@ pub(super) async fn of_match(
     _: Operator,
     PathMatch(entry): PathMatch,
 ) -> Result<Json<Value>, Problem> {
-    let flights = door.shards.flight(entry.id, entry.shard).await.ok_or_else(silent)?;
-    Ok(Json(describe([(entry.shard, flights)])))
+    let recordings = door.shards.recording(entry.id, entry.shard).await.ok_or_else(silent)?;
+    Ok(Json(describe([(entry.shard, recordings)])))
 }
 
 /// The second before the last overrun of each shard that answers, with all its matches.
 pub(super) async fn of_overruns(State(door): State<Arc<FrontDoor>>, _: Operator) -> Json<Value> {
-    let flights = door.shards.flights().await.into_iter().enumerate();
-    Json(describe(flights.filter_map(|(shard, flights)| Some((shard, flights?)))))
+    let recordings = door.shards.overruns().await.into_iter().enumerate();
+    Json(describe(recordings.filter_map(|(shard, recordings)| Some((shard, recordings?)))))
 }
 
-fn describe(flights: impl IntoIterator<Item = (usize, Vec<Flight>)>) -> Value {
+fn describe(recordings: impl IntoIterator<Item = (usize, Vec<Recording>)>) -> Value {
     let mut events = Vec::new();
-    for (shard, flights) in flights.into_iter().filter(|(_, flights)| !flights.is_empty()) {
+    for (shard, recordings) in
+        recordings.into_iter().filter(|(_, recordings)| !recordings.is_empty())
+    {
         let name = format!("shard {shard}");
         events.push(
             json!({ "name": "process_name", "ph": "M", "pid": shard, "args": { "name": name } }),
         );
-        flights.iter().for_each(|flight| flight.trace_events(shard, &mut events));
+        recordings.iter().for_each(|recording| recording.trace_events(shard, &mut events));
     }
     json!({ "displayTimeUnit": "ms", "traceEvents": events })
 }

@@ -43,8 +43,8 @@ use fanout::{Fanout, push_message};
 pub(crate) use participants::{Claim, Role};
 use participants::{Connection, Ping, Session};
 use people::Talk;
-pub(crate) use recorder::Flight;
-use recorder::{Flown, Recorder};
+pub(crate) use recorder::Recording;
+use recorder::{Recorder, TickTimes};
 use schedule::Schedule;
 
 /// A match that is due so soon runs now rather than after another wake-up.
@@ -209,8 +209,8 @@ impl<G: Game> Match<G> {
     }
 
     /// Where the time of its last ticks went, of those that ended after `since`.
-    pub(crate) fn flight(&self, since: Micros) -> Flight {
-        self.recorder.flight(self.id, since)
+    pub(crate) fn recording(&self, since: Micros) -> Recording {
+        self.recorder.recording(self.id, since)
     }
 
     /// Number of open connections.
@@ -321,7 +321,7 @@ impl<G: Game> Match<G> {
 
         let done = context.clock.now();
         let stats = &mut *context.stats;
-        self.recorder.keep(Flown {
+        self.recorder.keep(TickTimes {
             tick: self.tick,
             due: begun.due,
             inputs: context.now,

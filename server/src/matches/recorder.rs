@@ -1,8 +1,8 @@
 //! The flight recorder: where the time of a match's last ticks went, so that a slow one explains
 //! itself.
 //!
-//! Five marks a tick are kept in a ring that is never grown. [`Flight::trace_events`] writes them in
-//! the [Trace Event Format], which `chrome://tracing` and <https://ui.perfetto.dev> show: a process
+//! Five marks a tick are kept in a ring that is never grown. [`Recording::trace_events`] writes them
+//! in the [Trace Event Format], which `chrome://tracing` and <https://ui.perfetto.dev> show: a process
 //! for each shard, a thread for each match.
 //!
 //! [Trace Event Format]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
@@ -18,7 +18,7 @@ const TICKS: usize = 256;
 
 /// Where the time of one tick went; each phase ends where the next begins.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Flown {
+pub(super) struct TickTimes {
     pub(super) tick: Tick,
     pub(super) due: Micros,
     /// Sockets are read, inputs decoded.
@@ -37,42 +37,42 @@ pub(super) struct Flown {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    ring: Box<[Flown; TICKS]>,
+    ring: Box<[TickTimes; TICKS]>,
     /// All that were ever kept.
     count: usize,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { ring: Box::new([Flown::default(); TICKS]), count: 0 }
+        Self { ring: Box::new([TickTimes::default(); TICKS]), count: 0 }
     }
 }
 
 impl Recorder {
-    pub(super) fn keep(&mut self, flown: Flown) {
-        self.ring[self.count % TICKS] = flown;
+    pub(super) fn keep(&mut self, times: TickTimes) {
+        self.ring[self.count % TICKS] = times;
         self.count += 1;
     }
 
     /// What is kept of the ticks that ended after `since`.
-    pub(super) fn flight(&self, match_id: MatchId, since: Micros) -> Flight {
+    pub(super) fn recording(&self, match_id: MatchId, since: Micros) -> Recording {
         let kept = |n: usize| self.ring[n % TICKS];
         let oldest = self.count.saturating_sub(TICKS);
         let ended_since = (oldest..self.count).rev().take_while(|&n| kept(n).end > since);
         // Taken at once, since it is a busy shard that asks.
         let first = ended_since.last().unwrap_or(self.count);
-        Flight { match_id, ticks: (first..self.count).map(kept).collect() }
+        Recording { match_id, ticks: (first..self.count).map(kept).collect() }
     }
 }
 
 /// A match's recording, oldest tick first.
 #[derive(Clone, Debug)]
-pub(crate) struct Flight {
+pub(crate) struct Recording {
     match_id: MatchId,
-    ticks: Vec<Flown>,
+    ticks: Vec<TickTimes>,
 }
 
-impl Flight {
+impl Recording {
     /// One complete event for each phase of each tick.
     pub(crate) fn trace_events(&self, shard: usize, events: &mut Vec<Value>) {
         let thread = self.match_id.0;
@@ -80,21 +80,21 @@ impl Flight {
             "name": "thread_name", "ph": "M", "pid": shard, "tid": thread,
             "args": { "name": format!("match {thread}") },
         }));
-        for flown in &self.ticks {
-            let lateness = flown.inputs.since(flown.due).0;
+        for times in &self.ticks {
+            let lateness = times.inputs.since(times.due).0;
             let phases = [
-                ("tick", flown.inputs, flown.end),
-                ("inputs", flown.inputs, flown.step),
-                ("step", flown.step, flown.rows),
-                ("rows", flown.rows, flown.write),
-                ("write", flown.write, flown.end),
-                ("encode", flown.write, flown.write.plus(flown.encoding)),
+                ("tick", times.inputs, times.end),
+                ("inputs", times.inputs, times.step),
+                ("step", times.step, times.rows),
+                ("rows", times.rows, times.write),
+                ("write", times.write, times.end),
+                ("encode", times.write, times.write.plus(times.encoding)),
             ];
             events.extend(phases.map(|(name, start, end)| {
                 json!({
                     "name": name, "cat": "tick", "ph": "X", "pid": shard, "tid": thread,
                     "ts": start.0, "dur": end.since(start).0,
-                    "args": { "tick": flown.tick.0, "late_us": lateness },
+                    "args": { "tick": times.tick.0, "late_us": lateness },
                 })
             }));
         }
@@ -110,13 +110,19 @@ mod tests {
         let mut recorder = Recorder::default();
         for tick in 1..=300 {
             let [inputs, step, end] = [0, 10, 90].map(|part| Micros(u64::from(tick) * 100 + part));
-            recorder.keep(Flown { tick: Tick(tick), inputs, step, end, ..Flown::default() });
+            recorder.keep(TickTimes {
+                tick: Tick(tick),
+                inputs,
+                step,
+                end,
+                ..TickTimes::default()
+            });
         }
-        let all = recorder.flight(MatchId(7), Micros(0)).ticks;
+        let all = recorder.recording(MatchId(7), Micros(0)).ticks;
         assert_eq!(all.len(), TICKS);
         assert_eq!([all[0].tick, all[255].tick], [Tick(45), Tick(300)]);
 
-        let last = recorder.flight(MatchId(7), Micros(299 * 100 + 90));
+        let last = recorder.recording(MatchId(7), Micros(299 * 100 + 90));
         let mut events = Vec::new();
         last.trace_events(3, &mut events);
         assert_eq!(events.len(), 1 + 6, "a name, and six spans of one tick");
