@@ -67,7 +67,7 @@ use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
 use listener::{HEALTH_CONNECTIONS_MAX, TURNING_AWAY_MAX};
-use matches::Manners;
+use matches::MatchSettings;
 use shards::Shards;
 pub use socket::push_frame;
 
@@ -213,7 +213,7 @@ impl Server {
         }
         let clock = Clock::start();
         let directory = Arc::new(Directory::new(config.shards, config.limits.matches_max));
-        let manners = Manners::new(&config);
+        let settings = MatchSettings::new(&config);
         let tells_chat = config.feed_chat.unwrap_or_else(|| !config.tickets.has_key());
         let known = Arc::clone(&directory);
         let (feeds, teller) = Feeds::start(G::schema(), G::SCORES, tells_chat, clock, known);
@@ -221,7 +221,7 @@ impl Server {
         for index in 0..config.shards {
             let directory = Arc::clone(&directory);
             let (handle, thread) =
-                shard::start::<G>(index, clock, config.tick_rate, manners, directory, &teller)?;
+                shard::start::<G>(index, clock, config.tick_rate, settings, directory, &teller)?;
             shards.push(handle);
             threads.push(thread);
         }

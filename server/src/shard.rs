@@ -40,7 +40,7 @@ use crate::{
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
     mailbox::{Arrival, Command, Recorded, ShardHandle, Signs},
-    matches::{Context, EARLY, Halves, Manners, Match, Recording, Relief, Role},
+    matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role},
     socket::Socket,
     telemetry::Stats,
 };
@@ -57,7 +57,7 @@ pub(crate) fn start<G: Game>(
     index: usize,
     clock: Clock,
     rate: TickRate,
-    manners: Manners,
+    settings: MatchSettings,
     directory: Arc<Directory>,
     teller: &Teller,
 ) -> io::Result<(ShardHandle, JoinHandle<()>)> {
@@ -68,7 +68,7 @@ pub(crate) fn start<G: Game>(
             clock,
             commands,
             rate,
-            manners,
+            settings,
             directory,
             teller,
             schema: Rc::new(G::schema()),
@@ -97,7 +97,7 @@ struct Shard<G: Game> {
     clock: Clock,
     commands: Receiver<Command>,
     rate: TickRate,
-    manners: Manners,
+    settings: MatchSettings,
     directory: Arc<Directory>,
     /// Tells followers what happens.
     teller: Teller,
@@ -245,10 +245,10 @@ impl<G: Game> Shard<G> {
     fn open(&mut self, id: MatchId, options: MatchOptions, now: Micros) {
         let slot = self.matches.vacant_key();
         let start = stagger(self.rate, options.seats, slot, now);
-        let (schema, manners) = (&self.schema, self.manners);
+        let (schema, settings) = (&self.schema, self.settings);
         let mut teller = self.teller.of(id);
         let told = teller.clone();
-        let made = catch_unwind(|| Match::new(id, options, manners, schema, start, told));
+        let made = catch_unwind(|| Match::new(id, options, settings, schema, start, told));
         let made = match made {
             Ok(made) => made,
             Err(panic) => {
@@ -308,18 +308,18 @@ impl<G: Game> Shard<G> {
             self.matches.iter().map(|(_, found)| found.connections_len()).sum();
         let mean = connections / self.matches.len().max(1);
         for (_, found) in &mut self.matches {
-            let halves = match step {
-                Step::Ground => Halves::Nobody,
+            let half_rate = match step {
+                Step::Ground => HalfRate::Nobody,
                 Step::Snapshots | Step::Ticks | Step::Matches
                     if found.connections_len() >= mean =>
                 {
-                    Halves::Everybody
+                    HalfRate::Everybody
                 }
                 Step::Spectators | Step::Snapshots | Step::Ticks | Step::Matches => {
-                    Halves::Spectators
+                    HalfRate::Spectators
                 }
             };
-            found.relieve(Relief { halves, slowdown: step.slowdown() });
+            found.relieve(half_rate, step.slowdown());
         }
     }
 

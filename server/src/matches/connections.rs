@@ -142,7 +142,7 @@ impl<G: Game> Match<G> {
         context: &mut Context<'_>,
     ) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let (rate, cost) = (self.manners.messages, (bytes.len() + idle) / self.bytes_per_message);
+        let (rate, cost) = (self.settings.messages, (bytes.len() + idle) / self.bytes_per_message);
         if !connection.allowance.take(cost as u32, rate, context.now) {
             return self.close(key, CloseReason::TooFast, context);
         }
@@ -198,7 +198,7 @@ impl<G: Game> Match<G> {
         context: &mut Context<'_>,
     ) -> Result<(), End> {
         let connection = &mut self.connections[key];
-        if !connection.allowance.take(1, self.manners.messages, context.now) {
+        if !connection.allowance.take(1, self.settings.messages, context.now) {
             return Err(CloseReason::TooFast.into());
         }
         let frame = match *message {

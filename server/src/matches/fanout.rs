@@ -25,7 +25,7 @@ use tickwire_shared::{
     wire::{Pace, SERVER_FRAME_BYTES_MAX, ServerMessage},
 };
 
-use super::{Connection, Context, Halves, Match};
+use super::{Connection, Context, HalfRate, Match};
 use crate::{
     clock::Clock,
     feeds::{Happening, Values},
@@ -206,7 +206,7 @@ impl<G: Game> Match<G> {
             if history.rows(tick).is_none() {
                 // The match is too young to be seen late.
                 connection.took_at = now;
-            } else if self.relief.halves.includes(seat, tick) {
+            } else if self.half_rate.leaves_out(seat, tick) {
                 stats.skipped_relief += 1;
                 connection.took_at = now;
             } else if is_full && *sent == most {
@@ -252,15 +252,15 @@ impl<G: Game> Match<G> {
     }
 }
 
-impl Halves {
+impl HalfRate {
     /// Whether this snapshot is one to be left out. Ticks with a digest are even.
-    const fn includes(self, seat: Option<Seat>, tick: Tick) -> bool {
-        let includes = match self {
+    const fn leaves_out(self, seat: Option<Seat>, tick: Tick) -> bool {
+        let is_meant = match self {
             Self::Nobody => false,
             Self::Spectators => seat.is_none(),
             Self::Everybody => true,
         };
-        includes && tick.0 % 2 == 1
+        is_meant && tick.0 % 2 == 1
     }
 }
 

@@ -64,9 +64,9 @@ pub(crate) struct Context<'a> {
     pub(crate) closed: &'a mut Vec<Socket>,
 }
 
-/// What a match is told of its players' comings and goings, and of what they may do.
+/// What of the server's settings a match goes by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manners {
+pub(crate) struct MatchSettings {
     /// How long the seat of a lost connection is kept.
     pub(crate) resume_grace: Micros,
     /// How long a match without anybody goes on.
@@ -79,7 +79,7 @@ pub(crate) struct Manners {
     messages: Rate,
 }
 
-impl Manners {
+impl MatchSettings {
     pub(crate) fn new(config: &Config) -> Self {
         let limits: &Limits = &config.limits;
         Self {
@@ -98,7 +98,7 @@ impl Manners {
 pub(crate) struct Match<G: Game> {
     id: MatchId,
     options: MatchOptions,
-    manners: Manners,
+    settings: MatchSettings,
     game: G,
     schema: Rc<Schema>,
     schema_hash: u32,
@@ -109,8 +109,8 @@ pub(crate) struct Match<G: Game> {
     scores: Vec<i32>,
     schedule: Schedule,
     tick: Tick,
-    /// What is left out while the shard can't keep up.
-    relief: Relief,
+    /// Who gets only every other snapshot while the shard can't keep up.
+    half_rate: HalfRate,
     /// How far apart the clients know ticks to be.
     slowdown_told: u8,
     /// When the newest tick was due.
@@ -135,19 +135,9 @@ pub(crate) struct Match<G: Game> {
     empty_since: Option<Micros>,
 }
 
-/// What a match leaves out while its shard can't keep up.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Relief {
-    /// Whose snapshots of odd ticks are left out.
-    pub(crate) halves: Halves,
-    /// How many times as far apart as usual ticks are; 0 and 1 mean as usual.
-    pub(crate) slowdown: u8,
-}
-
 /// Whose snapshots of odd ticks are left out.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Halves {
-    #[default]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum HalfRate {
     Nobody,
     Spectators,
     Everybody,
@@ -158,13 +148,13 @@ impl<G: Game> Match<G> {
     pub(crate) fn new(
         id: MatchId,
         options: MatchOptions,
-        manners: Manners,
+        settings: MatchSettings,
         schema: &Rc<Schema>,
         start: Micros,
         teller: Teller,
     ) -> Self {
         let seats = usize::from(options.seats);
-        let late_by = options.tick_rate.ticks_in(manners.spectator_delay);
+        let late_by = options.tick_rate.ticks_in(settings.spectator_delay);
         Self {
             id,
             game: G::new(&options),
@@ -175,7 +165,7 @@ impl<G: Game> Match<G> {
             scores: vec![0; seats * G::SCORES.len()],
             schedule: Schedule::new(options.tick_rate, start),
             tick: Tick(0),
-            relief: Relief::default(),
+            half_rate: HalfRate::Nobody,
             slowdown_told: 1,
             tick_due: start,
             looked_at: start,
@@ -195,7 +185,7 @@ impl<G: Game> Match<G> {
             sessions: Slab::new(),
             empty_since: Some(start),
             options,
-            manners,
+            settings,
         }
     }
 
@@ -235,13 +225,13 @@ impl<G: Game> Match<G> {
 
     /// Whether nobody has been here for so long that the match may end.
     pub(crate) fn is_abandoned(&self, now: Micros) -> bool {
-        self.empty_since.is_some_and(|since| now.since(since) > self.manners.empty_timeout)
+        self.empty_since.is_some_and(|since| now.since(since) > self.settings.empty_timeout)
     }
 
-    /// Leaves something out, or no more, from the next tick on.
-    pub(crate) fn relieve(&mut self, relief: Relief) {
-        self.relief = relief;
-        let slowdown = relief.slowdown.max(1);
+    /// From the next tick on: who gets only every other snapshot, and how many times as far apart as
+    /// usual ticks are.
+    pub(crate) fn relieve(&mut self, half_rate: HalfRate, slowdown: u8) {
+        self.half_rate = half_rate;
         if slowdown != self.schedule.slowdown() {
             self.schedule.set_slowdown(slowdown);
         }
@@ -347,14 +337,14 @@ impl<G: Game> Match<G> {
     /// Once a second: closes who is silent or takes nothing, frees seats whose grace is over.
     fn sweep(&mut self, context: &mut Context<'_>) {
         let now = context.now;
-        let manners = &self.manners;
+        let settings = &self.settings;
         let dead =
-            |(key, connection): (usize, &Connection)| Some((key, connection.fault(manners, now)?));
+            |(key, connection): (usize, &Connection)| Some((key, connection.fault(settings, now)?));
         let dead: Vec<_> = self.connections.iter().filter_map(dead).collect();
         for (key, reason) in dead {
             self.close(key, reason, context);
         }
-        let grace = self.manners.resume_grace;
+        let grace = self.settings.resume_grace;
         let is_over =
             |session: &Session| session.connection.is_none() && now.since(session.lost_at) > grace;
         let over: Vec<_> =

@@ -11,7 +11,7 @@ use tickwire_shared::{
     ws,
 };
 
-use super::Manners;
+use super::MatchSettings;
 use crate::{
     bucket::Bucket,
     directory::Reservation,
@@ -98,13 +98,13 @@ impl Connection {
     }
 
     /// Why the connection is as good as dead, if it is.
-    pub(super) fn fault(&self, manners: &Manners, now: Micros) -> Option<CloseReason> {
+    pub(super) fn fault(&self, settings: &MatchSettings, now: Micros) -> Option<CloseReason> {
         let is_welcomed = self.link.is_welcomed();
-        let silence_max = if is_welcomed { manners.idle_timeout } else { manners.hello_timeout };
+        let silence_max = if is_welcomed { settings.idle_timeout } else { settings.hello_timeout };
         if now.since(self.link.heard_at()) > silence_max {
             return Some(CloseReason::Idle);
         }
-        let is_stalled = is_welcomed && now.since(self.took_at) > manners.stall_timeout;
+        let is_stalled = is_welcomed && now.since(self.took_at) > settings.stall_timeout;
         is_stalled.then_some(CloseReason::TooSlow)
     }
 }
