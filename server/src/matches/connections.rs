@@ -6,16 +6,17 @@ use tickwire_shared::{
     ids::SessionId,
     link::{Received, ServerLink, integers::packed_bytes},
     schema::Schema,
-    social::{Presence, Social},
+    social::Social,
     time::Micros,
     wire::{CLIENT_FRAME_BYTES_MAX, ServerMessage},
     ws::{Decoder, Message},
 };
 
-use super::{Claim, Connection, Context, Match, Ping, Role, push_message};
+use super::{Claim, Connection, Context, Match, Ping, Role, SessionState, push_message};
 use crate::{
     bucket::Bucket,
     clock::Reading,
+    feeds::Came,
     intake::Intake,
     socket::{Arrived, SendError, Socket, push_pong},
 };
@@ -303,9 +304,7 @@ impl<G: Game> Match<G> {
     fn part(&mut self, connection: &Connection, keeps: KeepsSeat, now: Micros) {
         let Some(key) = connection.session else { return };
         let session = &mut self.sessions[key];
-        session.connection = None;
         session.seq = connection.link.seq();
-        session.lost_at = now;
         if let Some(seat) = session.seat {
             self.queues[seat.index()].release();
         }
@@ -316,8 +315,8 @@ impl<G: Game> Match<G> {
         };
         match kept {
             Some(kept) if session.seat.is_some() => {
-                session.kept = kept;
-                self.tell_presence(key, Presence::Away);
+                session.state = SessionState::Away { since: now, _kept: kept };
+                self.tell_presence(key, Came::Away);
             }
             Some(_) | None => self.forget(key),
         }

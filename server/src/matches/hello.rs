@@ -4,13 +4,12 @@ use tickwire_shared::{
     close::CloseReason,
     game::Game,
     ids::{InputSeq, Seat, Tick},
-    social::Presence,
     time::Micros,
     wire::{Hello, Kept, Resume, ResumeToken, ServerMessage, Welcome, model_hash},
 };
 
-use super::{Context, Match, Role, Session, connections::End, people::name_of};
-use crate::{bucket::Bucket, socket::push_frame};
+use super::{Context, Match, Role, Session, SessionState, connections::End, people::name_of};
+use crate::{bucket::Bucket, feeds::Came, socket::push_frame};
 
 impl<G: Game> Match<G> {
     /// Lets in whoever said this, or takes up the session that it had.
@@ -31,8 +30,7 @@ impl<G: Game> Match<G> {
             }
             None => (self.join(key, &hello.name, context.now)?, Vec::new()),
         };
-        self.sessions[session].connection = Some(key);
-        self.sessions[session].kept = None;
+        self.sessions[session].state = SessionState::Connected(key);
         let connection = &mut self.connections[key];
         (connection.session, connection.seat) = (Some(session), self.sessions[session].seat);
         self.empty_since = None;
@@ -74,7 +72,8 @@ impl<G: Game> Match<G> {
         if applied.is_none_or(|applied| applied.since(social_at) < 0) {
             self.brief(key)?;
         }
-        self.tell_presence(session, Presence::Here);
+        let how = if hello.resume.is_some() { Came::Back } else { Came::Join };
+        self.tell_presence(session, how);
         Ok(())
     }
 
@@ -99,11 +98,9 @@ impl<G: Game> Match<G> {
             name: name_of(&claim.name, name, seat),
             lines: Bucket::full(now),
             _claim: claim,
-            connection: None,
-            kept: None,
+            state: SessionState::Connected(key),
             seq: InputSeq(0),
             events: 0,
-            lost_at: Micros(0),
             social_at: Tick(0),
         };
         if let Some(seat) = seat {
@@ -123,7 +120,7 @@ impl<G: Game> Match<G> {
         let is_it = |session: &Session| session.resume == resume.token && session.seat.is_some();
         let found = self.sessions.iter().find(|(_, session)| is_it(session));
         let (key, session) = found.ok_or(CloseReason::NothingToResume)?;
-        if let Some(older) = session.connection {
+        if let SessionState::Connected(older) = session.state {
             self.close(older, CloseReason::Replaced, context);
         }
         let Some(missed) = self.missed(key, resume.kept.as_ref()) else {

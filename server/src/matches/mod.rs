@@ -23,7 +23,6 @@ use tickwire_shared::{
     link::{EventLog, InputQueue},
     replica::Rewind,
     schema::Schema,
-    social::Presence,
     time::{Micros, Moment},
     wire::{Pace, ServerMessage, schema_hash},
 };
@@ -32,7 +31,7 @@ use crate::{
     bucket::Rate,
     clock::Clock,
     config::Config,
-    feeds::Teller,
+    feeds::{Came, Teller},
     intake::Intake,
     limits::Limits,
     socket::{SendError, Socket},
@@ -41,7 +40,7 @@ use crate::{
 pub(crate) use connections::Newcomer;
 use fanout::{Fanout, push_message};
 pub(crate) use participants::{Claim, Role};
-use participants::{Connection, Ping, Session};
+use participants::{Connection, Ping, Session, SessionState};
 use people::Talk;
 pub(crate) use recorder::Recording;
 use recorder::{Recorder, TickTimes};
@@ -345,8 +344,10 @@ impl<G: Game> Match<G> {
             self.close(key, reason, context);
         }
         let grace = self.settings.resume_grace;
-        let is_over =
-            |session: &Session| session.connection.is_none() && now.since(session.lost_at) > grace;
+        let is_over = |session: &Session| match session.state {
+            SessionState::Connected(_) => false,
+            SessionState::Away { since, .. } => now.since(since) > grace,
+        };
         let over: Vec<_> =
             self.sessions.iter().filter(|(_, s)| is_over(s)).map(|(key, _)| key).collect();
         for key in over {
@@ -361,7 +362,7 @@ impl<G: Game> Match<G> {
 
     /// A session is over for good: its seat is free.
     fn forget(&mut self, session: usize) {
-        self.tell_presence(session, Presence::Gone);
+        self.tell_presence(session, Came::Leave);
         let session = self.sessions.remove(session);
         if let Some(seat) = session.seat {
             self.queues[seat.index()].vacate();

@@ -68,16 +68,24 @@ pub(super) struct Session {
     pub(super) lines: Bucket,
     /// Given back when it is over.
     pub(super) _claim: Claim,
-    pub(super) connection: Option<usize>,
-    /// Its address', while its connection is lost.
-    pub(super) kept: Option<AddressPlace>,
+    pub(super) state: SessionState,
     pub(super) seq: InputSeq,
     /// How many events it was told, or would have been, had it been connected.
     pub(super) events: u32,
-    pub(super) lost_at: Micros,
     /// The tick with which the newest Presence or Line goes out that it was told, or would have
     /// been. Whoever has applied it knows who is here and what was said.
     pub(super) social_at: Tick,
+}
+
+/// Whether a session has a connection.
+pub(super) enum SessionState {
+    Connected(usize),
+    /// It may be taken up for a while.
+    Away {
+        since: Micros,
+        /// One of its address', unless that is not limited.
+        _kept: Option<AddressPlace>,
+    },
 }
 
 /// What a connection is for.

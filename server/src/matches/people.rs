@@ -18,7 +18,7 @@ use tickwire_shared::{
     wire::ServerMessage,
 };
 
-use super::{Context, Match, Session, push_message};
+use super::{Context, Match, Session, SessionState, push_message};
 use crate::{
     bucket::Rate,
     feeds::{Came, Happening, Values},
@@ -84,9 +84,9 @@ pub(super) fn name_of(ticket: &str, typed: &str, seat: Option<Seat>) -> Arc<str>
 impl<G: Game> Match<G> {
     /// Tells somebody who was just welcomed who is here and what was said.
     pub(super) fn brief(&mut self, key: usize) -> Result<(), SendError> {
-        let presence = |session: &Session| match session.connection {
-            Some(_) => Presence::Here,
-            None => Presence::Away,
+        let presence = |session: &Session| match session.state {
+            SessionState::Connected(_) => Presence::Here,
+            SessionState::Away { .. } => Presence::Away,
         };
         let mut roster: Vec<_> =
             self.sessions.iter().filter_map(|(_, s)| s.player(presence(s))).collect();
@@ -100,15 +100,14 @@ impl<G: Game> Match<G> {
     }
 
     /// Somebody new, back, away or gone.
-    pub(super) fn tell_presence(&mut self, subject: usize, presence: Presence) {
+    pub(super) fn tell_presence(&mut self, subject: usize, how: Came) {
         let session = &self.sessions[subject];
-        let Some(player) = session.player(presence) else { return };
-        let how = match presence {
-            Presence::Here if session.lost_at == Micros(0) => Came::Join,
-            Presence::Here => Came::Back,
-            Presence::Away => Came::Away,
-            Presence::Gone => Came::Leave,
+        let presence = match how {
+            Came::Join | Came::Back => Presence::Here,
+            Came::Away => Presence::Away,
+            Came::Leave => Presence::Gone,
         };
+        let Some(player) = session.player(presence) else { return };
         let what = Happening::Came(how, player.seat, Arc::clone(&session.name));
         self.teller.tell(Some(self.tick), what);
         self.tell_all(Social::Presence(player), Some(subject));
