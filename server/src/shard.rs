@@ -180,30 +180,26 @@ impl<G: Game> Shard<G> {
         let Deadline { slot, id, .. } = deadline;
         let (now, overruns) = (self.clock.now(), self.stats.overruns);
         self.signs.show_busy(now);
-        let (mut is_over, mut may_end) = (false, false);
-        self.guard(slot, now, |found, context, intake| {
+        let end = self.guard(slot, now, |found, context, intake| {
             found.run(intake, context);
-            is_over = found.is_over();
-            may_end = context.leaves_by.is_some_and(|by| now >= by || found.may_end());
+            if found.is_over() {
+                return Some((CloseReason::MatchOver, "it is over"));
+            }
+            let may_end = context.leaves_by.is_some_and(|by| now >= by || found.may_end());
+            may_end.then_some((CloseReason::Drain, "the server is going away"))
         });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
             self.overrun = (now, self.recordings(now));
             tracing::warn!(match_id = id.0, "a tick is late; GET /v1/overruns shows why");
         }
-        let Some(ticked) = self.matches.get(slot) else { return };
-        if is_over {
-            tracing::info!(match_id = id.0, "match ended, since it is over");
-            return self.end(slot, CloseReason::MatchOver, now);
-        }
-        if may_end {
-            tracing::info!(match_id = id.0, "match ended, since the server is going away");
-            return self.end(slot, CloseReason::Drain, now);
-        }
-        if ticked.is_abandoned(now) && self.directory.remove_if_empty(id) {
-            tracing::info!(match_id = id.0, "match ended, since nobody was there any more");
-            return self.end(slot, CloseReason::NoMatch, now);
-        }
-        self.deadlines.push(Deadline { due: ticked.due(), slot, id });
+        let (Some(end), Some(found)) = (end, self.matches.get(slot)) else { return };
+        let is_abandoned = || found.is_abandoned(now) && self.directory.remove_if_empty(id);
+        let abandoned = (CloseReason::NoMatch, "nobody was there any more");
+        let Some((why, since)) = end.or_else(|| is_abandoned().then_some(abandoned)) else {
+            return self.deadlines.push(Deadline { due: found.due(), slot, id });
+        };
+        tracing::info!(match_id = id.0, "match ended, since {since}");
+        self.end(slot, why, now);
     }
 
     fn has_drained(&self) -> bool {
@@ -324,24 +320,25 @@ impl<G: Game> Shard<G> {
     }
 
     /// Calls a match. If its game panics the match ends, and nothing else does.
-    fn guard(
+    fn guard<T>(
         &mut self,
         slot: usize,
         now: Micros,
-        call: impl FnOnce(&mut Match<G>, &mut Context<'_>, &mut Intake),
-    ) {
-        let Some(found) = self.matches.get_mut(slot) else { return };
+        call: impl FnOnce(&mut Match<G>, &mut Context<'_>, &mut Intake) -> T,
+    ) -> Option<T> {
+        let found = self.matches.get_mut(slot)?;
         let (stats, closed) = (&mut self.stats, &mut self.closed);
         let mut context =
             Context { now, clock: self.clock, leaves_by: self.leaves_by, stats, closed };
         let intake = &mut self.intake;
         let called = catch_unwind(AssertUnwindSafe(|| call(found, &mut context, intake)));
-        if let Err(panic) = called {
-            let reason = reason(&*panic);
+        if let Err(panic) = &called {
+            let reason = reason(&**panic);
             tracing::error!(match_id = found.id().0, reason, "the game panicked; its match ends");
             self.stats.matches_failed += 1;
             self.end(slot, CloseReason::MatchFailed, now);
         }
+        called.ok()
     }
 
     fn end(&mut self, slot: usize, why: CloseReason, now: Micros) {
