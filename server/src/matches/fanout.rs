@@ -111,6 +111,11 @@ impl Fanout {
         self.late_by
     }
 
+    /// Whether whoever has this seat, or none, sees the match late.
+    const fn is_late(&self, seat: Option<Seat>) -> bool {
+        seat.is_none() && self.late_by > 0
+    }
+
     fn begin(&mut self) {
         self.live.bodies.begin();
         self.late.bodies.begin();
@@ -124,6 +129,17 @@ impl Fanout {
                 self.late.reliable_to.push((Audience::All, start..self.late.reliable.len()));
             }
             self.tape.push_back(Vec::new());
+        }
+    }
+
+    /// Begins the frames of whoever has this seat, or none, by those that are reliable.
+    fn push_reliable(&mut self, seat: Option<Seat>) {
+        self.frames.clear();
+        let side = if self.is_late(seat) { &self.late } else { &self.live };
+        for (audience, range) in &side.reliable_to {
+            if audience.includes(seat) {
+                self.frames.extend_from_slice(&side.reliable[range.clone()]);
+            }
         }
     }
 
@@ -158,97 +174,120 @@ pub(super) fn push_message(
 impl<G: Game> Match<G> {
     /// Sends this tick to everyone.
     pub(super) fn fan_out(&mut self, context: &mut Context<'_>) {
-        let Self { fanout, events, log, talk, encoder, history, connections, .. } = self;
-        let (sessions, queues) = (&mut self.sessions, &self.queues);
-        let (tick, now, stats) = (self.tick, context.now, &mut *context.stats);
-        fanout.begin();
-        if let Some(model) = encoder.poll_model() {
-            fanout.push_message(Audience::All, &ServerMessage::Model(model.into()));
+        self.fanout.begin();
+        if let Some(model) = self.encoder.poll_model() {
+            self.fanout.push_message(Audience::All, &ServerMessage::Model(model.into()));
         }
-        for event in events.iter() {
-            let message =
-                ServerMessage::Event { tick, kind: event.kind, values: event.values.into() };
-            fanout.push_event(event.audience, &message);
-            log.push(event.audience, &fanout.payload);
-            if event.audience == Audience::All {
-                let values = Values::new(event.values);
-                self.teller.tell(Some(tick), Happening::Event(event.kind, values));
-            }
-            for (_, session) in sessions.iter_mut() {
-                session.events += u32::from(event.audience.includes(session.seat));
+        self.tell_events();
+        let mut fulls = Fulls { first: FULLS_MAX, resyncs: RESYNCS_MAX };
+        for key in 0..self.connections.capacity() {
+            if let Err(error) = self.send_tick(key, &mut fulls, context) {
+                self.fanout.failed.push((key, error));
             }
         }
-        let (mut fulls, mut resyncs) = (0, 0);
-        for (key, connection) in connections {
-            if connection.session.is_none() {
-                continue;
-            }
-            let seat = connection.seat;
-            let is_late = seat.is_none() && fanout.late_by > 0;
-            let side = if is_late { &fanout.late } else { &fanout.live };
-            fanout.frames.clear();
-            for (audience, range) in &side.reliable_to {
-                if audience.includes(seat) {
-                    fanout.frames.extend_from_slice(&side.reliable[range.clone()]);
-                }
-            }
-            let tick = if is_late { tick.minus(fanout.late_by) } else { tick };
-            if let Some(ping) = connection.ping.take() {
-                let pong = ping.answer(tick, self.tick_due, context.clock.now());
-                push_message(&pong, &mut fanout.payload, &mut fanout.frames);
-            }
-            let basis = connection.link.basis(tick);
-            let is_full = basis.ticks().is_empty();
-            let (sent, most) = match connection.link.has_sent() {
-                false => (&mut fulls, FULLS_MAX),
-                true => (&mut resyncs, RESYNCS_MAX),
-            };
-            if history.rows(tick).is_none() {
-                // The match is too young to be seen late.
-                connection.took_at = now;
-            } else if self.half_rate.leaves_out(seat, tick) {
-                stats.skipped_relief += 1;
-                connection.took_at = now;
-            } else if is_full && *sent == most {
-                stats.skipped_storm += 1;
-                connection.took_at = now;
-            } else if may_send(connection, tick, now, stats) {
-                connection.took_at = now;
-                *sent += usize::from(is_full);
-                let processed =
-                    seat.map_or_else(InputSeq::default, |seat| queues[seat.index()].processed());
-                fanout.owner.clear();
-                if let Some(seat) = seat {
-                    write_owner(&self.game, &self.schema, seat, fanout);
-                }
-                let side = if is_late { &mut fanout.late } else { &mut fanout.live };
-                let digest = (tick.0.is_multiple_of(DIGEST_TICKS) || is_full)
-                    .then(|| side.bodies.digest(history, tick));
-                let body = side.bodies.body(basis, encoder, history, tick, context.clock, stats);
-                let snapshot = Snapshot { tick, digest, processed, owner: &fanout.owner, body };
-                fanout.payload.clear();
-                connection.link.write_snapshot(&snapshot, context.now, &mut fanout.payload);
-                let bytes = fanout.payload.len();
-                assert!(
-                    bytes <= SERVER_FRAME_BYTES_MAX,
-                    "a snapshot of the game takes {bytes} bytes, of {SERVER_FRAME_BYTES_MAX} at most"
-                );
-                let before = fanout.frames.len();
-                push_frame(&fanout.payload, &mut fanout.frames);
-                stats.snapshots += 1;
-                stats.snapshot_bytes += (fanout.frames.len() - before) as u64;
-            }
-            if !fanout.frames.is_empty()
-                && let Err(error) = connection.socket.send(&fanout.frames)
-            {
-                fanout.failed.push((key, error));
-            }
-        }
-        fanout.end();
-        talk.tell();
+        self.fanout.end();
+        self.talk.tell();
+        // Only now, since others are told of it: all of them, with the next tick.
         while let Some((key, error)) = self.fanout.failed.pop() {
             self.end(key, error.into(), context);
         }
+    }
+
+    /// Tells the events of this tick to clients, to those who will come back, and to feeds.
+    fn tell_events(&mut self) {
+        for event in self.events.iter() {
+            let values = event.values.into();
+            let message = ServerMessage::Event { tick: self.tick, kind: event.kind, values };
+            self.fanout.push_event(event.audience, &message);
+            self.log.push(event.audience, &self.fanout.payload);
+            if event.audience == Audience::All {
+                let values = Values::new(event.values);
+                self.teller.tell(Some(self.tick), Happening::Event(event.kind, values));
+            }
+            for (_, session) in &mut self.sessions {
+                session.events += u32::from(event.audience.includes(session.seat));
+            }
+        }
+    }
+
+    /// Sends one client its part of this tick, in one write.
+    fn send_tick(
+        &mut self,
+        key: usize,
+        fulls: &mut Fulls,
+        context: &mut Context<'_>,
+    ) -> Result<(), SendError> {
+        let welcomed = self.connections.get(key).filter(|one| one.session.is_some());
+        let Some(seat) = welcomed.map(|connection| connection.seat) else { return Ok(()) };
+        let tick = self.newest_for(seat);
+        let (fanout, connection) = (&mut self.fanout, &mut self.connections[key]);
+        fanout.push_reliable(seat);
+        if let Some(ping) = connection.ping.take() {
+            let pong = ping.answer(tick, self.tick_due, context.clock.now());
+            push_message(&pong, &mut fanout.payload, &mut fanout.frames);
+        }
+        let (now, stats) = (context.now, &mut *context.stats);
+        let basis = connection.link.basis(tick);
+        let is_full = basis.ticks().is_empty();
+        let fulls_left = fulls.left(connection.link.has_sent());
+        if self.history.rows(tick).is_none() {
+            // The match is too young to be seen late.
+            connection.took_at = now;
+        } else if self.half_rate.leaves_out(seat, tick) {
+            stats.skipped_relief += 1;
+            connection.took_at = now;
+        } else if is_full && *fulls_left == 0 {
+            stats.skipped_storm += 1;
+            connection.took_at = now;
+        } else if may_send(connection, tick, now, stats) {
+            connection.took_at = now;
+            *fulls_left -= usize::from(is_full);
+            self.push_snapshot(key, tick, basis, context);
+        }
+        let frames = &self.fanout.frames;
+        if frames.is_empty() { Ok(()) } else { self.connections[key].socket.send(frames) }
+    }
+
+    /// Adds a snapshot to the frames of one client.
+    fn push_snapshot(&mut self, key: usize, tick: Tick, basis: Basis, context: &mut Context<'_>) {
+        let Self { fanout, encoder, history, .. } = self;
+        let (connection, stats) = (&mut self.connections[key], &mut *context.stats);
+        let seat = connection.seat;
+        let processed =
+            seat.map_or_else(InputSeq::default, |seat| self.queues[seat.index()].processed());
+        fanout.owner.clear();
+        if let Some(seat) = seat {
+            write_owner(&self.game, &self.schema, seat, fanout);
+        }
+        let side = if fanout.is_late(seat) { &mut fanout.late } else { &mut fanout.live };
+        let digest = (tick.0.is_multiple_of(DIGEST_TICKS) || basis.ticks().is_empty())
+            .then(|| side.bodies.digest(history, tick));
+        let body = side.bodies.body(basis, encoder, history, tick, context.clock, stats);
+        let snapshot = Snapshot { tick, digest, processed, owner: &fanout.owner, body };
+        fanout.payload.clear();
+        connection.link.write_snapshot(&snapshot, context.now, &mut fanout.payload);
+        let bytes = fanout.payload.len();
+        assert!(
+            bytes <= SERVER_FRAME_BYTES_MAX,
+            "a snapshot of the game takes {bytes} bytes, of {SERVER_FRAME_BYTES_MAX} at most"
+        );
+        let before = fanout.frames.len();
+        push_frame(&fanout.payload, &mut fanout.frames);
+        stats.snapshots += 1;
+        stats.snapshot_bytes += (fanout.frames.len() - before) as u64;
+    }
+}
+
+/// Full snapshots that may still be sent with this tick.
+struct Fulls {
+    first: usize,
+    resyncs: usize,
+}
+
+impl Fulls {
+    /// To those who had one before, or to the others.
+    const fn left(&mut self, has_sent: bool) -> &mut usize {
+        if has_sent { &mut self.resyncs } else { &mut self.first }
     }
 }
 
