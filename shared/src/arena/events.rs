@@ -1,5 +1,7 @@
 //! What players are told besides rows. Shots, explosions and respawns are seen in the rows.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     map::Stock,
     rows::{HEALTH_MAX, ROUNDS_MAX},
@@ -17,8 +19,8 @@ pub const ROUND_OVER: u8 = 3;
 /// Everyone: round `number` begins.
 pub const ROUND_START: u8 = 4;
 
-/// What someone was killed with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What one fires.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Weapon {
     /// The first weapon: hits at once.
     Gun,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     body::{RADIUS, SPEED},
+    events::Weapon,
     input::{ArenaInput, MOVE_MAX},
     map::{ARENA, Stock},
     rows::{HEALTH_MAX, PICKUP, PLAYER, PickupRow, PlayerRow, ROUND_ID, RoundRow, player_id},
@@ -68,13 +69,7 @@ pub struct Brain {
     /// Ticks until the destination is given up.
     journey_left: i32,
     target: Option<EntityId>,
-    weapon: Choice,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-enum Choice {
-    Gun,
-    Rocket,
+    weapon: Weapon,
 }
 
 /// What the owner of a seat sees of itself.
@@ -102,7 +97,7 @@ impl Brain {
             destination: IVec2::ZERO,
             journey_left: 0,
             target: None,
-            weapon: Choice::Gun,
+            weapon: Weapon::Gun,
         }
     }
 
@@ -125,8 +120,8 @@ impl Brain {
             Some(target) => {
                 let off = self.aim_at(&own, &target);
                 let ready = off.abs() <= AIM_TOLERANCE && !is_break(rows);
-                input.fire = ready && self.weapon == Choice::Gun;
-                input.alt_fire = ready && self.weapon == Choice::Rocket;
+                input.fire = ready && self.weapon == Weapon::Gun;
+                input.alt_fire = ready && self.weapon == Weapon::Rocket;
             }
             None if self.keys != IVec2::ZERO => {
                 self.turn_to(angle_of(self.keys.as_vec2()));
@@ -153,10 +148,10 @@ impl Brain {
         }
     }
 
-    fn choose_weapon(&mut self, own: &Own, distance: f32) -> Choice {
+    fn choose_weapon(&mut self, own: &Own, distance: f32) -> Weapon {
         let in_range = (ROCKET_NEAR..ROCKET_FAR).contains(&distance);
         let rocket = own.rockets > 0 && in_range && self.dice.within(0, 2) == 0;
-        if rocket || own.bullets == 0 { Choice::Rocket } else { Choice::Gun }
+        if rocket || own.bullets == 0 { Weapon::Rocket } else { Weapon::Gun }
     }
 
     /// Around the target, at a distance that is neither too near nor too far.
@@ -214,8 +209,8 @@ impl Brain {
     fn aim_at(&mut self, own: &Own, target: &PlayerRow) -> i32 {
         let position = target.body.position.as_vec2();
         let flight_seconds = match self.weapon {
-            Choice::Gun => 0.0,
-            Choice::Rocket => position.distance(own.place) / (ROCKET_SPEED as f32 * PER_SECOND),
+            Weapon::Gun => 0.0,
+            Weapon::Rocket => position.distance(own.place) / (ROCKET_SPEED as f32 * PER_SECOND),
         };
         let lead = target.body.velocity.as_vec2() * (PER_SECOND * flight_seconds);
         self.turn_to(angle_of(position + lead - own.place) + self.aim_error)

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{
     super::units::{angle_of, cm},
+    rules::at,
     *,
 };
 use crate::{
@@ -169,10 +170,6 @@ fn prepare(arena: &mut Arena, runs: &mut i32) {
 
 const fn run(movement: i32) -> ArenaInput {
     ArenaInput { movement: glam::IVec2::new(0, movement), aim: 0, fire: false, alt_fire: false }
-}
-
-const fn at(x: i32, y: i32) -> glam::IVec2 {
-    glam::IVec2::new(cm(x), cm(y))
 }
 
 fn aim_at_what_is_seen(

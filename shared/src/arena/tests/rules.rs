@@ -229,7 +229,7 @@ fn a_body_slides_along_walls_and_around_corners() {
     assert!(body.position.y > cm(1500), "around the corner and on: {body:?}");
 }
 
-fn at(x: i32, y: i32) -> IVec2 {
+pub(super) fn at(x: i32, y: i32) -> IVec2 {
     IVec2::new(cm(x), cm(y))
 }
 
