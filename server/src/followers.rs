@@ -71,9 +71,9 @@ impl Followers {
         self.slow.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many were dropped because they were slow; items that nobody was told.
-    pub(crate) fn losses(&self) -> [u64; 2] {
-        [self.slow.load(Ordering::Relaxed), self.feeds.lost()]
+    /// How many were dropped for that.
+    pub(crate) fn slow(&self) -> u64 {
+        self.slow.load(Ordering::Relaxed)
     }
 
     /// Something happened, in a match or to all.

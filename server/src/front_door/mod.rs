@@ -25,7 +25,6 @@ use crate::{
     matchmaker::{Matchmaker, Wish},
     places::{AddressPlace, ConnectionLimiter, ConnectionPlace, Tally, TurnedAway},
     shards::Shards,
-    telemetry::Refusals,
     tickets::Tickets,
     tls::Tls,
 };
@@ -169,14 +168,14 @@ impl FrontDoor {
     }
 
     /// How many the front door has refused, by reason; 0 of most.
-    pub(crate) fn refusals(&self) -> Refusals {
+    pub(crate) fn refusals(&self) -> BTreeMap<&'static str, u64> {
         let away = TurnedAway::ALL.map(TurnedAway::name);
         let known = away.into_iter().chain([UNACCEPTED]).chain(REFUSALS.map(CloseReason::name));
         let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
         all.extend(&*self.refusals.lock().unwrap_or_else(PoisonError::into_inner));
         all.insert(UNHEARD, self.limiter.handshakes_evicted());
         all.insert(UNPLACED, self.followers.turned_away());
-        Refusals(all)
+        all
     }
 
     /// The date, as this machine has it.

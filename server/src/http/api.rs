@@ -1,4 +1,4 @@
-//! Matches, health and metrics.
+//! Matches and health.
 
 use std::sync::Arc;
 
@@ -20,8 +20,6 @@ use super::{
 use crate::{
     directory::{Entry, JoinRefused},
     front_door::FrontDoor,
-    log,
-    telemetry::{self, Room},
     tickets::{Grant, TicketRole, random_id, unix_now},
 };
 
@@ -236,25 +234,6 @@ pub(super) async fn readyz(State(door): State<Arc<FrontDoor>>) -> Result<&'stati
         return Err(problem(JoinRefused::Overloaded));
     }
     Ok("ok\n")
-}
-
-pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResponse {
-    let [slow, lost] = door.followers.losses();
-    let counted = door.shards.stats().await;
-    let mut page = telemetry::prometheus(&counted, &door.refusals());
-    let matches = door.directory.list();
-    page.push_str(&telemetry::room(&Room {
-        connections_free: door.places_free(),
-        seats: matches.iter().map(|entry| u32::from(entry.seats)).sum(),
-        players: matches.iter().map(|entry| u32::from(entry.taken())).sum(),
-        is_draining: door.is_draining(),
-    }));
-    page.push_str(&telemetry::feeds(door.followers.count(), slow, lost));
-    page.push_str(&telemetry::log(log::lines_lost()));
-    if let Some(tls) = &door.tls {
-        page.push_str(&telemetry::certificate(tls.ends_at()));
-    }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
 
 pub(super) fn silent() -> Problem {

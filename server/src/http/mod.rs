@@ -5,6 +5,7 @@ mod api;
 mod echo;
 mod events;
 mod extract;
+mod metrics;
 mod monitor;
 mod openapi;
 mod pages;
@@ -80,7 +81,11 @@ fn with_routes(
 type Route = (&'static str, MethodRouter<Arc<FrontDoor>>);
 
 fn health() -> [Route; 3] {
-    [("/livez", get(api::livez)), ("/readyz", get(api::readyz)), ("/metrics", get(api::metrics))]
+    [
+        ("/livez", get(api::livez)),
+        ("/readyz", get(api::readyz)),
+        ("/metrics", get(metrics::metrics)),
+    ]
 }
 
 /// What programs ask; `openapi.json` describes each.

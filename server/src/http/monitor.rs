@@ -92,7 +92,7 @@ fn describe(door: &FrontDoor, before: &Counted, now: &Counted) -> Value {
             *closed.entry(reason).or_default() += count;
         }
     }
-    let mut refused = door.refusals().0;
+    let mut refused = door.refusals();
     refused.retain(|_, count| *count > 0);
     json!({
         "at": door.date().0,

@@ -207,7 +207,7 @@ mod tests {
     use tokio::{io::AsyncWriteExt, net::TcpListener};
 
     use super::*;
-    use crate::{http, listener, telemetry::Refusals};
+    use crate::{http, listener};
 
     #[tokio::test]
     async fn whom_no_shard_takes_is_told_and_counted() {
@@ -229,8 +229,7 @@ mod tests {
         let frame = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
         let code = CloseReason::Overloaded.code().to_be_bytes();
         assert_eq!((answer[frame], &answer[frame + 2..frame + 4]), (0x88, &code[..]));
-        let Refusals(refused) = door.refusals();
-        assert_eq!(refused[CloseReason::Overloaded.name()], 1);
+        assert_eq!(door.refusals()[CloseReason::Overloaded.name()], 1);
         assert_eq!(entry.taken(), 0, "the seat is free again");
     }
 }
