@@ -34,25 +34,11 @@ impl<G: Game> Match<G> {
         let connection = &mut self.connections[key];
         (connection.session, connection.seat) = (Some(session), self.sessions[session].seat);
         self.empty_since = None;
-        let &Session { id, resume, seat, seq, events, .. } = &self.sessions[session];
         let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
-        let has_model =
-            kept.is_some_and(|kept| kept.model_hash == model_hash(self.encoder.model()));
-        let welcome = Welcome {
-            session: id,
-            resume,
-            match_id: self.id,
-            seat,
-            seq,
-            events: kept.map_or(events, |kept| kept.events),
-            tick_rate: self.options.tick_rate,
-            schema_hash: self.schema_hash,
-            schema: hello.schema_hash.is_none().then(|| (*self.schema).clone()),
-            model: (!has_model).then(|| self.encoder.model().to_vec()),
-        };
+        let welcome = self.welcome(session, hello.schema_hash, kept);
         self.connections[key].link.welcome(&welcome);
-        let name = &*self.sessions[session].name;
-        tracing::debug!(match_id = self.id.0, session = id.0, ?seat, name, "welcome");
+        let (id, name) = (welcome.session.0, &*self.sessions[session].name);
+        tracing::debug!(match_id = self.id.0, session = id, seat = ?welcome.seat, name, "welcome");
         self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
         let applied = kept.and_then(|kept| kept.applied);
         let connection = &mut self.connections[key];
@@ -75,6 +61,25 @@ impl<G: Game> Match<G> {
         let how = if hello.resume.is_some() { Came::Back } else { Came::Join };
         self.tell_presence(session, how);
         Ok(())
+    }
+
+    /// What a client is to know that has this schema, and has kept this.
+    fn welcome(&self, session: usize, schema_hash: Option<u32>, kept: Option<&Kept>) -> Welcome {
+        let &Session { id, resume, seat, seq, events, .. } = &self.sessions[session];
+        let model = self.encoder.model();
+        let has_model = kept.is_some_and(|kept| kept.model_hash == model_hash(model));
+        Welcome {
+            session: id,
+            resume,
+            match_id: self.id,
+            seat,
+            seq,
+            events: kept.map_or(events, |kept| kept.events),
+            tick_rate: self.options.tick_rate,
+            schema_hash: self.schema_hash,
+            schema: schema_hash.is_none().then(|| (*self.schema).clone()),
+            model: (!has_model).then(|| model.to_vec()),
+        }
     }
 
     /// A new session, with the lowest free seat unless it only watches.
