@@ -36,6 +36,7 @@ mod mailbox;
 mod matches;
 mod matchmaker;
 mod places;
+mod process;
 mod reload;
 mod shard;
 mod shards;
@@ -53,10 +54,9 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tickwire_shared::{
     game::Game,
-    schema::{FIELDS_MAX, SchemaError},
+    schema::{FIELDS_MAX, Schema, SchemaError},
     wire::schema_hash,
 };
 use tokio::net::TcpListener;
@@ -66,7 +66,6 @@ use config::{Config, ConfigError};
 use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
-use listener::{HEALTH_CONNECTIONS_MAX, TURNING_AWAY_MAX};
 use matches::MatchSettings;
 use shards::Shards;
 pub use socket::push_frame;
@@ -121,12 +120,12 @@ fn start<G: Game>() -> Result<Ended, StartError> {
     // One small thing that is left would hold a whole huge page: 86 MB rather than 22 a minute after an attack.
     // A kernel that can't leave them out has none.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    allow_files(&mut config.limits.connections_max)?;
+    process::allow_files(&mut config.limits.connections_max)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let server = Server::bind::<G>(config).await?;
         // Whoever reads the line may send them.
-        let (once, twice) = (signals(1)?, signals(2)?);
+        let (once, twice) = (process::signals(1)?, process::signals(2)?);
         let scheme = if server.door.tls.is_some() { "https" } else { "http" };
         if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{}", server.addr()) {
             tracing::warn!(%error, addr = %server.addr(), "can't say on stdout where it listens");
@@ -137,28 +136,6 @@ fn start<G: Game>() -> Result<Ended, StartError> {
     runtime.shutdown_background();
     ended
 }
-
-/// Lets the process have as many files open as the system allows it to: each connection is one. If
-/// those are too few there may be fewer connections, so that who is one too many hears of it, and
-/// health checks are answered.
-fn allow_files(connections_max: &mut usize) -> io::Result<()> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    let room = maximum.map_or(usize::MAX, |maximum| maximum as usize);
-    let room = room.saturating_sub(OTHER_FILES).max(1);
-    if room < *connections_max {
-        let wanted = std::mem::replace(connections_max, room);
-        tracing::warn!(
-            wanted,
-            connections_max,
-            "fewer connections, since no more files may be open: raise `ulimit -Hn`"
-        );
-    }
-    Ok(())
-}
-
-/// Files that are open beside connections, generously.
-const OTHER_FILES: usize = 64 + TURNING_AWAY_MAX + HEALTH_CONNECTIONS_MAX;
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -187,16 +164,7 @@ impl Server {
     /// just opened, and be refused.
     pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
         let schema = G::schema();
-        schema.validate()?;
-        if let Some(taken) = schema.events.iter().find(|event| feeds::tells(&event.name)) {
-            return Err(StartError::EventName(taken.name.clone()));
-        }
-        if G::SCORES.len() > FIELDS_MAX {
-            return Err(StartError::Scores(G::SCORES.len()));
-        }
-        if let Some(bad) = bad_mode(G::MODES) {
-            return Err(StartError::ModeName(bad));
-        }
+        check_game::<G>(&schema)?;
         tracing::info!(game = schema.game, hash = schema_hash(&schema), "game");
         let listener = listen(config.listen).await?;
         let addr = listener.local_addr()?;
@@ -285,6 +253,18 @@ impl Server {
     }
 }
 
+/// Whether matches of a game can be run, and followed.
+fn check_game<G: Game>(schema: &Schema) -> Result<(), StartError> {
+    schema.validate()?;
+    if let Some(taken) = schema.events.iter().find(|event| feeds::tells(&event.name)) {
+        return Err(StartError::EventName(taken.name.clone()));
+    }
+    if G::SCORES.len() > FIELDS_MAX {
+        return Err(StartError::Scores(G::SCORES.len()));
+    }
+    bad_mode(G::MODES).map_or(Ok(()), |bad| Err(StartError::ModeName(bad)))
+}
+
 /// A mode's name that nobody could ask for.
 fn bad_mode(modes: &[&'static str]) -> Option<&'static str> {
     let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
@@ -322,36 +302,3 @@ const JOIN_INTERVAL: Duration = Duration::from_millis(10);
 /// Longest that the end may take once all matches have ended: clients have two seconds to answer
 /// their close frame.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Done when the process was told to end so many times.
-fn signals(count: u32) -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    // Who starts it by `nohup` wants it to go on when the terminal closes.
-    let mut hangup = if ignores_hangups() { None } else { Some(signal(SignalKind::hangup())?) };
-    Ok(async move {
-        for _ in 0..count {
-            let hung_up = async {
-                match &mut hangup {
-                    Some(hangup) => hangup.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hung_up => {}
-            }
-        }
-    })
-}
-
-/// Whether the process was started to ignore SIGHUP.
-fn ignores_hangups() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // A mask, whose lowest bit is signal 1.
-    ignored.is_some_and(|mask| mask & 1 == 1)
-}
