@@ -4,12 +4,14 @@
 //! [`Reservation`] and free again when that is dropped, wherever that happens.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use dashmap::DashMap;
 use tickwire_shared::ids::MatchId;
+
+use crate::locks::lock;
 
 /// Seats that a match may have.
 pub(crate) const SEATS_MAX: u16 = 1024;
@@ -82,7 +84,7 @@ impl Directory {
         seats: u16,
         is_fit: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
-        let mut next_id = self.next_id.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next_id = lock(&self.next_id);
         if self.matches.len() >= self.matches_max {
             return Err(JoinRefused::TooManyMatches);
         }

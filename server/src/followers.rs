@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     feeds::{Feeds, Happening, Item},
     lobby::{Lobby, LobbyLine},
+    locks::lock,
 };
 
 /// Feeds that are followed at once: a task and a socket each. More are answered 503.
@@ -84,7 +85,7 @@ impl Followers {
     /// Says a line, cleaned already, to all who are in no match. `None`: the address says too much.
     pub(crate) fn chat(&self, ip: IpAddr, name: &str, text: &str) -> Option<LobbyLine> {
         let (now, at) = (self.clock.now(), self.clock.date());
-        let mut lobby = self.lobby();
+        let mut lobby = lock(&self.lobby);
         let line = lobby.say(ip, now, at, name.to_owned(), text.to_owned())?;
         // Still locked, so that the feed has the same order.
         let what = Happening::Chat(None, name.into(), text.into());
@@ -94,10 +95,6 @@ impl Followers {
 
     /// The last lines said outside of matches.
     pub(crate) fn chat_lines(&self) -> Vec<LobbyLine> {
-        self.lobby().lines()
-    }
-
-    fn lobby(&self) -> MutexGuard<'_, Lobby> {
-        self.lobby.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.lobby).lines()
     }
 }

@@ -5,10 +5,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use tokio::sync::Notify;
+
+use crate::locks::lock;
 
 /// See the module.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl Handshakes {
 
     /// A place for a new connection.
     pub(crate) fn enter(self: &Arc<Self>) -> HandshakePlace {
-        let mut waiting = self.waiting();
+        let mut waiting = lock(&self.waiting);
         if waiting.each.len() >= self.max
             && let Some((_, oldest)) = waiting.each.pop_first()
         {
@@ -58,11 +60,7 @@ impl Handshakes {
 
     /// How many had to go for later ones.
     pub(crate) fn evicted(&self) -> u64 {
-        self.waiting().evicted
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting).evicted
     }
 }
 
@@ -76,7 +74,7 @@ impl HandshakePlace {
 
 impl Drop for HandshakePlace {
     fn drop(&mut self) {
-        self.handshakes.waiting().each.remove(&self.number);
+        lock(&self.handshakes.waiting).each.remove(&self.number);
     }
 }
 
@@ -94,7 +92,7 @@ mod tests {
         let handshakes = Handshakes::new(2);
         let come = || handshakes.enter();
         let [silent, heard, slow] = [come(), come(), come()];
-        assert_eq!(handshakes.waiting().each.len(), 2);
+        assert_eq!(lock(&handshakes.waiting).each.len(), 2);
         assert!(is_evicted(&silent) && !is_evicted(&heard));
         drop((heard, silent));
         let new = come();

@@ -31,6 +31,7 @@ pub mod limits;
 mod lingering;
 mod listener;
 mod lobby;
+mod locks;
 mod log;
 mod mailbox;
 mod matches;

@@ -1,6 +1,6 @@
 //! Which match somebody gets: the one that they name, one of their mode with a free seat, or a new one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tickwire_shared::{game::MatchOptions, ids::MatchId};
 
@@ -9,6 +9,7 @@ use crate::{
     clock::Clock,
     config::Config,
     directory::{Directory, Entry, JoinRefused, Reservation},
+    locks::lock,
     mailbox::Command,
     shards::Shards,
 };
@@ -81,7 +82,7 @@ impl Matchmaker {
         if !self.shards.is_any_fit() {
             return Err(JoinRefused::Overloaded);
         }
-        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut openings = lock(&self.openings);
         if !openings.take(1, self.pace, self.clock.now()) {
             return Err(JoinRefused::TooManyMatches);
         }

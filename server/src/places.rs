@@ -10,7 +10,7 @@ use std::{
     fmt,
     hash::Hash,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use tickwire_shared::time::Micros;
@@ -20,6 +20,7 @@ use crate::{
     bucket::{Bucket, Rate},
     handshakes::{HandshakePlace, Handshakes},
     limits::Limits,
+    locks::lock,
 };
 
 /// Addresses whose buckets are remembered. When there are more (which takes as many connects in
@@ -266,11 +267,6 @@ impl Buckets {
         };
         bucket.take(1, self.rate, now)
     }
-}
-
-/// These hold plain numbers, which are right even if a thread that held the lock failed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::{
 use hyper::body::Bytes;
 use tokio::sync::watch;
 
-use super::{CHUNK_BYTES, lock};
+use super::CHUNK_BYTES;
+use crate::locks::lock;
 
 /// The last items of a match, or of all.
 #[derive(Debug)]

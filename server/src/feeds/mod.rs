@@ -17,7 +17,7 @@ mod reader;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -31,7 +31,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{clock::Clock, directory::Directory};
+use crate::{clock::Clock, directory::Directory, locks::lock};
 use board::Board;
 use item::Words;
 pub(crate) use item::{Came, Happening, Item, Teller, Values, tells};
@@ -227,11 +227,6 @@ impl Followed {
     fn new(forgotten: u64) -> Self {
         Self { log: Log::new(forgotten, MATCH_MAX), board: Board::default() }
     }
-}
-
-/// What is held can't be left half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

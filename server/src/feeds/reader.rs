@@ -7,7 +7,8 @@ use serde_json::json;
 use tickwire_shared::ids::MatchId;
 use tokio::sync::watch;
 
-use super::{CHUNK_BYTES, Feeds, lock, log::Log};
+use super::{CHUNK_BYTES, Feeds, log::Log};
+use crate::locks::lock;
 
 /// A place in a log.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -21,6 +21,7 @@ use crate::{
     feeds::{Feeds, Happening},
     followers::Followers,
     handshakes::HandshakePlace,
+    locks::lock,
     mailbox::Command,
     matchmaker::{Matchmaker, Wish},
     places::{AddressPlace, ConnectionLimiter, ConnectionPlace, Tally, TurnedAway},
@@ -163,7 +164,7 @@ impl FrontDoor {
     }
 
     fn count(&self, reason: &'static str) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refusals = lock(&self.refusals);
         *refusals.entry(reason).or_default() += 1;
     }
 
@@ -172,7 +173,7 @@ impl FrontDoor {
         let away = TurnedAway::ALL.map(TurnedAway::name);
         let known = away.into_iter().chain([UNACCEPTED]).chain(REFUSALS.map(CloseReason::name));
         let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
-        all.extend(&*self.refusals.lock().unwrap_or_else(PoisonError::into_inner));
+        all.extend(&*lock(&self.refusals));
         all.insert(UNHEARD, self.limiter.handshakes_evicted());
         all.insert(UNPLACED, self.followers.turned_away());
         all

@@ -17,7 +17,7 @@ mod trace;
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -38,6 +38,7 @@ use tokio::{
 use crate::{
     front_door::FrontDoor,
     handshakes::HandshakePlace,
+    locks::lock,
     places::{AddressPlace, ConnectionPlace, TurnedAway},
 };
 pub(crate) use monitor::sample;
@@ -190,17 +191,13 @@ impl Peer {
 
     /// The client has sent a request with these headers, if it may.
     fn allow_request(&self, door: &FrontDoor, headers: &HeaderMap) -> Result<(), Problem> {
-        self.held().handshake = None;
+        lock(&self.held).handshake = None;
         let is_operator = || security::shows_operators_token(door, headers);
         door.allow_request(self.client(door, headers), is_operator).map_err(Problem::from)
     }
 
     fn take_place(&self) -> Option<ConnectionPlace> {
-        self.held().place.take()
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held).place.take()
     }
 }
 

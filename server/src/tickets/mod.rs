@@ -18,7 +18,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -28,7 +28,11 @@ use tickwire_shared::{close::CloseReason, ids::MatchId, social::NAME_CHARS_MAX};
 use self::key::{Key, Keys};
 pub use self::settings::TicketConfig;
 pub(crate) use self::settings::TicketSettings;
-use crate::{config::ConfigError, reload::reload_changed};
+use crate::{
+    config::ConfigError,
+    locks::{lock, read, write},
+    reload::reload_changed,
+};
 
 /// Whom tickets are for, so that a backend's other tokens do not open matches.
 const AUDIENCE: &str = "tickwire";
@@ -228,7 +232,7 @@ impl Tickets {
     }
 
     fn replace(&self, key: Key, now: u64) -> bool {
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).replace(key, now)
+        write(&self.keys).replace(key, now)
     }
 
     /// Reads a ticket and checks all of it but whether it was used. Time is in seconds since 1970.
@@ -236,7 +240,7 @@ impl Tickets {
         if token.len() > TICKET_BYTES_MAX {
             return Err(invalid(&format!("it has over {TICKET_BYTES_MAX} bytes")));
         }
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = read(&self.keys);
         let claims: Claims = keys.read(token, now).map_err(|error| invalid(&error))?;
         if claims.exp <= now {
             return Err(TicketError::Expired);
@@ -256,7 +260,7 @@ impl Tickets {
 
     /// Uses a ticket up.
     pub(crate) fn redeem(&self, ticket: &Ticket, now: u64) -> Result<(), TicketError> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = lock(&self.used);
         used.insert(&ticket.id, ticket.expires_at.min(now + LIFE_MAX.as_secs()), now)
     }
 
@@ -273,7 +277,7 @@ impl Tickets {
             nbf: 0,
             jti: random_id(),
         };
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).sign(&claims)
+        read(&self.keys).sign(&claims)
     }
 }
 

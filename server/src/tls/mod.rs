@@ -8,7 +8,7 @@ mod session;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ use serde::Deserialize;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::certificate::Validity;
 
-use crate::{config::ConfigError, reload::reload_changed, tickets::unix_now};
+use crate::{config::ConfigError, locks, reload::reload_changed, tickets::unix_now};
 pub(crate) use session::TlsSession;
 
 /// How often the log says that the certificate ends.
@@ -135,7 +135,7 @@ impl Tls {
             tracing::info!(sha256 = pair.fingerprint(), "certificate reloaded");
             pair.warn();
             let current = &self.certificate.current;
-            *current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
+            *locks::write(current) = Arc::new(pair);
         };
         let warn = async {
             loop {
@@ -157,7 +157,7 @@ struct Certificate {
 
 impl Certificate {
     fn current(&self) -> Arc<Pair> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&locks::read(&self.current))
     }
 }
 
