@@ -16,9 +16,10 @@ pub(super) fn write(report: &Report) -> String {
 }
 
 fn fill(report: &Report, out: &mut String) -> Result {
-    let Report { scenario, bots_joined, tick_rate_hz, window_s, seed, .. } = report;
+    let Report { scenario, bots_joined, window_s, seed, .. } = report;
+    let rate = report.tick_rate_hz.map_or_else(String::new, |hz| format!(", {hz} Hz"));
     open_page(&format!("Tickwire: {scenario}, {bots_joined} bots"), out)?;
-    write!(out, "<header><h1>{bots_joined} bots, {tick_rate_hz} Hz</h1>")?;
+    write!(out, "<header><h1>{bots_joined} bots{rate}</h1>")?;
     write!(out, "<p>Scenario <b>{scenario}</b>, seed {seed}, measured over {window_s:.1} s</p>")?;
     match &report.failure {
         None => write!(out, "<p class=\"verdict good\">All checks passed</p>")?,
@@ -70,12 +71,12 @@ fn fill_tiles(report: &Report, out: &mut String) -> Result {
 
 fn plots(report: &Report) -> Vec<(&'static str, &'static str, Plot)> {
     let mut plots = Vec::new();
-    if let Some(latency) = &report.input_to_snapshot_us {
+    if let (Some(latency), Some(hz)) = (&report.input_to_snapshot_us, report.tick_rate_hz) {
         plots.push((
             "From input to snapshot",
             "From writing an input to having applied the first snapshot that includes it. \
              A server that answers at once takes up to one tick, half a tick on average.",
-            latency_plot(latency, report.tick_rate_hz),
+            latency_plot(latency, hz),
         ));
     }
     plots.push((

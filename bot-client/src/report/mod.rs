@@ -35,8 +35,8 @@ pub struct Report {
     pub bots_lost: usize,
     /// Length of the measured window.
     pub window_s: f64,
-    /// The server's.
-    pub tick_rate_hz: u16,
+    /// The server's, of which attackers know nothing.
+    pub tick_rate_hz: Option<u16>,
     /// Applied in the window.
     pub snapshots_received: u64,
     /// One for each tick of the window and bot, as long as it was there.
@@ -134,7 +134,7 @@ impl Report {
             bots_joined: attendance.joined,
             bots_lost: attendance.lost,
             window_s: costs.window.as_secs_f64(),
-            tick_rate_hz: rate.hz(),
+            tick_rate_hz: Some(rate.hz()),
             snapshots_received: snapshots,
             snapshots_expected: (attendance.played.as_secs_f64() * f64::from(rate.hz())) as u64,
             snapshot_bytes_mean: per(measures.snapshot_bytes, snapshots),
@@ -167,7 +167,7 @@ impl Report {
         report
     }
 
-    /// What those found who did not play. The tick rate is unknown to them.
+    /// What those found who did not play.
     pub(crate) fn of_attack(options: &Options, outcome: &Outcome) -> Self {
         let attendance = Attendance {
             joined: options.bots,
@@ -182,8 +182,10 @@ impl Report {
             server_cpu: outcome.server_cpu,
             server_rss_bytes: outcome.server_rss_bytes_max,
         };
+        // Nothing was measured that follows from it.
         let rate = TickRate::new(1).expect("1 is a valid rate");
         Self {
+            tick_rate_hz: None,
             attacks: Some(outcome.attacks),
             kept_s_max: outcome.kept_max.map(|kept| kept.as_secs_f64()),
             failure: outcome.failure.clone(),
@@ -235,5 +237,26 @@ impl Report {
     #[must_use]
     pub fn to_html(&self) -> String {
         html::write(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_attackers_do_not_know_is_not_reported() {
+        let outcome = Outcome {
+            attacks: 3,
+            kept_max: None,
+            window: Duration::from_secs(1),
+            bot_cpu: Duration::ZERO,
+            server_cpu: None,
+            server_rss_bytes_max: None,
+            failure: None,
+        };
+        let report = Report::of_attack(&Options::default(), &outcome);
+        assert!(report.to_json().unwrap().contains("\"tick_rate_hz\": null"));
+        assert!(!report.to_table().contains("Hz") && !report.to_html().contains("Hz"));
     }
 }

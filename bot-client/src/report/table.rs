@@ -13,9 +13,10 @@ pub(super) fn write(report: &Report) -> String {
 
 fn fill(report: &Report, out: &mut String) -> std::fmt::Result {
     let Report { scenario, seed, bots_requested, bots_joined, bots_lost, .. } = report;
-    let (hz, window) = (report.tick_rate_hz, report.window_s);
+    let rate = report.tick_rate_hz.map_or_else(String::new, |hz| format!("{hz} Hz, "));
+    let window = report.window_s;
     writeln!(out, "{scenario}, seed {seed}: {bots_joined} of {bots_requested} bots joined")?;
-    writeln!(out, "{bots_lost} lost; {hz} Hz, measured over {window:.1} s\n")?;
+    writeln!(out, "{bots_lost} lost; {rate}measured over {window:.1} s\n")?;
 
     write!(out, "{:<24}", "milliseconds")?;
     COLUMNS.iter().try_for_each(|column| write!(out, "{column:>9}"))?;
