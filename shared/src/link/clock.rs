@@ -1,9 +1,9 @@
 //! When the server's ticks are due, on the client's clock, from pongs.
 //!
 //! Of each pong it is certain that the ping arrived while the round trip lasted, and likely that
-//! this was half-way; how long the server held it is not part of the round trip. So the pong with the shortest round trip of the last [`SAMPLES`] tells
-//! best, and two that contradict each other mean that a clock has jumped: the client's machine
-//! slept. Then the older ones are forgotten.
+//! this was half-way; how long the server held it is not part of the round trip. So the pong with
+//! the shortest round trip of the last [`SAMPLES`] tells best, and two that contradict each other
+//! mean that a clock has jumped: the client's machine slept. Then the older ones are forgotten.
 //!
 //! What is told moves smoothly, by [`SLEW_PERCENT`] at most. It jumps only within [`SETTLING`] of
 //! the first pong, and when it is wrong by more than [`JUMP_FROM`].
