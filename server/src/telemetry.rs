@@ -38,7 +38,7 @@ pub(crate) struct Stats {
     /// Snapshots left out because too many are on their way.
     pub(crate) skipped_credit: u64,
     /// Snapshots left out because the shard does not keep up.
-    pub(crate) skipped_relief: u64,
+    pub(crate) skipped_overload: u64,
     /// Full snapshots left out because many join at once.
     pub(crate) skipped_storm: u64,
     /// Time for which the shard did something.

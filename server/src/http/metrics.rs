@@ -59,7 +59,7 @@ fn page_of(counted: &Counted, refusals: &BTreeMap<&'static str, u64>) -> Page {
     page.head("snapshots_skipped_total", "counter", "snapshots left out");
     page.line("snapshots_skipped_total{reason=\"unflushed\"}", sum(|s| s.skipped_unflushed));
     page.line("snapshots_skipped_total{reason=\"credit\"}", sum(|s| s.skipped_credit));
-    page.line("snapshots_skipped_total{reason=\"overload\"}", sum(|s| s.skipped_relief));
+    page.line("snapshots_skipped_total{reason=\"overload\"}", sum(|s| s.skipped_overload));
     page.line("snapshots_skipped_total{reason=\"storm\"}", sum(|s| s.skipped_storm));
     let step = shards.iter().map(|shard| shard.step).max().unwrap_or(0);
     page.gauge("overload_step", "step of the overload ladder, of the worst shard", step as f64);

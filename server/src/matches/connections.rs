@@ -253,17 +253,17 @@ impl<G: Game> Match<G> {
 
     /// Ends a connection and says why.
     pub(crate) fn close(&mut self, key: usize, reason: CloseReason, context: &mut Context<'_>) {
-        self.see_off(key, reason, context, |socket| socket.close(reason));
+        self.close_with(key, reason, context, |socket| socket.close(reason));
     }
 
     /// The client ends a connection, and hears its own code.
     fn leave(&mut self, key: usize, code: Option<u16>, context: &mut Context<'_>) {
-        self.see_off(key, leaving(code), context, |socket| socket.answer_close(code));
+        self.close_with(key, leaving(code), context, |socket| socket.answer_close(code));
     }
 
     /// A connection is over. Its seat is given up before the client is told, which may come back
     /// for it at once.
-    fn see_off(
+    fn close_with(
         &mut self,
         key: usize,
         why: CloseReason,
@@ -273,7 +273,7 @@ impl<G: Game> Match<G> {
         let mut connection = self.connections.remove(key);
         context.stats.count_closed(why);
         tracing::debug!(match_id = self.id.0, id = connection.id.0, %why, "closed");
-        self.part(&connection, keeps_seat(why), context.now);
+        self.detach(&connection, keeps_seat(why), context.now);
         tell(&mut connection.socket);
         context.closed.push(connection.socket);
     }
@@ -295,13 +295,13 @@ impl<G: Game> Match<G> {
                 let connection = self.connections.remove(key);
                 context.stats.count_lost();
                 tracing::debug!(match_id = self.id.0, id = connection.id.0, "lost");
-                self.part(&connection, KeepsSeat::ForAWhile, context.now);
+                self.detach(&connection, KeepsSeat::ForAWhile, context.now);
             }
         }
     }
 
     /// What the end of a connection means for its session.
-    fn part(&mut self, connection: &Connection, keeps: KeepsSeat, now: Micros) {
+    fn detach(&mut self, connection: &Connection, keeps: KeepsSeat, now: Micros) {
         let Some(key) = connection.session else { return };
         let session = &mut self.sessions[key];
         session.seq = connection.link.seq();

@@ -234,7 +234,7 @@ impl<G: Game> Match<G> {
             // The match is too young to be seen late.
             connection.took_at = now;
         } else if self.half_rate.leaves_out(seat, tick) {
-            stats.skipped_relief += 1;
+            stats.skipped_overload += 1;
             connection.took_at = now;
         } else if is_full && *fulls_left == 0 {
             stats.skipped_storm += 1;
