@@ -27,7 +27,8 @@ fn a_network_that_stands_still_is_counted_in_full() {
     let stalled =
         play(|millis| if is_standing(millis) { Client::HearsNothing } else { Client::Runs });
     assert!(stalled.delay_us > 900_000, "{} us behind", stalled.delay_us);
-    assert!(stalled.ahead_us > 300_000, "{} us ahead", stalled.ahead_us);
+    // From the second of the three on, by 4 % of the time.
+    assert!(stalled.ahead_us > 200_000, "{} us ahead", stalled.ahead_us);
 }
 
 #[test]

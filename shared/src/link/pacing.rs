@@ -173,11 +173,10 @@ impl InputPace {
         let Some(ahead) = self.told.or(self.ahead).filter(|_| lead > i8::MIN) else { return };
         let way = ahead - told_lead(lead);
         // Who comes late has those behind it waiting, each an interval less late than the one before.
-        let late = (way - ahead).max(0).cast_unsigned().div_ceil(interval.0).cast_signed();
-        let ways = (0..late).map(|n| way - n * interval.0.cast_signed());
-        self.way.hear(ways, interval);
-        if late == 0 {
-            self.way.hear([way], Micros(interval.0 * ticks.max(1)));
+        if way > ahead {
+            self.way.hear_steps(way, ahead, interval);
+        } else {
+            self.way.hear(way, Micros(interval.0 * ticks.max(1)));
         }
     }
 

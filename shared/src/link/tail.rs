@@ -4,7 +4,8 @@
 //! jitter buffers of calls work like this (WebRTC's NetEq). What jitters is covered within
 //! seconds; a stall now and then is not, since the part that may lie beyond is one of
 //! [`PATIENCE`] at least; and when there were so many stalls that it is used up, hardly anything
-//! may lie beyond until they are forgotten.
+//! may lie beyond until they are forgotten. A stall of more than twice what there was of late
+//! counts when another comes that is half as long: one alone is no habit of the network.
 //!
 //! Cells are a millisecond wide at first and a sixteenth of their value later; what lies within
 //! one is taken to lie evenly.
@@ -41,6 +42,10 @@ pub struct Tail {
     total: u64,
     /// For how long it was beyond the value in stalls.
     stalled: u64,
+    /// How far the longest stall of late went.
+    longest: i64,
+    /// From where to where one went that does not count yet.
+    alone: [i64; 2],
     value: Option<i64>,
 }
 
@@ -48,16 +53,34 @@ impl Tail {
     /// One part of so many of the time the value may be larger.
     #[must_use]
     pub const fn one_in(part: u64) -> Self {
-        Self { part, cells: [0; CELLS], total: 0, stalled: 0, value: None }
+        Self {
+            part,
+            cells: [0; CELLS],
+            total: 0,
+            stalled: 0,
+            longest: 0,
+            alone: [0; 2],
+            value: None,
+        }
     }
 
-    /// The quantity was each of `values` for `span`, one after the other.
-    pub fn hear(&mut self, values: impl IntoIterator<Item = i64>, span: Micros) {
-        let known = self.value.unwrap_or(VALUE_MAX);
-        let mut beyond = 0;
-        for value in values {
-            self.add(cell_of(value), span.0);
-            beyond += if value > known { span.0 } else { 0 };
+    /// The quantity was `value` for `span`.
+    pub fn hear(&mut self, value: i64, span: Micros) {
+        self.add(cell_of(value), span.0);
+        self.settle(if value > self.known() { span.0 } else { 0 });
+    }
+
+    /// The quantity sank from one value to just above another, and was each step on the way for
+    /// `step`.
+    pub fn hear_steps(&mut self, from: i64, to: i64, step: Micros) {
+        if self.is_alone(to, from) {
+            return;
+        }
+        let (known, mut beyond, mut value) = (self.known(), 0, from);
+        while value > to {
+            self.add(cell_of(value), step.0);
+            beyond += if value > known { step.0 } else { 0 };
+            value -= step.0.cast_signed();
         }
         self.settle(beyond);
     }
@@ -65,16 +88,10 @@ impl Tail {
     /// The quantity grew from one value to another as time went by, as an age does. What grows
     /// beyond [`VALUE_MAX`] is ignored: no network stalls like that, a connection is lost.
     pub fn hear_age(&mut self, from: i64, to: i64) {
-        if to > VALUE_MAX {
-            return;
-        }
         let (from, to) = (from.max(0), to.max(0));
-        for cell in cell_of(from)..=cell_of(to) {
-            let [low, high] = edges(cell);
-            self.add(cell, (to.min(high) - from.max(low)).max(0).cast_unsigned());
+        if to <= VALUE_MAX && !self.is_alone(from, to) {
+            self.grow(from, to);
         }
-        let known = self.value.unwrap_or(VALUE_MAX);
-        self.settle((to - from.max(known)).max(0).cast_unsigned());
     }
 
     /// Forgets everything.
@@ -86,6 +103,36 @@ impl Tail {
     #[must_use]
     pub const fn value(&self) -> Option<i64> {
         self.value
+    }
+
+    /// Whether that was a stall such as there was none of late.
+    fn is_alone(&mut self, from: i64, to: i64) -> bool {
+        let is_stall = self.beyond(from, to) > STALL_MIN;
+        let is_alone = is_stall && to > 2 * self.longest;
+        self.longest = self.longest.max(to);
+        if is_stall && 2 * to >= self.alone[1] {
+            let waiting = if is_alone { [from, to] } else { [0; 2] };
+            let [from, to] = std::mem::replace(&mut self.alone, waiting);
+            self.grow(from, to);
+        }
+        is_alone
+    }
+
+    fn grow(&mut self, from: i64, to: i64) {
+        for cell in cell_of(from)..=cell_of(to) {
+            let [low, high] = edges(cell);
+            self.add(cell, (to.min(high) - from.max(low)).max(0).cast_unsigned());
+        }
+        self.settle(self.beyond(from, to));
+    }
+
+    /// How much of the way from one value to another lies beyond what is known.
+    fn beyond(&self, from: i64, to: i64) -> u64 {
+        (to - from.max(self.known())).max(0).cast_unsigned()
+    }
+
+    fn known(&self) -> i64 {
+        self.value.unwrap_or(VALUE_MAX)
     }
 
     fn add(&mut self, cell: usize, micros: u64) {
@@ -102,6 +149,8 @@ impl Tail {
         if self.total > MEMORY.0 {
             self.cells.iter_mut().for_each(|cell| *cell /= 2);
             self.stalled /= 2;
+            self.longest /= 2;
+            self.alone = [0; 2];
             self.total = self.cells.iter().map(|&cell| u64::from(cell)).sum();
         }
         let part = self.total.max(PATIENCE.0) / self.part;
@@ -160,7 +209,7 @@ mod tests {
         for n in 0..110_000 {
             let sample = i64::from(dice.within(0, 40_000));
             beyond += u32::from(n >= 10_000 && tail.value().is_some_and(|value| sample > value));
-            tail.hear([sample], TICK);
+            tail.hear(sample, TICK);
         }
         assert!((400..600).contains(&beyond), "{beyond} of 100,000, instead of 500");
     }
@@ -203,5 +252,34 @@ mod tests {
         assert!(soon > 80_000, "{soon}: they may come again");
         let late = hear(1_200, 0);
         assert!(late < 60_000, "{late}: they do not");
+    }
+
+    #[test]
+    fn a_stall_alone_is_no_habit() {
+        for long in [800_000, 1_900_000] {
+            let mut tail = Tail::one_in(300);
+            let mut hear = |seconds: u32, to: i64| {
+                (0..seconds * 30).for_each(|_| tail.hear_age(20_000, 53_333));
+                tail.hear_age(20_000, to);
+                tail.value().unwrap()
+            };
+            for to in [long, 130_000] {
+                let value = hear(60, to);
+                assert!(value < 100_000, "{value} after {to} beside {long}");
+            }
+            let again = hear(60, long);
+            assert!(again > 100_000, "{again} after another of {long}");
+            hear(1_200, 53_333);
+            let late = hear(60, long);
+            assert!(late < 100_000, "{late}: the others are forgotten");
+        }
+        let mut tail = Tail::one_in(150);
+        for n in 0..200 {
+            tail.hear(20_000, Micros(8 * TICK.0));
+            if n == 100 {
+                tail.hear_steps(1_020_000, 24_000, TICK);
+            }
+        }
+        assert!(tail.value().is_some_and(|value| value < 30_000), "{:?}", tail.value());
     }
 }

@@ -261,14 +261,16 @@ mod tests {
     fn a_connection_that_was_lost_is_no_network_that_stalls() {
         let delay_after = |restarts: bool| {
             let mut stage = Stage::new();
-            for n in (0..500).chain(560..1_200) {
+            for n in (0..500).chain(560..1_000).chain(1_060..1_700) {
                 stage.send(n, 10_000);
             }
-            stage.look_until(11_100);
-            if restarts {
-                stage.interpolation.restart();
+            for back_ms in [11_100, 21_100] {
+                stage.look_until(back_ms);
+                if restarts {
+                    stage.interpolation.restart();
+                }
             }
-            stage.look_until(20_000);
+            stage.look_until(30_000);
             stage.interpolation.delay().unwrap()
         };
         let (restarted, stalled) = (delay_after(true), delay_after(false));

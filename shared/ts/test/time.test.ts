@@ -90,6 +90,32 @@ test("stalls that come often are covered and then forgotten", () => {
   assert.ok(late < 60_000, `${late}: they do not`);
 });
 
+test("a stall alone is no habit", () => {
+  for (const long of [800_000, 1_900_000]) {
+    const tail = new Tail(300);
+    const hear = (seconds: number, to: number) => {
+      for (let n = 0; n < seconds * 30; n++) tail.hearAge(20_000, 53_333);
+      tail.hearAge(20_000, to);
+      return tail.value;
+    };
+    for (const to of [long, 130_000]) {
+      const value = hear(60, to);
+      assert.ok(value < 100_000, `${value} after ${to} beside ${long}`);
+    }
+    const again = hear(60, long);
+    assert.ok(again > 100_000, `${again} after another of ${long}`);
+    hear(1_200, 53_333);
+    const late = hear(60, long);
+    assert.ok(late < 100_000, `${late}: the others are forgotten`);
+  }
+  const tail = new Tail(150);
+  for (let n = 0; n < 200; n++) {
+    tail.hear(20_000, 8 * 33_333);
+    if (n === 100) tail.hearSteps(1_020_000, 24_000, 33_333);
+  }
+  assert.ok(tail.value < 30_000, `${tail.value}`);
+});
+
 test("a way that stalls is soon covered by inputs made earlier, but never by more than 1.4 s", () => {
   const after = (stall: number) => aheadAfterStalls(stall) / 1_000;
   assert.ok(after(300_000) > 320 && after(300_000) < 390, `${after(300_000)} ms ahead`);

@@ -6,7 +6,8 @@
  * jitter buffers of calls work like this (WebRTC's NetEq). What jitters is covered within seconds; a
  * stall now and then is not, since the part that may lie beyond is one of 100 s at least; and when
  * there were so many stalls that it is used up, hardly anything may lie beyond until they are
- * forgotten.
+ * forgotten. A stall of more than twice what there was of late counts when another comes that is
+ * half as long: one alone is no habit of the network.
  *
  * Cells are a millisecond wide at first and a sixteenth of their value later; what lies within one
  * is taken to lie evenly.
@@ -43,6 +44,11 @@ export class Tail {
   #total = 0;
   /** For how long it was beyond the value in stalls. */
   #stalled = 0;
+  /** How far the longest stall of late went. */
+  #longest = 0;
+  /** From where to where one went that does not count yet. */
+  #aloneFrom = 0;
+  #aloneTo = 0;
 
   /** One part of so many of the time the value may be larger. */
   constructor(readonly part: number) {}
@@ -55,6 +61,7 @@ export class Tail {
 
   /** The quantity sank from `value` to just above `to`, and was each step on the way for `step`. */
   hearSteps(value: number, to: number, step: number): void {
+    if (this.#isAlone(to, value)) return;
     let beyond = 0;
     for (; value > to; value -= step) {
       this.#add(cellOf(value), step);
@@ -70,17 +77,40 @@ export class Tail {
   hearAge(from: number, to: number): void {
     if (to > VALUE_MAX) return;
     const [low, high] = [Math.max(from, 0), Math.max(to, 0)];
-    for (let cell = cellOf(low); cell <= cellOf(high); cell++) {
-      this.#add(cell, Math.max(Math.min(high, end(cell)) - Math.max(low, start(cell)), 0));
-    }
-    this.#settle(Math.max(high - Math.max(low, this.value), 0));
+    if (!this.#isAlone(low, high)) this.#grow(low, high);
   }
 
   /** Forgets everything. */
   clear(): void {
     this.#cells.fill(0);
     this.#total = this.#stalled = 0;
+    this.#longest = this.#aloneFrom = this.#aloneTo = 0;
     this.value = NaN;
+  }
+
+  /** Whether that was a stall such as there was none of late. */
+  #isAlone(from: number, to: number): boolean {
+    const isStall = this.#beyond(from, to) > STALL_MIN;
+    const isAlone = isStall && to > 2 * this.#longest;
+    this.#longest = Math.max(this.#longest, to);
+    if (isStall && 2 * to >= this.#aloneTo) {
+      this.#grow(this.#aloneFrom, this.#aloneTo);
+      this.#aloneFrom = isAlone ? from : 0;
+      this.#aloneTo = isAlone ? to : 0;
+    }
+    return isAlone;
+  }
+
+  #grow(from: number, to: number): void {
+    for (let cell = cellOf(from); cell <= cellOf(to); cell++) {
+      this.#add(cell, Math.max(Math.min(to, end(cell)) - Math.max(from, start(cell)), 0));
+    }
+    this.#settle(this.#beyond(from, to));
+  }
+
+  /** How much of the way from one value to another lies beyond what is known. */
+  #beyond(from: number, to: number): number {
+    return Math.max(to - Math.max(from, this.value), 0);
   }
 
   #add(cell: number, span: number): void {
@@ -95,6 +125,8 @@ export class Tail {
       for (let i = 0; i < CELLS; i++) this.#cells[i] /= 2;
       this.#total /= 2;
       this.#stalled /= 2;
+      this.#longest /= 2;
+      this.#aloneFrom = this.#aloneTo = 0;
     }
     const part = Math.max(this.#total, PATIENCE) / this.part;
     const excess = Math.max(this.#stalled - 1.2 * part, 0);
