@@ -55,7 +55,7 @@ for (const name of ["net", "help"] as const) {
 element("leave").addEventListener("click", () => session?.close());
 // Whoever clicks plays on; whoever came there by the keyboard stays.
 element("hud").addEventListener("pointerup", ({ target }) => {
-  if ((target as HTMLElement).matches("button, [type=range]")) canvas.focus();
+  if (!(target as HTMLElement).matches("#saying")) canvas.focus();
 });
 addEventListener("keydown", shortcut);
 requestAnimationFrame(draw);
@@ -119,7 +119,8 @@ function enter({ name, match, mode, spectate }: Wish): void {
         if (isFirst) chat.note(session!.seat !== null ? howToPlay() : howToWatch());
         dress(schema.game);
         chat.seat(session!.seat !== null);
-        canvas.focus();
+        // Whoever writes while the connection is taken up again writes on.
+        if (isFirst) canvas.focus();
       },
       input: shoot,
       snapshot: feel,
@@ -264,7 +265,7 @@ function draw(): void {
 
 function shortcut(event: KeyboardEvent): void {
   const target = event.target as HTMLElement;
-  if (!session || event.ctrlKey || event.metaKey || event.altKey || target.matches("input, select")) return;
+  if (!session || event.repeat || event.ctrlKey || event.metaKey || event.altKey || target.matches("input, select")) return;
   if (event.code === "KeyN") toggle("net");
   else if (event.code === "KeyH" && isArena) toggle("help");
   else if (event.code === "Enter" && !target.matches("button, a")) {

@@ -126,8 +126,26 @@ test("nothing stays held that was let go", async () => {
   await ada.keyboard.down("KeyD");
   await wished(127, 0, 0);
   await ada.keyboard.up("KeyD");
+  // Nor does what lies beside it take the keys away.
+  await ada.click("#net h2");
+  await ada.keyboard.down("KeyD");
+  await wished(127, 0, 0);
+  await ada.keyboard.up("KeyD");
   await ada.keyboard.press("KeyN");
   assert.ok(await ada.isHidden("#net"));
+});
+
+test("a key that is held for long opens what it opens once", async () => {
+  await ada.bringToFront();
+  await ada.focus("#scene");
+  for (let n = 0; n < 4; n++) await ada.keyboard.down("Enter");
+  await ada.keyboard.up("Enter");
+  assert.equal(await ada.evaluate("document.activeElement.id"), "saying");
+  await ada.keyboard.press("Escape");
+  for (let n = 0; n < 4; n++) await ada.keyboard.down("KeyN");
+  await ada.keyboard.up("KeyN");
+  assert.ok(await ada.isVisible("#net"));
+  await ada.keyboard.press("KeyN");
 });
 
 test("they meet, and one shoots the other", async () => {
@@ -193,6 +211,19 @@ test("who is cut off comes back in the same seat", async () => {
   assert.equal(await grace.evaluate(identity), before);
   await until(grace, "a note", "/Connected again/.test(lines.textContent)");
   assert.equal(await grace.evaluate("tickwire.session.stats.resyncs"), 0);
+});
+
+test("who writes while the connection is taken up again writes on", async () => {
+  await grace.bringToFront();
+  await grace.focus("#scene");
+  await grace.keyboard.press("Enter");
+  await grace.keyboard.type("still h");
+  await grace.evaluate("tickwire.session.cut()");
+  await until(grace, "the loss", "tickwire.session.state.type === 'resuming'", 1_000);
+  await until(grace, "the return", PLAYING);
+  await grace.keyboard.type("ere");
+  await grace.keyboard.press("Enter");
+  await until(ada, "the line", "lines.lastElementChild?.textContent === 'Gracestill here'");
 });
 
 test("who loads the page again is back in the same seat", async () => {

@@ -24,6 +24,8 @@ export class Chat {
     });
     this.#input.addEventListener("keydown", (event) => {
       event.stopPropagation();
+      // The key that opened it may still be held.
+      if (event.key === "Enter" && event.repeat) event.preventDefault();
       if (event.key !== "Escape") return;
       this.#input.blur();
       this.done();
