@@ -15,7 +15,9 @@ import { openConditioned } from "./net/conditioner.js";
 
 /** How often the furniture around the picture is looked at. */
 const HUD_MS = 150;
+/** From a shot to the next, by what was fired last. */
 const GUN_COOLDOWN_S = 0.2;
+const ROCKET_COOLDOWN_S = 0.9;
 const ARENA_LABEL =
   "The arena, seen from above. W, A, S, D move; the mouse or the left and right arrow keys aim; " +
   "click or arrow up fires; right click, space or arrow down fires a rocket.";
@@ -35,8 +37,8 @@ let arena: Arena | null = null;
 /** Instead of the arena, where the server runs another game. */
 let plain: PlainView | null = null;
 let hudAt = 0;
-let health = 0;
-let gunReadyAt = 0;
+/** The tick from which one may fire again. */
+let readyAt = 0;
 let isLost = false;
 /** Why there was no ticket. */
 let refused = "";
@@ -90,7 +92,7 @@ function storageOfTab(): Storage | null {
 
 function enter({ name, match, mode, spectate }: Wish): void {
   arena = plain = null;
-  health = 0;
+  scene.ownHealth = 0;
   refused = "";
   element("hud").hidden = false;
   element("lines").replaceChildren();
@@ -171,14 +173,18 @@ async function guestTicket({ name, match, mode, spectate }: Wish): Promise<strin
 
 /** One's own shot is seen at once. */
 function shoot(tick: number): void {
-  if (!arena) return;
-  const bullets = session?.link.owner?.[arena.bullets] ?? 0;
-  const hz = session?.link.welcome?.hz ?? 30;
+  const { rows, owner, welcome } = session!.link;
+  if (!arena || !rows || !owner || !welcome) return;
   // Ticks of another match.
-  if (gunReadyAt - tick > hz) gunReadyAt = 0;
-  if (!controls.isFiring || health <= 0 || bullets <= 0 || tick < gunReadyAt) return;
-  gunReadyAt = tick + Math.ceil(GUN_COOLDOWN_S * hz);
-  scene.ownShot(session?.seat ?? 0, performance.now());
+  if (readyAt - tick > welcome.hz) readyAt = 0;
+  const isOver = rows.values[rows.start(rows.find(0)) + arena.round.over] > 0;
+  if (isOver || scene.ownHealth <= 0 || tick < readyAt) return;
+  if (controls.isFiring && owner[arena.bullets] > 0) {
+    readyAt = tick + Math.ceil(GUN_COOLDOWN_S * welcome.hz);
+    scene.ownShot(session!.seat ?? 0, performance.now());
+  } else if (controls.isRocketing && owner[arena.rockets] > 0) {
+    readyAt = tick + Math.ceil(ROCKET_COOLDOWN_S * welcome.hz);
+  }
 }
 
 /** Being hit, as soon as it is known. */
@@ -187,9 +193,9 @@ function feel(): void {
   const seat = session?.seat;
   if (!rows || !arena || seat == null) return;
   const index = rows.find(arena.playerId(seat));
-  const now = index < 0 ? 0 : rows.values[rows.start(index) + arena.player.health];
-  if (now < health) scene.hurt(performance.now());
-  health = now;
+  const health = index < 0 ? 0 : rows.values[rows.start(index) + arena.player.health];
+  if (health < scene.ownHealth) scene.hurt(performance.now());
+  scene.ownHealth = health;
 }
 
 function happened(name: string, values: Record<string, number>): void {

@@ -148,6 +148,24 @@ test("a key that is held for long opens what it opens once", async () => {
   await ada.keyboard.press("KeyN");
 });
 
+test("no shot is shown that the gun can't fire yet", async () => {
+  await ada.bringToFront();
+  await ada.focus("#scene");
+  await until(ada, "life", "tickwire.session.own.isOn");
+  const before = await ada.evaluate<number>("tickwire.session.link.pace.newest");
+  const rockets = await ada.evaluate<string>("rockets.textContent");
+  await ada.evaluate(`tickwire.scene.ownShot = () => tickwire.shotAt ??= tickwire.session.link.pace.newest`);
+  await ada.keyboard.down("Space");
+  await until(ada, "a rocket", `rockets.textContent < ${rockets}`);
+  await ada.keyboard.up("Space");
+  await ada.keyboard.down("ArrowUp");
+  await until(ada, "a shot", "tickwire.shotAt !== undefined");
+  await ada.keyboard.up("ArrowUp");
+  const ticks = await ada.evaluate<number>(`tickwire.shotAt - ${before}`);
+  assert.ok(ticks > 27, `a shot ${ticks} ticks after a rocket, which takes 27`);
+  await ada.evaluate("delete tickwire.scene.ownShot");
+});
+
 test("they meet, and one shoots the other", async () => {
   const enemy = await grace.evaluate<number>("tickwire.session.seat");
   await ada.bringToFront();
@@ -159,6 +177,37 @@ test("they meet, and one shoots the other", async () => {
   await until(grace, "who it was", "/Ada got you/.test(banner.textContent)", 60_000);
   await picture(watcher, "watching");
   await ada.evaluate("clearInterval(tickwire.hunt), tickwire.controls.values = tickwire.own");
+});
+
+test("one's own figure lives as soon as it is known to, however late the others are shown", async () => {
+  await ada.bringToFront();
+  await until(ada, "life", "tickwire.session.own.isOn");
+  await ada.evaluate(`(() => {
+    const { others } = tickwire.session;
+    others.look = (index) => (Object.getPrototypeOf(others).look.call(others, index), tickwire.looked = others.values.fill(0));
+  })()`);
+  await until(ada, "a picture of the dead", "tickwire.looked");
+  assert.ok(await ada.evaluate("tickwire.scene.figure(tickwire.session.seat).health > 0"));
+  await ada.evaluate("delete tickwire.session.others.look");
+});
+
+test("what happened while nobody looked is not shown afterwards", async () => {
+  const seat = await grace.evaluate<number>("tickwire.session.seat");
+  await ada.bringToFront();
+  await until(ada, "Grace", `tickwire.scene.figure(${seat}).health > 0`);
+  const moment = "tickwire.session.others.shown.tick - tickwire.session.others.shown.ticksBefore";
+  await ada.evaluate(`tickwire.left = ${moment}, tickwire.scene.draw = () => {}`);
+  await until(ada, "two seconds and more", `${moment} - tickwire.left > 65`);
+  await ada.evaluate(`(() => {
+    const { scene } = tickwire;
+    tickwire.seen = [];
+    scene.effects.add = (kind) => tickwire.seen.push(kind);
+    scene.figure(${seat}).shots--;
+    delete scene.draw;
+  })()`);
+  await until(ada, "a picture", `tickwire.scene.figure(${seat}).shots >= 0 && tickwire.session.tick() - tickwire.left > 75`);
+  assert.deepEqual(await ada.evaluate("tickwire.seen"), []);
+  await ada.evaluate("delete tickwire.scene.effects.add");
 });
 
 test("whoever comes is told how to play, and whoever watches that they only listen", async () => {

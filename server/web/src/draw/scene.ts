@@ -16,6 +16,8 @@ import { onThemeChange, readTheme } from "./theme.js";
 const SEATS_MAX = 1024;
 /** Rockets' ids are as many in a row before they are used again, so each has a slot of its own. */
 const ROCKETS_MAX = 512;
+/** What happened between two pictures that are further apart in the match, in seconds, is over. */
+const UNSEEN_S = 2;
 
 /** A player as it was drawn last. */
 class Figure {
@@ -34,8 +36,9 @@ class Figure {
 export class Scene {
   readonly camera = new Camera();
   readonly effects = new Effects();
-  /** Where one's own weapon points, and where one is. */
+  /** Where one's own weapon points, how one is, and where: as is known now, which is later than what the others are shown as. */
   ownAim = 0;
+  ownHealth = 0;
   ownX = WIDTH / 2;
   ownY = HEIGHT / 2;
   /** Whom a spectator follows; otherwise all of the arena is seen. */
@@ -51,6 +54,8 @@ export class Scene {
   readonly #rocketPlaces = new Float64Array(ROCKETS_MAX * 3);
   readonly #rocketPictures = new Int32Array(ROCKETS_MAX);
   #picture = 0;
+  /** The tick, with parts, of the others in the last picture. */
+  #moment = 0;
   #hurtAt = -Infinity;
 
   constructor(canvas: HTMLCanvasElement) {
@@ -93,6 +98,10 @@ export class Scene {
     this.#drawGround();
     const rows = others?.rows;
     if (!others || !rows) return;
+    const moment = others.shown.tick - others.shown.ticksBefore;
+    // As if all of them were new.
+    if (Math.abs(moment - this.#moment) > UNSEEN_S * session.link.clock!.hz) this.#picture++;
+    this.#moment = moment;
     const context = this.#context;
     context.lineCap = "round";
     for (let i = 0; i < rows.length; i++) {
@@ -142,7 +151,7 @@ export class Scene {
     const figure = this.#figures[seat % SEATS_MAX];
     const isNew = figure.picture !== this.#picture - 1;
     const isOwn = seat === ownSeat;
-    const health = values[player.health];
+    const health = isOwn ? this.ownHealth : values[player.health];
     const x = isOwn ? this.ownX : values[player.x];
     const y = isOwn ? this.ownY : values[player.y];
     if (!isNew) {
@@ -330,6 +339,7 @@ export class Scene {
     for (let slot = 0; slot < ROCKETS_MAX; slot++) {
       if (this.#rocketIds[slot] < 0 || this.#rocketPictures[slot] === this.#picture) continue;
       this.#rocketIds[slot] = -1;
+      if (this.#rocketPictures[slot] < this.#picture - 1) continue;
       const at = slot * 3;
       const places = this.#rocketPlaces;
       this.effects.add("blast", now, places[at], places[at + 1], places[at + 2]);

@@ -111,6 +111,10 @@ export class Controls {
     return (this.#values[3] & FIRE) !== 0;
   }
 
+  get isRocketing(): boolean {
+    return (this.#values[3] & ALT_FIRE) !== 0;
+  }
+
   #key(event: KeyboardEvent, isDown: boolean): void {
     const name = KEYS[event.code];
     // Whatever is held beside it. A Mac tells of no key that is let go while Meta is held.
