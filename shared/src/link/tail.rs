@@ -46,6 +46,8 @@ pub struct Tail {
     longest: i64,
     /// From where to where one went that does not count yet.
     alone: [i64; 2],
+    /// How much of what follows it may still be its end.
+    end: i64,
     value: Option<i64>,
 }
 
@@ -60,6 +62,7 @@ impl Tail {
             stalled: 0,
             longest: 0,
             alone: [0; 2],
+            end: 0,
             value: None,
         }
     }
@@ -88,8 +91,18 @@ impl Tail {
     /// The quantity grew from one value to another as time went by, as an age does. What grows
     /// beyond [`VALUE_MAX`] is ignored: no network stalls like that, a connection is lost.
     pub fn hear_age(&mut self, from: i64, to: i64) {
+        if to > VALUE_MAX {
+            return;
+        }
         let (from, to) = (from.max(0), to.max(0));
-        if to <= VALUE_MAX && !self.is_alone(from, to) {
+        // Behind a stall comes what waited, and then a gap: a server sends nothing while too much waits.
+        if from <= self.known() {
+            self.end = 0;
+        } else if self.end > 0 {
+            self.end -= to - from;
+            return;
+        }
+        if !self.is_alone(from, to) {
             self.grow(from, to);
         }
     }
@@ -109,6 +122,7 @@ impl Tail {
     fn is_alone(&mut self, from: i64, to: i64) -> bool {
         let is_stall = self.beyond(from, to) > STALL_MIN;
         let is_alone = is_stall && to > 2 * self.longest;
+        self.end = if is_alone { to } else { 0 };
         self.longest = self.longest.max(to);
         if is_stall && 2 * to >= self.alone[1] {
             let waiting = if is_alone { [from, to] } else { [0; 2] };
@@ -261,6 +275,9 @@ mod tests {
             let mut hear = |seconds: u32, to: i64| {
                 (0..seconds * 30).for_each(|_| tail.hear_age(20_000, 53_333));
                 tail.hear_age(20_000, to);
+                // What waited comes at once, and what comes next was sent when the first had come.
+                tail.hear_age(to, to);
+                tail.hear_age(to * 2 / 3, to * 2 / 3 + 90_000);
                 tail.value().unwrap()
             };
             for to in [long, 130_000] {

@@ -96,6 +96,9 @@ test("a stall alone is no habit", () => {
     const hear = (seconds: number, to: number) => {
       for (let n = 0; n < seconds * 30; n++) tail.hearAge(20_000, 53_333);
       tail.hearAge(20_000, to);
+      // What waited comes at once, and what comes next was sent when the first had come.
+      tail.hearAge(to, to);
+      tail.hearAge((to * 2) / 3, (to * 2) / 3 + 90_000);
       return tail.value;
     };
     for (const to of [long, 130_000]) {

@@ -49,6 +49,8 @@ export class Tail {
   /** From where to where one went that does not count yet. */
   #aloneFrom = 0;
   #aloneTo = 0;
+  /** How much of what follows it may still be its end. */
+  #end = 0;
 
   /** One part of so many of the time the value may be larger. */
   constructor(readonly part: number) {}
@@ -77,6 +79,12 @@ export class Tail {
   hearAge(from: number, to: number): void {
     if (to > VALUE_MAX) return;
     const [low, high] = [Math.max(from, 0), Math.max(to, 0)];
+    // Behind a stall comes what waited, and then a gap: a server sends nothing while too much waits.
+    if (!(low > this.value)) this.#end = 0;
+    else if (this.#end > 0) {
+      this.#end -= high - low;
+      return;
+    }
     if (!this.#isAlone(low, high)) this.#grow(low, high);
   }
 
@@ -84,7 +92,7 @@ export class Tail {
   clear(): void {
     this.#cells.fill(0);
     this.#total = this.#stalled = 0;
-    this.#longest = this.#aloneFrom = this.#aloneTo = 0;
+    this.#longest = this.#aloneFrom = this.#aloneTo = this.#end = 0;
     this.value = NaN;
   }
 
@@ -92,6 +100,7 @@ export class Tail {
   #isAlone(from: number, to: number): boolean {
     const isStall = this.#beyond(from, to) > STALL_MIN;
     const isAlone = isStall && to > 2 * this.#longest;
+    this.#end = isAlone ? to : 0;
     this.#longest = Math.max(this.#longest, to);
     if (isStall && 2 * to >= this.#aloneTo) {
       this.#grow(this.#aloneFrom, this.#aloneTo);
