@@ -4,7 +4,7 @@
 //! jitter buffers of calls work like this (WebRTC's NetEq). What jitters is covered within
 //! seconds; a stall now and then is not, since the part that may lie beyond is one of
 //! [`PATIENCE`] at least; and when there were so many stalls that it is used up, hardly anything
-//! may lie beyond until they are forgotten. A stall of more than twice what there was of late
+//! may lie beyond until they are forgotten. A stall of more than six times what there was of late
 //! counts when another comes that is half as long: one alone is no habit of the network.
 //!
 //! Cells are a millisecond wide at first and a sixteenth of their value later; what lies within
@@ -121,7 +121,7 @@ impl Tail {
     /// Whether that was a stall such as there was none of late.
     fn is_alone(&mut self, from: i64, to: i64) -> bool {
         let is_stall = self.beyond(from, to) > STALL_MIN;
-        let is_alone = is_stall && to > 2 * self.longest;
+        let is_alone = is_stall && to > 6 * self.longest;
         self.end = if is_alone { to } else { 0 };
         self.longest = self.longest.max(to);
         if is_stall && 2 * to >= self.alone[1] {

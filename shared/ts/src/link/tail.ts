@@ -6,7 +6,7 @@
  * jitter buffers of calls work like this (WebRTC's NetEq). What jitters is covered within seconds; a
  * stall now and then is not, since the part that may lie beyond is one of 100 s at least; and when
  * there were so many stalls that it is used up, hardly anything may lie beyond until they are
- * forgotten. A stall of more than twice what there was of late counts when another comes that is
+ * forgotten. A stall of more than six times what there was of late counts when another comes that is
  * half as long: one alone is no habit of the network.
  *
  * Cells are a millisecond wide at first and a sixteenth of their value later; what lies within one
@@ -99,7 +99,7 @@ export class Tail {
   /** Whether that was a stall such as there was none of late. */
   #isAlone(from: number, to: number): boolean {
     const isStall = this.#beyond(from, to) > STALL_MIN;
-    const isAlone = isStall && to > 2 * this.#longest;
+    const isAlone = isStall && to > 6 * this.#longest;
     this.#end = isAlone ? to : 0;
     this.#longest = Math.max(this.#longest, to);
     if (isStall && 2 * to >= this.#aloneTo) {
