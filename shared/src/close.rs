@@ -1,20 +1,20 @@
-//! Why a connection ends, told as a WebSocket close code and a reason in words.
+//! Why a connection ends: a WebSocket close code and a reason in words.
 //!
-//! A refusal is nothing but a close frame: one mechanism for both. Faults in WebSocket framing
-//! have the codes of RFC 6455 (see [`FrameError`]); what is above it has those below.
+//! A server rejects a client by a close frame too, so there is one mechanism for both. WebSocket
+//! framing errors have the codes of RFC 6455 (see [`FrameError`]); everything else has those below.
 
 use crate::ws::FrameError;
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CloseReason {
-    /// Either end is done. From a client: it gives up its seat at once.
+    /// Normal end of the session. From a client, it gives up the seat at once.
     #[error("bye")]
     Done,
-    /// The client's end went away but may come back: its seat is kept for the grace period.
+    /// The client went away but may resume: its seat is kept for the grace period.
     #[error("gone")]
     Left,
-    /// The frame is not one that RFC 6455 allows.
+    /// The frame violates RFC 6455.
     #[error("{0}")]
     Frame(#[from] FrameError),
     /// A text frame; the protocol is binary.
@@ -23,80 +23,80 @@ pub enum CloseReason {
     /// The handshake did not offer the subprotocol.
     #[error("the subprotocol must be tickwire.v1")]
     WrongSubprotocol,
-    /// The hello names another protocol version.
+    /// The hello has another protocol version.
     #[error("the server speaks another protocol version")]
     WrongVersion,
-    /// The hello names another schema.
+    /// The hello has another schema's hash.
     #[error("the match has another schema")]
     WrongSchema,
-    /// The first byte of a frame is none of the known ones.
+    /// The first byte of a frame is unknown.
     #[error("unknown kind of frame")]
     UnknownFrame,
-    /// The frame is not a valid one of its kind.
+    /// The frame is not valid for its kind.
     #[error("malformed frame")]
     Malformed,
-    /// Something else came before the hello, a hello came twice, or an input came before the
-    /// first snapshot was applied.
+    /// Another frame before the hello, a second hello, or an input before a snapshot was applied.
     #[error("frame out of order")]
     OutOfOrder,
-    /// An input's number does not follow the one before it.
+    /// An input's sequence number is not the previous one plus 1.
     #[error("the input sequence jumps")]
     SequenceJump,
-    /// A frame claims to have applied a snapshot that was never sent, or goes back.
+    /// The applied tick in a frame was never sent on this connection, or is older than in a
+    /// previous frame.
     #[error("the applied tick was never sent")]
     NeverSent,
     /// An input from a session without a seat.
     #[error("spectators have no inputs")]
     NotSeated,
-    /// An input was made looking at a moment before the one that an earlier input was made at.
+    /// The moment that the player saw when making an input is before that of an earlier input.
     #[error("what was seen goes back")]
     SeenGoesBack,
     /// No seat is free.
     #[error("the match is full")]
     MatchFull,
-    /// There is no such match (any more).
+    /// The match does not exist, or no longer exists.
     #[error("no such match")]
     NoMatch,
     /// The resume token is unknown, or its grace period is over.
     #[error("nothing to resume")]
     NothingToResume,
-    /// The session was taken up by a newer connection.
+    /// A newer connection has resumed the session.
     #[error("replaced by a newer connection")]
     Replaced,
-    /// The client did not say hello, or anything else, for too long.
+    /// The client sent no hello in time, or then nothing for too long.
     #[error("idle for too long")]
     Idle,
-    /// The client did not read what the server must not drop.
+    /// The client reads too slowly: its outbox of reliable messages is full.
     #[error("too slow to read")]
     TooSlow,
-    /// The server wants a ticket.
+    /// The server requires a ticket.
     #[error("a ticket is required")]
     NoTicket,
-    /// The ticket is not one that the server accepts for this.
+    /// The ticket is not valid, or not for this.
     #[error("the ticket is not valid")]
     BadTicket,
-    /// The ticket's time is over.
+    /// The ticket has expired.
     #[error("the ticket has expired")]
     TicketExpired,
-    /// The ticket has let somebody in before.
+    /// The ticket was used before.
     #[error("the ticket was used before")]
     TicketUsed,
-    /// The ticket's subject has as many sessions as it may.
+    /// The ticket's subject has reached its limit of sessions.
     #[error("too many sessions of one subject")]
     TooManySessions,
-    /// The client sends more than it may.
+    /// The client exceeds its rate limit.
     #[error("sending too fast")]
     TooFast,
-    /// The server has no capacity left: try again later.
+    /// The server has no capacity left; the client may try again later.
     #[error("the server is overloaded; try again later")]
     Overloaded,
-    /// The game failed; its match is over.
+    /// The game failed, which ended the match.
     #[error("the match has failed")]
     MatchFailed,
     /// The match has been played to its end.
     #[error("the match is over")]
     MatchOver,
-    /// The server is going away: connect again, elsewhere or later.
+    /// The server is draining; the client should connect again, elsewhere or later.
     #[error("the server is going away; connect again")]
     Drain,
 }
@@ -139,7 +139,7 @@ impl CloseReason {
         Self::Drain,
     ];
 
-    /// The WebSocket close code. Those from 4000 are ours and never change their meaning.
+    /// The WebSocket close code. Codes from 4000 are Tickwire's own and never change their meaning.
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -176,7 +176,7 @@ impl CloseReason {
         }
     }
 
-    /// Whether it is for a frame that the client should not have sent.
+    /// Whether the reason is a frame that the client should not have sent.
     #[must_use]
     pub const fn refuses_frame(self) -> bool {
         match self {
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(names.len(), CloseReason::ALL.len());
     }
 
-    /// A code, or the first and the last.
+    /// The range that a cell of the table names: one code, or a first and a last.
     fn codes(cell: &str) -> std::ops::RangeInclusive<u16> {
         let (first, last) = cell.split_once('–').unwrap_or((cell, cell));
         first.parse().unwrap()..=last.parse().unwrap()

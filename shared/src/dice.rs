@@ -1,4 +1,4 @@
-//! Randomness whose state is part of what it drives: a match, a bot, a test world.
+//! A seeded random number generator, part of the state of its user: a match, a bot, a test world.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice whose throws follow from the seed.
+    /// Dice whose sequence is determined by `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)

@@ -17,18 +17,18 @@ use crate::{
     time::TickRate,
 };
 
-/// What a match is made with.
+/// The options that a match is created with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MatchOptions {
-    /// All randomness of the match follows from it.
+    /// The only source of randomness of the match.
     pub seed: u64,
     /// Number of seats.
     pub seats: u16,
-    /// Seats without a player that a computer player fills, at most. A game may have none.
+    /// How many free seats computer players fill, at most. A game may have no computer players.
     pub npcs: u16,
     /// Steps per second.
     pub tick_rate: TickRate,
-    /// Which of [`Game::MODES`] it is; empty if the game has none.
+    /// The match's mode, one of [`Game::MODES`]; empty if the game has none.
     pub mode: &'static str,
 }
 
@@ -37,17 +37,18 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// What one player commands for one tick.
     type Input: Input;
 
-    /// Names of the numbers that a player's score consists of, such as `kills`, at most 32.
+    /// Names of the numbers that make up a player's score, such as `kills`; at most 32.
     const SCORES: &'static [&'static str] = &[];
 
-    /// Kinds of match, such as `duel`, or `teams` on some map, among which whoever wants one
-    /// chooses: the first, unless they say. A name has 1 to 64 letters, digits, `-` and `_`.
+    /// Kinds of match that a client can ask for, such as `duel`, or `teams` on some map. The first
+    /// is the default. A name has 1 to 64 letters, digits, `-` and `_`.
     const MODES: &'static [&'static str] = &[];
 
-    /// What the integers in rows, inputs and events mean. The same at every call and in every mode.
+    /// What the integers in rows, inputs and events mean. Must be the same at every call and in
+    /// every mode.
     fn schema() -> Schema;
 
-    /// A match before its first tick.
+    /// Creates a match before its first tick.
     fn new(options: &MatchOptions) -> Self;
 
     /// A player takes a free seat.
@@ -59,38 +60,42 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Advances the match by one tick.
     fn step(&mut self, step: &mut Step<'_, Self::Input>);
 
-    /// Writes the state that everybody may see into `rows`, which are empty, in order of entity id.
-    /// Kinds, numbers of values and their ranges are those of the schema, and there are at most
-    /// [`ENTITIES_MAX`](crate::codec::ENTITIES_MAX) entities, which a client that joins can be told
-    /// in [`SERVER_FRAME_BYTES_MAX`](crate::wire::SERVER_FRAME_BYTES_MAX); or the match ends.
+    /// Writes the state that every client may see into the empty `rows`, in order of entity id.
+    ///
+    /// The server ends the match as failed when a row does not fit the schema (kind, number of
+    /// values, ranges), when there are more than [`ENTITIES_MAX`](crate::codec::ENTITIES_MAX)
+    /// entities, or when a full snapshot of them takes more than
+    /// [`SERVER_FRAME_BYTES_MAX`](crate::wire::SERVER_FRAME_BYTES_MAX).
     fn write_rows(&self, rows: &mut Rows);
 
-    /// Whether the match is over. It ends after the tick from which on this is so, whoever is in it,
-    /// and they are told. A match of which this is never so goes on until nobody is left.
+    /// Whether the match is over. It ends after the first tick for which this returns `true`, and
+    /// its sessions are closed with a reason that says so. By default a match runs until nobody is
+    /// left in it.
     fn is_over(&self) -> bool {
         false
     }
 
-    /// Whether the match may end now without taking a round from its players. A server that is told
-    /// to end waits for this, for a while.
+    /// Whether the match can end now without interrupting a round. A server that drains waits for
+    /// this, for a limited time.
     fn may_end(&self) -> bool {
         true
     }
 
-    /// Writes what only the owner of `seat` is told: `values` has a place for each of the schema's
+    /// Writes the state that only the player in `seat` receives: one value for each of the schema's
     /// `owner` integers.
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {
         let (_, _) = (seat, values);
     }
 
-    /// Writes the score of `seat`, for those who follow the match from outside: `values` has a
-    /// place, with a 0, for each of [`Game::SCORES`].
+    /// Writes the score of `seat`, which the server publishes outside the match: one value for each
+    /// of [`Game::SCORES`], initially 0.
     fn write_score(&self, seat: Seat, values: &mut [i32]) {
         let (_, _) = (seat, values);
     }
 }
 
-/// One player's command for one tick, as the integers that the schema's `input` lists.
+/// One player's command for one tick. On the wire it is the integers that the schema's `input`
+/// lists.
 pub trait Input: Clone + Default + Send + 'static {
     /// Reads an input from integers that are within the schema's ranges.
     fn from_values(values: &[i32]) -> Self;
@@ -99,31 +104,31 @@ pub trait Input: Clone + Default + Send + 'static {
     fn write_values(&self, values: &mut [i32]);
 }
 
-/// What a game is given for one tick.
+/// What [`Game::step`] receives for one tick.
 #[derive(Debug)]
 pub struct Step<'a, I> {
-    /// The tick that this step makes.
+    /// The tick that this step computes.
     pub tick: Tick,
-    /// One input for each seat, by [`Seat::index`]. A seat whose input is late repeats its last;
-    /// a seat without a player has the default.
+    /// One input for each seat, by [`Seat::index`]. A seat whose input is late repeats its last
+    /// one; a seat without a connected player has the default.
     pub inputs: &'a [I],
-    /// What each player saw of the others when they made their input, to judge their shots by.
+    /// The rows that each player saw when making the input, for lag compensation.
     pub past: Rewind<'a>,
-    /// Where the game tells what happened.
+    /// Receives the events of this tick.
     pub events: &'a mut Events,
 }
 
-/// Who is told about an event.
+/// Who receives an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Audience {
-    /// Everyone in the match, spectators included.
+    /// Every session of the match, spectators included.
     All,
-    /// The player in this seat alone.
+    /// Only the player in this seat.
     Seat(Seat),
 }
 
 impl Audience {
-    /// Whether the session in this seat, or a spectator, is told.
+    /// Whether the session in this seat, or a spectator (`None`), receives the event.
     #[must_use]
     pub fn includes(self, seat: Option<Seat>) -> bool {
         match self {
@@ -133,10 +138,10 @@ impl Audience {
     }
 }
 
-/// One thing that happened. Delivered reliably and in order, each exactly once.
+/// Something that happened in a match. Events are delivered reliably, in order and exactly once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Event<'a> {
-    /// Who is told.
+    /// Who receives it.
     pub audience: Audience,
     /// Index in the schema's `events`.
     pub kind: u8,
@@ -152,12 +157,12 @@ pub struct Events {
 }
 
 impl Events {
-    /// Tells everyone.
+    /// Adds an event for every session.
     pub fn all(&mut self, kind: u8, values: &[i32]) {
         self.push(Audience::All, kind, values);
     }
 
-    /// Tells the player in one seat.
+    /// Adds an event for the player in one seat.
     pub fn seat(&mut self, seat: Seat, kind: u8, values: &[i32]) {
         self.push(Audience::Seat(seat), kind, values);
     }
@@ -172,7 +177,7 @@ impl Events {
         })
     }
 
-    /// Forgets all events, keeping their memory.
+    /// Removes all events, but keeps the memory allocated for them.
     pub fn clear(&mut self) {
         self.heads.clear();
         self.values.clear();

@@ -1,14 +1,14 @@
-//! The rows of the last [`HISTORY_LEN`] ticks of one match, or of more, addressed by [`Tick`].
+//! The rows of at least the last [`HISTORY_LEN`] ticks of one match, addressed by [`Tick`].
 //!
-//! Rows may serve as a *baseline* only while they are still here, so the length bounds how long a
-//! session may be skipped: 64 ticks at 30 Hz are 2.1 s. After that it gets a full snapshot; that
-//! is never an error.
+//! Rows can serve as a *baseline* only while they are in here, so the length bounds how long a
+//! session can be skipped: 64 ticks at 30 Hz are 2.1 s. After that it gets a full snapshot, which
+//! is not an error.
 //!
-//! Invariant: `slots[t % slots.len()]` holds tick `t` or another; a look-up compares the tick.
+//! Invariant: tick `t` can only be in `slots[t % slots.len()]`; a look-up compares the stored tick.
 
 use crate::{ids::Tick, rows::Rows};
 
-/// Ticks that are kept at least.
+/// Least number of ticks that are kept.
 pub const HISTORY_LEN: usize = 64;
 const _: () = assert!(HISTORY_LEN.is_power_of_two(), "slots must stay in step across the wrap");
 
@@ -31,16 +31,17 @@ impl Default for History {
 }
 
 impl History {
-    /// A history in which a tick so many ticks old has [`HISTORY_LEN`] more before it. Memory for
-    /// rows is taken when they come.
+    /// A history that keeps at least [`HISTORY_LEN`] + `ticks` ticks, for sessions that are shown
+    /// the match `ticks` late. Memory for rows is allocated when they are pushed.
     #[must_use]
     pub fn keeping(ticks: usize) -> Self {
         let len = (HISTORY_LEN + ticks).next_power_of_two();
         Self { slots: vec![Slot::default(); len].into() }
     }
 
-    /// Rows for `tick`, empty, to be filled. They replace the oldest, whose memory they reuse; with
-    /// room for what the tick before has, so that a new record does not take memory for every tick.
+    /// Empty rows for `tick`, for the caller to fill. They replace the oldest and reuse their
+    /// memory, which is grown, with some reserve, to hold as much as the tick before, so that a
+    /// growing match does not reallocate every tick.
     pub fn push(&mut self, tick: Tick) -> &mut Rows {
         let before = &self.slots[self.index(tick.minus(1))].rows;
         let (entities, integers) = (before.len(), before.values().len());

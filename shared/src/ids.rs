@@ -1,4 +1,4 @@
-//! Names of things, each its own type so that they can't be mixed up.
+//! Identifiers and counters, each its own type so that they can't be mixed up.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ impl Tick {
 pub struct InputSeq(pub u32);
 
 impl InputSeq {
-    /// The number that must follow this one.
+    /// The number of the next input.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
@@ -49,7 +49,7 @@ impl InputSeq {
 pub struct EntityId(pub u32);
 
 impl EntityId {
-    /// The last that there may be.
+    /// The largest valid id.
     pub const MAX: Self = Self(u32::MAX - 1);
 }
 

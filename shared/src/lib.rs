@@ -4,9 +4,9 @@
 //! no socket, clock, thread or global randomness here, so a match and its clients can run in
 //! simulated time from a seed. `PROTOCOL.md` beside this crate describes the bytes.
 //!
-//! Reading order: [`game`] is what a game developer writes; [`schema`] and [`rows`] are what it is
-//! turned into; [`codec`] makes snapshots of them; [`link`] carries those between two ends;
-//! [`arena`] is a complete game.
+//! Reading order: [`game`] is the trait that a game developer implements; [`schema`] and [`rows`]
+//! describe and hold its state as integers; [`codec`] encodes rows into snapshots; [`link`] carries
+//! snapshots and inputs between server and client; [`arena`] is a complete game.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! What a game tells that its schema does not allow, said so that the game's author finds it.
+//! Checks that a game's rows and events fit its schema, with errors that help the game's author.
 //!
-//! Clients could make nothing of it, so the match of such a game ends.
+//! A client could not decode what does not fit, so the match of such a game ends.
 
 use crate::{
     codec::ENTITIES_MAX,
@@ -11,7 +11,7 @@ use crate::{
     schema::Schema,
 };
 
-/// The first thing that does not fit the schema. Kinds are named where they have a name.
+/// The first mismatch between a game's output and its schema.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Misfit {
     /// There are more than [`ENTITIES_MAX`] rows.
@@ -30,7 +30,7 @@ pub enum Misfit {
         /// How many the schema has.
         kinds: usize,
     },
-    /// The last of all ids can't be told.
+    /// An id is above [`EntityId::MAX`], which the codec can't encode.
     #[error("an entity has the id {}, and the last is {}", u32::MAX, EntityId::MAX.0)]
     RowId,
     /// A row has more or fewer values than its kind has fields.
@@ -61,10 +61,10 @@ pub enum Misfit {
         /// The field's greatest.
         max: i32,
     },
-    /// What only a seat's owner is told has a value out of its range.
+    /// A value of the owner's state is out of its range.
     #[error("{name} of seat {} is {value}, out of {min} to {max}", seat.0)]
     OwnerValue {
-        /// Whose.
+        /// The owner's seat.
         seat: Seat,
         /// Which of the schema's `owner` integers.
         name: String,
@@ -96,7 +96,7 @@ pub enum Misfit {
 }
 
 impl Schema {
-    /// Whether rows are of its kinds, with values in their ranges, and not too many.
+    /// Checks the number, kinds and values of rows.
     pub fn check_rows(&self, rows: &Rows) -> Result<(), Misfit> {
         if rows.len() > ENTITIES_MAX {
             return Err(Misfit::Entities { entities: rows.len() });
@@ -128,7 +128,7 @@ impl Schema {
         Ok(())
     }
 
-    /// Appends what only the owner of `seat` is told, if it is within its ranges.
+    /// Packs the owner's values of `seat` into `out`, if they are within their ranges.
     pub fn pack_owner(&self, seat: Seat, values: &[i32], out: &mut Vec<u8>) -> Result<(), Misfit> {
         integers::pack(&self.owner, values, out).map_err(|error| {
             let (name, min, max) =
@@ -137,7 +137,7 @@ impl Schema {
         })
     }
 
-    /// Whether events are of its kinds.
+    /// Checks the kinds of events and their numbers of values.
     pub fn check_events(&self, events: &Events) -> Result<(), Misfit> {
         for event in events.iter() {
             let kind = self.events.get(usize::from(event.kind));
@@ -158,7 +158,7 @@ mod tests {
     use crate::schema::Field;
 
     #[test]
-    fn rows_fit_or_it_is_said_why_not() {
+    fn rows_that_do_not_fit_are_reported() {
         let says = |kind, values: &[i32]| {
             let mut rows = Rows::default();
             rows.push(EntityId(7), kind, values);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn events_fit_or_it_is_said_why_not() {
+    fn events_that_do_not_fit_are_reported() {
         let says = |kind, values: &[i32]| {
             let mut events = Events::default();
             events.all(0, &[1]);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_owner_is_told_fits_or_it_is_said_why_not() {
+    fn owner_values_that_do_not_fit_are_reported() {
         let schema = schema().owner("ammo", 0, 9).owner("fuel", -1, 1);
         let mut out = Vec::new();
         assert_eq!(schema.pack_owner(Seat(3), &[9, -1], &mut out), Ok(()));

@@ -10,12 +10,12 @@ use std::ops::Range;
 
 use crate::ids::EntityId;
 
-/// Rows of all entities of a match at one tick. Cleared and refilled without giving memory back.
+/// Rows of all entities of a match at one tick. Clearing them keeps their memory for reuse.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rows {
     ids: Vec<u32>,
     kinds: Vec<u8>,
-    /// Where in `values` each row ends, and the next one begins.
+    /// Index in `values` at which each row ends, and the next one begins.
     ends: Vec<u32>,
     values: Vec<i32>,
 }
@@ -32,7 +32,7 @@ pub struct Row<'a> {
 }
 
 impl Rows {
-    /// Forgets all rows, keeping their memory.
+    /// Removes all rows, but keeps the memory allocated for them.
     pub fn clear(&mut self) {
         self.ids.clear();
         self.kinds.clear();
@@ -40,8 +40,8 @@ impl Rows {
         self.values.clear();
     }
 
-    /// If there is no room for so many entities and integers, takes it for half as many again.
-    /// There are to be no rows.
+    /// Makes sure that there is capacity for this many entities and integers; if there is not,
+    /// reserves half as much again. The rows must be empty.
     pub(crate) fn make_room(&mut self, entities: usize, integers: usize) {
         if self.ids.capacity() < entities || self.values.capacity() < integers {
             let (entities, integers) = (entities * 3 / 2, integers * 3 / 2);
@@ -52,7 +52,7 @@ impl Rows {
         }
     }
 
-    /// Makes these rows equal to `other`, keeping memory.
+    /// Makes these rows equal to `other`, reusing their memory.
     pub fn copy_from(&mut self, other: &Self) {
         self.ids.clone_from(&other.ids);
         self.kinds.clone_from(&other.kinds);
@@ -60,10 +60,10 @@ impl Rows {
         self.values.clone_from(&other.values);
     }
 
-    /// Adds the row of an entity whose id is larger than all before it.
+    /// Appends the row of an entity. Its id must be larger than that of every row before it.
     ///
     /// # Panics
-    /// When the id is not larger: a game that writes rows out of order is wrong.
+    /// When the id is not larger: a game that writes rows out of order has a bug.
     #[inline]
     pub fn push(&mut self, id: EntityId, kind: u8, values: &[i32]) {
         if let Some(&last) = self.ids.last() {
@@ -79,7 +79,7 @@ impl Rows {
         self.ends.push(self.values.len() as u32);
     }
 
-    /// Adds neighbouring rows of `other`, all of which have larger ids than those before them.
+    /// Appends a range of `other`'s rows, whose ids must be larger than those of all rows here.
     pub(crate) fn extend_from(&mut self, other: &Self, rows: Range<usize>) {
         let values = other.place(rows.start).start..other.place(rows.end - 1).end;
         let shift = (self.values.len() as u32).wrapping_sub(values.start as u32);
@@ -107,25 +107,25 @@ impl Rows {
         &self.values
     }
 
-    /// See [`Self::values`].
+    /// The integers of all rows, one row after the other, to be changed in place.
     #[must_use]
     pub fn values_mut(&mut self) -> &mut [i32] {
         &mut self.values
     }
 
-    /// Where in [`Self::values`] each row ends, and the next one begins.
+    /// Index in [`Self::values`] at which each row ends, and the next one begins.
     pub(crate) fn ends(&self) -> &[u32] {
         &self.ends
     }
 
-    /// The values of the row at `index`, which has so many.
+    /// The values of the row at `index`, which has `count` of them.
     #[inline]
     pub(crate) fn values_of(&self, index: usize, count: usize) -> &[i32] {
         let end = self.ends[index] as usize;
         &self.values[end - count..end]
     }
 
-    /// Where in [`Self::values`] the row at `index` is, counted in order of id.
+    /// The range in [`Self::values`] of the row at `index`, counted in order of id.
     ///
     /// # Panics
     /// When there is no such row.
@@ -157,7 +157,7 @@ impl Rows {
         (EntityId(self.ids[index]), self.kinds[index])
     }
 
-    /// Whether both have the same entities, of the same kinds.
+    /// Whether `other` has the same entities, of the same kinds.
     #[must_use]
     pub fn has_entities_of(&self, other: &Self) -> bool {
         self.ids == other.ids && self.kinds == other.kinds
@@ -169,13 +169,13 @@ impl Rows {
         self.position(id).map(|index| self.row(index))
     }
 
-    /// Where in the order of ids an entity is.
+    /// The index of an entity's row, if it exists.
     #[must_use]
     pub fn position(&self, id: EntityId) -> Option<usize> {
         self.ids.binary_search(&id.0).ok()
     }
 
-    /// Where in the order of ids an entity with this id is or would be.
+    /// The index at which an entity's row is, or would be inserted.
     pub(crate) fn place_for(&self, id: EntityId) -> usize {
         self.ids.partition_point(|&other| other < id.0)
     }
@@ -188,7 +188,7 @@ impl Rows {
     /// A checksum over ids, kinds and values, the same in every language (see `PROTOCOL.md`).
     #[must_use]
     pub fn digest(&self) -> u32 {
-        // Not from 0, from which small ids would lead back to 0.
+        // Does not start from 0: mixing zeros into 0 would leave it at 0.
         let mut digest = mix(0x811C_9DC5, self.ids.len() as u32);
         for row in self.iter() {
             digest = mix(digest, row.id.0);

@@ -1,11 +1,11 @@
-//! Who takes part in a match, and what is said there: presence, chat, notices.
+//! Presence, chat and notices.
 //!
-//! Names and lines are what people have typed. They are cleaned before anybody else gets them:
-//! control characters, invisible characters and those that turn the direction of the text around
-//! them are taken out, runs of white space become one space. Markup is left as it is; a page must
-//! show it as text.
+//! Names and chat lines are typed by users. The server cleans them before it sends them to anybody
+//! else: it removes control characters, invisible characters and those that change the direction
+//! of text, and reduces each run of white space to one space. Markup stays; a page must show it as
+//! text.
 //!
-//! Everything here is reliable and in order. Spectators are told, but nobody is told of them.
+//! All of this is delivered reliably and in order. Spectators receive it, but are not listed in it.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,41 +14,41 @@ use crate::{
     time::{Micros, UnixMillis},
 };
 
-/// Characters in a name; more are cut off.
+/// Most characters of a name; a longer one is cut off.
 pub const NAME_CHARS_MAX: usize = 24;
-/// Characters in a line of chat; a longer one is refused.
+/// Most characters of a chat line; a longer one is rejected.
 pub const CHAT_CHARS_MAX: usize = 200;
-/// Characters in an operator's notice; a longer one is refused.
+/// Most characters of an operator's notice; a longer one is rejected.
 pub const NOTICE_CHARS_MAX: usize = 400;
-/// Lines that somebody who comes in is told of those that were said before.
+/// How many of the last lines a client that joins receives.
 pub const HISTORY_LINES: usize = 32;
 
-/// What a server says about people.
+/// A social message from the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Social {
-    /// Everyone who has a seat, by seat: follows the welcome, and replaces what was told before.
+    /// Every player with a seat, by seat. Sent after the welcome; replaces any earlier roster.
     Roster(Vec<Player>),
-    /// How it stands with one player now: somebody new, back, away, or gone.
+    /// The new state of one player, who joined, came back, lost the connection, or left.
     Presence(Player),
-    /// Something was said. The last [`HISTORY_LINES`] follow the welcome, so a client that takes
-    /// its session up again knows some of them, by their ids.
+    /// A line of chat or a notice. The last [`HISTORY_LINES`] are sent after the welcome; a client
+    /// that resumes recognises by their ids the lines that it already has.
     Line(Line),
-    /// The client's own chat did not go out.
+    /// The server did not send out the client's own chat line.
     ChatRefused(ChatRefused),
 }
 
-/// Somebody with a seat.
+/// A player with a seat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Player {
-    /// Where.
+    /// The player's seat.
     pub seat: Seat,
-    /// What they call themselves; not unique.
+    /// The player's name; not unique.
     pub name: String,
-    /// Whether they are there.
+    /// Whether the player is connected.
     pub presence: Presence,
 }
 
-/// Whether somebody is there.
+/// Whether a player is connected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
@@ -60,37 +60,37 @@ pub enum Presence {
     Gone,
 }
 
-/// Something that was said to everyone in a match.
+/// A line of chat, or a notice, to everyone in a match.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// Counts up within a match, from 1.
     pub id: u32,
-    /// When the server heard it.
+    /// When the server received it.
     pub sent_at: UnixMillis,
-    /// Who said it.
+    /// Its author.
     pub speaker: Speaker,
-    /// What.
+    /// Its text.
     pub text: String,
 }
 
-/// Who says a line.
+/// The author of a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Speaker {
-    /// Whoever runs the server: the line is a notice.
+    /// The server's operator: the line is a notice.
     Operator,
     /// A player.
     Player {
-        /// Their seat then; another may sit there now.
+        /// The player's seat at that time; another player may have it now.
         seat: Seat,
-        /// Their name then.
+        /// The player's name at that time.
         name: String,
     },
 }
 
-/// Why a line of chat did not go out. The connection goes on.
+/// Why the server rejected a line of chat. The connection stays open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, thiserror::Error)]
 pub enum ChatRefused {
-    /// Nothing is left of it once it is cleaned.
+    /// Nothing is left of the line after cleaning.
     #[error("there is nothing to say")]
     Empty,
     /// More than [`CHAT_CHARS_MAX`] characters.
@@ -99,15 +99,15 @@ pub enum ChatRefused {
     /// Too many lines in a short time.
     #[error("too many lines in a short time")]
     TooFast {
-        /// The next one may be said after this time.
+        /// The next line is accepted after this time.
         wait: Micros,
     },
-    /// Spectators only listen.
+    /// Spectators can't chat.
     #[error("spectators only listen")]
     NotSeated,
 }
 
-/// A name as others may see it; `None` when nothing is left of it.
+/// Cleans a name; `None` when nothing is left of it.
 #[must_use]
 pub fn clean_name(typed: &str) -> Option<String> {
     let name: String = clean(typed, NAME_CHARS_MAX + 1).chars().take(NAME_CHARS_MAX).collect();
@@ -115,7 +115,7 @@ pub fn clean_name(typed: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// A line of at most `chars_max` characters as others may see it.
+/// Cleans a line; it may have at most `chars_max` characters after that.
 pub fn clean_line(typed: &str, chars_max: usize) -> Result<String, ChatRefused> {
     let line = clean(typed, chars_max + 1);
     match line.chars().count() {
@@ -125,7 +125,7 @@ pub fn clean_line(typed: &str, chars_max: usize) -> Result<String, ChatRefused> 
     }
 }
 
-/// What may be shown of a text, up to `chars_max` characters.
+/// Cleans a text, and cuts it off after `chars_max` characters.
 fn clean(typed: &str, chars_max: usize) -> String {
     let mut clean = String::new();
     let mut chars = 0;
@@ -144,9 +144,9 @@ fn clean(typed: &str, chars_max: usize) -> String {
     clean
 }
 
-/// Whether a character is none that one sees: it would only serve to deceive.
+/// Whether a character is invisible, and so would only serve to deceive.
 ///
-/// The joiner U+200D is let through: emoji are made with it, as are words in some scripts.
+/// The joiner U+200D is allowed: emoji and words in some scripts are made with it.
 const fn is_hidden(char: char) -> bool {
     matches!(char,
         '\0'..='\x1F' | '\x7F'..='\u{9F}'
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_does_not_see_is_taken_out() {
+    fn invisible_characters_are_removed() {
         check_line("hello\0\x1b[31m\r\n you ", Ok("hello[31m you"));
         check_line("a\u{202E}b\u{200B}c\u{2066}d\u{FEFF}", Ok("abcd"));
         check_line("a \t\u{3000} b", Ok("a b"));
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(clean_name("  Ada\n Lovelace "), Some(String::from("Ada Lovelace")));
         assert_eq!(clean_name(&"x".repeat(100)), Some("x".repeat(NAME_CHARS_MAX)));
         assert_eq!(clean_name(" \u{200B} "), None);
-        // Fillers and selectors: with them one could be called nothing, or what another is.
+        // Fillers and selectors, with which a name could look empty, or like another player's.
         assert_eq!(clean_name("\u{3164}\u{FFA0}\u{115F}\u{2800}"), None);
         assert_eq!(clean_name("A\u{34F}d\u{E0101}a"), Some(String::from("Ada")));
     }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use crate::ids::Tick;
 
-/// A point in time, or a span of it, in microseconds. Which clock it is on is for the caller to
-/// say: the server counts from its start, a client from its own.
+/// A point in time or a duration, in microseconds. The caller chooses the clock: the server counts
+/// from its own start, a client from its own.
 #[derive(
     Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
 )]
@@ -70,7 +70,7 @@ impl From<Micros> for Duration {
 )]
 pub struct UnixMillis(#[serde(deserialize_with = "exact")] pub u64);
 
-/// Times on the wire are those that a double has exactly, since that is what JavaScript counts in.
+/// Largest time on the wire: a double, JavaScript's number, holds integers up to here exactly.
 const TIME_MAX: u64 = (1 << 53) - 1;
 
 fn exact<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
@@ -149,14 +149,14 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The moment so many 256ths of a tick before `tick`.
+    /// The moment `behind` 256ths of a tick before `tick`.
     #[must_use]
     pub const fn before(tick: Tick, behind: u16) -> Self {
         let ticks = (behind as u32).div_ceil(256);
         Self { tick: Tick(tick.0.wrapping_sub(ticks)), part: (ticks * 256 - behind as u32) as u8 }
     }
 
-    /// The moment so many 256ths of a tick later.
+    /// The moment `parts` 256ths of a tick later.
     #[must_use]
     pub const fn plus(self, parts: u32) -> Self {
         let parts = parts + self.part as u32;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_told_by_how_far_behind_a_tick_it_is() {
+    fn a_moment_is_given_by_its_distance_before_a_tick() {
         check_before(7, 0, 7, 0);
         check_before(7, 1, 6, 255);
         check_before(7, 256, 6, 0);

@@ -1,8 +1,8 @@
 //! The low-rate messages, as serde types in bincode's standard configuration.
 //!
-//! This is the only file that names bincode. It sets the two limits that bincode does not keep by
-//! itself: nothing longer than the type's bound is reserved for, and bytes after the last field
-//! are refused. It reads integers that are written longer than need be.
+//! This is the only file that names bincode. It enforces two limits that bincode does not enforce
+//! by itself: a message can't make a reader reserve more than its kind's size limit, and trailing
+//! bytes are rejected. Integers in a longer encoding than necessary are accepted.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::{
     time::{Micros, TickRate},
 };
 
-/// The version that a hello must name.
+/// The protocol version that a hello must contain.
 pub const PROTOCOL_VERSION: u16 = 1;
 /// The WebSocket subprotocol that both ends must agree on.
 pub const SUBPROTOCOL: &str = "tickwire.v1";
@@ -25,63 +25,63 @@ pub const CLIENT_FRAME_BYTES_MAX: usize = 1024;
 /// Longest frame that a server may send, in bytes.
 pub const SERVER_FRAME_BYTES_MAX: usize = 256 * 1024;
 
-/// What a client says, inputs and acknowledgements aside.
+/// A message from a client: everything but inputs and acknowledgements.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ClientMessage {
     /// The first frame on every connection.
     Hello(Hello),
     /// Asks for a [`ServerMessage::Pong`].
     Ping {
-        /// When it was sent, on the client's clock; comes back unchanged.
+        /// When it was sent, on the client's clock; the pong returns it unchanged.
         client_time: Micros,
     },
-    /// Asks for a full snapshot, because a digest did not agree.
+    /// Asks for a full snapshot, because a digest did not match.
     Resync,
-    /// Says something to everyone in the match.
+    /// Sends a line of chat to everyone in the match.
     Chat(String),
 }
 
-/// How a client introduces itself.
+/// The client's half of the handshake.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`].
     pub version: u16,
-    /// [`schema_hash`] of the schema that the client was built for or still has; the server
-    /// refuses another one. `None` asks for the schema.
+    /// [`schema_hash`] of the schema that the client was built for or still has; the server rejects
+    /// the hello if the match has a different one. `None` asks for the schema.
     pub schema_hash: Option<u32>,
-    /// Set when the connection takes up an earlier session.
+    /// Set to resume an earlier session.
     pub resume: Option<Resume>,
-    /// How others are to call a player; the server cleans it, and finds one when it is empty. A
-    /// session that is taken up keeps its own.
+    /// The player's name as others see it. The server cleans it, and chooses one when it is empty.
+    /// A resumed session keeps its name.
     pub name: String,
 }
 
-/// How a client takes up an earlier session.
+/// A request to resume an earlier session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resume {
-    /// From the session's welcome.
+    /// The token from the session's welcome.
     pub token: ResumeToken,
     /// What the client still has; `None` when it has nothing but the token (a page that was
-    /// loaded again). Then it is sent a full snapshot, and no events of the past.
+    /// reloaded). It then receives a full snapshot, and none of the events that it missed.
     pub kept: Option<Kept>,
 }
 
-/// What a client has kept of the session that it takes up.
+/// What a client still has of the session that it resumes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
-    /// The newest snapshot that it has applied, from which the next one may be a delta.
+    /// The newest snapshot that it has applied; the next one may be a delta against it.
     pub applied: Option<Tick>,
-    /// How many events the session was told. Those after them are told now.
+    /// How many of the session's events it has received. The server now sends the later ones.
     pub events: u32,
-    /// [`model_hash`] of the codec's statistics that it uses.
+    /// [`model_hash`] of the codec statistics that it uses.
     pub model_hash: u32,
 }
 
-/// A secret that takes up a session whose connection was lost.
+/// A secret with which a client resumes its session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 pub struct ResumeToken(pub [u8; 16]);
 
-/// What a server says, snapshots aside.
+/// A message from a server: everything but snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ServerMessage<'a> {
     /// The answer to a hello.
@@ -97,25 +97,25 @@ pub enum ServerMessage<'a> {
         /// One integer for each value that the schema names.
         values: Cow<'a, [i32]>,
     },
-    /// Statistics that the codec uses for every snapshot that follows.
+    /// New codec statistics, used for every later snapshot.
     Model(Cow<'a, [u8]>),
-    /// How far apart ticks are from now on.
+    /// The tick interval from now on.
     Pace(Pace),
-    /// The server is going away, and closes the connection after this time at the latest.
+    /// The server is draining, and closes the connection after this time at the latest.
     Leaving {
-        /// From the sending of this message.
+        /// Counted from when this message was sent.
         within: Micros,
     },
-    /// About those who take part, and what they say.
+    /// Presence, chat and notices.
     Social(Social),
 }
 
-/// A server that is overloaded stretches its matches' ticks rather than leave some out: the match
-/// runs in slow motion, and clients follow.
+/// The schedule of a match's ticks. An overloaded server lengthens the tick interval of its
+/// matches rather than skip ticks: the match runs in slow motion, and clients adapt to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Pace {
-    /// By how much the ticks after `tick` are farther apart than the welcome's rate says. 1 at
-    /// first, and in all good times; never 0.
+    /// Factor by which the ticks after `tick` are farther apart than the welcome's rate says.
+    /// Normally 1, never 0.
     pub slowdown: u8,
     /// The match's newest tick.
     pub tick: Tick,
@@ -123,40 +123,42 @@ pub struct Pace {
     pub tick_time: Micros,
 }
 
-/// What a client must know to take part.
+/// The server's answer to an accepted hello.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// This session.
+    /// This session's id.
     pub session: SessionId,
-    /// Takes the session up again on a new connection.
+    /// The token with which the client can resume the session on a new connection.
     pub resume: ResumeToken,
     /// The match.
     pub match_id: MatchId,
     /// The client's seat; `None` for a spectator.
     pub seat: Option<Seat>,
-    /// The newest input that the session's earlier connections brought; the next one follows it.
+    /// The newest input received on the session's earlier connections; the client numbers its next
+    /// input one higher.
     pub seq: InputSeq,
-    /// How many events the session was told before those that follow.
+    /// How many events the session was sent before those that now follow.
     pub events: u32,
-    /// Ticks, and at best snapshots, per second.
+    /// Ticks per second, and the highest rate of snapshots.
     pub tick_rate: TickRate,
     /// [`schema_hash`] of the match's schema.
     pub schema_hash: u32,
-    /// The schema, unless the hello named the same hash.
+    /// The schema, unless the hello had its hash.
     pub schema: Option<Schema>,
     /// The codec's current statistics (empty when they are the built-in ones), unless the hello
-    /// named the same hash.
+    /// had their hash.
     pub model: Option<Vec<u8>>,
 }
 
-/// The server's clock, seen from a client.
+/// The answer to a ping: a sample of the server's clock and tick schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pong {
     /// The ping's `client_time`.
     pub client_time: Micros,
     /// When the ping arrived, on the server's clock.
     pub server_time: Micros,
-    /// How long it then waited to be read and answered: servers read when a tick is due.
+    /// How long the ping then waited until it was read and answered: servers read when a tick is
+    /// due.
     pub held: Micros,
     /// The match's newest tick.
     pub tick: Tick,
@@ -165,14 +167,14 @@ pub struct Pong {
 }
 
 impl Pong {
-    /// How long ping and pong travelled, when the pong arrives `now` on the client's clock.
+    /// Round trip time of ping and pong, if the pong arrives `now` on the client's clock.
     #[must_use]
     pub const fn rtt(&self, now: Micros) -> Micros {
         now.since(self.client_time.plus(self.held))
     }
 }
 
-/// Why bytes are not the message that they should be.
+/// The bytes are not a valid message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a valid message of this kind")]
 pub struct Malformed;
@@ -185,7 +187,7 @@ pub fn schema_hash(schema: &Schema) -> u32 {
     fnv(&bytes)
 }
 
-/// A hash of the codec's statistics: 32-bit FNV-1a over the bytes that a model message has.
+/// A hash of the codec's statistics: 32-bit FNV-1a over the bytes of the model message.
 #[must_use]
 pub fn model_hash(model: &[u8]) -> u32 {
     fnv(model)
@@ -196,14 +198,14 @@ pub fn write_client(message: &ClientMessage, out: &mut Vec<u8>) {
     write(message, out);
 }
 
-/// Reads a client's message from exactly these bytes.
+/// Reads a client's message, which must fill all of `bytes`.
 pub fn read_client(bytes: &[u8]) -> Result<ClientMessage, Malformed> {
     read(bytes, STANDARD.with_limit::<CLIENT_FRAME_BYTES_MAX>())
 }
 
-/// The version that a client's hello names, whatever else it says.
+/// The protocol version in a client's hello, even if this version can't read the rest of it.
 pub fn hello_version(bytes: &[u8]) -> Option<u16> {
-    /// Its place among [`ClientMessage`]s.
+    /// Index of the variant in [`ClientMessage`].
     const HELLO: u32 = 0;
     let (head, _) = bincode::serde::decode_from_slice::<(u32, u16), _>(bytes, STANDARD).ok()?;
     (head.0 == HELLO).then_some(head.1)
@@ -214,17 +216,17 @@ pub fn write_server(message: &ServerMessage<'_>, out: &mut Vec<u8>) {
     write(message, out);
 }
 
-/// Reads a server's message from exactly these bytes.
+/// Reads a server's message, which must fill all of `bytes`.
 pub fn read_server(bytes: &[u8]) -> Result<ServerMessage<'static>, Malformed> {
     read(bytes, STANDARD.with_limit::<SERVER_FRAME_BYTES_MAX>())
 }
 
-/// Writes a game's whole state.
+/// Appends a game's whole state.
 pub fn write_state(state: &impl Serialize, out: &mut Vec<u8>) {
     write(state, out);
 }
 
-/// Reads a game's whole state from exactly these bytes, which must come from a trusted place.
+/// Reads a game's whole state, which must fill all of `bytes`. Their source must be trusted.
 pub fn read_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     read(bytes, STANDARD.with_limit::<STATE_BYTES_MAX>())
 }
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_what_a_double_has_exactly() {
+    fn times_that_a_double_can_not_hold_exactly_are_rejected() {
         let read = |time| {
             let mut bytes = Vec::new();
             write_client(&ClientMessage::Ping { client_time: Micros(time) }, &mut bytes);

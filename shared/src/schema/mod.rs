@@ -11,29 +11,30 @@ use serde::{Deserialize, Serialize};
 use crate::ids::EntityId;
 pub use validity::SchemaError;
 
-/// Entity kinds, fields of a kind, and event kinds that a schema may have at most; a bound on
-/// what a hostile schema can make a client reserve.
+/// Most entity kinds of a schema. With the limits below it bounds how much memory a hostile schema
+/// can make a client reserve.
 pub const KINDS_MAX: usize = 32;
-/// See [`KINDS_MAX`].
+/// Most fields of a kind, integers of an input or owner, and values of an event.
 pub const FIELDS_MAX: usize = 32;
-/// See [`KINDS_MAX`].
+/// Most event kinds of a schema.
 pub const EVENTS_MAX: usize = 64;
-/// Bytes in any name.
+/// Most bytes of a name.
 pub const NAME_BYTES_MAX: usize = 48;
 
-/// Everything that a client must know about a game to take part in it.
+/// Everything that a client must know about a game to play it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
-    /// The game's name and, if its author likes, version.
+    /// The game's name, optionally with a version.
     pub game: String,
     /// Kinds of entity; a row names its kind by the index in this list.
     pub kinds: Vec<KindSchema>,
-    /// For a game whose physics has a clock of its own, so that a row can be of any of so many steps
-    /// in a tick, and of a moment that varies from row to row. 0: rows are of their tick.
+    /// Physics steps per tick, for a game whose physics does not run in step with ticks: a row may
+    /// show its entity at any of these steps, and rows of one tick may differ in this. 0: every row
+    /// shows its entity at the tick.
     pub substeps: u8,
-    /// What only the owner of a seat is told about it, such as ammunition.
+    /// State that only the player in a seat receives, such as ammunition.
     pub owner: Vec<Integer>,
-    /// The parts of an input.
+    /// The integers of an input.
     pub input: Vec<Integer>,
     /// Kinds of event; an event names its kind by the index in this list.
     pub events: Vec<EventSchema>,
@@ -42,11 +43,12 @@ pub struct Schema {
 /// One kind of entity: a name and the fields of its rows, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KindSchema {
-    /// For people and for clients in other languages.
+    /// The kind's name, for people and for clients in other languages.
     pub name: String,
-    /// A row of this kind has one integer for each.
+    /// A row of this kind has one integer for each field.
     pub fields: Vec<Field>,
-    /// If these are the players: the entity of seat 0, from which those of other seats count up.
+    /// Set if these entities are the players: the id of the entity of seat 0. The entity of seat
+    /// `n` has this id plus `n`.
     pub first_seat: Option<EntityId>,
 }
 
@@ -57,56 +59,54 @@ pub struct Field {
     pub name: String,
     /// What one integer step is worth, in the game's own unit (metres, radians, points).
     pub step: f32,
-    /// Least and greatest integer, inclusive.
+    /// Least integer, inclusive.
     pub min: i32,
-    /// See `min`.
+    /// Greatest integer, inclusive.
     pub max: i32,
-    /// How the value tends to go on.
+    /// How the value tends to change.
     pub predict: Predict,
 }
 
-/// How a field's next value is guessed from earlier ones. A wrong choice costs bandwidth, never
-/// correctness.
+/// How the codec forecasts a field's next value. A wrong choice costs bandwidth, never correctness.
 ///
-/// A field that another one names as its rate is sent before it, whatever their order in the row.
+/// A field's rate is encoded before the field itself, whatever their order in the row.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Predict {
-    /// It stays as it was.
+    /// It keeps its value.
     #[default]
     Held,
-    /// It goes on changing at the pace of the last snapshots.
+    /// It keeps changing at the pace of the last snapshots.
     Linear,
-    /// It is moved by a velocity, which is field `rate` of the same row, in this field's unit per
-    /// second.
+    /// It moves with a velocity: field `rate` of the same row, in this field's unit per second.
     Carried {
         /// Index of the velocity among the kind's fields.
         rate: u8,
     },
-    /// It turns: `max` is followed by `min`.
+    /// An angle: it wraps around from `max` to `min`, and keeps changing like [`Predict::Linear`].
     Angle,
-    /// An [`Predict::Angle`] that is turned by an angular velocity, which is field `rate` of the
-    /// same row, in this field's unit per second.
+    /// An [`Predict::Angle`] that turns with an angular velocity: field `rate` of the same row, in
+    /// this field's unit per second.
     Turned {
         /// Index of the angular velocity among the kind's fields.
         rate: u8,
     },
-    /// It counts up now and then.
+    /// It counts up occasionally.
     Counter,
-    /// Each bit is a switch of its own.
+    /// Each bit is an independent flag.
     Flags,
-    /// The first of four fields that are a unit quaternion: which component, of x, y, z, w, is the
-    /// largest. It is left out and positive. See [`Field::quaternion`].
+    /// The first of four fields that form a unit quaternion: the index (among x, y, z, w) of its
+    /// largest component, which is positive and not stored. See [`Field::quaternion`].
     Quaternion {
-        /// Index of the first of three fields, x, y and z, which are the angular velocity in
-        /// radians per second about the world's axes. `None` when rows have no such thing.
+        /// Index of the first of three fields x, y and z: the angular velocity about the world's
+        /// axes, in radians per second. `None` when rows have no angular velocity.
         spin: Option<u8>,
     },
-    /// One of the three fields after a [`Predict::Quaternion`]: the other components, in order.
+    /// One of the three fields after a [`Predict::Quaternion`]: its other components, in order.
     Component,
 }
 
 impl Predict {
-    /// The fields that this one is moved by: the first of them, and how many.
+    /// The fields that hold this field's velocity: the index of the first, and how many.
     #[must_use]
     pub const fn rates(self) -> Option<(usize, usize)> {
         match self {
@@ -123,7 +123,7 @@ impl Predict {
     }
 }
 
-/// A plain integer within a range: a part of an input, or of what a seat's owner is told.
+/// An integer within a range: part of an input, or of the state that only a seat's owner receives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Integer {
     /// Unique within its list.
@@ -137,14 +137,14 @@ pub struct Integer {
 /// A kind of event: a name, and the names of its values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventSchema {
-    /// For people and for clients in other languages.
+    /// The event's name, for people and for clients in other languages.
     pub name: String,
-    /// An event of this kind has one integer for each.
+    /// Names of the values: an event of this kind has one integer for each.
     pub values: Vec<String>,
 }
 
 impl Schema {
-    /// An empty schema, to be filled by the methods below.
+    /// An empty schema; add to it with the methods below.
     #[must_use]
     pub fn new(game: &str) -> Self {
         Self { game: game.into(), ..Self::default() }
@@ -158,8 +158,8 @@ impl Schema {
         self
     }
 
-    /// Adds the kind of entity that players are: the one in seat `n` is `first + n`. Clients that
-    /// know nothing else of the game can tell by that who is whose.
+    /// Adds the kind of the players' entities: the player in seat `n` is entity `first + n`. This
+    /// lets a client that was not built for the game find each player's entity.
     #[must_use]
     pub fn players(
         self,
@@ -172,21 +172,21 @@ impl Schema {
         schema
     }
 
-    /// Says that rows can be of any of so many steps in a tick; see the field.
+    /// Sets the physics steps per tick; see the field of this name.
     #[must_use]
     pub fn substeps(mut self, substeps: u8) -> Self {
         self.substeps = substeps;
         self
     }
 
-    /// Adds a value that only a seat's owner is told.
+    /// Adds an integer that only a seat's owner receives.
     #[must_use]
     pub fn owner(mut self, name: &str, min: i32, max: i32) -> Self {
         self.owner.push(Integer { name: name.into(), min, max });
         self
     }
 
-    /// Adds a part of the input.
+    /// Adds an integer to the input.
     #[must_use]
     pub fn input(mut self, name: &str, min: i32, max: i32) -> Self {
         self.input.push(Integer { name: name.into(), min, max });
@@ -203,7 +203,8 @@ impl Schema {
 }
 
 impl KindSchema {
-    /// Whether a field is expected to change all the time, rather than now and then.
+    /// Whether a field is expected to change continually (a *mover*) rather than occasionally (a
+    /// *still*).
     pub(crate) fn moves(&self, index: usize) -> bool {
         match self.fields[index].predict {
             Predict::Held | Predict::Counter | Predict::Flags => {
@@ -219,8 +220,8 @@ impl KindSchema {
         }
     }
 
-    /// In which round each field travels: one after those that move it, 0 if none does. A
-    /// quaternion's components are of its round. `None` when rates form a circle.
+    /// The round in which each field is encoded: one after the last of its rates, 0 for a field
+    /// without rates. A quaternion's components share its round. `None` when rates form a cycle.
     pub(crate) fn coding_rounds(&self) -> Option<Vec<usize>> {
         let mut rounds = vec![0; self.fields.len()];
         for _ in 0..=self.fields.len() {
@@ -239,8 +240,8 @@ impl KindSchema {
         None
     }
 
-    /// The order in which a row's fields travel: by rounds, those that don't move at all at last,
-    /// otherwise as in the row. A quaternion's components are not listed: they follow it.
+    /// The order in which a row's fields are encoded: movers before stills, then by round, then as
+    /// in the row. A quaternion's components are not listed: they are encoded right after it.
     pub(crate) fn coding_order(&self, rounds: &[usize]) -> Vec<u8> {
         let is_listed = |i: &u8| self.fields[usize::from(*i)].predict != Predict::Component;
         let mut order: Vec<u8> = (0..self.fields.len() as u8).filter(is_listed).collect();
@@ -250,16 +251,16 @@ impl KindSchema {
 }
 
 impl Field {
-    /// A field of integers `min..=max`, each step of which is worth `step`; expected to stay as it
-    /// is unless one of the methods below says how it moves.
+    /// A field of integers `min..=max`, one of which is worth `step`. It is expected to keep its
+    /// value, unless [`Field::predict`] says otherwise.
     #[must_use]
     pub fn new(name: &str, step: f32, min: i32, max: i32) -> Self {
         Self { name: name.into(), step, min, max, predict: Predict::Held }
     }
 
-    /// The four fields of a unit quaternion in its smallest form: the largest component is left
-    /// out, since it follows from the others, each of which has `bits` bits. Write them with
-    /// [`pack_quaternion`]; `spin` as in [`Predict::Quaternion`].
+    /// The four fields of a unit quaternion by its smallest three components, `bits` bits each. The
+    /// largest can be computed from them, so only its index is stored. Write the fields with
+    /// [`pack_quaternion`]; for `spin` see [`Predict::Quaternion`].
     #[must_use]
     pub fn quaternion(name: &str, bits: u8, spin: Option<u8>) -> [Self; 4] {
         let max = (1 << (bits.clamp(2, 24) - 1)) - 1;
@@ -272,14 +273,14 @@ impl Field {
         [largest, component("a"), component("b"), component("c")]
     }
 
-    /// Says how the value tends to go on.
+    /// Sets how the value tends to change.
     #[must_use]
     pub fn predict(mut self, predict: Predict) -> Self {
         self.predict = predict;
         self
     }
 
-    /// The integer nearest to `value`, within the field's range. A NaN becomes the least.
+    /// The integer nearest to `value`, clamped to the field's range. NaN counts as 0.
     #[must_use]
     pub fn quantise(&self, value: f32) -> i32 {
         let steps = f64::from(value) / f64::from(self.step);
@@ -293,8 +294,7 @@ impl Field {
     }
 }
 
-/// The four integers of a unit quaternion (x, y, z, w) whose components have `bits` bits; see
-/// [`Field::quaternion`].
+/// The integers for the fields of [`Field::quaternion`], for a unit quaternion (x, y, z, w).
 #[must_use]
 pub fn pack_quaternion(quaternion: [f32; 4], bits: u8) -> [i32; 4] {
     let max = (1 << (bits.clamp(2, 24) - 1)) - 1;

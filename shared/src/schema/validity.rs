@@ -1,39 +1,39 @@
-//! Whether a schema makes sense: a game's author learns it when the server starts, a client when it
-//! is welcomed.
+//! Validation of a schema: by a server when it starts, so that the game's author sees the error,
+//! and by a client when it receives the welcome.
 
 use super::{
     EVENTS_MAX, FIELDS_MAX, Field, KINDS_MAX, KindSchema, NAME_BYTES_MAX, Predict, Schema,
 };
 
-/// Why no match can run on a schema.
+/// Why a schema is not valid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SchemaError {
-    /// It, or one of its kinds or events, has more parts than the limits above allow.
+    /// The schema, or one of its kinds or events, has more parts than the limits allow.
     #[error("{whole} has {count} {parts}, of {max} at most")]
     TooMany {
-        /// What has them: the name of a kind or an event, or `the schema`.
+        /// What has too many: the name of a kind or an event, or `the schema`.
         whole: String,
-        /// What they are.
+        /// Which parts it has too many of.
         parts: &'static str,
         /// How many there are.
         count: usize,
         /// How many there may be.
         max: usize,
     },
-    /// The name begins like this.
+    /// A name is too long; its first characters.
     #[error("the name that begins with {0:?} is longer than {NAME_BYTES_MAX} bytes")]
     NameTooLong(String),
-    /// A name is empty, or has a character that is not for people.
+    /// A name is empty, or contains a control character.
     #[error("{0:?} is not a name")]
     BadName(String),
-    /// Two kinds, fields of a kind, or other parts side by side have this name.
+    /// Two entries of one list, such as two kinds or two fields of a kind, have the same name.
     #[error("two {parts} of {whole} have the name {name:?}")]
     Twice {
         /// What has them: the name of a kind or an event, or `the schema`.
         whole: String,
-        /// What they are.
+        /// Which parts have the same name.
         parts: &'static str,
-        /// The name of both.
+        /// The name that both have.
         name: String,
     },
     /// A minimum is above its maximum.
@@ -52,7 +52,7 @@ pub enum SchemaError {
         /// Which field.
         field: String,
     },
-    /// A field says that it is carried by a field that its kind does not have.
+    /// A field's `predict` names a rate that its kind does not have.
     #[error("{field:?} of {kind} is carried by a field that its kind does not have")]
     NoSuchRate {
         /// The name of the field's kind.
@@ -60,10 +60,10 @@ pub enum SchemaError {
         /// Which field.
         field: String,
     },
-    /// Fields of this kind are carried by one another in a circle.
+    /// The rates of this kind's fields form a cycle.
     #[error("fields of kind {0:?} are carried by one another in a circle")]
     RatesInACircle(String),
-    /// A field is not part of four that [`Field::quaternion`] could have made.
+    /// A field is not part of a group of four as [`Field::quaternion`] makes them.
     #[error("{field:?} of {kind} is not one of four that make a quaternion")]
     BadQuaternion {
         /// The name of the field's kind.
@@ -74,8 +74,8 @@ pub enum SchemaError {
 }
 
 impl Schema {
-    /// Whether the schema is one that a match can run on: limits kept, names different, ranges not
-    /// empty, references within their kind.
+    /// Checks that a match can run on the schema: limits, unique names, non-empty ranges, and
+    /// references within their kind.
     pub fn validate(&self) -> Result<(), SchemaError> {
         check_name(&self.game)?;
         check_parts("the schema", "kinds", KINDS_MAX, self.kinds.iter().map(|kind| &kind.name))?;
@@ -159,7 +159,7 @@ impl KindSchema {
     }
 }
 
-/// Checks number and names of what a whole consists of.
+/// Checks that a list has at most `max` entries, with valid and unique names.
 fn check_parts<'a>(
     whole: &str,
     parts: &'static str,
