@@ -1,9 +1,9 @@
-//! The client's side of one session: it says hello, applies snapshots, checks their digests,
-//! numbers inputs, keeps the server's clock and its own pace, and takes the session up again when
-//! the connection was lost.
+//! The client's side of one session: it sends the hello, applies snapshots, checks their digests,
+//! numbers inputs, estimates the server's clock, paces inputs, and resumes the session after the
+//! connection was lost.
 //!
 //! Whatever the server sends, nothing here panics or grows without bound: a frame is either
-//! applied whole or a [`ServerFault`].
+//! applied completely or rejected with a [`ServerFault`].
 
 use super::{
     clock::Clock,
@@ -25,8 +25,9 @@ use crate::{
     },
 };
 
-/// Time between two pings, and between the first few.
+/// Time between two pings.
 const PING_INTERVAL: Micros = Micros::from_millis(500);
+/// Time between the first [`FIRST_PINGS`] pings of a connection.
 const FIRST_PING_INTERVAL: Micros = Micros::from_millis(100);
 const FIRST_PINGS: u32 = 8;
 
@@ -36,45 +37,45 @@ pub struct ClientLink {
     game: Option<Joined>,
 }
 
-/// What the link is once the server has welcomed it.
+/// The link's state once the server has welcomed it.
 #[derive(Debug)]
 struct Joined {
     welcome: Welcome,
     schema: Schema,
     snapshots: Snapshots,
     stage: Stage,
-    /// Events that the session was told.
+    /// How many events the session has received.
     events: u32,
     seq: InputSeq,
     seen: Option<Moment>,
-    /// What the newest input of this connection said about that: it never goes back.
-    seen_said: Option<Moment>,
+    /// The seen moment in the newest input of this connection: it must never go back.
+    seen_sent: Option<Moment>,
     clock: Clock,
     pace: InputPace,
     pings: u32,
     ping_due: Micros,
 }
 
-/// How far the connection has come.
+/// The stage of the connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
-    /// The hello of a new connection is on its way.
+    /// The hello of a resuming connection was sent.
     AwaitingWelcome,
-    /// Nothing was applied on this connection, so no input may be sent.
+    /// No snapshot was applied on this connection yet, so no input may be sent.
     AwaitingSnapshot,
     Playing,
 }
 
-/// What a frame from the server brought.
+/// What a frame from the server contained.
 #[derive(Debug)]
 pub enum ClientEvent<'a> {
-    /// The server takes the client in.
+    /// The server has accepted the hello.
     Welcome(&'a Welcome),
-    /// [`ClientLink::rows`] are those of a newer tick.
+    /// A snapshot was applied: [`ClientLink::rows`] are those of a newer tick.
     Snapshot {
-        /// Which.
+        /// The snapshot's tick.
         tick: Tick,
-        /// Whether a digest was there and agreed. If it did not, ask with
+        /// Whether the digest, if there was one, matched. If it differs, send
         /// [`ClientLink::write_resync`].
         digest: Digest,
     },
@@ -94,42 +95,42 @@ pub enum ClientEvent<'a> {
     },
     /// The codec has new statistics.
     Model,
-    /// Ticks are so much farther apart from now on than the welcome says; see
-    /// [`Clock::interval`].
+    /// The tick interval changes; see [`Clock::interval`].
     Pace {
-        /// 1 is normal.
+        /// Factor by which it is longer than the welcome's rate says. 1 is normal.
         slowdown: u8,
     },
-    /// The server is going away.
+    /// The server is draining, and will close the connection.
     Leaving {
-        /// Time left at most.
+        /// Longest time until then.
         within: Micros,
     },
-    /// About those who take part, and what they say.
+    /// Presence, chat and notices.
     Social(Social),
 }
 
-/// What a snapshot's digest said.
+/// The result of comparing a snapshot's digest with the decoded rows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Digest {
-    /// There was none.
+    /// The snapshot had no digest.
     Absent,
     /// Both ends have the same rows.
     Agrees,
-    /// This end's rows are wrong.
+    /// The client's rows are wrong.
     Differs,
 }
 
-/// What a server should not have sent. Each ends the connection.
+/// A protocol violation by the server. The client should close the connection.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ServerFault {
-    /// A frame that is none of the known ones, or not valid.
+    /// An unknown or invalid frame.
     #[error("malformed frame from the server")]
     Malformed,
-    /// A snapshot before the welcome, a second welcome, or a welcome without the schema.
+    /// A frame at the wrong time, such as a snapshot before the welcome, one that is not newer than
+    /// the last, a second welcome, or a first welcome without the schema.
     #[error("the server's frames are out of order")]
     OutOfOrder,
-    /// The schema is not one that a match can run on.
+    /// The schema is not valid.
     #[error("bad schema: {0}")]
     Schema(#[from] SchemaError),
     /// The body or the model can't be decoded.
@@ -138,9 +139,9 @@ pub enum ServerFault {
 }
 
 impl ClientLink {
-    /// Appends the hello of a new session, or of one that is taken up by a client that has nothing
-    /// of it but its token. It must be the first frame of a connection. An empty `name` leaves it
-    /// to the server to find one; of a long one the first [`NAME_CHARS_MAX`] characters count.
+    /// Appends the hello for a new session, or for resuming one of which the client has nothing but
+    /// the token. It must be the first frame of a connection. If `name` is empty the server chooses
+    /// one; it is cut off after [`NAME_CHARS_MAX`] characters.
     pub fn write_hello(name: &str, resume: Option<ResumeToken>, out: &mut Vec<u8>) {
         let name = name.chars().take(NAME_CHARS_MAX).collect();
         let resume = resume.map(|token| Resume { token, kept: None });
@@ -148,13 +149,13 @@ impl ClientLink {
         write_message(&ClientMessage::Hello(hello), out);
     }
 
-    /// The connection was lost and there is a new one: appends the hello with which the session
-    /// goes on where it was. Without a session, that of a new one.
+    /// Appends the hello for a new connection after the last one was lost, to resume the session
+    /// where it was; or for a new session if there was none.
     pub fn write_hello_again(&mut self, out: &mut Vec<u8>) {
         let Some(game) = &mut self.game else { return Self::write_hello("", None, out) };
         game.stage = Stage::AwaitingWelcome;
         game.pace.reconnect();
-        (game.seen, game.seen_said) = (None, None);
+        (game.seen, game.seen_sent) = (None, None);
         let kept = Kept {
             applied: game.snapshots.applied(),
             events: game.events,
@@ -170,7 +171,7 @@ impl ClientLink {
         write_message(&ClientMessage::Hello(hello), out);
     }
 
-    /// Takes in one message from the server.
+    /// Handles one frame from the server.
     pub fn handle_frame(
         &mut self,
         frame: &[u8],
@@ -187,7 +188,7 @@ impl ClientLink {
             ServerMessage::Welcome(welcome) => {
                 let game = match &mut self.game {
                     Some(game) => {
-                        game.again(*welcome)?;
+                        game.resume(*welcome)?;
                         game
                     }
                     none => none.insert(Joined::new(*welcome)?),
@@ -195,7 +196,7 @@ impl ClientLink {
                 Ok(ClientEvent::Welcome(&game.welcome))
             }
             ServerMessage::Pong(pong) => {
-                self.welcomed()?.clock.hear(pong, now);
+                self.welcomed()?.clock.handle_pong(pong, now);
                 Ok(ClientEvent::Pong { rtt: pong.rtt(now) })
             }
             ServerMessage::Event { tick, kind, values } => {
@@ -232,13 +233,13 @@ impl ClientLink {
         game.ok_or(ServerFault::OutOfOrder)
     }
 
-    /// What the server said in its welcome.
+    /// The server's welcome, without its schema and model.
     #[must_use]
     pub fn welcome(&self) -> Option<&Welcome> {
         self.game.as_ref().map(|game| &game.welcome)
     }
 
-    /// What the integers in rows, inputs and events mean, once the server has said it.
+    /// What the integers in rows, inputs and events mean, once the server has sent it.
     #[must_use]
     pub fn schema(&self) -> Option<&Schema> {
         self.game.as_ref().map(|game| &game.schema)
@@ -256,7 +257,7 @@ impl ClientLink {
         self.game.as_ref()?.snapshots.rows()
     }
 
-    /// What only this seat's owner is told, as of the newest snapshot.
+    /// The values that only this seat's owner receives, as of the newest snapshot.
     #[must_use]
     pub fn owner(&self) -> &[i32] {
         self.game.as_ref().map_or(&[], |game| game.snapshots.owner())
@@ -268,8 +269,8 @@ impl ClientLink {
         self.game.as_ref().map_or_else(InputSeq::default, |game| game.snapshots.processed())
     }
 
-    /// The others were shown as they were at `moment` when the next inputs are made. Without this,
-    /// it is taken that they are shown as the newest snapshot has them.
+    /// Sets the moment at which the player sees the others, for the next inputs. It only moves
+    /// forward. If it is never set, inputs say that the newest snapshot is shown as it is.
     pub fn set_seen(&mut self, moment: Moment) {
         if let Some(game) = &mut self.game
             && game.seen.is_none_or(|earlier| moment.since(earlier) > 0)
@@ -278,25 +279,26 @@ impl ClientLink {
         }
     }
 
-    /// The tick for which an input is to be made now, so that it arrives just in time. To be asked
-    /// until there is none, as often as the client can.
+    /// The tick for which the client should make an input now, so that it arrives just in time.
+    /// Call this as often as possible, each time until it returns `None`.
     pub fn poll_input(&mut self, now: Micros) -> Option<Tick> {
         let game = self.game.as_mut().filter(|game| game.stage == Stage::Playing)?;
         game.pace.poll(&game.clock, now)
     }
 
-    /// When the next input is due, as far as is known.
+    /// When the next input is due, once this is known.
     #[must_use]
     pub fn input_due(&self, now: Micros) -> Option<Micros> {
         let game = self.game.as_ref().filter(|game| game.stage == Stage::Playing)?;
         game.pace.due(&game.clock, now)
     }
 
-    /// Appends an input for `tick` and gives its number, or `None` (and nothing is appended) as
-    /// long as no snapshot was applied on this connection.
+    /// Appends an input for `tick` and returns its number. Before the first snapshot on this
+    /// connection it returns `None`, and nothing is appended.
     ///
     /// # Panics
-    /// When `values` are not those that the schema's `input` lists, each within its range.
+    /// When `values` does not have one value for each integer of the schema's `input`, each within
+    /// its range.
     pub fn write_input(
         &mut self,
         tick: Tick,
@@ -308,9 +310,9 @@ impl ClientLink {
         game.seq = game.seq.next();
         let newest = Moment::from(applied);
         let seen = game.seen.unwrap_or(newest);
-        let seen = game.seen_said.filter(|said| said.since(seen) > 0).unwrap_or(seen);
+        let seen = game.seen_sent.filter(|sent| sent.since(seen) > 0).unwrap_or(seen);
         let behind = newest.since(seen).clamp(0, u16::MAX.into()) as u16;
-        game.seen_said = Some(Moment::before(applied, behind));
+        game.seen_sent = Some(Moment::before(applied, behind));
         InputHead { seq: game.seq, tick, applied, behind }.write(out);
         integers::pack(&game.schema.input, values, out)
             .unwrap_or_else(|error| panic!("the input does not fit the schema: {error}"));
@@ -318,8 +320,8 @@ impl ClientLink {
         Some(game.seq)
     }
 
-    /// Appends an acknowledgement of the newest snapshot, for a client that has no inputs to
-    /// carry it. Nothing is appended as long as there is none.
+    /// Appends an acknowledgement of the newest snapshot, for a client that sends no inputs. Before
+    /// the first snapshot on this connection, nothing is appended.
     pub fn write_ack(&self, out: &mut Vec<u8>) {
         let game = self.game.as_ref().filter(|game| game.stage == Stage::Playing);
         if let Some(applied) = game.and_then(|game| game.snapshots.applied()) {
@@ -349,8 +351,8 @@ impl ClientLink {
         write_message(&ClientMessage::Resync, out);
     }
 
-    /// Appends something to say to everyone in the match, unless it is longer than
-    /// [`CHAT_CHARS_MAX`] characters. The server may refuse it for other reasons, and says so.
+    /// Appends a line of chat to everyone in the match, unless it is longer than [`CHAT_CHARS_MAX`]
+    /// characters. The server may reject it for other reasons, with [`Social::ChatRefused`].
     pub fn write_chat(&self, text: &str, out: &mut Vec<u8>) -> Result<(), ChatRefused> {
         let line = text.trim();
         if line.chars().count() > CHAT_CHARS_MAX {
@@ -360,7 +362,7 @@ impl ClientLink {
         Ok(())
     }
 
-    /// The server's clock, as far as pongs tell.
+    /// The estimate of the server's clock.
     #[must_use]
     pub fn clock(&self) -> Option<&Clock> {
         self.game.as_ref().map(|game| &game.clock)
@@ -372,7 +374,7 @@ impl ClientLink {
         self.game.as_ref().map(|game| &game.pace)
     }
 
-    /// When `tick` was or will be due, on this client's clock, as far as pongs tell.
+    /// When `tick` was or will be due, on this client's clock, by the current estimate.
     #[must_use]
     pub fn due(&self, tick: Tick, now: Micros) -> Option<Micros> {
         self.clock()?.due(tick, now)
@@ -395,7 +397,7 @@ impl Joined {
             events: welcome.events,
             seq: welcome.seq,
             seen: None,
-            seen_said: None,
+            seen_sent: None,
             clock: Clock::new(welcome.tick_rate),
             pace: InputPace::default(),
             pings: 0,
@@ -405,8 +407,8 @@ impl Joined {
         })
     }
 
-    /// The same session, welcomed on another connection.
-    fn again(&mut self, mut welcome: Welcome) -> Result<(), ServerFault> {
+    /// Handles the welcome of the same session on a new connection.
+    fn resume(&mut self, mut welcome: Welcome) -> Result<(), ServerFault> {
         let is_same = self.stage == Stage::AwaitingWelcome
             && welcome.session == self.welcome.session
             && welcome.schema_hash == self.welcome.schema_hash
@@ -430,7 +432,7 @@ impl Joined {
         let applied = self.snapshots.apply(frame, &self.schema.owner)?;
         self.stage = Stage::Playing;
         if let Some(lead) = applied.lead {
-            self.pace.hear(lead, applied.processed, self.clock.interval());
+            self.pace.handle_lead(lead, applied.processed, self.clock.interval());
         }
         Ok(ClientEvent::Snapshot { tick: applied.tick, digest: applied.digest })
     }

@@ -1,12 +1,13 @@
-//! When the server's ticks are due, on the client's clock, from pongs.
+//! Estimates from pongs when the server's ticks are due, on the client's clock.
 //!
-//! Of each pong it is certain that the ping arrived while the round trip lasted, and likely that
-//! this was half-way; how long the server held it is not part of the round trip. So the pong with
-//! the shortest round trip of the last [`SAMPLES`] tells best, and two that contradict each other
-//! mean that a clock has jumped: the client's machine slept. Then the older ones are forgotten.
+//! A ping reached the server at some time within its round trip, most likely half-way; the time
+//! for which the server held it is not part of the round trip. So of the last [`SAMPLES`] pongs,
+//! the one with the shortest round trip gives the best estimate of the offset between the clocks.
+//! Two pongs that contradict each other mean that a clock has jumped, as when the client's machine
+//! slept; the older pongs are then discarded.
 //!
-//! What is told moves smoothly, by [`SLEW_PERCENT`] at most. It jumps only within [`SETTLING`] of
-//! the first pong, and when it is wrong by more than [`JUMP_FROM`].
+//! The estimate moves smoothly, by at most [`SLEW_PERCENT`] of the time passed. It jumps only
+//! within [`SETTLING`] of the first pong, or when it is wrong by [`JUMP_FROM`] or more.
 
 use crate::{
     ids::Tick,
@@ -14,15 +15,15 @@ use crate::{
     wire::{Pace, Pong},
 };
 
-/// Pongs that are remembered.
+/// How many pongs are kept.
 pub const SAMPLES: usize = 16;
-/// Time corrections per time passed.
+/// Largest correction, as a part of the time passed.
 pub const SLEW_PERCENT: i64 = 2;
 /// How long after the first pong the clock is still being set.
 pub const SETTLING: Micros = Micros::from_secs(2);
-/// What is corrected at once: half a second and more is a machine that slept.
+/// An error of this many microseconds or more is corrected at once: the machine has slept.
 pub const JUMP_FROM: i64 = 500_000;
-/// By how much two clocks that nobody touches may differ in pace: one in so many.
+/// Largest difference in rate between two undisturbed clocks: one part in this many.
 const DRIFT: i64 = 10_000;
 
 /// See the module.
@@ -32,12 +33,12 @@ pub struct Clock {
     slowdown: u8,
     /// Newest last.
     samples: Vec<Sample>,
-    shown: Option<Shown>,
+    estimate: Option<Estimate>,
     settled_at: Micros,
     jitter: i64,
 }
 
-/// What a pong told.
+/// The measurement from one pong.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     at: Micros,
@@ -46,9 +47,9 @@ struct Sample {
     offset: i64,
 }
 
-/// When a tick is told to be due: on its way from `due` at `at` to `target`.
+/// When a tick is due by the estimate: at first, at `at`, `due`, then slewing towards `target`.
 #[derive(Clone, Copy, Debug)]
-struct Shown {
+struct Estimate {
     tick: Tick,
     at: Micros,
     due: i64,
@@ -56,22 +57,22 @@ struct Shown {
 }
 
 impl Clock {
-    /// The clock of a match of this rate.
+    /// The clock of a match with this tick rate.
     #[must_use]
     pub const fn new(rate: TickRate) -> Self {
         Self {
             rate,
             slowdown: 1,
             samples: Vec::new(),
-            shown: None,
+            estimate: None,
             settled_at: Micros(0),
             jitter: 0,
         }
     }
 
-    /// Takes in a pong that arrived `now`.
-    pub fn hear(&mut self, pong: Pong, now: Micros) {
-        if self.shown.is_none() {
+    /// Handles a pong that arrived `now`.
+    pub fn handle_pong(&mut self, pong: Pong, now: Micros) {
+        if self.estimate.is_none() {
             self.settled_at = now.plus(SETTLING);
         }
         let rtt = pong.rtt(now).0.cast_signed();
@@ -87,44 +88,44 @@ impl Clock {
         self.samples.push(sample);
         let best = self.best(now).unwrap_or(sample);
         self.jitter += (rtt - best.rtt - self.jitter) / 8;
-        self.learn(pong.tick, pong.tick_time, now);
+        self.set_target(pong.tick, pong.tick_time, now);
     }
 
-    /// Takes in how far apart ticks are from now on.
+    /// Changes the tick interval and the schedule.
     pub fn set_pace(&mut self, pace: Pace, now: Micros) {
-        self.learn(pace.tick, pace.tick_time, now);
+        self.set_target(pace.tick, pace.tick_time, now);
         self.slowdown = pace.slowdown;
     }
 
-    /// When `tick` was or will be due, on the client's clock, as far as is known `now`.
+    /// When `tick` was or will be due, on the client's clock, by the estimate as of `now`.
     #[must_use]
     pub fn due(&self, tick: Tick, now: Micros) -> Option<Micros> {
-        let shown = self.shown?;
-        u64::try_from(shown.due_at(now) + self.span(shown.tick, tick)).ok().map(Micros)
+        let estimate = self.estimate?;
+        u64::try_from(estimate.due_at(now) + self.span(estimate.tick, tick)).ok().map(Micros)
     }
 
-    /// How much later than is told ticks are due, as far as is known `now`: what is left of a
-    /// correction that is made smoothly.
+    /// By how many microseconds ticks are really due later than [`Clock::due`] returns `now`: what
+    /// is left of a smooth correction.
     #[must_use]
     pub fn lag(&self, now: Micros) -> i64 {
-        self.shown.map_or(0, |shown| shown.target - shown.due_at(now))
+        self.estimate.map_or(0, |estimate| estimate.target - estimate.due_at(now))
     }
 
-    /// Where the server's match is at `at` on the client's clock, as far as is known `now`.
+    /// Where the server's match is at `at` on the client's clock, by the estimate as of `now`.
     #[must_use]
     pub fn moment(&self, at: Micros, now: Micros) -> Option<Moment> {
-        let shown = self.shown?;
-        let micros = i128::from(at.0) - i128::from(shown.due_at(now));
+        let estimate = self.estimate?;
+        let micros = i128::from(at.0) - i128::from(estimate.due_at(now));
         let parts = micros * i128::from(self.rate.hz()) * 256;
         let parts = parts.div_euclid(1_000_000 * i128::from(self.slowdown));
-        let tick = shown.tick.plus(parts.div_euclid(256) as u32);
+        let tick = estimate.tick.plus(parts.div_euclid(256) as u32);
         Some(Moment { tick, part: parts.rem_euclid(256) as u8 })
     }
 
-    /// Whether it moves only smoothly from now on.
+    /// Whether [`SETTLING`] has passed since the first pong.
     #[must_use]
     pub fn is_settled(&self, now: Micros) -> bool {
-        self.shown.is_some() && now >= self.settled_at
+        self.estimate.is_some() && now >= self.settled_at
     }
 
     /// Time between two ticks.
@@ -133,33 +134,34 @@ impl Clock {
         Micros(self.rate.interval().0 * self.slowdown as u64)
     }
 
-    /// Shortest round trip of late.
+    /// The shortest recent round trip.
     #[must_use]
     pub fn rtt(&self) -> Option<Micros> {
         self.samples.iter().map(|sample| Micros(sample.rtt.cast_unsigned())).min()
     }
 
-    /// By how much round trips usually exceed the shortest.
+    /// By how much round trips exceed the shortest, on average.
     #[must_use]
     pub const fn jitter(&self) -> Micros {
         Micros(self.jitter.cast_unsigned())
     }
 
-    /// `tick` was due at `tick_time` on the server's clock.
-    fn learn(&mut self, tick: Tick, tick_time: Micros, now: Micros) {
+    /// Moves the estimate towards `tick` being due at `tick_time` on the server's clock.
+    fn set_target(&mut self, tick: Tick, tick_time: Micros, now: Micros) {
         let Some(best) = self.best(now) else { return };
         let target = tick_time.0.cast_signed() + best.offset;
-        let before = self.shown.map(|shown| shown.due_at(now) + self.span(shown.tick, tick));
+        let before =
+            self.estimate.map(|estimate| estimate.due_at(now) + self.span(estimate.tick, tick));
         let slews =
             before.filter(|before| self.is_settled(now) && (target - before).abs() < JUMP_FROM);
-        self.shown = Some(Shown { tick, at: now, due: slews.unwrap_or(target), target });
+        self.estimate = Some(Estimate { tick, at: now, due: slews.unwrap_or(target), target });
     }
 
     fn best(&self, now: Micros) -> Option<Sample> {
         self.samples.iter().min_by_key(|sample| sample.error(now)).copied()
     }
 
-    /// Microseconds from a tick to another.
+    /// Microseconds from one tick to another.
     fn span(&self, from: Tick, to: Tick) -> i64 {
         let ticks = i64::from(to.since(from)) * i64::from(self.slowdown);
         ticks * 1_000_000 / i64::from(self.rate.hz())
@@ -167,19 +169,19 @@ impl Clock {
 }
 
 impl Sample {
-    /// Whether no clock that runs evenly fits both.
+    /// Whether no steady clock fits both samples.
     const fn contradicts(&self, later: &Self) -> bool {
         let drift = later.at.signed_since(self.at) / DRIFT + 2;
         (self.offset - later.offset).abs() > (self.rtt + later.rtt) / 2 + drift
     }
 
-    /// How far off it may be by now.
+    /// Largest error of its offset by `now`, in microseconds.
     const fn error(&self, now: Micros) -> i64 {
         self.rtt / 2 + now.signed_since(self.at) / DRIFT
     }
 }
 
-impl Shown {
+impl Estimate {
     fn due_at(&self, now: Micros) -> i64 {
         let most = now.since(self.at).0.cast_signed() * SLEW_PERCENT / 100;
         self.due + (self.target - self.due).clamp(-most, most)
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_being_set_jumps_to_what_is_better_known() {
+    fn a_clock_that_is_settling_jumps_to_a_better_estimate() {
         for (since, settled) in [(1_000_000, false), (2_300_000, true)] {
             let mut clock = Clock::new(RATE);
             // The first pong came 0.2 s late.
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_slept_is_set_anew() {
+    fn the_clock_of_a_machine_that_slept_is_corrected_at_once() {
         let mut clock = Clock::new(RATE);
         for n in 0..20 {
             pong(&mut clock, n * 500_000, n * 500_000 + 5_000, 10_000);
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_match_that_fell_behind_is_followed_smoothly() {
+    fn the_estimate_of_a_match_that_fell_behind_slews() {
         let mut clock = Clock::new(RATE);
         for n in 0..20 {
             pong(&mut clock, n * 500_000, n * 500_000 + 500, 1_000);
@@ -292,6 +294,6 @@ mod tests {
             tick: Tick(tick as u32),
             tick_time: Micros(tick * 10_000),
         };
-        clock.hear(pong, Micros(client_time + rtt));
+        clock.handle_pong(pong, Micros(client_time + rtt));
     }
 }

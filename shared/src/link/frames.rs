@@ -1,7 +1,7 @@
-//! The frames that every tick brings: snapshot heads, inputs and acknowledgements.
+//! The frames of every tick: snapshot heads, inputs and acknowledgements.
 //!
-//! The first byte of a frame says what it is. [`MESSAGE`] is followed by a bincode message (see
-//! [`crate::wire`]); everything here is little endian and as `PROTOCOL.md` draws it.
+//! The first byte of a frame is its type. [`MESSAGE`] is followed by a bincode message (see
+//! [`crate::wire`]); the frames here are little endian, with the layouts in `PROTOCOL.md`.
 
 use crate::ids::{InputSeq, Tick};
 
@@ -11,7 +11,7 @@ pub const MESSAGE: u8 = 0x00;
 pub const INPUT: u8 = 0x01;
 /// First byte of a client's acknowledgement without an input.
 pub const ACK: u8 = 0x02;
-/// Set in the first byte of a snapshot; the other bits say which parts it has.
+/// Set in the first byte of a snapshot; the other bits are flags for its optional parts.
 pub const SNAPSHOT: u8 = 0x80;
 
 const FULL: u8 = 0x01;
@@ -25,36 +25,36 @@ const LEAD: u8 = 0x40;
 /// The part of a snapshot before the owner's values and the body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SnapshotHead {
-    /// Which tick this is the state of.
+    /// The tick whose state this is.
     pub tick: Tick,
-    /// Whether the body is a full one; else it refers to the snapshots sent before it.
+    /// Whether this is a full snapshot; otherwise the body is a delta against earlier ones.
     pub full: bool,
-    /// [`crate::rows::Rows::digest`] of the rows, now and then.
+    /// [`crate::rows::Rows::digest`] of the rows, in some snapshots.
     pub digest: Option<u32>,
     /// The newest input of this client that the rows include.
     pub processed: InputSeq,
-    /// How early the inputs came that arrived since this was told last, of them the least early
-    /// one, as [`super::pacing`] tells it; negative when it came too late. Told every few ticks.
+    /// The least lead of the inputs that arrived since the last report, encoded as in
+    /// [`super::pacing`]; negative when an input was too late. Sent every few ticks.
     pub lead: Option<i8>,
     /// Whether the owner's values follow the head.
     pub owner: bool,
 }
 
-/// What a client sends for each tick.
+/// The part of an input frame before the packed values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InputHead {
     /// The input's number.
     pub seq: InputSeq,
-    /// The tick that it is meant for.
+    /// The tick that it is for.
     pub tick: Tick,
     /// The newest snapshot that the client has applied.
     pub applied: Tick,
-    /// How far behind `applied` the others were shown to whoever made the input, in 256ths of a
-    /// tick.
+    /// How far before `applied` the moment is at which the player saw the others when making the
+    /// input, in 256ths of a tick.
     pub behind: u16,
 }
 
-/// What went before, which both ends know: heads say only what is new.
+/// State of the previous snapshot, which both ends know; heads are encoded relative to it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Before {
     /// Tick of the last snapshot.
@@ -64,7 +64,8 @@ pub struct Before {
 }
 
 impl SnapshotHead {
-    /// Appends the head. One that is not full needs a snapshot before it, at most 255 ticks old.
+    /// Appends the head. If it is not of a full snapshot, the snapshot before must be at most 255
+    /// ticks older.
     pub fn write(&self, before: Before, out: &mut Vec<u8>) {
         let start = out.len();
         out.push(SNAPSHOT);
@@ -100,7 +101,7 @@ impl SnapshotHead {
         out[start] = flags;
     }
 
-    /// Reads a head, and gives the bytes after it.
+    /// Reads a head, and returns it with the bytes after it.
     pub fn read(bytes: &[u8], before: Before) -> Option<(Self, &[u8])> {
         let (&flags, mut rest) = bytes.split_first()?;
         let both = |two: u8| flags & two == two;
@@ -140,7 +141,7 @@ impl SnapshotHead {
 }
 
 impl InputHead {
-    /// Appends the frame's first bytes; the packed values follow.
+    /// Appends the first byte and the head; the packed values follow.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.push(INPUT);
         for word in [self.seq.0, self.tick.0, self.applied.0] {
@@ -149,7 +150,7 @@ impl InputHead {
         out.extend(self.behind.to_le_bytes());
     }
 
-    /// Reads what follows the first byte, and gives the bytes after it.
+    /// Reads the head after the first byte, and returns it with the bytes after it.
     pub fn read(mut rest: &[u8]) -> Option<(Self, &[u8])> {
         let seq = InputSeq(take_u32(&mut rest)?);
         let tick = Tick(take_u32(&mut rest)?);
@@ -166,7 +167,7 @@ pub fn write_ack(applied: Tick, out: &mut Vec<u8>) {
     out.extend(applied.0.to_le_bytes());
 }
 
-/// Reads exactly what follows the first byte of an acknowledgement.
+/// Reads an acknowledgement; `rest` is everything after its first byte.
 #[must_use]
 pub fn read_ack(rest: &[u8]) -> Option<Tick> {
     Some(Tick(u32::from_le_bytes(rest.try_into().ok()?)))
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_contradicts_itself_is_none() {
+    fn a_head_that_contradicts_itself_is_rejected() {
         let before = Before { tick: Some(Tick(8)), processed: InputSeq(4) };
         let read = |flags: u8, gap: u8| {
             let bytes = [SNAPSHOT | flags, gap, 0, 0, 0, 0, 0, 0, 0];

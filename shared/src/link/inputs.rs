@@ -1,12 +1,12 @@
 //! The input queue: the server's jitter buffer for one seat.
 //!
-//! Inputs name the tick that they are for. They travel at the mercy of the network and arrive in
-//! bunches, while the simulation wants exactly one a tick; the queue holds the early ones until
-//! their tick. Of those that come too late only the newest counts, as what is held from now on; a
-//! client that doesn't predict names a tick that is past, which means "as soon as possible".
+//! Each input names the tick that it is for. The network delivers inputs in bunches, while the
+//! simulation takes exactly one per tick, so the queue holds early inputs until their tick. Of late
+//! inputs only the newest is used, at the next tick; a client that doesn't predict names a tick in
+//! the past, which means "as soon as possible".
 //!
-//! Bound: inputs for the next [`INPUTS_MAX`] ticks may wait, one for each. What is for a later
-//! tick is dropped and counted. Of two for one tick the newer counts.
+//! Bound: one input for each of the next [`INPUTS_MAX`] ticks. An input for a later tick is dropped
+//! and counted. Of two inputs for one tick the newer is used.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ use crate::{
     time::Moment,
 };
 
-/// Ticks ahead for which inputs may wait: a second and a half at the fastest rate.
+/// How many ticks ahead an input may be: a second and a half at the fastest rate.
 pub const INPUTS_MAX: usize = 192;
 
 /// See the module.
@@ -26,6 +26,8 @@ pub struct InputQueue<I> {
     current: I,
     seen: Option<Moment>,
     processed: InputSeq,
+    /// Whether an input was taken since the last [`InputQueue::release`]: until then no tick counts
+    /// as starved.
     is_fed: bool,
     dropped: u64,
     starved: u64,
@@ -55,8 +57,8 @@ impl<I: Clone + Default> Default for InputQueue<I> {
 }
 
 impl<I: Clone + Default> InputQueue<I> {
-    /// Takes in an input for `tick` that just arrived, made by someone who was looking at `seen`.
-    /// Sequence numbers must go up.
+    /// Adds an input for `tick` that just arrived, made by a player who saw the match at `seen`.
+    /// Sequence numbers must increase.
     pub fn push(&mut self, tick: Tick, seq: InputSeq, seen: Moment, input: I) {
         if tick.since(self.next) >= INPUTS_MAX as i32 {
             self.dropped += 1;
@@ -66,7 +68,7 @@ impl<I: Clone + Default> InputQueue<I> {
             self.waiting.pop_back();
             self.dropped += 1;
         }
-        // Those that are late give way to one another, so there is room.
+        // Only late inputs can fill the queue, and of those only the newest is used.
         while self.waiting.len() == INPUTS_MAX {
             self.waiting.pop_front();
             self.dropped += 1;
@@ -74,9 +76,9 @@ impl<I: Clone + Default> InputQueue<I> {
         self.waiting.push_back(Waiting { tick, seq, seen, input });
     }
 
-    /// The input for `tick`: the newest that is for it or an earlier one; the last one again when
-    /// there is none. Older ones that were never used are dropped and counted. To be called for
-    /// each tick in turn.
+    /// The input for `tick`: the newest that is for this tick or an earlier one, or else the
+    /// previous input again. Older inputs that were never used are dropped and counted. Call this
+    /// for each tick in turn.
     pub fn take(&mut self, tick: Tick) -> &I {
         let mut taken = 0_u64;
         let mut newest = None;
@@ -96,19 +98,20 @@ impl<I: Clone + Default> InputQueue<I> {
         &self.current
     }
 
-    /// What whoever made the current input was looking at.
+    /// The moment that the player saw when making the current input.
     #[must_use]
     pub const fn seen(&self) -> Option<Moment> {
         self.seen
     }
 
-    /// The newest input that was taken or passed over.
+    /// The newest input that was used or skipped.
     #[must_use]
     pub const fn processed(&self) -> InputSeq {
         self.processed
     }
 
-    /// Inputs that never counted because newer ones had come, or because they were too early.
+    /// Inputs that were never used, because newer ones replaced them or because they were for a
+    /// tick too far ahead.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped
@@ -120,7 +123,8 @@ impl<I: Clone + Default> InputQueue<I> {
         self.starved
     }
 
-    /// Forgets what waits and what was held: the player's connection is gone, so it stands still.
+    /// Drops waiting inputs and resets the current one to the default, so that a player whose
+    /// connection is lost stands still.
     pub fn release(&mut self) {
         self.waiting.clear();
         self.current = I::default();
@@ -128,8 +132,8 @@ impl<I: Clone + Default> InputQueue<I> {
         self.is_fed = false;
     }
 
-    /// The same, and the seat is free: its next player's inputs count from the first. What happened
-    /// stays counted.
+    /// Like [`InputQueue::release`], for a seat that becomes free: its next player's inputs are
+    /// numbered from 1. Counters keep their values.
     pub fn vacate(&mut self) {
         self.release();
         self.processed = InputSeq(0);
@@ -188,7 +192,7 @@ mod tests {
         }
         assert_eq!(queue.waiting.len(), INPUTS_MAX);
         check(&mut queue, 100, 0, 1_000 - INPUTS_MAX as u64);
-        // Nor do more wait that are for ticks that are past.
+        // The bound also holds for inputs for past ticks.
         let mut queue = self::queue(&[]);
         check(&mut queue, 1_999, 0, 0);
         for n in 0..1_000 {

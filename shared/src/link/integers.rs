@@ -1,11 +1,11 @@
-//! Integers within known ranges, packed: inputs, and what only a seat's owner is told.
+//! Packs integers of known ranges: inputs, and the values that only a seat's owner receives.
 //!
 //! Each value takes the fewest bits that its range needs, least significant bit first, in the
-//! schema's order; the last byte is filled up with zeros. There is one spelling of each list.
+//! schema's order; the last byte is padded with zeros. Each list has exactly one valid encoding.
 
 use crate::schema::Integer;
 
-/// Why bytes are not such a list.
+/// The bytes are not a valid list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a list of integers within their ranges")]
 pub struct NotInRange;
@@ -14,19 +14,19 @@ pub struct NotInRange;
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("{} is {value}, out of {} to {}", integer.name, integer.min, integer.max)]
 pub struct OutOfRange<'a> {
-    /// What it is to be.
+    /// The integer that it is a value of.
     pub integer: &'a Integer,
-    /// What it is.
+    /// The value.
     pub value: i32,
 }
 
-/// Bytes that a list takes.
+/// The packed size of a list, in bytes.
 #[must_use]
 pub fn packed_bytes(integers: &[Integer]) -> usize {
     integers.iter().map(|integer| bits(integer) as usize).sum::<usize>().div_ceil(8)
 }
 
-/// Appends `values`, one for each integer. With an error, what was appended is of no use.
+/// Appends `values`, one for each integer. After an error, `out` contains an incomplete list.
 pub fn pack<'a>(
     integers: &'a [Integer],
     values: &[i32],
@@ -52,7 +52,7 @@ pub fn pack<'a>(
     Ok(())
 }
 
-/// Reads a list from the start of `bytes` into `values`, and gives the bytes after it.
+/// Reads a list from the start of `bytes` into `values`, and returns the bytes after it.
 pub fn unpack<'a>(
     integers: &[Integer],
     bytes: &'a [u8],
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn values_out_of_range_are_refused() {
+    fn values_out_of_range_are_rejected() {
         let mut values = [0; 1];
         assert_eq!(unpack(&[integer(0, 2)], &[3], &mut values), Err(NotInRange));
         assert_eq!(unpack(&[integer(0, 2)], &[4], &mut values), Err(NotInRange));

@@ -1,5 +1,6 @@
-//! The protocol of one session as a state machine, one side each: bytes and time in; events and
-//! bytes out. Both are to be fed the payloads of whole WebSocket messages, in order.
+//! The protocol of one session as two state machines, [`ServerLink`] and [`ClientLink`]: bytes and
+//! time go in; events and bytes come out. Feed each the payloads of whole WebSocket messages, in
+//! order.
 
 pub mod client;
 pub mod clock;
@@ -22,10 +23,11 @@ pub use pacing::InputPace;
 pub use reliable::EventLog;
 pub use server::{Received, ServerLink, Snapshot};
 
-/// The snapshots that a session was sent last and has therefore applied before the next one: what
-/// the codec may refer to. Newest first, and none as old as [`HISTORY_LEN`] ticks.
+/// The baselines of the next snapshot: the last snapshots that were sent on a connection. Newest
+/// first, all less than [`HISTORY_LEN`] ticks old.
 ///
-/// Nothing about it travels. TCP delivers everything in order or not at all, so both ends know it.
+/// The basis itself is never sent. TCP delivers in order or not at all, so the client will have
+/// applied all of it before the next snapshot, and both ends can derive it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Basis {
     ticks: [Tick; BASIS_MAX],
@@ -39,13 +41,13 @@ impl Basis {
         &self.ticks[..self.len]
     }
 
-    /// Both ends know that the client has this tick's rows, and nothing else: it has kept them
-    /// from an earlier connection.
+    /// The basis of a resumed session, whose client still has the rows of `tick` from its earlier
+    /// connection.
     fn kept(tick: Tick) -> Self {
         Self::default().followed_by(tick)
     }
 
-    /// The part of it that may serve a snapshot of `tick`.
+    /// The part of it that is recent enough for a snapshot of `tick`.
     #[must_use]
     fn serving(mut self, tick: Tick) -> Self {
         while let Some(&oldest) = self.ticks().last()
@@ -57,7 +59,7 @@ impl Basis {
         self
     }
 
-    /// The basis after a snapshot of `tick` that was made from this one.
+    /// The basis after a snapshot of `tick` was sent.
     #[must_use]
     fn followed_by(mut self, tick: Tick) -> Self {
         self.len = (self.len + 1).min(BASIS_MAX);

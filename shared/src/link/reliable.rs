@@ -1,16 +1,15 @@
-//! The last events of a match, kept for sessions that lost their connection.
+//! The last events of a match, kept for sessions that resume.
 //!
-//! Bound: [`LOG_BYTES_MAX`] of payloads and [`LOG_EVENTS_MAX`] events, of which the oldest make
-//! room. A session that has missed more than is kept can't be resumed. All memory is taken at the
-//! start.
+//! Bound: [`LOG_BYTES_MAX`] of payloads and [`LOG_EVENTS_MAX`] events; the oldest are evicted. A
+//! session that has missed an evicted event can't be resumed. All memory is allocated at the start.
 
 use std::collections::VecDeque;
 
 use crate::{game::Audience, ids::Seat};
 
-/// Bytes that are kept: what a session has missed must fit into its outbox.
+/// Most bytes of payloads: those that a session has missed must fit into its outbox.
 pub const LOG_BYTES_MAX: usize = 32 * 1024;
-/// Events that are kept: a hundred a second for the 20 s that a seat is kept, and some.
+/// Most events: a hundred a second for the grace period of 20 s need 2,000, with room to spare.
 pub const LOG_EVENTS_MAX: usize = 4096;
 
 /// See the module.
@@ -43,14 +42,14 @@ impl EventLog {
         self.bytes.extend(payload);
     }
 
-    /// Hands over the last `count` payloads that a seat (or a spectator) was meant to get, in
-    /// order. `None`, and nothing is handed over, when not all of them are kept.
+    /// Passes to `send` the last `count` payloads whose audience includes `seat` (`None`: a
+    /// spectator), in order. Returns `None`, and sends nothing, when some of them were evicted.
     #[must_use]
     pub fn replay(
         &self,
         seat: Option<Seat>,
         count: u32,
-        mut tell: impl FnMut(&[u8]),
+        mut send: impl FnMut(&[u8]),
     ) -> Option<()> {
         let mine =
             |(at, (audience, _)): (usize, &(Audience, u16))| audience.includes(seat).then_some(at);
@@ -66,7 +65,7 @@ impl EventLog {
             if audience.includes(seat) {
                 payload.clear();
                 payload.extend(self.bytes.range(start..end));
-                tell(&payload);
+                send(&payload);
             }
             start = end;
         }
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_seat_has_missed_is_told_once_and_in_order() {
+    fn missed_events_are_replayed_once_and_in_order() {
         let mut log = EventLog::default();
         for n in 0..6 {
             let audience = if n % 3 == 1 { Audience::Seat(Seat(9)) } else { Audience::All };
@@ -109,8 +108,8 @@ mod tests {
 
     #[track_caller]
     fn check(log: &EventLog, seat: Option<Seat>, count: u32, expected: Option<&[u8]>) {
-        let mut told = Vec::new();
-        let whole = log.replay(seat, count, |payload| told.push(payload[0]));
-        assert_eq!(whole.map(|()| &told[..]), expected);
+        let mut sent = Vec::new();
+        let whole = log.replay(seat, count, |payload| sent.push(payload[0]));
+        assert_eq!(whole.map(|()| &sent[..]), expected);
     }
 }

@@ -217,7 +217,7 @@ impl ServerLink {
     /// The input that was just received came so many microseconds before its tick was due, or
     /// (negative) after.
     pub fn hear_lead(&mut self, lead: i64) {
-        self.leads.hear(lead);
+        self.leads.record(lead);
     }
 
     /// Whether the client has said a hello that was welcomed.
@@ -266,7 +266,7 @@ impl ServerLink {
             full: basis.ticks().is_empty(),
             digest: snapshot.digest,
             processed: snapshot.processed,
-            lead: self.leads.tell(snapshot.tick),
+            lead: self.leads.poll(snapshot.tick),
             owner,
         };
         head.write(self.before, out);

@@ -1,4 +1,4 @@
-//! Snapshots as a client takes them in: from frames to rows.
+//! Decodes a client's snapshots: from frames to rows.
 
 use super::{
     Basis, ServerFault,
@@ -15,7 +15,7 @@ use crate::{
     wire::model_hash,
 };
 
-/// The newest snapshot, and all that the next one may refer to.
+/// The newest snapshot, and the basis of the next one.
 #[derive(Debug)]
 pub(super) struct Snapshots {
     decoder: Decoder,
@@ -27,19 +27,19 @@ pub(super) struct Snapshots {
     owner: Vec<i32>,
 }
 
-/// What a snapshot said beside the rows.
+/// What a snapshot contained beside the rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Applied {
     pub(super) tick: Tick,
     pub(super) digest: Digest,
     /// The newest input that the rows include.
     pub(super) processed: InputSeq,
-    /// How early inputs came; see [`super::pacing`].
+    /// How early inputs arrived; see [`super::pacing`].
     pub(super) lead: Option<i8>,
 }
 
 impl Snapshots {
-    /// Nothing was applied yet. `processed` is the newest input that the server has.
+    /// Before the first snapshot. `processed` is the newest input that the server has.
     pub(super) fn new(schema: &Schema, rate: TickRate, processed: InputSeq) -> Self {
         Self {
             decoder: Decoder::new(schema, rate),
@@ -51,20 +51,21 @@ impl Snapshots {
         }
     }
 
-    /// Takes the codec's new statistics.
+    /// Replaces the codec's statistics.
     pub(super) fn set_model(&mut self, model: &[u8]) -> Result<(), CodecError> {
         self.decoder.set_model(model)?;
         self.model_hash = model_hash(model);
         Ok(())
     }
 
-    /// The connection is another one: of what was applied the server knows the newest only.
+    /// Handles a new connection: its first snapshot can only be a delta against the newest tick
+    /// that was applied.
     pub(super) fn reconnect(&mut self, processed: InputSeq) {
         self.basis = self.before.tick.map_or_else(Basis::default, Basis::kept);
         self.before.processed = processed;
     }
 
-    /// Decodes one snapshot's frame, in which the owner's values are laid out so.
+    /// Decodes a snapshot's frame. `owner` is the schema's list of owner integers.
     pub(super) fn apply(
         &mut self,
         frame: &[u8],
@@ -83,11 +84,11 @@ impl Snapshots {
         if !head.full && basis.ticks().is_empty() {
             return Err(ServerFault::OutOfOrder);
         }
-        // The newest rows stay, too, in case that this is no snapshot.
+        // Keeps the newest rows too, in case decoding fails.
         let stays = |tick: Tick| basis.ticks().contains(&tick) || self.before.tick == Some(tick);
         let free = (0..self.slots.len())
             .find(|&slot| !self.slots[slot].0.is_some_and(stays))
-            .expect("there is one slot more than a basis has ticks, of which the newest is one");
+            .expect("a basis includes the newest tick, and leaves at least one slot free");
         let mut rows = std::mem::take(&mut self.slots[free].1);
         let decoded = {
             let none = (Tick::default(), &Rows::default());
@@ -115,12 +116,12 @@ impl Snapshots {
         Ok(Applied { tick, digest, processed, lead })
     }
 
-    /// The newest that was applied.
+    /// The newest tick that was applied.
     pub(super) const fn applied(&self) -> Option<Tick> {
         self.before.tick
     }
 
-    /// The newest input that it includes.
+    /// The newest input that its rows include.
     pub(super) const fn processed(&self) -> InputSeq {
         self.before.processed
     }
@@ -130,12 +131,12 @@ impl Snapshots {
         self.before.tick.map(|tick| rows_of(&self.slots, tick))
     }
 
-    /// What only the owner is told, as of the newest.
+    /// The owner's values, as of the newest snapshot.
     pub(super) fn owner(&self) -> &[i32] {
         &self.owner
     }
 
-    /// Which statistics the codec has.
+    /// Hash of the codec's current statistics.
     pub(super) const fn model_hash(&self) -> u32 {
         self.model_hash
     }
@@ -143,5 +144,5 @@ impl Snapshots {
 
 fn rows_of(slots: &[(Option<Tick>, Rows)], tick: Tick) -> &Rows {
     let slot = slots.iter().find(|slot| slot.0 == Some(tick));
-    &slot.expect("a basis has its rows").1
+    &slot.expect("the rows of every tick of the basis are kept").1
 }

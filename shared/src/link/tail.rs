@@ -67,15 +67,15 @@ impl Tail {
         }
     }
 
-    /// The quantity was `value` for `span`.
-    pub fn hear(&mut self, value: i64, span: Micros) {
+    /// Records that the quantity was `value` for `span`.
+    pub fn record(&mut self, value: i64, span: Micros) {
         self.add(cell_of(value), span.0);
         self.settle(if value > self.known() { span.0 } else { 0 });
     }
 
-    /// The quantity sank from one value to just above another, and was each step on the way for
-    /// `step`.
-    pub fn hear_steps(&mut self, from: i64, to: i64, step: Micros) {
+    /// Records that the quantity sank from one value to just above another, in steps of `step`, each
+    /// of which lasted for as long.
+    pub fn record_steps(&mut self, from: i64, to: i64, step: Micros) {
         if self.is_alone(to, from) {
             return;
         }
@@ -223,7 +223,7 @@ mod tests {
         for n in 0..110_000 {
             let sample = i64::from(dice.within(0, 40_000));
             beyond += u32::from(n >= 10_000 && tail.value().is_some_and(|value| sample > value));
-            tail.hear(sample, TICK);
+            tail.record(sample, TICK);
         }
         assert!((400..600).contains(&beyond), "{beyond} of 100,000, instead of 500");
     }
@@ -292,9 +292,9 @@ mod tests {
         }
         let mut tail = Tail::one_in(150);
         for n in 0..200 {
-            tail.hear(20_000, Micros(8 * TICK.0));
+            tail.record(20_000, Micros(8 * TICK.0));
             if n == 100 {
-                tail.hear_steps(1_020_000, 24_000, TICK);
+                tail.record_steps(1_020_000, 24_000, TICK);
             }
         }
         assert!(tail.value().is_some_and(|value| value < 30_000), "{:?}", tail.value());

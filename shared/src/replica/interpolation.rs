@@ -296,7 +296,7 @@ mod tests {
                 tick: Tick(0),
                 tick_time: zero,
             };
-            clock.hear(pong, zero);
+            clock.handle_pong(pong, zero);
             let interpolation = Interpolation::default();
             Self { interpolation, clock, arriving: VecDeque::new(), last: zero, looked_ms: 20 }
         }
