@@ -1,40 +1,41 @@
-//! What is on its way to a client, and whether more should be.
+//! Congestion control: which snapshots are in flight to a client, and whether to send another.
 //!
-//! A snapshot that has to queue for a link arrives late, and everything after it too. Nothing can
-//! be seen of the link but when clients say that they have applied what they were sent. The way
-//! there and back usually takes a certain time (`base`). What takes more than [`QUEUE`] longer has
-//! queued, or else the way has become longer:
-//! - when it grows, or comes behind a full window, it is a queue;
-//! - when nothing else has come for [`DOUBT`], every other snapshot is left out until half as many
-//!   are on their way. If those take clearly less, it was a queue; if not, it is the way, and
-//!   `base` is what they took.
+//! A snapshot that queues on a slow link arrives late, and delays everything after it. All that the
+//! server can measure is the RTT, from sending a snapshot until the client acknowledges that it
+//! has applied it. An RTT more than [`QUEUE`] above the usual one (`base_rtt`) means that either
+//! the snapshot has queued, or the path has become longer:
+//! - If the excess grows, or the congestion window was full, it is a queue.
+//! - If all RTTs were too long for [`DOUBT`], this is probed: every other snapshot is skipped until
+//!   half as many are in flight. If their RTTs are clearly shorter, it was a queue; if not, the
+//!   path is longer, and `base_rtt` becomes what they took.
 //!
-//! From that follows how many snapshots may be on their way (`window`):
-//! - when one has queued, as many as the link carries in the time that it usually takes and
-//!   [`QUEUE`]. So a link that is too slow gets as many as it can carry, all of them new;
-//! - when one has not, one more, or, when it has hardly queued behind a full window, twice as
-//!   many, up to all that are sent within [`STALL`]: a link that stalls delivers them all as soon
-//!   as it goes on. Whether more was right is judged by the next one that is sent;
-//! - a client that has applied all that it was sent may always be sent one.
+//! The congestion window (`window`) limits how many snapshots may be in flight:
+//! - After one that has queued, it shrinks to as many as the link carries in `base_rtt` +
+//!   [`QUEUE`]. So a link that is too slow gets as many as it can carry, all of them recent.
+//! - After one that has not, it grows by one; or it doubles, if the window was full and the
+//!   snapshot hardly queued. It may hold all that are sent within [`STALL`], because a link that
+//!   stalls delivers them all as soon as it recovers. Only snapshots sent after a change of the
+//!   window decide on its next growth.
+//! - A client that has applied everything can always be sent one snapshot.
 
 use crate::{history::HISTORY_LEN, ids::Tick, time::Micros};
 
-/// How much older than necessary a snapshot may arrive because it had to queue.
+/// How much later than necessary a snapshot may arrive because of queueing.
 const QUEUE: Micros = Micros::from_millis(100);
-/// How long a stall may last without snapshots being left out.
+/// How long a stall may last before snapshots are skipped.
 const STALL: Micros = Micros::from_millis(500);
-/// What is left of a difference between a way and what was believed of it: one in so many.
-const FOLLOW: i64 = 128;
-/// How long all must have taken longer than they should before `base` is doubted.
+/// Gain of `base_rtt`: each RTT moves it by one part in this many of the difference.
+const BASE_GAIN: i64 = 128;
+/// How long all RTTs must be too long before `base_rtt` is probed.
 const DOUBT: Micros = Micros::from_millis(500);
-/// Snapshots that must have come since half as many are on their way.
-const TRIED: u32 = 4;
-/// Ticks that may be on their way whatever their rate: acknowledgements of what was sent before
-/// the last 64 could not be judged.
+/// How many RTTs of a probe are enough to replace `base_rtt`.
+const PROBE_SAMPLES: u32 = 4;
+/// Most ticks between the oldest snapshot in flight and the next, at any rate: acknowledgements can
+/// only be checked for the last 64 ticks.
 const TICKS_MAX: i32 = 48;
-/// Snapshots that may be on their way when nothing is known of queues.
+/// Largest congestion window, and the first.
 const WINDOW_MAX: u32 = TICKS_MAX.cast_unsigned();
-const _: () = assert!(TICKS_MAX < HISTORY_LEN as i32, "a baseline must outlive its flight");
+const _: () = assert!(TICKS_MAX < HISTORY_LEN as i32, "history must keep what is in flight");
 
 /// See the module.
 #[derive(Debug)]
@@ -43,82 +44,82 @@ pub(super) struct Flight {
     /// Bit `n`: the tick `n` before the newest was sent.
     ticks: u64,
     applied: Option<Tick>,
-    base: Option<Micros>,
+    base_rtt: Option<Micros>,
     trust: Trust,
     window: u32,
-    /// The first tick that is sent under this window, and so tells whether it is right.
-    judged: Tick,
+    /// The first tick that is sent with this window: from its acknowledgement on, it may grow.
+    window_from: Tick,
     sends: Sends,
 }
 
-/// When each of the last 64 ticks was sent, and how many were on their way then, itself included.
-/// There are as many of these as clients, and a tick touches all of them, so they are small: the
-/// upper bits are the time in steps of [`SEND_STEP`], of which what is on its way was sent less
-/// than half of what fits ago, nine minutes; those of [`CROWD`] are the number.
+/// When each of the last 64 ticks was sent, and how many were then in flight, itself included.
+/// Every session has one of these, and every tick touches all of them, so it is packed: the bits of
+/// [`IN_FLIGHT`] are the number, those above are the time in steps of [`SEND_STEP`]. The time wraps,
+/// but is unambiguous for snapshots sent up to nine minutes ago, half of its range.
 #[derive(Debug)]
 struct Sends([u32; 64]);
 
-/// Microseconds.
+/// In microseconds.
 const SEND_STEP: u64 = 16;
-const CROWD: u32 = 63;
+const IN_FLIGHT: u32 = 63;
 
-/// Whether `base` is what it usually takes.
+/// Whether `base_rtt` is believed to be right.
 #[derive(Clone, Copy, Debug)]
 enum Trust {
     Sure,
-    /// What came `since` has taken more than [`QUEUE`] longer, and `least` at least.
+    /// All RTTs since `since` were more than [`QUEUE`] too long; the least was `least`.
     Doubted {
         since: Micros,
         least: Micros,
     },
-    /// Half as many are to be on their way as took `before` at least, that is `half`. `came` of
-    /// those have come, and took `least` at least.
-    Tried {
+    /// A probe that keeps only `half` as many snapshots in flight as when the least RTT was
+    /// `before`. Of `samples` such snapshots, the least RTT was `least`.
+    Probing {
         since: Micros,
         before: Micros,
         half: u32,
-        came: u32,
+        samples: u32,
         least: Micros,
     },
 }
 
-/// What the time that a snapshot took says about the way there.
+/// What a snapshot's RTT says about the path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Way {
+enum Path {
     Free,
     Unclear,
-    Queue,
+    Queueing,
 }
 
 impl Flight {
-    /// Nothing was sent yet.
+    /// Before the first snapshot.
     pub(super) const fn new() -> Self {
         Self {
             newest: None,
             ticks: 0,
             applied: None,
-            base: None,
+            base_rtt: None,
             trust: Trust::Sure,
             window: WINDOW_MAX,
-            judged: Tick(0),
+            window_from: Tick(0),
             sends: Sends([0; 64]),
         }
     }
 
-    /// A snapshot of `tick` was sent.
+    /// Records that a snapshot of `tick` was sent.
     pub(super) fn send(&mut self, tick: Tick, now: Micros) {
         if self.newest.is_none() {
-            self.judged = tick;
+            self.window_from = tick;
         }
         let gap = self.newest.map_or(64, |newest| tick.since(newest).cast_unsigned());
         self.ticks = self.ticks.checked_shl(gap).unwrap_or(0) | 1;
         self.newest = Some(tick);
-        let crowd = self.on_their_way().count_ones();
-        self.sends.keep(tick, now, crowd);
+        let in_flight = self.in_flight().count_ones();
+        self.sends.record(tick, now, in_flight);
     }
 
-    /// The client has applied `tick`. Whether that was sent and is not older than what it had
-    /// applied before.
+    /// Handles an acknowledgement that the client has applied `tick`. Returns `false` if this tick
+    /// was not sent, or is older than the one acknowledged before.
     pub(super) fn apply(&mut self, tick: Tick, now: Micros) -> bool {
         if self.applied == Some(tick) {
             return true;
@@ -131,99 +132,100 @@ impl Flight {
             return false;
         }
         self.applied = Some(tick);
-        let (took, crowd) = (self.sends.age(tick, now), self.sends.crowd(tick));
-        let was_known = self.base.is_some();
-        let is_limited = crowd >= self.window;
-        let base = match self.base {
-            Some(base) => follow(base, took, is_limited),
-            None => took,
+        let (rtt, in_flight) = (self.sends.age(tick, now), self.sends.in_flight(tick));
+        let was_known = self.base_rtt.is_some();
+        let is_limited = in_flight >= self.window;
+        let base = match self.base_rtt {
+            Some(base) => updated_base(base, rtt, is_limited),
+            None => rtt,
         };
-        self.base = Some(base);
-        match self.judge(crowd, took, base, now) {
-            Way::Queue => {
-                // All that was on its way when this was sent has come while it was.
-                let carried = u64::from(crowd) * base.plus(QUEUE).0 / took.0;
-                // A stall makes it look worse than it is, so it is believed step by step.
+        self.base_rtt = Some(base);
+        match self.judge(in_flight, rtt, base, now) {
+            Path::Queueing => {
+                // All snapshots in flight when this one was sent arrived within its RTT.
+                let carried = u64::from(in_flight) * base.plus(QUEUE).0 / rtt.0;
+                // A stall makes the link look slower than it is, so one RTT can only halve it.
                 let window = (carried as u32).max(self.window.div_ceil(2));
                 if window < self.window {
                     self.window = window;
-                    self.judged = newest.plus(1);
+                    self.window_from = newest.plus(1);
                 }
             }
-            Way::Free if was_known && tick.since(self.judged) >= 0 => {
-                let is_idle = took.since(base).0 < QUEUE.0 / 4 && crowd >= self.window;
+            Path::Free if was_known && tick.since(self.window_from) >= 0 => {
+                let is_idle = rtt.since(base).0 < QUEUE.0 / 4 && in_flight >= self.window;
                 let window = if is_idle { self.window * 2 } else { self.window + 1 };
                 self.window = window.min(WINDOW_MAX);
-                self.judged = newest.plus(1);
+                self.window_from = newest.plus(1);
             }
-            Way::Free | Way::Unclear => {}
+            Path::Free | Path::Unclear => {}
         }
         true
     }
 
-    /// What it says that a snapshot took so long behind so many; sets `base` anew.
-    fn judge(&mut self, crowd: u32, took: Micros, base: Micros, now: Micros) -> Way {
-        if took.since(base) <= QUEUE {
+    /// What a snapshot's RTT says, given how many were in flight; may replace `base_rtt`.
+    fn judge(&mut self, in_flight: u32, rtt: Micros, base: Micros, now: Micros) -> Path {
+        if rtt.since(base) <= QUEUE {
             self.trust = Trust::Sure;
-            return Way::Free;
+            return Path::Free;
         }
         if let Trust::Sure = self.trust {
-            self.trust = Trust::Doubted { since: now, least: took };
+            self.trust = Trust::Doubted { since: now, least: rtt };
         }
         match &mut self.trust {
             Trust::Doubted { since, least } => {
-                *least = took.min(*least);
-                let is_queue = crowd >= self.window || took.since(*least).0 > QUEUE.0 / 2;
+                *least = rtt.min(*least);
+                let is_queue = in_flight >= self.window || rtt.since(*least).0 > QUEUE.0 / 2;
                 if now.since(*since) > DOUBT {
-                    let (before, half) = (*least, crowd.div_ceil(2));
-                    self.trust = Trust::Tried { since: now, before, half, came: 0, least: before };
+                    let (before, half) = (*least, in_flight.div_ceil(2));
+                    self.trust =
+                        Trust::Probing { since: now, before, half, samples: 0, least: before };
                 }
                 if is_queue {
-                    return Way::Queue;
+                    return Path::Queueing;
                 }
             }
-            Trust::Tried { before, half, came, least, .. } if crowd <= *half => {
-                *came += 1;
-                *least = took.min(*least);
+            Trust::Probing { before, half, samples, least, .. } if in_flight <= *half => {
+                *samples += 1;
+                *least = rtt.min(*least);
                 if least.0 * 4 < before.0 * 3 {
                     self.trust = Trust::Doubted { since: now, least: *least };
-                    return Way::Queue;
+                    return Path::Queueing;
                 }
-                if *came == TRIED {
-                    self.base = Some(*least);
+                if *samples == PROBE_SAMPLES {
+                    self.base_rtt = Some(*least);
                     self.trust = Trust::Sure;
                 }
             }
-            Trust::Sure | Trust::Tried { .. } => {}
+            Trust::Sure | Trust::Probing { .. } => {}
         }
-        Way::Unclear
+        Path::Unclear
     }
 
     /// Whether a snapshot of `tick` may be sent.
     pub(super) fn has_room(&self, tick: Tick, now: Micros) -> bool {
         let Some(newest) = self.newest else { return true };
-        let on_their_way = self.on_their_way();
-        if on_their_way == 0 {
+        let in_flight = self.in_flight();
+        if in_flight == 0 {
             return true;
         }
-        let in_flight = on_their_way.count_ones();
-        let is_tried_too_much = match self.trust {
+        let count = in_flight.count_ones();
+        let is_held_by_probe = match self.trust {
             Trust::Sure | Trust::Doubted { .. } => false,
-            // Within a round trip from the start, half as many are on their way by themselves.
-            Trust::Tried { since, before, half, .. } => {
-                tick.since(newest) < 2 || now.since(since) > before && in_flight >= half
+            // For the first round trip, skipping every other tick is enough to halve them.
+            Trust::Probing { since, before, half, .. } => {
+                tick.since(newest) < 2 || now.since(since) > before && count >= half
             }
         };
-        let oldest = Tick(newest.0.wrapping_sub(63 - on_their_way.leading_zeros()));
-        if is_tried_too_much || tick.since(oldest) > TICKS_MAX {
+        let oldest = Tick(newest.0.wrapping_sub(63 - in_flight.leading_zeros()));
+        if is_held_by_probe || tick.since(oldest) > TICKS_MAX {
             return false;
         }
-        let limit = self.base.unwrap_or(Micros(0)).plus(STALL);
-        in_flight < self.window && self.sends.age(oldest, now) <= limit
+        let limit = self.base_rtt.unwrap_or(Micros(0)).plus(STALL);
+        count < self.window && self.sends.age(oldest, now) <= limit
     }
 
-    /// Of `ticks`, those that were sent after the one that was applied last.
-    fn on_their_way(&self) -> u64 {
+    /// Those of `ticks` that were sent after the one applied last.
+    fn in_flight(&self) -> u64 {
         match (self.newest, self.applied) {
             (Some(newest), Some(applied)) => {
                 let age = newest.since(applied).cast_unsigned();
@@ -236,34 +238,34 @@ impl Flight {
 }
 
 impl Sends {
-    fn keep(&mut self, tick: Tick, now: Micros, crowd: u32) {
-        self.0[index(tick)] = Self::time(now) | crowd.min(CROWD);
+    fn record(&mut self, tick: Tick, now: Micros, in_flight: u32) {
+        self.0[index(tick)] = Self::time(now) | in_flight.min(IN_FLIGHT);
     }
 
     fn age(&self, tick: Tick, now: Micros) -> Micros {
-        let sent = self.0[index(tick)] & !CROWD;
-        let age = Self::time(now).wrapping_sub(sent).cast_signed() / (CROWD + 1).cast_signed();
-        // An arrival may be noted a little before the send.
+        let sent = self.0[index(tick)] & !IN_FLIGHT;
+        let age = Self::time(now).wrapping_sub(sent).cast_signed() / (IN_FLIGHT + 1).cast_signed();
+        // An acknowledgement's timestamp may be a little before that of the send.
         Micros(u64::from(age.max(0).cast_unsigned()) * SEND_STEP)
     }
 
-    fn crowd(&self, tick: Tick) -> u32 {
-        self.0[index(tick)] & CROWD
+    fn in_flight(&self, tick: Tick) -> u32 {
+        self.0[index(tick)] & IN_FLIGHT
     }
 
-    /// In the upper bits, with nobody in the lower.
+    /// The time in the upper bits, with zeros in those of [`IN_FLIGHT`].
     const fn time(now: Micros) -> u32 {
-        ((now.0 / SEND_STEP) as u32).wrapping_mul(CROWD + 1)
+        ((now.0 / SEND_STEP) as u32).wrapping_mul(IN_FLIGHT + 1)
     }
 }
 
-/// The time that the way takes, after one that took so long.
-fn follow(base: Micros, took: Micros, is_limited: bool) -> Micros {
-    let base = base.min(took.plus(QUEUE));
-    let off = took.signed_since(base);
-    // What is behind a queue that we have made says nothing.
-    let is_way = off < 0 || off <= QUEUE.0.cast_signed() && !is_limited;
-    if is_way { base.shifted(off / FOLLOW) } else { base }
+/// The new `base_rtt` after a snapshot with this RTT.
+fn updated_base(base: Micros, rtt: Micros, is_limited: bool) -> Micros {
+    let base = base.min(rtt.plus(QUEUE));
+    let off = rtt.signed_since(base);
+    // With a full window, a longer RTT may come from a queue of our own making.
+    let is_path = off < 0 || off <= QUEUE.0.cast_signed() && !is_limited;
+    if is_path { base.shifted(off / BASE_GAIN) } else { base }
 }
 
 const fn index(tick: Tick) -> usize {
@@ -283,21 +285,21 @@ mod tests {
             flight.send(Tick(tick), now);
         }
         assert!(!flight.apply(Tick(7), now), "skipped");
-        assert!(!flight.apply(Tick(9), now), "to come");
+        assert!(!flight.apply(Tick(9), now), "not sent yet");
         assert!(flight.apply(Tick(6), now));
-        assert!(flight.apply(Tick(6), now), "again");
-        assert!(!flight.apply(Tick(5), now), "back");
+        assert!(flight.apply(Tick(6), now), "repeated");
+        assert!(!flight.apply(Tick(5), now), "goes back");
         assert!(flight.apply(Tick(8), now));
-        assert!(flight.has_room(Tick(500), Micros::from_secs(100)), "nothing is on its way");
+        assert!(flight.has_room(Tick(500), Micros::from_secs(100)), "nothing is in flight");
     }
 
     #[test]
-    fn a_stall_is_waited_out_up_to_a_point() {
+    fn a_stall_of_up_to_half_a_second_skips_nothing() {
         let mut line = Line::new();
         line.run(100, 5, 0);
         line.stalls = true;
         assert_eq!(line.run(24, 5, 0).sent, 24);
-        assert_eq!(line.run(100, 5, 0).sent, 2, "half a second of them");
+        assert_eq!(line.run(100, 5, 0).sent, 2, "half a second's worth");
         line.stalls = false;
         assert_eq!(line.run(20, 5, 0).sent, 20);
     }
@@ -318,25 +320,25 @@ mod tests {
     }
 
     #[test]
-    fn a_way_that_has_become_longer_is_not_a_queue() {
-        for way in [4, 10, 20] {
+    fn a_path_that_has_become_longer_is_not_a_queue() {
+        for delay in [4, 10, 20] {
             let mut line = Line::new();
             line.run(100, 2, 0);
-            let Ran { sent, .. } = line.run(100, way, 0);
-            assert!(sent > 60, "{sent} of 100 while a way of {way} ticks is learnt");
-            assert!(line.run(100, way, 0).sent >= 99, "a way of {way} ticks");
+            let Ran { sent, .. } = line.run(100, delay, 0);
+            assert!(sent > 60, "{sent} of 100 while a delay of {delay} ticks is learnt");
+            assert!(line.run(100, delay, 0).sent >= 99, "a delay of {delay} ticks");
             line.run(50, 2, 0);
             let Ran { sent, oldest } = line.run(500, 2, 25);
-            assert!((180..=205).contains(&sent), "{sent} snapshots, where 200 fit, after {way}");
-            assert!(oldest < 2 * way + 40, "{oldest} ticks old");
+            assert!((180..=205).contains(&sent), "{sent} snapshots, where 200 fit, after {delay}");
+            assert!(oldest < 2 * delay + 40, "{oldest} ticks old");
         }
     }
 
-    /// A link, a tick at a time.
+    /// A simulated link.
     struct Line {
         flight: Flight,
         tick: u32,
-        /// In tenths of ticks.
+        /// When the link is free again, in tenths of ticks.
         free_at: u32,
         arriving: std::collections::VecDeque<(u32, u32)>,
         stalls: bool,
@@ -354,8 +356,8 @@ mod tests {
             Self { flight, tick: 1_000, free_at: 0, arriving: [].into(), stalls: false }
         }
 
-        /// Each snapshot occupies the link for so many tenths of a tick, and takes `way` ticks.
-        fn run(&mut self, ticks: u32, way: u32, tenths: u32) -> Ran {
+        /// Each snapshot occupies the link for `tenths` of a tick, and then takes `delay` ticks.
+        fn run(&mut self, ticks: u32, delay: u32, tenths: u32) -> Ran {
             let mut ran = Ran { sent: 0, oldest: 0 };
             for _ in 0..ticks {
                 self.tick += 1;
@@ -374,7 +376,7 @@ mod tests {
                     self.flight.send(Tick(self.tick), now);
                     ran.sent += 1;
                     self.free_at = self.free_at.max(self.tick * 10) + tenths;
-                    self.arriving.push_back((self.free_at + way * 10, self.tick));
+                    self.arriving.push_back((self.free_at + delay * 10, self.tick));
                 }
             }
             ran

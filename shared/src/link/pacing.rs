@@ -161,7 +161,7 @@ impl InputPace {
         self.made.extend(self.ahead.map(|ahead| (seq, ahead)));
     }
 
-    /// Handles a lead that the server has reported, for inputs up to `processed` or a newer one;
+    /// Handles a lead that the server has reported, for inputs up to `processed` or newer ones;
     /// ticks are `interval` apart. The least value is ignored: no network is that slow.
     pub fn handle_lead(&mut self, lead: i8, processed: InputSeq, interval: Micros) {
         let is_older = |seq: InputSeq| seq.0.wrapping_sub(processed.0).cast_signed() <= 0;

@@ -1,13 +1,14 @@
 //! The server's side of one session's connection.
 //!
-//! It judges what the client sends, remembers what the client was sent, and writes frame
-//! payloads. Guarantees
-//! - Nothing is accepted before a valid hello, and no second one.
-//! - Input numbers follow one another; an applied tick was sent, and never goes back; neither does
-//!   what was seen, which is never newer than what was applied.
-//! - A delta is only made from snapshots that were written to this connection before it.
+//! It checks the client's frames, keeps track of what the client was sent, and writes frame
+//! payloads. It guarantees:
+//! - No frame is accepted before a valid hello, and no second hello.
+//! - Input sequence numbers increase by 1. An applied tick was sent on this connection, and never
+//!   goes back. Neither does the moment that a player saw, and it is not newer than that tick.
+//! - A delta only refers to snapshots that were written to this connection, or that the client has
+//!   kept when it resumed.
 //!
-//! Not here: who may join, the input queue, the bytes that the kernel did not take.
+//! Not here: admission, the input queue, and the outbox.
 
 use super::{
     Basis,
@@ -35,7 +36,7 @@ pub struct ServerLink {
     leads: Leads,
     basis: Basis,
     before: Before,
-    owner_told: Vec<u8>,
+    owner_sent: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,50 +46,50 @@ enum Stage {
     Watching,
 }
 
-/// What a client's frame says, once it has been judged.
+/// The content of a client's frame that was accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
-    /// It wants to take part; answer with a welcome or a close.
+    /// A hello; answer it with a welcome or a close.
     Hello(Box<Hello>),
-    /// An input for `tick`; its values are in the buffer that was given.
+    /// An input for `tick`; its values are in the `values` passed to [`ServerLink::handle_frame`].
     Input {
         /// The input's number.
         seq: InputSeq,
         /// The tick that it is for.
         tick: Tick,
-        /// The moment at which the others were shown to whoever made it.
+        /// The moment at which the player saw the others when making it.
         seen: Moment,
     },
-    /// It has applied a snapshot; nothing to do.
+    /// An acknowledgement of a snapshot; nothing is left to do.
     Ack,
-    /// It asks for the time; answer with [`ServerMessage::Pong`].
+    /// A ping; answer it with [`ServerMessage::Pong`].
     Ping {
-        /// To be sent back.
+        /// The client's time, to be returned.
         client_time: Micros,
     },
-    /// It has lost track; the next snapshot will be a full one.
+    /// The client's rows are wrong; the next snapshot will be a full one.
     Resync,
-    /// It says something, as it was typed.
+    /// A line of chat, as the user typed it.
     Chat(String),
 }
 
-/// One snapshot, as far as it is not the same for everybody.
+/// One snapshot for one session.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot<'a> {
-    /// Which tick it is the state of.
+    /// The tick whose state it is.
     pub tick: Tick,
-    /// The rows' digest, if this tick is one that carries it.
+    /// The rows' digest, if this snapshot is to carry it.
     pub digest: Option<u32>,
     /// The newest input of this session that the rows include.
     pub processed: InputSeq,
     /// The owner's values, packed. Empty for a spectator. Sent when they have changed.
     pub owner: &'a [u8],
-    /// What [`crate::codec::Encoder::encode`] made from [`ServerLink::basis`].
+    /// The output of [`crate::codec::Encoder::encode`] for [`ServerLink::basis`].
     pub body: &'a [u8],
 }
 
 impl ServerLink {
-    /// A connection that was made just now.
+    /// The link of a new connection.
     #[must_use]
     pub fn new(now: Micros) -> Self {
         Self {
@@ -100,12 +101,12 @@ impl ServerLink {
             leads: Leads::default(),
             basis: Basis::default(),
             before: Before::default(),
-            owner_told: Vec::new(),
+            owner_sent: Vec::new(),
         }
     }
 
-    /// Judges one message. An input's values are unpacked into `values`, which has a place for
-    /// each of `inputs`. An error is the end of the connection.
+    /// Handles one frame. An input's values are unpacked into `values`, which must have room for
+    /// each of `inputs`. An error must end the connection.
     pub fn handle_frame(
         &mut self,
         frame: &[u8],
@@ -162,7 +163,7 @@ impl ServerLink {
         Ok(Received::Input { seq: head.seq, tick: head.tick, seen })
     }
 
-    /// Why a message can't be read: the hello of another version may say other things.
+    /// Why a message can't be read: the hello of another version may have a different layout.
     fn unread(&self, message: &[u8]) -> CloseReason {
         let is_other = |version| version != PROTOCOL_VERSION;
         if self.stage == Stage::AwaitingHello && wire::hello_version(message).is_some_and(is_other)
@@ -174,15 +175,15 @@ impl ServerLink {
     }
 
     fn handle_message(&mut self, message: ClientMessage) -> Result<Received, CloseReason> {
-        let said_hello = self.stage != Stage::AwaitingHello;
+        let is_welcomed = self.is_welcomed();
         match message {
-            ClientMessage::Hello(_) if said_hello => Err(CloseReason::OutOfOrder),
+            ClientMessage::Hello(_) if is_welcomed => Err(CloseReason::OutOfOrder),
             ClientMessage::Hello(hello) if hello.version != PROTOCOL_VERSION => {
                 Err(CloseReason::WrongVersion)
             }
             ClientMessage::Hello(hello) => Ok(Received::Hello(Box::new(hello))),
             ClientMessage::Ping { .. } | ClientMessage::Resync | ClientMessage::Chat(_)
-                if !said_hello =>
+                if !is_welcomed =>
             {
                 Err(CloseReason::OutOfOrder)
             }
@@ -199,28 +200,28 @@ impl ServerLink {
         if self.flight.apply(applied, now) { Ok(()) } else { Err(CloseReason::NeverSent) }
     }
 
-    /// The hello was answered by this welcome: from now on inputs are accepted (if there is a
-    /// seat) and snapshots go out.
+    /// Records the welcome that the hello was answered with: from now on inputs are accepted (if
+    /// the session has a seat) and snapshots can be sent.
     pub fn welcome(&mut self, welcome: &Welcome) {
         self.stage = if welcome.seat.is_some() { Stage::Playing } else { Stage::Watching };
         self.seq = welcome.seq;
         self.before.processed = welcome.seq;
     }
 
-    /// The client has kept the rows of `tick`, and so has the server: the first snapshot will be
-    /// a delta from there.
+    /// Makes the first snapshot a delta against `tick`, whose rows both the resuming client and the
+    /// server still have.
     pub fn resume_from(&mut self, tick: Tick) {
         self.basis = Basis::kept(tick);
         self.before.tick = Some(tick);
     }
 
-    /// The input that was just received came so many microseconds before its tick was due, or
-    /// (negative) after.
+    /// Records that the input just received arrived `lead` microseconds before its tick was due;
+    /// negative if after.
     pub fn hear_lead(&mut self, lead: i64) {
         self.leads.record(lead);
     }
 
-    /// Whether the client has said a hello that was welcomed.
+    /// Whether the client's hello was answered with a welcome.
     #[must_use]
     pub fn is_welcomed(&self) -> bool {
         self.stage != Stage::AwaitingHello
@@ -232,35 +233,35 @@ impl ServerLink {
         self.seq
     }
 
-    /// When the client last said something, or connected.
+    /// When the last frame was received, or else when the client connected.
     #[must_use]
     pub const fn heard_at(&self) -> Micros {
         self.heard_at
     }
 
-    /// Whether a snapshot of `tick` may be sent now: the client is welcomed, and what is still on
-    /// its way to it would not keep the snapshot waiting.
+    /// Whether a snapshot of `tick` may be sent now: the client is welcomed, and the congestion
+    /// window has room.
     #[must_use]
     pub fn has_credit(&self, tick: Tick, now: Micros) -> bool {
         self.is_welcomed() && self.flight.has_room(tick, now)
     }
 
-    /// Whether this connection was sent a snapshot, or has kept one.
+    /// Whether a snapshot was sent on this connection, or kept from an earlier one.
     #[must_use]
     pub const fn has_sent(&self) -> bool {
         self.before.tick.is_some()
     }
 
-    /// What a snapshot of `tick` is to be encoded from.
+    /// The basis against which to encode a snapshot of `tick`.
     #[must_use]
     pub fn basis(&self, tick: Tick) -> Basis {
         self.basis.serving(tick)
     }
 
-    /// Appends a snapshot's frame, which from now on counts as sent.
+    /// Appends a snapshot's frame, and counts it as sent: the caller must send it.
     pub fn write_snapshot(&mut self, snapshot: &Snapshot<'_>, now: Micros, out: &mut Vec<u8>) {
         let basis = self.basis(snapshot.tick);
-        let owner = snapshot.owner != self.owner_told;
+        let owner = snapshot.owner != self.owner_sent;
         let head = SnapshotHead {
             tick: snapshot.tick,
             full: basis.ticks().is_empty(),
@@ -271,8 +272,8 @@ impl ServerLink {
         };
         head.write(self.before, out);
         if owner {
-            self.owner_told.clear();
-            self.owner_told.extend_from_slice(snapshot.owner);
+            self.owner_sent.clear();
+            self.owner_sent.extend_from_slice(snapshot.owner);
             out.extend_from_slice(snapshot.owner);
         }
         out.extend_from_slice(snapshot.body);
@@ -293,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_out_of_order_are_refused() {
+    fn frames_out_of_order_are_rejected() {
         let mut link = ServerLink::new(Micros(0));
         let ping = message(&ClientMessage::Ping { client_time: Micros(0) });
         assert_eq!(receive(&mut link, &ping), Err(CloseReason::OutOfOrder));
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_must_follow_one_another() {
+    fn input_numbers_must_increase_by_one() {
         let mut link = playing();
         let mut out = Vec::new();
         snapshot(&mut link, Tick(7), &mut out);
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_never_goes_back() {
+    fn the_seen_moment_never_goes_back() {
         let mut link = playing();
         let mut out = Vec::new();
         for tick in 7..=8 {

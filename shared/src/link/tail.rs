@@ -1,35 +1,38 @@
-//! The value that a quantity stays below for all but a small part of the time, learnt as it goes.
+//! A running quantile: the value that a quantity exceeds only for a small part of the time.
 //!
-//! A histogram of the quantity, weighted by time, of which the past is forgotten by and by: the
-//! jitter buffers of calls work like this (WebRTC's NetEq). What jitters is covered within
-//! seconds; a stall now and then is not, since the part that may lie beyond is one of
-//! [`PATIENCE`] at least; and when there were so many stalls that it is used up, hardly anything
-//! may lie beyond until they are forgotten. A stall of more than six times what there was of late
-//! counts when another comes that is half as long: one alone is no habit of the network.
+//! It is read from a histogram of the quantity, weighted by time, in which old samples decay, as in
+//! the jitter buffer of WebRTC (NetEq). Jitter is covered within seconds. An occasional stall is
+//! not: the time that may lie beyond the value is the agreed part of at least [`PATIENCE`]. Once
+//! stalls have used up that time, hardly any may lie beyond until they are forgotten. An *outlier*,
+//! a stall more than six times as long as any recent delay, counts only once another stall at least
+//! half as long follows: a single one says nothing about the network.
 //!
-//! Cells are a millisecond wide at first and a sixteenth of their value later; what lies within
-//! one is taken to lie evenly.
+//! Cells are a millisecond wide at first, and later a sixteenth of their value; within a cell,
+//! samples are assumed to be evenly distributed.
 
 use crate::time::Micros;
 
-/// Time until half of what was heard is forgotten.
+/// Recorded time after which all earlier samples lose half of their weight.
 pub const MEMORY: Micros = Micros::from_secs(300);
-/// Time that the part which may lie beyond is reckoned from at least.
+/// Least time from which the part that may lie beyond the value is computed.
 pub const PATIENCE: Micros = Micros::from_secs(100);
-/// What lies beyond for longer than this is a stall: shorter ones are hardly seen.
+/// Time beyond the value, in microseconds at a stretch, from which on it is a stall: a shorter one
+/// is hardly visible.
 const STALL_MIN: u64 = 50_000;
-/// When there were few stalls yet, one part of so many of what was heard may lie beyond at most.
+/// At most one part in this many of the recorded time may lie beyond the value, even at first.
 const FIRST_PART: u64 = 64;
-/// When there were too many, one part of so many of what otherwise may.
+/// After too many stalls, the time that may lie beyond shrinks to one part in this many of itself.
 const STRICTEST: u64 = 16;
-/// A program that did not get to its work for longer than this can't tell how late the network is
-/// from how late it is itself. As slow as this nobody draws on purpose.
+/// A stall is an outlier if it is more than this many times as long as any recent delay.
+const OUTLIER: i64 = 6;
+/// A program that did not run for longer than this can't tell the network's lateness from its own.
+/// No program renders this slowly on purpose.
 pub const AWAY: Micros = Micros::from_millis(150);
-/// Larger values count as this: 2 s.
+/// Larger values count as this one: 2 s.
 pub const VALUE_MAX: i64 = 2_047_999;
-/// Width of the first cells in microseconds.
+/// Width of the first cells, in microseconds.
 const UNIT: i64 = 1_000;
-/// Cells that an octave is divided into.
+/// Cells per octave.
 const STEPS: usize = 16;
 const CELLS: usize = 128;
 
@@ -40,19 +43,19 @@ pub struct Tail {
     /// For how long the value was in each cell, in microseconds.
     cells: [u32; CELLS],
     total: u64,
-    /// For how long it was beyond the value in stalls.
+    /// Time beyond the value in stalls, in microseconds.
     stalled: u64,
-    /// How far the longest stall of late went.
-    longest: i64,
-    /// From where to where one went that does not count yet.
-    alone: [i64; 2],
-    /// How much of what follows it may still be its end.
-    end: i64,
+    /// The largest recent value.
+    largest: i64,
+    /// Where the last outlier began and ended, while it does not count.
+    outlier: [i64; 2],
+    /// How much of the growth after it still belongs to it.
+    aftermath: i64,
     value: Option<i64>,
 }
 
 impl Tail {
-    /// One part of so many of the time the value may be larger.
+    /// A quantile that the quantity may exceed for one part in `part` of the time.
     #[must_use]
     pub const fn one_in(part: u64) -> Self {
         Self {
@@ -60,9 +63,9 @@ impl Tail {
             cells: [0; CELLS],
             total: 0,
             stalled: 0,
-            longest: 0,
-            alone: [0; 2],
-            end: 0,
+            largest: 0,
+            outlier: [0; 2],
+            aftermath: 0,
             value: None,
         }
     }
@@ -73,10 +76,10 @@ impl Tail {
         self.settle(if value > self.known() { span.0 } else { 0 });
     }
 
-    /// Records that the quantity sank from one value to just above another, in steps of `step`, each
-    /// of which lasted for as long.
+    /// Records that the quantity sank from one value to just above another, in steps of `step` that
+    /// each lasted as long.
     pub fn record_steps(&mut self, from: i64, to: i64, step: Micros) {
-        if self.is_alone(to, from) {
+        if self.hold_back(to, from) {
             return;
         }
         let (known, mut beyond, mut value) = (self.known(), 0, from);
@@ -88,51 +91,53 @@ impl Tail {
         self.settle(beyond);
     }
 
-    /// The quantity grew from one value to another as time went by, as an age does. What grows
-    /// beyond [`VALUE_MAX`] is ignored: no network stalls like that, a connection is lost.
-    pub fn hear_age(&mut self, from: i64, to: i64) {
+    /// Records that the quantity grew with time from one value to another, as an age does. Growth
+    /// beyond [`VALUE_MAX`] is ignored: it is a lost connection, not a stalled network.
+    pub fn record_age(&mut self, from: i64, to: i64) {
         if to > VALUE_MAX {
             return;
         }
         let (from, to) = (from.max(0), to.max(0));
-        // Behind a stall comes what waited, and then a gap: a server sends nothing while too much waits.
+        // Snapshots that waited arrive at once, and then comes a gap: the server skips some while
+        // too many are in flight.
         if from <= self.known() {
-            self.end = 0;
-        } else if self.end > 0 {
-            self.end -= to - from;
+            self.aftermath = 0;
+        } else if self.aftermath > 0 {
+            self.aftermath -= to - from;
             return;
         }
-        if !self.is_alone(from, to) {
-            self.grow(from, to);
+        if !self.hold_back(from, to) {
+            self.add_growth(from, to);
         }
     }
 
-    /// Forgets everything.
+    /// Discards all samples.
     pub fn clear(&mut self) {
         *self = Self::one_in(self.part);
     }
 
-    /// The value, once anything was heard.
+    /// The value, once anything was recorded.
     #[must_use]
     pub const fn value(&self) -> Option<i64> {
         self.value
     }
 
-    /// Whether that was a stall such as there was none of late.
-    fn is_alone(&mut self, from: i64, to: i64) -> bool {
+    /// Holds a growth back if it is an outlier, and records the one that was held back if this one
+    /// confirms it. Returns whether this one was held back.
+    fn hold_back(&mut self, from: i64, to: i64) -> bool {
         let is_stall = self.beyond(from, to) > STALL_MIN;
-        let is_alone = is_stall && to > 6 * self.longest;
-        self.end = if is_alone { to } else { 0 };
-        self.longest = self.longest.max(to);
-        if is_stall && 2 * to >= self.alone[1] {
-            let waiting = if is_alone { [from, to] } else { [0; 2] };
-            let [from, to] = std::mem::replace(&mut self.alone, waiting);
-            self.grow(from, to);
+        let is_outlier = is_stall && to > OUTLIER * self.largest;
+        self.aftermath = if is_outlier { to } else { 0 };
+        self.largest = self.largest.max(to);
+        if is_stall && 2 * to >= self.outlier[1] {
+            let held = if is_outlier { [from, to] } else { [0; 2] };
+            let [from, to] = std::mem::replace(&mut self.outlier, held);
+            self.add_growth(from, to);
         }
-        is_alone
+        is_outlier
     }
 
-    fn grow(&mut self, from: i64, to: i64) {
+    fn add_growth(&mut self, from: i64, to: i64) {
         for cell in cell_of(from)..=cell_of(to) {
             let [low, high] = edges(cell);
             self.add(cell, (to.min(high) - from.max(low)).max(0).cast_unsigned());
@@ -140,7 +145,7 @@ impl Tail {
         self.settle(self.beyond(from, to));
     }
 
-    /// How much of the way from one value to another lies beyond what is known.
+    /// How much of a growth lies beyond the value.
     fn beyond(&self, from: i64, to: i64) -> u64 {
         (to - from.max(self.known())).max(0).cast_unsigned()
     }
@@ -155,7 +160,7 @@ impl Tail {
         self.total += micros;
     }
 
-    /// Finds the value, after one that was beyond the last for so long.
+    /// Computes the new value, after samples that were beyond the old one for `beyond` in all.
     fn settle(&mut self, beyond: u64) {
         if beyond > STALL_MIN {
             self.stalled += beyond;
@@ -163,8 +168,8 @@ impl Tail {
         if self.total > MEMORY.0 {
             self.cells.iter_mut().for_each(|cell| *cell /= 2);
             self.stalled /= 2;
-            self.longest /= 2;
-            self.alone = [0; 2];
+            self.largest /= 2;
+            self.outlier = [0; 2];
             self.total = self.cells.iter().map(|&cell| u64::from(cell)).sum();
         }
         let part = self.total.max(PATIENCE.0) / self.part;
@@ -190,7 +195,7 @@ fn cell_of(value: i64) -> usize {
     (octave as usize) * STEPS + (units >> octave)
 }
 
-/// Where a cell begins and where it ends.
+/// The bounds of a cell.
 const fn edges(cell: usize) -> [i64; 2] {
     let octave = (cell / STEPS).saturating_sub(1);
     let low = cell - octave * STEPS;
@@ -205,7 +210,7 @@ mod tests {
     const TICK: Micros = Micros(33_333);
 
     #[test]
-    fn cells_follow_one_another() {
+    fn cells_leave_no_gaps() {
         let mut end = 0;
         for cell in 0..CELLS {
             let [low, high] = edges(cell);
@@ -216,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_the_agreed_part_stay_below() {
+    fn only_the_agreed_part_exceeds_the_value() {
         let mut tail = Tail::one_in(200);
         let mut dice = Dice::new(1);
         let mut beyond = 0;
@@ -232,7 +237,7 @@ mod tests {
     fn an_age_counts_for_as_long_as_it_lasts() {
         let mut tail = Tail::one_in(100);
         for _ in 0..3_000 {
-            tail.hear_age(50_000, 150_000);
+            tail.record_age(50_000, 150_000);
         }
         let value = tail.value().unwrap();
         assert!((146_000..=151_000).contains(&value), "{value}");
@@ -241,54 +246,54 @@ mod tests {
     #[test]
     fn a_lost_connection_is_no_stall() {
         let mut tail = Tail::one_in(100);
-        tail.hear_age(20_000, 53_333);
+        tail.record_age(20_000, 53_333);
         let before = tail.value();
-        tail.hear_age(20_000, 9_000_000);
+        tail.record_age(20_000, 9_000_000);
         assert_eq!(tail.value(), before);
     }
 
     #[test]
     fn stalls_that_come_often_are_covered_and_then_forgotten() {
         let mut tail = Tail::one_in(300);
-        let mut hear = |seconds: u32, stalls: u32| {
+        let mut record = |seconds: u32, stalls: u32| {
             for n in 0..seconds * 30 {
                 let stalls = n % 600 == 599 && n / 600 < stalls;
-                tail.hear_age(20_000, if stalls { 320_000 } else { 53_333 });
+                tail.record_age(20_000, if stalls { 320_000 } else { 53_333 });
             }
             tail.value().unwrap()
         };
-        hear(60, 0);
-        let one = hear(20, 1);
+        record(60, 0);
+        let one = record(20, 1);
         assert!(one < 60_000, "{one} after one stall of 0.3 s");
-        let three = hear(40, 2);
+        let three = record(40, 2);
         assert!(three > 280_000, "{three} after three");
-        let soon = hear(60, 0);
-        assert!(soon > 80_000, "{soon}: they may come again");
-        let late = hear(1_200, 0);
-        assert!(late < 60_000, "{late}: they do not");
+        let soon = record(60, 0);
+        assert!(soon > 80_000, "{soon} soon after, when more may come");
+        let late = record(1_200, 0);
+        assert!(late < 60_000, "{late} long after");
     }
 
     #[test]
-    fn a_stall_alone_is_no_habit() {
+    fn a_single_outlier_is_held_back() {
         for long in [800_000, 1_900_000] {
             let mut tail = Tail::one_in(300);
-            let mut hear = |seconds: u32, to: i64| {
-                (0..seconds * 30).for_each(|_| tail.hear_age(20_000, 53_333));
-                tail.hear_age(20_000, to);
-                // What waited comes at once, and what comes next was sent when the first had come.
-                tail.hear_age(to, to);
-                tail.hear_age(to * 2 / 3, to * 2 / 3 + 90_000);
+            let mut record = |seconds: u32, to: i64| {
+                (0..seconds * 30).for_each(|_| tail.record_age(20_000, 53_333));
+                tail.record_age(20_000, to);
+                // What waited arrives at once; the next snapshot was sent when the first had arrived.
+                tail.record_age(to, to);
+                tail.record_age(to * 2 / 3, to * 2 / 3 + 90_000);
                 tail.value().unwrap()
             };
             for to in [long, 130_000] {
-                let value = hear(60, to);
+                let value = record(60, to);
                 assert!(value < 100_000, "{value} after {to} beside {long}");
             }
-            let again = hear(60, long);
+            let again = record(60, long);
             assert!(again > 100_000, "{again} after another of {long}");
-            hear(1_200, 53_333);
-            let late = hear(60, long);
-            assert!(late < 100_000, "{late}: the others are forgotten");
+            record(1_200, 53_333);
+            let late = record(60, long);
+            assert!(late < 100_000, "{late}, when the others are forgotten");
         }
         let mut tail = Tail::one_in(150);
         for n in 0..200 {

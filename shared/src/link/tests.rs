@@ -39,7 +39,7 @@ fn a_resync_brings_a_full_snapshot() {
 }
 
 #[test]
-fn a_new_connection_goes_on_by_a_delta_from_what_was_kept() {
+fn a_resumed_session_continues_with_a_delta_against_the_kept_rows() {
     let mut pair = Pair::new();
     for tick in 7..12 {
         pair.check_snapshot(Tick(tick));
@@ -56,7 +56,7 @@ fn a_new_connection_goes_on_by_a_delta_from_what_was_kept() {
 }
 
 #[test]
-fn what_history_has_forgotten_is_sent_in_full() {
+fn a_kept_tick_that_history_has_evicted_leads_to_a_full_snapshot() {
     let mut pair = Pair::new();
     pair.check_snapshot(Tick(7));
     pair.reconnect();
@@ -67,7 +67,7 @@ fn what_history_has_forgotten_is_sent_in_full() {
 }
 
 #[test]
-fn a_resumed_session_says_how_many_events_it_was_told() {
+fn a_resuming_client_sends_how_many_events_it_has_received() {
     let mut pair = Pair::new();
     let mut frame = Vec::new();
     let event = ServerMessage::Event { tick: Tick(3), kind: 0, values: (&[][..]).into() };
@@ -87,7 +87,7 @@ fn a_second_welcome_is_out_of_order() {
 }
 
 #[test]
-fn who_comes_back_takes_no_other_sessions_welcome() {
+fn a_resuming_client_rejects_the_welcome_of_another_session() {
     let again = || Welcome { schema: None, ..welcome() };
     for other in [
         welcome(),
@@ -103,7 +103,7 @@ fn who_comes_back_takes_no_other_sessions_welcome() {
 }
 
 #[test]
-fn pings_are_frequent_until_the_clock_is_known_also_after_coming_back() {
+fn pings_are_frequent_at_first_and_after_a_reconnect() {
     let mut pair = Pair::new();
     let pings = |pair: &mut Pair, from: u64| {
         let mut frame = Vec::new();
@@ -122,25 +122,25 @@ fn pings_are_frequent_until_the_clock_is_known_also_after_coming_back() {
 }
 
 #[test]
-fn inputs_are_numbered_and_judged() {
+fn inputs_are_numbered_and_accepted() {
     let mut pair = Pair::new();
     let mut frame = Vec::new();
     assert_eq!(pair.client.write_input(Tick(9), &[3], &mut frame), None, "no snapshot yet");
     pair.check_snapshot(Tick(7));
     for seq in 1..4 {
         frame.clear();
-        let said = pair.client.write_input(Tick(9), &[3], &mut frame);
-        assert_eq!(said, Some(InputSeq(seq)));
+        let sent = pair.client.write_input(Tick(9), &[3], &mut frame);
+        assert_eq!(sent, Some(InputSeq(seq)));
         let mut values = [0];
-        let heard = pair.server.handle_frame(&frame, &schema().input, &mut values, Micros(0));
+        let received = pair.server.handle_frame(&frame, &schema().input, &mut values, Micros(0));
         let seen = Moment::from(Tick(7));
         let expected = Received::Input { seq: InputSeq(seq), tick: Tick(9), seen };
-        assert_eq!((heard, values), (Ok(expected), [3]));
+        assert_eq!((received, values), (Ok(expected), [3]));
     }
 }
 
 #[test]
-fn what_was_seen_never_goes_back_whatever_a_player_is_shown() {
+fn the_seen_moment_never_goes_back_whatever_a_player_is_shown() {
     let mut pair = Pair::new();
     let seen = |pair: &mut Pair| {
         let mut frame = Vec::new();
@@ -160,24 +160,24 @@ fn what_was_seen_never_goes_back_whatever_a_player_is_shown() {
 }
 
 #[test]
-fn what_somebody_types_is_never_too_long_for_the_protocol() {
-    let heard = |frame: &[u8]| {
+fn typed_text_is_never_too_long_for_the_protocol() {
+    let received = |frame: &[u8]| {
         assert!(frame.len() <= CLIENT_FRAME_BYTES_MAX, "{} bytes", frame.len());
         wire::read_client(&frame[1..]).unwrap()
     };
     let mut frame = Vec::new();
     ClientLink::write_hello(&"😀".repeat(1_000), None, &mut frame);
-    let ClientMessage::Hello(hello) = heard(&frame) else { panic!("{frame:?}") };
+    let ClientMessage::Hello(hello) = received(&frame) else { panic!("{frame:?}") };
     assert_eq!(hello.name, "😀".repeat(NAME_CHARS_MAX));
 
     let client = ClientLink::default();
     let longest = "😀".repeat(CHAT_CHARS_MAX);
     frame.clear();
     assert_eq!(client.write_chat(&format!(" {longest}\n"), &mut frame), Ok(()));
-    assert_eq!(heard(&frame), ClientMessage::Chat(longest.clone()));
+    assert_eq!(received(&frame), ClientMessage::Chat(longest.clone()));
     frame.clear();
-    let refused = client.write_chat(&(longest + "😀"), &mut frame);
-    assert_eq!((refused, frame.len()), (Err(ChatRefused::TooLong), 0));
+    let rejected = client.write_chat(&(longest + "😀"), &mut frame);
+    assert_eq!((rejected, frame.len()), (Err(ChatRefused::TooLong), 0));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn an_input_out_of_range_is_the_clients_own_fault() {
 }
 
 #[test]
-fn a_basis_is_the_newest_that_history_still_has() {
+fn a_basis_has_only_ticks_that_history_still_has() {
     let mut basis = Basis::default();
     for tick in 50..=62 {
         basis = basis.followed_by(Tick(tick));
@@ -219,11 +219,11 @@ fn hostile_frames_are_faults() {
 }
 
 #[test]
-fn what_is_no_snapshot_leaves_the_newest_as_it_was() {
+fn an_invalid_snapshot_leaves_the_newest_one_unchanged() {
     let mut pair = Pair::new();
     pair.check_snapshot(Tick(7));
     let rows = pair.client.rows().cloned();
-    // A full one of tick 8 with bytes behind it, and one that is not newer.
+    // A full one of tick 8 with trailing bytes, and one that is not newer.
     let [garbage, old] = [(8, &[0; 12][..]), (7, &[])]
         .map(|(tick, body): (u8, &[u8])| [&[SNAPSHOT | 1, tick, 0, 0, 0], body].concat());
     assert!(matches!(pair.client.handle_frame(&garbage, Micros(0)), Err(ServerFault::Codec(_))));
@@ -234,8 +234,8 @@ fn what_is_no_snapshot_leaves_the_newest_as_it_was() {
 
 #[track_caller]
 fn check_fault(pair: &mut Pair, frame: &[u8], expected: &ServerFault) {
-    let said = pair.client.handle_frame(frame, Micros(0));
-    assert_eq!(said.err().as_ref(), Some(expected), "{frame:?}");
+    let result = pair.client.handle_frame(frame, Micros(0));
+    assert_eq!(result.err().as_ref(), Some(expected), "{frame:?}");
 }
 
 struct Pair {
@@ -257,7 +257,8 @@ impl Pair {
         Self { server, client, encoder, sent: Vec::new() }
     }
 
-    /// A new connection, on which the client was welcomed; and what it said that it has kept.
+    /// Makes a new connection, on which the client is welcomed. Returns what its hello said that it
+    /// has kept.
     fn reconnect(&mut self) -> wire::Kept {
         self.server = ServerLink::new(Micros(0));
         let mut frame = Vec::new();
@@ -282,7 +283,7 @@ impl Pair {
         assert_eq!(self.client.owner(), [i32::from(tick.0.is_multiple_of(3))]);
     }
 
-    /// Sends a snapshot, and gives what the client says of its digest.
+    /// Sends a snapshot, and returns the client's result for its digest.
     #[track_caller]
     fn snapshot(&mut self, tick: Tick, rows: &Rows, digest: u32) -> Digest {
         let basis = self.server.basis(tick);

@@ -1,18 +1,18 @@
-//! When others are shown: a little in the past, between two snapshots.
+//! Interpolation of other entities: a little in the past, between two snapshots.
 //!
-//! How little depends on the network. The newest snapshot grows older until the next one comes:
-//! whoever is shown further in the past than that has something to go to. [`Tail`] tells what its
-//! age stays below almost all the time, so skipped snapshots, jitter and stalls count as what they
-//! are, and as much as they last. The delay goes there smoothly, by [`STRETCH_PERCENT`] of the
-//! time passed. When a snapshot is missing all the same, the newest is carried on for
-//! [`BEYOND_MAX`] and then stands still.
+//! The interpolation delay adapts to the network. Until the next snapshot arrives, the newest one
+//! ages; with a delay above that age there is always a later snapshot to interpolate to. The delay
+//! is the age that a [`Tail`] finds to be exceeded only rarely, so that skipped snapshots, jitter
+//! and stalls all count for as long as they last. It changes smoothly, by [`STRETCH_PERCENT`] of
+//! the time passed. When a snapshot is missing all the same, the newest is extrapolated for
+//! [`BEYOND_MAX`], and then stands still.
 //!
-//! A program that was kept from its work, or sleeps since nobody sees it, can't tell a network that
-//! stalls from itself. When there was neither a snapshot nor a picture for [`AWAY`], ages count
-//! again from the first snapshot that was due after that: those before it have piled up, or were
-//! not sent, since servers send less to those who don't answer.
+//! A program that was busy, or suspended because it is in the background, can't tell a stalled
+//! network from its own pause. So after a time of [`AWAY`] without a snapshot or a rendered frame,
+//! ages count again only from the first snapshot that is due after that: earlier ones have piled
+//! up, or were not sent, since servers send less to clients that don't acknowledge.
 //!
-//! What is shown never goes back.
+//! The moment that is shown never goes back.
 
 use std::collections::VecDeque;
 
@@ -27,38 +27,41 @@ use crate::{
     time::{Micros, Moment},
 };
 
-/// Change of the delay per time passed.
+/// Largest change of the delay, as a part of the time passed.
 pub const STRETCH_PERCENT: i64 = 5;
-/// What is added to the age that the newest snapshot almost always stays below.
+/// Added to the age that the newest snapshot rarely exceeds, in microseconds.
 pub const MARGIN: i64 = 4_000;
-/// Others are never shown later than this: what stalls for longer at a time is no game.
+/// Largest delay, in microseconds: with longer stalls no game is playable.
 pub const DELAY_MAX: i64 = 1_500_000;
-/// One part of so many of the time there may be nothing to go to.
+/// For one part in this many of the time there may be no snapshot to interpolate to.
 const BEYOND_ONE_IN: u64 = 300;
-/// How long the newest snapshot is carried on when the next does not come.
+/// How long the newest snapshot is extrapolated when the next one does not arrive.
 pub const BEYOND_MAX: Micros = Micros::from_millis(100);
-/// Snapshots that are kept: more than are ever between what is shown and what has come.
+/// Most snapshots that are kept: more than are ever between the shown moment and the newest.
 const KEPT_MAX: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Interpolation {
-    /// Oldest first; the first is the newest that is not after what is shown.
+    /// Oldest first; the first is the newest that is not after the shown moment.
     kept: VecDeque<(Tick, Rows)>,
+    /// Rows whose memory is reused.
     spare: Vec<Rows>,
+    /// How old the newest snapshot gets before the next one arrives.
     age: Tail,
-    /// When the newest snapshot of this connection came.
+    /// When the newest snapshot of this connection arrived.
     pushed_at: Option<Micros>,
-    /// Whether the clock was settled when one came last.
+    /// Whether the clock was settled at the last snapshot.
     was_settled: bool,
-    /// When there was a snapshot or a picture last.
+    /// When the program last handled a snapshot or rendered a frame.
     ran_at: Micros,
-    /// When there was the first after a while without.
+    /// When it did so for the first time after its last pause.
     back_at: Micros,
+    /// In microseconds, and when it was last changed.
     delay: Option<i64>,
-    at: Micros,
+    delay_at: Micros,
     shown: Option<Moment>,
-    /// Whether there was nothing to go to when it was looked at last.
+    /// Whether there was no snapshot to interpolate to in the last view.
     is_starving: bool,
 }
 
@@ -73,7 +76,7 @@ impl Default for Interpolation {
             ran_at: Micros(0),
             back_at: Micros(0),
             delay: None,
-            at: Micros(0),
+            delay_at: Micros(0),
             shown: None,
             is_starving: false,
         }
@@ -81,21 +84,21 @@ impl Default for Interpolation {
 }
 
 impl Interpolation {
-    /// Takes in the snapshot of `tick`, which was applied `now`.
+    /// Adds the snapshot of `tick`, which was applied `now`.
     pub fn push(&mut self, tick: Tick, rows: &Rows, clock: &Clock, now: Micros) {
-        self.run(now);
-        // What was heard while the clock was still being set is not worth keeping.
+        self.note_activity(now);
+        // Ages measured before the clock has settled are not reliable.
         if clock.is_settled(now) && !self.was_settled {
             self.age.clear();
         }
         self.was_settled = clock.is_settled(now);
         if let Some(&(before, _)) = self.kept.back()
-            && let Some(told) = clock.due(before, now)
+            && let Some(due) = clock.due(before, now)
             && let Some(pushed_at) = self.pushed_at
         {
-            let due = told.shifted(clock.lag(now));
+            let due = due.shifted(clock.lag(now));
             if due >= self.back_at {
-                self.age.hear_age(pushed_at.signed_since(due), now.signed_since(due));
+                self.age.record_age(pushed_at.signed_since(due), now.signed_since(due));
             }
         }
         self.pushed_at = Some(now);
@@ -109,14 +112,14 @@ impl Interpolation {
         self.kept.push_back((tick, copy));
     }
 
-    /// The connection was lost and there is a new one: the time between was no stall.
+    /// Handles a new connection: the time without one does not count as a stall.
     pub const fn restart(&mut self) {
         self.pushed_at = None;
     }
 
-    /// What is to be shown `now`, once there is anything.
+    /// What to show `now`, once there is a snapshot.
     pub fn view(&mut self, clock: &Clock, now: Micros) -> Option<View<'_>> {
-        self.run(now);
+        self.note_activity(now);
         let delay = self.advance(clock, now);
         let (newest, _) = self.kept.back()?;
         let last = Moment::from(*newest).plus(parts_in(BEYOND_MAX, clock));
@@ -142,26 +145,28 @@ impl Interpolation {
         Some(View { from, to, ticks })
     }
 
-    /// How far behind the server's clock others are shown.
+    /// The interpolation delay behind the server's clock, in microseconds.
     #[must_use]
     pub const fn delay(&self) -> Option<i64> {
         self.delay
     }
 
-    fn run(&mut self, now: Micros) {
+    /// Detects a pause of the program.
+    fn note_activity(&mut self, now: Micros) {
         if now.since(self.ran_at) > AWAY {
             self.back_at = now;
         }
         self.ran_at = now;
     }
 
+    /// Moves the delay towards its target, and returns it.
     fn advance(&mut self, clock: &Clock, now: Micros) -> i64 {
-        // Nothing is known until a second snapshot has come.
+        // No age is known until a second snapshot has arrived.
         let usual = 2 * clock.interval().0.cast_signed();
         let wanted = self.age.value().map_or(usual, |age| age + MARGIN) + clock.lag(now);
         let wanted = wanted.clamp(0, DELAY_MAX);
-        let most = now.since(self.at).0.cast_signed() * STRETCH_PERCENT / 100;
-        // What stands still may as well wait until there is enough to go on with.
+        let most = now.since(self.delay_at).0.cast_signed() * STRETCH_PERCENT / 100;
+        // Entities that stand still already can wait until the delay is long enough.
         let most_up = if self.is_starving { DELAY_MAX } else { most };
         let delay = match self.delay {
             Some(delay) if most == 0 => return delay,
@@ -169,7 +174,7 @@ impl Interpolation {
             None if self.age.value().is_none() => return wanted,
             None => wanted,
         };
-        (self.at, self.delay) = (now, Some(delay));
+        (self.delay_at, self.delay) = (now, Some(delay));
         delay
     }
 }
@@ -210,13 +215,13 @@ mod tests {
                 assert!((92..=113).contains(&parts), "{parts} at {millis} ms");
             }
         }
-        assert!(starved < 13_500 / 200, "{starved} frames had nothing to go to");
+        assert!(starved < 13_500 / 200, "{starved} frames had no snapshot to interpolate to");
         let delay = stage.interpolation.delay().unwrap();
         assert!((90_000..120_000).contains(&delay), "{delay} us behind");
     }
 
     #[test]
-    fn what_stalls_is_carried_on_for_a_while() {
+    fn entities_are_extrapolated_for_a_while_when_the_network_stalls() {
         let mut stage = Stage::new();
         for n in 0..500 {
             stage.send(n, 10_000);
@@ -230,8 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_stood_still_and_says_so_is_no_network_that_stalls() {
-        let delay_after = |says_so| {
+    fn a_reported_pause_of_the_server_is_no_network_stall() {
+        let delay_after = |is_reported| {
             let mut stage = Stage::new();
             for n in 0..1_500 {
                 stage.send(n, 10_000);
@@ -243,7 +248,7 @@ mod tests {
                 stage.arriving.iter_mut().for_each(|(at, _)| *at = at.plus(stands));
                 let until = 20_400 + n * 1_000;
                 stage.look_until(until);
-                if says_so {
+                if is_reported {
                     let &(at, tick) = stage.arriving.front().unwrap();
                     let pace = Pace { slowdown: 1, tick, tick_time: at.shifted(-10_000) };
                     stage.clock.set_pace(pace, Micros::from_millis(until));
@@ -253,12 +258,12 @@ mod tests {
             stage.look_until(29_000);
             stage.interpolation.delay().unwrap() - stage.clock.lag(Micros::from_secs(29))
         };
-        let (told, untold) = (delay_after(true), delay_after(false));
-        assert!(told < 100_000 && untold > 500_000, "{told} and {untold} us behind");
+        let (reported, silent) = (delay_after(true), delay_after(false));
+        assert!(reported < 100_000 && silent > 500_000, "{reported} and {silent} us behind");
     }
 
     #[test]
-    fn a_connection_that_was_lost_is_no_network_that_stalls() {
+    fn a_lost_connection_is_no_network_stall() {
         let delay_after = |restarts: bool| {
             let mut stage = Stage::new();
             for n in (0..500).chain(560..1_000).chain(1_060..1_700) {

@@ -1,9 +1,9 @@
-//! The client's half of the netcode: what a player is shown.
+//! The client's half of the netcode, and lag compensation.
 //!
-//! Others are shown a little in the past, between two snapshots ([`view`], [`interpolation`]); the
-//! player's own entity is shown ahead of the server, where its inputs will have brought it
-//! ([`prediction`]). The server sees the past as a player saw it ([`rewind`]), and judges their
-//! shots by that.
+//! A client shows other entities a little in the past, interpolated between two snapshots
+//! ([`view`], [`interpolation`]), and the player's own entity ahead of the server, where its inputs
+//! will have brought it ([`prediction`]). The server looks up the past as a player saw it
+//! ([`rewind`]), to judge the player's shots.
 
 pub mod interpolation;
 pub mod prediction;

@@ -1,15 +1,14 @@
-//! A player's own entity, shown where its inputs will have brought it when the server has taken
-//! them.
+//! Prediction and reconciliation of a player's own entity.
 //!
-//! The client runs the game's own rule ([`Predict`]) on its inputs as it makes them. Each snapshot
-//! tells where the server has the entity after the input of its tick. If that is where the client
-//! had it, nothing happens; with a rule that is exact and inputs that arrive in time it always is.
-//! Otherwise the client goes back there, runs the inputs since then again, and lets what is
-//! shown of the difference fade, halving every [`FADE_HALF`]. What differs by more than
-//! [`SNAP_FROM`] was put elsewhere, and is shown there at once.
+//! The client applies the game's own rule ([`Predict`]) to each input as it makes it, without
+//! waiting for the server. Each snapshot has the entity's true state after the input of its tick.
+//! If that is what the client predicted, nothing happens; with an exact rule and inputs that arrive
+//! in time it always is. Otherwise the client starts from that state, replays the later inputs, and
+//! lets the visible error fade, halving every [`FADE_HALF`]. An entity that is off by [`SNAP_FROM`]
+//! or more was moved by the server, such as by a respawn, and is shown at its new place at once.
 //!
-//! Between two ticks the entity is shown on its way to where the input *of this moment* would
-//! bring it, so that a key shows in the first frame after it was pressed.
+//! Between two ticks the entity is shown on its way to where the player's *current* input would
+//! bring it, so that a key press is visible in the next rendered frame.
 
 use std::collections::VecDeque;
 
@@ -22,28 +21,28 @@ use crate::{
 
 /// Time in which half of an error fades.
 pub const FADE_HALF: Micros = Micros::from_millis(50);
-/// Errors from here on are not faded, in the game's unit of length.
+/// Errors of this size or more are not faded; in the game's unit of length.
 pub const SNAP_FROM: f32 = 2.0;
-/// Inputs that may wait to be confirmed: 2.5 s at the fastest rate. When there are more, prediction
-/// starts anew.
+/// Most inputs that wait to be confirmed: 2.5 s at the fastest rate. With more, prediction starts
+/// again.
 const PENDING_MAX: usize = 320;
 
-/// How a game's players can be shown ahead of the server: a part of the game's rules that needs
-/// nothing but what a snapshot says and one player's input.
+/// The part of a game's rules that a client can predict: it depends only on a snapshot and one
+/// player's inputs.
 pub trait Predict {
     /// The game's input.
     type Input: Input;
-    /// What is predicted of a player, and what else moves it.
+    /// A player's predicted state, and all other state that it depends on.
     type State: Clone + PartialEq;
 
-    /// The predicted part of what the server says. `None` while there is nothing to predict: the
-    /// player is dead.
+    /// Reads the state from a snapshot's rows. `None` while there is nothing to predict, such as
+    /// for a dead player.
     fn read(&self, rows: &Rows, seat: Seat) -> Option<Self::State>;
 
     /// Advances a player by one tick and one input, exactly as the server does.
     fn advance(&self, state: &mut Self::State, input: &Self::Input);
 
-    /// Where that is, in the game's unit of length.
+    /// The state's position, in the game's unit of length.
     fn place(&self, state: &Self::State) -> [f32; 3];
 }
 
@@ -52,31 +51,32 @@ pub trait Predict {
 pub struct Prediction<P: Predict> {
     rules: P,
     seat: Seat,
-    /// What the server said last.
+    /// The server's state in the newest snapshot.
     base: Option<(Tick, P::State)>,
     /// Inputs for the ticks after the base, oldest first, one for each tick, with the state after.
     pending: VecDeque<(Tick, P::Input, Option<P::State>)>,
-    /// The newest input, and the newest that the base includes.
+    /// The newest input.
     held: P::Input,
-    answered: P::Input,
-    /// What is still shown of past errors, and as of when.
+    /// The newest input that the base includes.
+    confirmed: P::Input,
+    /// The visible remainder of past errors, as of `error_at`.
     error: [f32; 3],
     error_at: Micros,
 }
 
-/// What a snapshot said about a prediction.
+/// The result of comparing a prediction with a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
-    /// There was none for its tick.
+    /// There was no prediction for the snapshot's tick, or nothing to predict.
     Unknown,
-    /// It was right.
+    /// The prediction was right.
     Exact,
-    /// It was wrong; what is shown was off by this much.
+    /// The prediction was wrong; the newest position changes by this distance.
     Corrected(f32),
 }
 
 impl<P: Predict> Prediction<P> {
-    /// Of the player in this seat; nothing is known yet.
+    /// A prediction for the player in this seat, before the first snapshot.
     pub fn new(rules: P, seat: Seat) -> Self {
         Self {
             rules,
@@ -84,14 +84,14 @@ impl<P: Predict> Prediction<P> {
             base: None,
             pending: VecDeque::new(),
             held: P::Input::default(),
-            answered: P::Input::default(),
+            confirmed: P::Input::default(),
             error: [0.0; 3],
             error_at: Micros(0),
         }
     }
 
-    /// An input was made for `tick`. Ticks that were left out repeat the input before, as they do
-    /// on the server.
+    /// Adds an input that was made for `tick`. Ticks that were skipped repeat the previous input,
+    /// as they do on the server.
     pub fn push(&mut self, tick: Tick, input: &P::Input) {
         while let Some(newest) = self.newest_tick()
             && tick.since(newest) > 1
@@ -107,7 +107,7 @@ impl<P: Predict> Prediction<P> {
         self.run(tick, input.clone());
     }
 
-    /// The tick up to which it is known what the player does.
+    /// The newest tick with a predicted or confirmed input.
     fn newest_tick(&self) -> Option<Tick> {
         let made = self.pending.back().map(|(tick, ..)| *tick);
         made.or_else(|| self.base.as_ref().map(|(tick, _)| *tick))
@@ -121,33 +121,33 @@ impl<P: Predict> Prediction<P> {
         self.pending.push_back((tick, input, state));
     }
 
-    /// A snapshot of `tick` says this.
+    /// Compares the prediction for `tick` with its snapshot, and corrects it.
     pub fn reconcile(&mut self, tick: Tick, rows: &Rows, now: Micros) -> Verdict {
-        let said = self.rules.read(rows, self.seat);
+        let actual = self.rules.read(rows, self.seat);
         let mut guess = self.base.take().filter(|(base, _)| *base == tick).map(|(_, state)| state);
         let before = self.newest().map(|state| self.rules.place(state));
         while let Some((first, ..)) = self.pending.front()
             && tick.since(*first) >= 0
         {
-            let (at, input, state) = self.pending.pop_front().expect("it was there");
-            self.answered = input;
+            let (at, input, state) = self.pending.pop_front().expect("`front` returned it");
+            self.confirmed = input;
             guess = state.filter(|_| at == tick);
         }
-        let Some(said) = said else {
+        let Some(actual) = actual else {
             self.pending.iter_mut().for_each(|(_, _, state)| *state = None);
             self.error = [0.0; 3];
             return Verdict::Unknown;
         };
-        if guess.as_ref() == Some(&said) {
-            self.base = Some((tick, said));
+        if guess.as_ref() == Some(&actual) {
+            self.base = Some((tick, actual));
             return Verdict::Exact;
         }
-        let mut state = said.clone();
-        self.base = Some((tick, said));
-        // The first that waits may be for a later tick.
+        let mut state = actual.clone();
+        self.base = Some((tick, actual));
+        // The first pending input may be for a later tick than the next.
         let first = self.pending.front().map_or(tick, |(first, ..)| *first);
         for _ in 1..first.since(tick).min(PENDING_MAX as i32) {
-            self.rules.advance(&mut state, &self.answered);
+            self.rules.advance(&mut state, &self.confirmed);
         }
         for (_, input, after) in &mut self.pending {
             self.rules.advance(&mut state, input);
@@ -166,9 +166,9 @@ impl<P: Predict> Prediction<P> {
         Verdict::Corrected(length)
     }
 
-    /// Where to show the entity: `part` of a tick after the newest input, while `input` is what
-    /// the player does. What would jump in that time stays where it is until then. `None` while
-    /// there is nothing to predict.
+    /// Where to show the entity `part` of a tick after the newest input, if `input` is the player's
+    /// current one. An axis that would jump by [`SNAP_FROM`] or more in the next tick does not move
+    /// until then. `None` while there is nothing to predict.
     #[must_use]
     pub fn shown(&self, input: &P::Input, part: f32, now: Micros) -> Option<[f32; 3]> {
         let newest = self.newest()?;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_guess_is_run_again_and_fades() {
+    fn a_wrong_prediction_is_replayed_and_its_error_fades() {
         let mut prediction = walker();
         said(&mut prediction, 10, Some(100));
         for tick in 11..=14 {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_put_elsewhere_is_shown_there() {
+    fn a_large_error_is_not_faded() {
         let mut prediction = walker();
         said(&mut prediction, 10, Some(100));
         prediction.push(Tick(11), &Step(10));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_jumps_with_the_next_tick_is_never_in_between() {
+    fn a_jump_in_the_next_tick_is_not_interpolated() {
         let mut prediction = walker();
         said(&mut prediction, 10, Some(0));
         assert_eq!(prediction.shown(&Step(600), 0.5, Micros(0)), Some([0.0; 3]));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dead_are_not_predicted_and_come_back() {
+    fn dead_players_are_not_predicted_until_they_respawn() {
         let mut prediction = walker();
         said(&mut prediction, 10, Some(100));
         prediction.push(Tick(11), &Step(10));
@@ -263,13 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn ticks_that_were_left_out_repeat_the_input_before() {
+    fn skipped_ticks_repeat_the_previous_input() {
         let mut prediction = walker();
         said(&mut prediction, 10, Some(0));
         prediction.push(Tick(11), &Step(10));
         prediction.push(Tick(14), &Step(1));
         assert_eq!(prediction.newest(), Some(&31));
-        // Also when nothing was known yet, and when the server has answered all that was made.
+        // Also before the first snapshot, and when the server has confirmed all inputs.
         let mut early = walker();
         early.push(Tick(13), &Step(5));
         said(&mut early, 10, Some(7));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_never_answers_is_forgotten() {
+    fn inputs_that_are_never_confirmed_are_dropped() {
         let mut prediction = walker();
         said(&mut prediction, 10, Some(0));
         for tick in 11..1_000 {
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_shows_at_once() {
+    fn a_key_press_is_visible_at_once() {
         let mut prediction = walker();
         said(&mut prediction, 10, Some(0));
         let shown = |step| prediction.shown(&Step(step), 0.25, Micros(0)).unwrap()[0];
@@ -315,7 +315,7 @@ mod tests {
         Prediction::new(Walk, Seat(1))
     }
 
-    /// On a line, in centimetres; dead when negative.
+    /// Movement on a line, in centimetres; a negative value is a dead player.
     struct Walk;
 
     #[derive(Clone, Default)]

@@ -1,9 +1,9 @@
-//! Lag compensation: the match as a player saw it when they made their input.
+//! Lag compensation: the match as a player saw it when making an input.
 //!
-//! Every input tells which moment of the others was shown to its player. The link has seen to it
-//! that this is not newer than what they had been sent, and never goes back; here it is bounded by
-//! [`REWIND_MAX`]: who sees the match even later is judged as if it were that late. So a shot that
-//! hit on the shooter's screen hits, and nobody is hit for longer than that after they took cover.
+//! Every input carries the moment at which its player saw the others. The link has checked that it
+//! is not newer than the snapshots that the client has applied, and never goes back; here it is
+//! limited to [`REWIND_MAX`] ago. So a shot that hits on the shooter's screen hits on the server,
+//! and a player can't be hit later than that after taking cover.
 
 use super::View;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     time::{Micros, Moment, TickRate},
 };
 
-/// How far back the past is that a shot may be judged by.
+/// How far back a shot can be judged.
 pub const REWIND_MAX: Micros = Micros::from_millis(250);
 
 /// See the module.
@@ -30,13 +30,14 @@ struct Known<'a> {
 }
 
 impl<'a> Rewind<'a> {
-    /// Nothing of the past is known: everything is judged as it is.
+    /// Without lag compensation: everything is judged in the present.
     #[must_use]
     pub const fn none() -> Self {
         Self { known: None }
     }
 
-    /// The past of the step that makes `tick`; `seen` tells for each seat what its player saw.
+    /// The past for the step that computes `tick`; `seen` has for each seat the moment that its
+    /// player saw.
     #[must_use]
     pub fn new(
         history: &'a History,
@@ -49,8 +50,8 @@ impl<'a> Rewind<'a> {
         Self { known: Some(Known { history, seen, oldest }) }
     }
 
-    /// What the player in a seat saw when they made the input that this step takes. `None` when it
-    /// is to be judged by the present: nobody told, or it is not known any more.
+    /// What the player in a seat saw when making the input of this step. `None` when the input must
+    /// be judged in the present: the moment is unknown, or not in the history any more.
     #[must_use]
     pub fn seen_by(self, seat: Seat) -> Option<View<'a>> {
         let Known { history, seen, oldest } = self.known?;
@@ -86,14 +87,14 @@ mod tests {
         check(&History::default(), Some(Moment { tick: Tick(97), part: 0 }), None);
     }
 
-    /// In the step of tick 100, of which a quarter of a second is 5 ticks.
+    /// In the step of tick 100; 250 ms are 5 ticks.
     #[track_caller]
     fn check(history: &History, seen: Option<Moment>, expected: Option<(u32, u32, f32)>) {
         let seen = [None, seen];
         let rewind = Rewind::new(history, &seen, Tick(100), RATE);
         let view = rewind.seen_by(Seat(1));
-        let said = view.map(|view| (view.from.0.0, view.to.0.0, view.ticks));
-        assert_eq!(said, expected, "{seen:?}");
+        let actual = view.map(|view| (view.from.0.0, view.to.0.0, view.ticks));
+        assert_eq!(actual, expected, "{seen:?}");
         assert!(rewind.seen_by(Seat(0)).is_none() && rewind.seen_by(Seat(2)).is_none());
     }
 }

@@ -1,9 +1,10 @@
 //! A match between two of its ticks, or a little after the newest.
 //!
-//! Positions go evenly from one to the other, angles the shorter way; everything else is as it was
-//! until the later tick is reached. What jumps further than its velocity can carry it was put
-//! there: it is shown where it was, and then where it is, and never in between. What appears with
-//! the later tick is not there before it; what is gone by then is there until then.
+//! Positions are interpolated linearly, angles along the shorter way; all other values are those of
+//! the earlier tick until the later one is reached. An entity that moved further than its velocity
+//! allows was teleported: it is shown at its old place, then at its new one, never in between. An
+//! entity that spawns in the later tick is not there before it; one that despawns is there until
+//! then. After the newest tick, only fields with a velocity ([`Predict::Carried`]) keep moving.
 
 use crate::{
     ids::{EntityId, Tick},
@@ -19,7 +20,7 @@ pub struct View<'a> {
     pub from: (Tick, &'a Rows),
     /// The later tick, or the same.
     pub to: (Tick, &'a Rows),
-    /// Ticks after `from`; more than those to `to` when it is the future that is shown.
+    /// Ticks after `from`; beyond `to` when extrapolating.
     pub ticks: f32,
 }
 
@@ -28,19 +29,20 @@ pub struct View<'a> {
 pub struct Seen<'a> {
     from: Row<'a>,
     to: Option<Row<'a>>,
-    /// Ticks from one row to the other, and from the first to what is shown.
+    /// Ticks from one row to the other.
     span: f32,
+    /// Ticks from the first row to the shown moment.
     ticks: f32,
 }
 
 impl<'a> View<'a> {
-    /// All entities that are there, in order of id.
+    /// All entities that exist at this moment, in order of id.
     pub fn iter(self) -> impl Iterator<Item = Seen<'a>> {
         let rows = if self.is_past() { self.from.1 } else { self.to.1 };
         (0..rows.len()).map(move |index| self.seen(rows.row(index)))
     }
 
-    /// An entity, if it is there.
+    /// An entity, if it exists at this moment.
     #[must_use]
     pub fn find(self, id: EntityId) -> Option<Seen<'a>> {
         let rows = if self.is_past() { self.from.1 } else { self.to.1 };
@@ -54,7 +56,7 @@ impl<'a> View<'a> {
         Moment { tick: self.from.0.plus(parts / 256), part: (parts % 256) as u8 }
     }
 
-    /// Whether it is later than any snapshot: the next one should be there, and is not.
+    /// Whether the moment is after the newest snapshot, because the next one is late.
     #[must_use]
     pub fn is_beyond(self) -> bool {
         self.ticks > self.span()
@@ -92,13 +94,13 @@ impl<'a> Seen<'a> {
         self.from.kind
     }
 
-    /// The row that holds until the next is reached: for what does not change bit by bit.
+    /// The row of the tick that was reached last: for values that are not interpolated.
     #[must_use]
     pub const fn row(self) -> Row<'a> {
         self.from
     }
 
-    /// Its value of a field, in the field's steps. `fields` are its kind's.
+    /// The interpolated value of a field, in the field's steps. `fields` are those of its kind.
     #[must_use]
     pub fn value(self, fields: &[Field], index: usize, rate: TickRate) -> f32 {
         let from = self.from.values[index];
@@ -140,7 +142,7 @@ impl<'a> Seen<'a> {
         self.ticks / self.span
     }
 
-    /// Whether it went further than any velocity that its row could tell would have carried it.
+    /// Whether it moved further than the largest velocity of its fields' ranges allows.
     fn jumps(self, to: Row<'_>, fields: &[Field], rate: TickRate) -> bool {
         fields.iter().enumerate().any(|(index, field)| {
             let Predict::Carried { rate: by } = field.predict else { return false };
@@ -159,7 +161,7 @@ mod tests {
     const RATE: TickRate = TickRate::new(10).unwrap();
 
     #[test]
-    fn positions_go_evenly_and_angles_the_shorter_way() {
+    fn positions_are_linear_and_angles_take_the_shorter_way() {
         let (from, to) = (rows(1, &[30, 100, 350, 7]), rows(1, &[30, 106, 10, 9]));
         check(&from, &to, 1.0, Some([30.0, 103.0, 360.0, 7.0]));
         check(&from, &to, 2.0, Some([30.0, 106.0, 10.0, 9.0]));
@@ -178,17 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_newest_is_carried_on() {
+    fn positions_are_extrapolated_beyond_the_newest_tick() {
         let (from, to) = (rows(1, &[30, 100, 350, 7]), rows(1, &[-40, 106, 10, 9]));
         check(&from, &to, 3.0, Some([-40.0, 98.0, 10.0, 9.0]));
     }
 
     #[test]
-    fn what_jumps_is_never_in_between() {
+    fn jumps_are_not_interpolated() {
         let (from, to) = (rows(1, &[30, 100, 90, 0]), rows(1, &[0, 150, 180, 0]));
         check(&from, &to, 1.9, Some([30.0, 100.0, 90.0, 0.0]));
         check(&from, &to, 2.0, Some([0.0, 150.0, 180.0, 0.0]));
-        // As far as it may be carried: 50 metres a second, for 0.2 s, in quarters; and one for rounding.
+        // The furthest without a jump: 50 m/s for 0.2 s, in quarter metres, and 1 for rounding.
         let [furthest, further] = [141, 142].map(|x| rows(1, &[30, x, 90, 0]));
         check(&from, &furthest, 1.0, Some([30.0, 120.5, 90.0, 0.0]));
         check(&from, &further, 1.0, Some([30.0, 100.0, 90.0, 0.0]));
@@ -204,7 +206,7 @@ mod tests {
         assert_eq!(view(&from, &to, 2.0).iter().map(|seen| seen.id().0).collect::<Vec<_>>(), [2]);
     }
 
-    /// Entity 1 so many ticks after `from`, which is two ticks before `to`.
+    /// Entity 1 at `ticks` after `from`, which is two ticks before `to`.
     #[track_caller]
     fn check(from: &Rows, to: &Rows, ticks: f32, expected: Option<[f32; 4]>) {
         let fields = [
