@@ -1,8 +1,8 @@
-//! Finds the weights of a forecast by least squares, in which great misses count little.
+//! Fits the weights of a forecast by least squares, in which outliers count little.
 
 use super::forecast::{FEATURES, WEIGHT_ONE};
 
-/// What followed the forecasts of one field.
+/// Sums over the forecasts of one field and its actual changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fit {
     /// Sums of products of features, upper half.
@@ -40,7 +40,7 @@ impl Fit {
         self.numbers += 1.0;
     }
 
-    /// Weights that fit clearly better, and about how many bits they save.
+    /// Weights that fit clearly better than `now`, and an estimate of how many bits they save.
     pub(super) fn better(&self, now: [i8; FEATURES]) -> Option<([i8; FEATURES], f64)> {
         let best = self.solve().map(|weight| (weight * WEIGHT_ONE).round().clamp(-127.0, 127.0));
         let now_error = self.error(now.map(f64::from));
@@ -59,7 +59,7 @@ impl Fit {
         (self.square + quadratic - 2.0 * linear).max(0.0) + 1e-3 * self.numbers
     }
 
-    /// Cramer's rule, with a little pull towards zero.
+    /// Solves by Cramer's rule, with a slight pull towards zero (ridge regression).
     fn solve(&self) -> [f64; FEATURES] {
         let [aa, ab, ac, bb, bc, cc] = self.products;
         let pull = 1e-6 + 1e-4 * (aa + bb + cc);

@@ -1,10 +1,11 @@
-//! What a field's next value is expected to be, and how much to trust that.
+//! Forecasts of a field's next value, and of how reliable they are.
 //!
-//! A forecast is a base plus a weighted sum of up to three *features*; the weights are the model's,
-//! so that a match can find out how its game moves. Doubles only, and only `+ - * /` and `floor`.
+//! A forecast is a base plus a weighted sum of up to three *features*. The weights are part of the
+//! model, so that they can be fitted to how a game's entities move. It uses doubles only, with only
+//! `+ - * /` and `floor`.
 //!
-//! Neighbouring fields of a row are forecast together, as many at a time as there are *lanes*: a
-//! processor does the same to two doubles as fast as to one.
+//! Neighbouring fields of a row are forecast together in *lanes*: a processor computes two doubles
+//! as fast as one.
 
 use super::{
     model::{CLASSED_MAX, EXPONENT_OF_ONE},
@@ -12,30 +13,30 @@ use super::{
     plan::FieldPlan,
 };
 
-/// Features of a forecast.
+/// Number of features of a forecast.
 pub(super) const FEATURES: usize = 3;
 
-/// What a weight of 1 is in a model.
+/// The integer that stands for a weight of 1 in a model.
 pub(super) const WEIGHT_ONE: f64 = 64.0;
 
-/// Values to come, in steps of their fields.
+/// Forecasts of `LANES` fields, in their steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forecast<const LANES: usize> {
     pub(super) base: [f64; LANES],
     pub(super) features: [[f64; LANES]; FEATURES],
-    /// About how much happened lately.
+    /// A measure of how much the field has changed lately: the more, the less reliable.
     pub(super) activity: [f64; LANES],
 }
 
-/// What is expected of one number: an integer, a context, and where in the integer.
+/// A forecast, prepared for coding: the nearest integer, a context, and the centre with its sign.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cell(u64);
 
-/// Neighbouring fields of a run: what is needed of them for forecasts.
+/// The parameters for forecasts of neighbouring fields of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a, const LANES: usize> {
     pub(super) first: usize,
-    /// The field that carries the first, if these are carried.
+    /// The rate of the first field, if these have rates.
     pub(super) rate: usize,
     pub(super) plans: &'a [FieldPlan; LANES],
     per_tick: [f64; LANES],
@@ -45,7 +46,7 @@ pub(super) struct Fields<'a, const LANES: usize> {
     weights: [[f64; LANES]; FEATURES],
 }
 
-/// Whether fields have rates, and whether they turn. For the compiler: one run has one way.
+/// Whether the fields of a run have rates, and whether they are angles; known at compile time.
 pub(super) trait Way {
     const CARRIED: bool;
     const TURNS: bool;
@@ -71,14 +72,14 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
         }
     }
 
-    /// Of an entity's fields, whose new row begins with `values`.
+    /// The forecast for an entity, whose new row begins with `values`.
     #[inline(always)]
     pub(super) fn forecast<W: Way>(&self, steps: &Steps<'_>, values: &[i32]) -> Forecast<LANES> {
         if W::CARRIED { self.carried::<W>(steps, values) } else { self.linear::<W>(steps) }
     }
 
-    /// Of fields that go on at their pace. The features are what they would change by at the pace
-    /// of the last change, of the one before, and so on.
+    /// The forecast of fields that keep changing at their pace. The features are the changes at the
+    /// pace of the last change, of the one before, and so on.
     #[inline(always)]
     fn linear<W: Way>(&self, steps: &Steps<'_>) -> Forecast<LANES> {
         let row = |state: usize| lanes(steps.rows[state], self.first);
@@ -92,9 +93,9 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
         Forecast { base: rows[0], features: slopes, activity }
     }
 
-    /// Of fields that are moved by others. The features are what those have gained since, and by
-    /// how much the last step went beyond where its rate should have carried it: rounding pulls
-    /// the next one back.
+    /// The forecast of fields with rates. The features are how far the change of the rate moves the
+    /// field, and by how much its last change exceeded what the rate accounts for: if that was
+    /// rounding, the next change makes up for it.
     #[inline(always)]
     fn carried<W: Way>(&self, steps: &Steps<'_>, values: &[i32]) -> Forecast<LANES> {
         let [newer, older, ..] = steps.rows;
@@ -121,7 +122,7 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
         }
     }
 
-    /// The expected values.
+    /// The forecast values.
     #[inline(always)]
     fn values(&self, forecast: &Forecast<LANES>) -> [f64; LANES] {
         let Forecast { base, features: [a, b, c], .. } = forecast;
@@ -134,13 +135,13 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
         self.weights.map(|weights| weights[lane])
     }
 
-    /// How far one value is above another: the short way round, if the field turns.
+    /// How far one value is above another; for an angle, the shorter way round.
     #[inline(always)]
     fn beyond<W: Way>(&self, lane: usize, value: f64, other: f64) -> f64 {
         if W::TURNS { self.plans[lane].beyond_value(value, other) } else { value - other }
     }
 
-    /// What follows from a forecast.
+    /// Prepares a forecast for coding.
     #[inline(always)]
     pub(super) fn cells<W: Way>(&self, forecast: &Forecast<LANES>) -> [Cell; LANES] {
         let value = self.values(forecast);
@@ -158,7 +159,7 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
     }
 }
 
-/// What follows from expected values within their fields' ranges.
+/// Prepares forecast values for coding; they must be within their fields' ranges.
 #[inline(always)]
 pub(super) fn cells<const LANES: usize>(
     value: [f64; LANES],
@@ -170,10 +171,10 @@ pub(super) fn cells<const LANES: usize>(
 }
 
 impl Cell {
-    /// `integer` in the low bits of `bits`, of which the expected value is `rest` above.
+    /// A forecast that is `rest` above the integer in the low 32 bits of `bits`.
     #[inline(always)]
     pub(super) fn new(bits: u64, rest: f64, activity: f64) -> Self {
-        // See `class_of`: the exponent of twice an amount in eighths, and one.
+        // As in `class_of`: the exponent of twice the activity in eighths, plus 1.
         let twice = 16.0 * activity + 1.0;
         let twice = if twice < CLASSED_MAX { twice } else { CLASSED_MAX };
         let exponent = (twice.to_bits() >> (f64::MANTISSA_DIGITS - 1)) - (EXPONENT_OF_ONE - 1);
@@ -182,13 +183,13 @@ impl Cell {
         Self(bits << 32 | sign | (exponent & 14) << 2 | centre)
     }
 
-    /// Of a field that is usually still.
+    /// The forecast of a field that is expected to keep its value.
     #[inline(always)]
     pub(super) fn held(now: i32, change: f64) -> Self {
         Self::new(now.cast_unsigned().into(), 0.0, change.abs())
     }
 
-    /// The integer next to what is expected.
+    /// The integer nearest to the forecast.
     #[inline(always)]
     pub(super) fn expected(self) -> i32 {
         (self.0 >> 32) as i32
@@ -200,13 +201,13 @@ impl Cell {
         (self.0 & 0x38) as usize
     }
 
-    /// By how many eighths the expected value is beside the integer.
+    /// How many eighths the forecast is away from the integer.
     #[inline(always)]
     pub(super) fn centre(self) -> u8 {
         (self.0 & 7) as u8
     }
 
-    /// A number, negated if the expected value is below the integer: tables are centred above.
+    /// A number, negated if the forecast is below the integer: tables are only centred above.
     #[inline(always)]
     pub(super) fn mirror(self, number: i32) -> i32 {
         let sign = (self.0 as i32) >> 31;
@@ -222,14 +223,15 @@ fn array<const LANES: usize>(lane: impl Fn(usize) -> f64) -> [f64; LANES] {
 /// The values of a row from `first` on.
 #[inline(always)]
 pub(super) fn lanes<const LANES: usize>(row: &[i32], first: usize) -> [f64; LANES] {
-    let values: &[i32; LANES] = row[first..].first_chunk().expect("rows are as long as kinds say");
+    let values: &[i32; LANES] =
+        row[first..].first_chunk().expect("a row has all fields of its kind");
     values.map(f64::from)
 }
 
 /// Adding this rounds a double to an integer, halves to even, and leaves that in the low bits.
 const ROUNDING: f64 = 6_755_399_441_055_744.0;
 
-/// The integer next to `value`, whose size is below 2^31, and the same as a double.
+/// The integer nearest to `value`, which is below 2^31 in size, and the same as a double.
 #[inline]
 pub(super) fn nearest(value: f64) -> (i32, f64) {
     let shifted = value + ROUNDING;
@@ -237,7 +239,7 @@ pub(super) fn nearest(value: f64) -> (i32, f64) {
 }
 
 impl FieldPlan {
-    /// How far a value is above another: the short way round, if the field turns.
+    /// How far a value is above another; for an angle, the shorter way round.
     #[inline(always)]
     pub(super) fn beyond(&self, value: i32, other: f64) -> f64 {
         self.beyond_value(value.into(), other)
@@ -249,13 +251,13 @@ impl FieldPlan {
         if self.turns { straight - self.whole_turns(straight) } else { straight }
     }
 
-    /// What follows from an expected value of a field that turns.
+    /// Prepares the forecast of an angle for coding.
     #[inline]
     pub(super) fn turning_cell(&self, value: f64, activity: f64) -> Cell {
         let (min, max) = self.range;
         let value = self.wrapped(value);
         let (integer, rounded) = nearest(value);
-        // Half a step beyond the end of the circle, the nearest may be the other end.
+        // Within half a step of the end of the circle, the nearest integer may be the other end.
         let integer = match integer {
             _ if rounded > max => self.min,
             _ if rounded < min => self.max,
@@ -264,7 +266,7 @@ impl FieldPlan {
         Cell::new(integer.cast_unsigned().into(), value - rounded, activity)
     }
 
-    /// What is to be sent for `value` when `expected` was.
+    /// The residual of `value`, if `expected` was the forecast.
     #[inline(always)]
     pub(super) fn residual<const TURNS: bool>(&self, value: i32, expected: i32) -> i32 {
         if TURNS {
@@ -274,7 +276,7 @@ impl FieldPlan {
         }
     }
 
-    /// The value for which `residual` was sent; it may be out of range if that was not honest.
+    /// The value with this residual; from a hostile body it may be out of range.
     #[inline(always)]
     pub(super) fn value<const TURNS: bool>(&self, residual: i32, expected: i32) -> i32 {
         if TURNS {
@@ -284,13 +286,13 @@ impl FieldPlan {
         }
     }
 
-    /// The same place on the circle, between `min` and `max`, give or take half a step.
+    /// The same angle between `min` and `max`, give or take half a step.
     fn wrapped(&self, value: f64) -> f64 {
         let (min, max) = self.range;
         value - self.whole_turns(value - (min + max) * 0.5)
     }
 
-    /// The whole turns next to so many steps, in steps.
+    /// The nearest number of whole turns to `steps`, in steps.
     fn whole_turns(&self, steps: f64) -> f64 {
         let (min, max) = self.range;
         let circle = max - min + 1.0;

@@ -1,14 +1,14 @@
-//! Which rows of two snapshots are of the same entity, and whether they differ.
+//! Links the rows of the same entity in two snapshots, and tells whether they differ.
 //!
-//! Neighbours in a basis stay neighbours while newer snapshots come, so what was found is kept: in
-//! a steady match each body brings one new pair, whatever the length of the basis.
+//! Neighbours in a basis stay neighbours as newer snapshots are added, so links are cached: in a
+//! steady match each body needs the links of only one new pair, whatever the length of the basis.
 
 use arrayvec::ArrayVec;
 
 use super::BASIS_MAX;
 use crate::{ids::Tick, rows::Rows};
 
-/// Pairs that are kept: those of one basis, and some of clients that were sent others.
+/// Pairs that are cached: those of one basis, and some for clients with another basis.
 const PAIRS_MAX: usize = 2 * BASIS_MAX;
 
 /// From an entity in a snapshot to its row in an older one.
@@ -16,7 +16,7 @@ const PAIRS_MAX: usize = 2 * BASIS_MAX;
 pub(super) struct Link(u32);
 
 impl Link {
-    /// The older snapshot does not have it, or has it as another kind.
+    /// The older snapshot does not have the entity, or has it as another kind.
     pub(super) const ABSENT: Self = Self(u32::MAX);
 
     #[inline]
@@ -24,7 +24,7 @@ impl Link {
         Self((position as u32) << 1 | u32::from(differs))
     }
 
-    /// Which of the older snapshot's rows it is.
+    /// The entity's position in the older snapshot.
     #[inline]
     pub(super) fn position(self) -> usize {
         (self.0 >> 1) as usize
@@ -37,8 +37,7 @@ impl Link {
     }
 }
 
-/// The links between pairs of snapshots that were asked for last. Snapshots are told apart by their
-/// ticks.
+/// A cache of the links between pairs of snapshots, which are identified by their ticks.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     pairs: [Pair; PAIRS_MAX],
@@ -51,12 +50,13 @@ struct Pair {
     older: Tick,
     /// By position in the newer snapshot.
     links: Vec<Link>,
-    /// When it was last asked for; 0 if it is not of any pair yet.
-    asked: u64,
+    /// When it was last used; 0 if this entry is empty.
+    used: u64,
 }
 
 impl Links {
-    /// Finds the links between snapshots and those after them, newest first, unless they are kept.
+    /// The links from each snapshot to the next one in `snapshots`, which are newest first. Those
+    /// that are not cached are computed.
     pub(super) fn make_all<'a>(
         &mut self,
         snapshots: impl Iterator<Item = (Tick, &'a Rows)>,
@@ -70,18 +70,18 @@ impl Links {
         places.into_iter().map(|place| &*self.pairs[place].links).collect()
     }
 
-    /// Where the links of a pair are.
+    /// The index of the cache entry with the links of a pair.
     fn make(&mut self, newer: (Tick, &Rows), older: (Tick, &Rows)) -> usize {
         self.clock += 1;
         let known = self.pairs.iter().position(|pair| pair.is_of(newer.0, older.0));
         if let Some(place) = known {
-            self.pairs[place].asked = self.clock;
+            self.pairs[place].used = self.clock;
             return place;
         }
-        let oldest = (0..PAIRS_MAX).min_by_key(|&place| self.pairs[place].asked);
-        let place = oldest.expect("there are some");
+        let oldest = (0..PAIRS_MAX).min_by_key(|&place| self.pairs[place].used);
+        let place = oldest.expect("the cache has entries");
         let pair = &mut self.pairs[place];
-        (pair.newer, pair.older, pair.asked) = (newer.0, older.0, self.clock);
+        (pair.newer, pair.older, pair.used) = (newer.0, older.0, self.clock);
         find(newer.1, older.1, &mut pair.links);
         place
     }
@@ -89,7 +89,7 @@ impl Links {
 
 impl Pair {
     fn is_of(&self, newer: Tick, older: Tick) -> bool {
-        self.asked > 0 && (self.newer, self.older) == (newer, older)
+        self.used > 0 && (self.newer, self.older) == (newer, older)
     }
 }
 
@@ -119,7 +119,7 @@ fn find(newer: &Rows, older: &Rows, links: &mut Vec<Link>) {
     }));
 }
 
-/// Marks the rows that differ, of snapshots with the same entities.
+/// Marks the rows that differ between snapshots with the same entities.
 fn compare(newer: &Rows, older: &Rows, links: &mut [Link]) {
     let (new, old, ends) = (newer.values(), older.values(), newer.ends());
     let (mut place, mut row) = (0, 0);
@@ -133,7 +133,7 @@ fn compare(newer: &Rows, older: &Rows, links: &mut [Link]) {
     }
 }
 
-/// Most values are the same, so these are passed over several at a time.
+/// The index of the first difference. Most values are equal, so four are compared at a time.
 fn first_difference(new: &[i32], old: &[i32]) -> Option<usize> {
     let (fours, old_fours) = (new.as_chunks::<4>().0, old.as_chunks::<4>().0);
     let same = fours.iter().zip(old_fours).take_while(|(new, old)| new == old).count() * 4;

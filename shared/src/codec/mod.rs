@@ -1,17 +1,16 @@
-//! Snapshot bodies: rows of one tick, told as their difference from rows that both ends have.
+//! Snapshot bodies: the rows of one tick, encoded as a delta against rows that both ends have.
 //!
 //! Both ends hold the schema, the tick rate, the *basis* (see [`Encoder::encode`]) and the model;
-//! a body decodes from these and its own bytes alone. The link layer sees to it that both ends
-//! agree on them: the basis is made of the snapshots that a session has been sent, in order, and
-//! a new model travels as a message of its own before the first body that needs it.
+//! a body is decoded from these and its own bytes alone. The link layer keeps both ends in
+//! agreement: the basis consists of the last snapshots that a session was sent, and a new model is
+//! sent as a message before the first body that needs it.
 //!
-//! Each field is forecast from the basis, and only by how much the forecast was off travels, in a
-//! range coder whose tables the model picks. `PROTOCOL.md` has the details, in the order in which
-//! a reader may like to meet them here: `table`, `range`, `links`, `past`, `forecast`, `turn`,
-//! `columns`, `walk`, `structure`, `model`; and `survey`, `fit` and `costs`, which are the encoder's
-//! own affair.
+//! Each field is forecast from the basis, and only the residual, the forecast's error, is encoded,
+//! by a range coder whose tables the model selects. `PROTOCOL.md` has the details. A good order to
+//! read the modules in is: `table`, `range`, `links`, `past`, `forecast`, `turn`, `columns`,
+//! `walk`, `structure`, `model`; then `survey`, `fit` and `costs`, which only the encoder uses.
 //!
-//! Not here: which snapshots a session has, the header with the tick, and the digest.
+//! Not here: which snapshots a session has, the snapshot head with the tick, and the digest.
 
 mod columns;
 mod costs;
@@ -44,14 +43,14 @@ use survey::Survey;
 use table::{Family, Symbol, Table};
 use walk::{Side, Site, Walk};
 
-/// Snapshots that a basis may have; more are ignored.
+/// Most snapshots of a basis; older ones are ignored.
 pub const BASIS_MAX: usize = 5;
-/// Entities that a snapshot may have: a bound on what a hostile body can make a client reserve.
+/// Most entities of a snapshot: a bound on what a hostile body can make a client reserve.
 pub const ENTITIES_MAX: usize = 4096;
-/// Bytes that a model may have.
+/// Most bytes of a model.
 pub const MODEL_BYTES_MAX: usize = 4096;
 
-/// Why a body or a model was refused.
+/// Why a body or a model was rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CodecError {
     /// More bytes follow the end of the snapshot.
@@ -69,18 +68,18 @@ pub enum CodecError {
     /// A value is outside its field's range.
     #[error("a value is outside its field's range")]
     OutOfRange,
-    /// The model is not one that an encoder makes.
+    /// The model's bytes are malformed.
     #[error("the model is malformed")]
     BadModel,
 }
 
-/// What both ends hold of one match.
+/// The state of one match that encoder and decoder have in common.
 #[derive(Debug)]
 struct End {
     plan: Plan,
     odds: Odds,
     model: Model,
-    /// The model's.
+    /// The model's weights, as factors.
     weights: Vec<[f64; FEATURES]>,
     structure: Structure,
     links: Links,
@@ -113,11 +112,11 @@ impl End {
     }
 }
 
-/// Makes the bodies of one match.
+/// Encodes the bodies of one match.
 #[derive(Debug)]
 pub struct Encoder {
     end: End,
-    /// The model as it was told.
+    /// The model, encoded as for a message.
     model_bytes: Vec<u8>,
     coder: RangeEncoder,
     books: Books,
@@ -132,15 +131,15 @@ impl Encoder {
         Self { end, model_bytes: Vec::new(), coder: RangeEncoder::new(), books }
     }
 
-    /// Appends to `out` the body from which [`Decoder::decode`] makes `rows` of `tick`.
+    /// Appends to `out` the body that [`Decoder::decode`] turns back into `rows` of `tick`.
     ///
-    /// `basis` is what both ends have: the baseline, then snapshots that were sent before it,
-    /// newest first. Without any, the body is a full snapshot. The rows of a tick must be the same
-    /// at every call.
+    /// `basis` has the snapshots that both ends have: the baseline, then those sent before it,
+    /// newest first. If it is empty, the body is a full snapshot. The rows of a tick must be the
+    /// same at every call, and they must fit the schema (see [`Schema::check_rows`]); otherwise the
+    /// body can't be decoded.
     ///
     /// # Panics
-    /// When rows have more than [`ENTITIES_MAX`] entities. They must fit the schema, which
-    /// [`Schema::check_rows`] tells: if not, the body is of no use.
+    /// When `rows` has more than [`ENTITIES_MAX`] entities.
     pub fn encode(&mut self, basis: &[(Tick, &Rows)], tick: Tick, rows: &Rows, out: &mut Vec<u8>) {
         assert!(rows.len() <= ENTITIES_MAX, "at most {ENTITIES_MAX} entities");
         let basis = &basis[..basis.len().min(BASIS_MAX)];
@@ -162,8 +161,8 @@ impl Encoder {
         coder.finish(out);
     }
 
-    /// A new model, if the encoder has changed to one: every decoder must have it before the
-    /// next body. To be called before the first encoding of each tick.
+    /// Returns the new model if the encoder has just changed to one: every decoder must have it
+    /// before the next body. Call this before the first encoding of each tick.
     pub fn poll_model(&mut self) -> Option<&[u8]> {
         let End { plan, odds, model, .. } = &self.end;
         let (better, bytes) = self.books.survey.look(plan, odds, model, &mut self.coder)?;
@@ -172,13 +171,13 @@ impl Encoder {
         Some(&self.model_bytes)
     }
 
-    /// The model in use, for a decoder that comes later. Empty: the one that a decoder starts with.
+    /// The model in use, for a new decoder. Empty: the model that a decoder starts with.
     #[must_use]
     pub fn model(&self) -> &[u8] {
         &self.model_bytes
     }
 
-    /// What the match's fields have cost so far.
+    /// How many bits the match's fields have cost so far.
     #[must_use]
     pub fn costs(&self) -> &Costs {
         &self.books.costs
@@ -191,7 +190,7 @@ struct Books {
     costs: Costs,
 }
 
-/// The encoder's end of the walk; it may keep books.
+/// The encoder's side of the walk. With `LEARNS`, it also collects statistics.
 struct Sender<'a, const LEARNS: bool> {
     coder: &'a mut RangeEncoder,
     odds: &'a Odds,
@@ -199,7 +198,7 @@ struct Sender<'a, const LEARNS: bool> {
     /// From the new rows to the baseline.
     links: &'a [Link],
     books: &'a mut Books,
-    /// For how many bodies this one stands in the books.
+    /// How many bodies this one stands for in the statistics.
     weight: u64,
 }
 
@@ -214,7 +213,7 @@ impl<const LEARNS: bool> Sender<'_, LEARNS> {
         }
     }
 
-    /// For the books.
+    /// Adds a number to the statistics.
     fn account(&mut self, site: Site, symbol: usize, cost: u32) {
         self.books.survey.number(site, symbol);
         self.books.costs.slots[usize::from(site.slot)] += self.weight * u64::from(cost);
@@ -232,7 +231,7 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
 
     #[inline(always)]
     fn set(&mut self, field: &FieldPlan, _: usize, value: i32) {
-        debug_assert!(field.holds(value), "rows are to fit the schema");
+        debug_assert!(field.holds(value), "rows must fit the schema");
     }
 
     #[inline(always)]
@@ -287,7 +286,7 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
     }
 }
 
-/// Reads the bodies that one [`Encoder`] makes.
+/// Decodes the bodies of one [`Encoder`].
 #[derive(Debug)]
 pub struct Decoder {
     end: End,
@@ -300,15 +299,15 @@ impl Decoder {
         Self { end: End::new(schema, rate) }
     }
 
-    /// Takes a model that an encoder has made; it is used for all bodies that follow.
+    /// Sets the model for all later bodies.
     pub fn set_model(&mut self, model: &[u8]) -> Result<(), CodecError> {
         self.end.set_model(&Model::from_bytes(model, &self.end.plan)?);
         Ok(())
     }
 
-    /// Replaces `rows` by those of `tick`. With an error, `rows` are of no use.
+    /// Replaces `rows` by those of `tick`. After an error, `rows` are meaningless.
     ///
-    /// `basis` must be what the body was encoded with, and the rows of a tick the same at every call.
+    /// `basis` must be that of the encoder, and the rows of a tick must be the same at every call.
     pub fn decode(
         &mut self,
         basis: &[(Tick, &Rows)],
@@ -320,7 +319,7 @@ impl Decoder {
         let End { plan, odds, model, weights, structure, links, memory, scratch, none } =
             &mut self.end;
         if basis.is_empty() {
-            // Nothing of before counts any more, though its ticks may come again.
+            // Ticks may repeat with other rows after a full snapshot, so what was kept is stale.
             (*links, *memory) = Default::default();
         }
         let links = links.make_all(basis.iter().copied());
@@ -339,7 +338,7 @@ impl Decoder {
     }
 }
 
-/// The decoder's end of the walk.
+/// The decoder's side of the walk.
 struct Receiver<'a> {
     coder: RangeDecoder<'a>,
     odds: &'a Odds,

@@ -1,8 +1,9 @@
-//! What both ends expect of a match: for each context of each field one of the [`Family`]'s
-//! tables, how a field's forecast weighs its features, and how likely each entity is to change.
+//! The model: a match's statistics, which both ends use. It has one of the [`Family`]'s tables for
+//! each context of each field, the weights of a field's forecast, and the likelihood that an entity
+//! changes.
 //!
-//! A model is fixed while it is in use, so decoding needs no bookkeeping. Every match starts with
-//! the same one, made from priors; the encoder then finds better ones (see [`super::survey`]).
+//! A model is fixed while it is in use, so a decoder has no statistics to maintain. Every match
+//! starts with the same prior; the encoder then finds better models (see [`super::survey`]).
 
 use super::{
     CodecError, MODEL_BYTES_MAX,
@@ -13,13 +14,13 @@ use super::{
     table::{Family, Symbol, TOTAL, TOTAL_BITS},
 };
 
-/// Classes of how much a field moved lately, and of how far off its neighbour's forecast was.
+/// Number of classes, both of a field's recent activity and of the last forecasts' errors.
 pub(super) const CLASSES: usize = 8;
 /// Contexts of a field: the last is that of a spawned entity.
 pub(super) const CONTEXTS: usize = CLASSES * CLASSES + 1;
-/// See [`CONTEXTS`].
+/// The context of a spawned entity.
 pub(super) const SPAWNED: usize = CONTEXTS - 1;
-/// Instead of a table: the value as it is, in as many bits as its range needs.
+/// Stands for no table: the plain value, in as many bits as its range needs.
 pub(super) const PLAIN: u8 = Family::LEN as u8;
 /// Contexts of whether an entity changed.
 pub(super) const CHANGE_CONTEXTS: usize = 5 * 4 * 3;
@@ -32,16 +33,16 @@ pub(super) struct Model {
     pub(super) fields: Vec<FieldModel>,
 }
 
-/// What is expected of entities of one kind.
+/// The statistics of one kind of entity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct KindModel {
-    /// Index of the [`Odds`] of a change.
+    /// By context, index of the [`Odds`] that an entity changed.
     pub(super) changes: [u8; CHANGE_CONTEXTS],
-    /// Index of the [`Odds`] that also a field that is usually still changed.
+    /// Index of the [`Odds`] that a changed entity's stills changed too.
     pub(super) stills: u8,
 }
 
-/// What is expected of one field.
+/// The statistics of one field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct FieldModel {
     /// In units of 1 / [`WEIGHT_ONE`].
@@ -50,7 +51,7 @@ pub(super) struct FieldModel {
     pub(super) tables: [u8; CONTEXTS],
 }
 
-/// The class of a magnitude: a factor of four each, from a half up.
+/// The class of a magnitude: 0 below a half, then one class for each factor of about four.
 #[inline]
 pub(super) fn class(magnitude: f64) -> usize {
     // Twice the magnitude and one has an exponent of 0 below a half, of 1 or 2 below 3.5, and so on.
@@ -59,19 +60,19 @@ pub(super) fn class(magnitude: f64) -> usize {
     ((twice.to_bits() >> (f64::MANTISSA_DIGITS - 1)) - (EXPONENT_OF_ONE - 1)) as usize / 2
 }
 
-/// What is beyond is of the last class.
+/// Twice a magnitude plus 1, from which on it is in the last class.
 pub(super) const CLASSED_MAX: f64 = (1 << (2 * CLASSES - 3)) as f64;
 
-/// How a double's exponent of 0 is written.
+/// The exponent bits of a double from 1 to below 2.
 pub(super) const EXPONENT_OF_ONE: u64 = 1023;
 
-/// The class of an amount in a field's steps, which is counted in eighths.
+/// The class of an amount in a field's steps: that of the amount in eighths.
 #[inline]
 pub(super) fn class_of(steps: f64) -> usize {
     class(steps * 8.0)
 }
 
-/// Numbers that a prior expects to be alike, whatever the game.
+/// Sorts of numbers that have the same prior, whatever the game.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Sort {
     Held,
@@ -97,12 +98,12 @@ impl Sort {
     }
 }
 
-/// Likelihoods that a model chooses from, and what they cost.
+/// The likelihoods that a model chooses from, and their costs.
 #[derive(Clone, Debug)]
 pub(super) struct Odds {
     /// In 2^14, from about 1 in 4096 to about 4095 in 4096.
     pub(super) of: [u16; Self::LEN],
-    /// What a no and a yes cost, in 1/256 bit.
+    /// The cost of a no and of a yes, in 1/256 bit.
     pub(super) costs: [[u16; 2]; Self::LEN],
 }
 
@@ -124,7 +125,7 @@ impl Odds {
         odds
     }
 
-    /// What a no and a yes cost, in bits.
+    /// The cost of a no and of a yes, in bits.
     pub(super) fn bits(&self, index: usize) -> [f64; 2] {
         self.costs[index].map(|cost| f64::from(cost) / 256.0)
     }
@@ -138,7 +139,7 @@ impl Model {
         self.fields.iter().map(factors).collect()
     }
 
-    /// What is expected of a game that nothing is known about.
+    /// The model that every match starts with.
     pub(super) fn prior(plan: &Plan) -> Self {
         let moment = FieldModel { weights: [0; FEATURES], tables: prior::tables(Sort::Moment) };
         let mut fields = Vec::with_capacity(plan.slots);
@@ -148,14 +149,14 @@ impl Model {
         Self { kinds: vec![prior::kind(); plan.kinds.len()], fields }
     }
 
-    /// Replaces `bytes` by the model as a message.
+    /// Encodes the model as a message into `bytes`, replacing them.
     pub(super) fn write(&mut self, prior: &Self, coder: &mut RangeEncoder, bytes: &mut Vec<u8>) {
         bytes.clear();
         self.carry(&mut Writer(coder), prior);
         coder.finish(bytes);
     }
 
-    /// The model that a message tells.
+    /// Decodes a model from a message.
     pub(super) fn from_bytes(bytes: &[u8], plan: &Plan) -> Result<Self, CodecError> {
         if bytes.len() > MODEL_BYTES_MAX {
             return Err(CodecError::BadModel);
@@ -170,7 +171,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Sends or receives all parts, as differences from the prior.
+    /// Writes or reads all parts, as differences from the prior.
     fn carry(&mut self, carrier: &mut impl Carrier, prior: &Self) {
         for (kind, prior) in self.kinds.iter_mut().zip(&prior.kinds) {
             if carrier.differs(kind != prior) {
@@ -217,17 +218,18 @@ impl FieldModel {
     }
 }
 
-/// Either direction of a model's way.
+/// Writes a model or reads one.
 trait Carrier {
     fn differs(&mut self, differs: bool) -> bool;
     fn number(&mut self, scale: u8, number: i32) -> i32;
-    fn refuse(&mut self);
+    fn reject(&mut self);
 
-    /// An index below `end`, as its difference from the prior's, less the `last` such difference.
+    /// An index below `end`. Its difference from the prior's is coded relative to the `last` such
+    /// difference.
     fn index(&mut self, index: u8, prior: u8, last: &mut i32, end: usize) -> u8 {
         let difference = i32::from(index) - i32::from(prior);
         if self.differs(difference != *last) {
-            // What is read may be anything, also when it was refused before.
+            // A reader may read anything here, and goes on after a bad index.
             let step = self.number(4, difference.wrapping_sub(*last));
             *last = last.wrapping_add(step);
         }
@@ -238,7 +240,7 @@ trait Carrier {
         match u8::try_from(index) {
             Ok(index) if usize::from(index) < end => index,
             _ => {
-                self.refuse();
+                self.reject();
                 0
             }
         }
@@ -247,13 +249,13 @@ trait Carrier {
     fn weight(&mut self, weight: i8, prior: i8) -> i8 {
         let difference = self.number(8, i32::from(weight) - i32::from(prior));
         i8::try_from(i32::from(prior).wrapping_add(difference)).unwrap_or_else(|_| {
-            self.refuse();
+            self.reject();
             0
         })
     }
 }
 
-/// Likelihood in 2^14 that a part of a model differs from what was expected.
+/// Likelihood in 2^14 that a part of a model differs from the prior, or from the pattern of a list.
 const DIFFERS: u16 = 1 << (TOTAL_BITS - 3);
 
 struct Writer<'a>(&'a mut RangeEncoder);
@@ -265,12 +267,12 @@ impl Carrier for Writer<'_> {
     }
 
     fn number(&mut self, scale: u8, number: i32) -> i32 {
-        let symbol = Symbol::of(number).expect("what models differ by is below 4096");
+        let symbol = Symbol::of(number).expect("differences between models are below 4096");
         self.0.number(Family::shared().table(scale, 0), symbol);
         number
     }
 
-    fn refuse(&mut self) {
+    fn reject(&mut self) {
         unreachable!("a model's own indices are within their bounds");
     }
 }
@@ -289,7 +291,7 @@ impl Carrier for Reader<'_> {
         self.bytes.number(Family::shared().table(scale, 0))
     }
 
-    fn refuse(&mut self) {
+    fn reject(&mut self) {
         self.is_bad = true;
     }
 }

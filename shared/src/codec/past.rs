@@ -1,55 +1,57 @@
-//! What both ends know of entities: the states that they went through in the basis, and when.
+//! The states that each entity had in the basis, and when it changed.
 //!
-//! Entities of a match mostly fall into few *patterns*: one changed in every snapshot of the
-//! basis, another in none. What follows from a pattern is worked out once for a body.
+//! An entity's *trail* is in which snapshots of the basis it changed. Most entities of a match have
+//! one of a few trails, such as a change in every snapshot, or in none. The timing of a trail's
+//! changes, its [`Pattern`], is computed once and kept while the snapshots' ages stay the same.
 
 use arrayvec::ArrayVec;
 
 use super::{BASIS_MAX, forecast::FEATURES, links::Link};
 use crate::{ids::Tick, rows::Rows};
 
-/// Older than this counts as this old, so that a long gap does not throw forecasts far away.
+/// Largest age, in ticks; older snapshots count as this old, so that a long gap does not make
+/// forecasts extrapolate too far.
 const AGE_MAX: i32 = 64;
 
-/// What follows from which rows of an entity differ.
+/// The timing of an entity's last changes; the same for all entities with one trail.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pattern {
-    /// Ticks for which things have moved on since the newest state.
+    /// Ticks over which to extrapolate, from the newest state to the new snapshot.
     pub(super) elapsed: i32,
-    /// The first context of whether it changed.
+    /// The first of its three contexts of whether an entity changed.
     pub(super) context: usize,
-    /// Ticks that the last change took; 0 if none is known.
+    /// Ticks that the last change took; 0 if there is none in the basis.
     last_span: i32,
-    /// In which rows its states are, newest first. To an older state than is known, the oldest
-    /// change that is known is undone and done again, so that its pace stands for those before.
+    /// The snapshots that have its states, newest first. If there are fewer states, the oldest
+    /// change is repeated, alternately undone and redone, so that its pace stands for older ones.
     states: [u8; STATES],
-    /// The oldest of those rows.
+    /// The oldest of those snapshots.
     oldest: u8,
     per_span: [f64; FEATURES],
     pace: [f64; FEATURES],
 }
 
-/// States that are told apart: those between which the last changes are.
+/// Number of states: those before and after each of the last changes.
 const STATES: usize = FEATURES + 1;
 
-/// The last changes of an entity, newest first, as in its pattern.
+/// The last changes of an entity, newest first, timed by its pattern.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Steps<'a> {
     /// Its states.
     pub(super) rows: [&'a [i32]; STATES],
-    /// Ticks that the last took; 0 if no change is known.
+    /// Ticks that the last change took; 0 if there is none.
     pub(super) span: f64,
-    /// Ticks that went by since the newest state.
+    /// Ticks that passed since the newest state.
     pub(super) elapsed: f64,
-    /// Those over the ticks that each change took; 0 if none is known, and negative for one that
-    /// is undone.
+    /// `elapsed` over the ticks that each change took; 0 if there is none, and negative for a
+    /// change that is undone.
     pub(super) pace: [f64; FEATURES],
     /// One over the ticks that each change took.
     pub(super) per_span: [f64; FEATURES],
 }
 
 impl Steps<'_> {
-    /// Lets so many ticks have gone by.
+    /// Changes the ticks that passed since the newest state.
     #[inline(always)]
     pub(super) fn set_elapsed(&mut self, elapsed: f64) {
         self.elapsed = elapsed;
@@ -57,24 +59,25 @@ impl Steps<'_> {
     }
 }
 
-/// How an entity went through a basis: a bit for each two neighbouring rows that differ, from the
-/// newest on; the highest bit stands for the oldest row.
+/// In which snapshots of a basis an entity changed: bit `n` is set if the row in snapshot `n`,
+/// counted from the newest, differs from the next older one. The highest bit that is set stands for
+/// the oldest snapshot that has the entity.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Trail(u8);
 
 impl Trail {
-    /// Of one row.
+    /// The trail of an entity that is in the newest snapshot only.
     const BEGUN: Self = Self(1);
 
-    /// With one row more, the newest.
+    /// The trail after one more snapshot.
     fn followed(self, differs: bool) -> Self {
         let longer = self.0 << 1 | u8::from(differs);
-        // The oldest row is beyond the basis now.
+        // Drop the oldest row if it is no longer in the basis.
         let oldest = 1 << (BASIS_MAX - 1);
         Self(if longer < 2 * oldest { longer } else { longer & (oldest - 1) | oldest })
     }
 
-    /// Whether it was at rest all through several snapshots.
+    /// Whether the entity is in two snapshots or more, and has not changed in any.
     #[inline(always)]
     pub(super) fn is_settled(self) -> bool {
         self.0 > 1 && self.0.is_power_of_two()
@@ -84,16 +87,17 @@ impl Trail {
 /// The trails of all entities of a baseline.
 #[derive(Debug, Default)]
 struct Trails {
-    /// Of the basis.
+    /// The ticks of the basis.
     ticks: ArrayVec<Tick, BASIS_MAX>,
     trails: Vec<Trail>,
     older: Vec<Trail>,
 }
 
 impl Trails {
-    /// Follows the entities through a basis, of which the links from each snapshot to the next
-    /// older one are given. Mostly it has one snapshot more than that before, and the oldest less.
-    fn follow(&mut self, basis: &[(Tick, &Rows)], links: &[&[Link]]) {
+    /// Computes the trails for a basis, from the links of each snapshot to the next older one.
+    /// Usually the basis is the previous one with one newer snapshot, and without its oldest; then
+    /// the trails are extended.
+    fn update(&mut self, basis: &[(Tick, &Rows)], links: &[&[Link]]) {
         let ticks: ArrayVec<Tick, BASIS_MAX> = basis.iter().map(|&(tick, _)| tick).collect();
         if ticks == self.ticks {
             return;
@@ -110,7 +114,7 @@ impl Trails {
         for links in new_links.iter().rev() {
             std::mem::swap(&mut self.trails, &mut self.older);
             self.trails.clear();
-            // Of one that the older snapshot does not have, the link leads beyond all.
+            // If the older snapshot does not have the entity, the link's position is out of bounds.
             self.trails.extend(links.iter().map(|link| {
                 let older = self.older.get(link.position());
                 older.map_or(Trail::BEGUN, |older| older.followed(link.differs()))
@@ -120,27 +124,28 @@ impl Trails {
     }
 }
 
-/// The patterns that were met, for as long as snapshots are as old: mostly from body to body.
+/// A cache of patterns, valid while the snapshots of the basis have these ages, which is usually
+/// from body to body.
 #[derive(Debug, Default)]
 struct Patterns {
     ages: ArrayVec<i32, BASIS_MAX>,
     /// By trail.
-    met: [Option<Pattern>; 1 << BASIS_MAX],
+    cached: [Option<Pattern>; 1 << BASIS_MAX],
 }
 
-/// What is kept of one body for the next. Reused without giving memory back.
+/// What is kept from one body to the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     trails: Trails,
     patterns: Patterns,
 }
 
-/// The snapshots of a basis together.
+/// A basis, prepared for coding.
 #[derive(Debug)]
 pub(super) struct Basis<'a> {
     /// Newest first.
     snapshots: ArrayVec<&'a Rows, BASIS_MAX>,
-    /// From each to the next older one.
+    /// The links from each snapshot to the next older one.
     links: &'a [&'a [Link]],
     /// The baseline of a full snapshot.
     none: &'a Rows,
@@ -149,8 +154,8 @@ pub(super) struct Basis<'a> {
 }
 
 impl<'a> Basis<'a> {
-    /// `none` stands for the baseline of a full snapshot; `links` are those from each snapshot to
-    /// the next older one.
+    /// `none` has no rows: it is the baseline of a full snapshot. `links` are those from each
+    /// snapshot to the next older one.
     pub(super) fn new(
         basis: &[(Tick, &'a Rows)],
         tick: Tick,
@@ -159,7 +164,7 @@ impl<'a> Basis<'a> {
         memory: &'a mut Memory,
     ) -> Self {
         let Memory { trails, patterns } = memory;
-        trails.follow(basis, links);
+        trails.update(basis, links);
         let age = |&(at, _): &(Tick, _)| tick.since(at).clamp(1, AGE_MAX);
         let ages: ArrayVec<i32, BASIS_MAX> = basis.iter().map(age).collect();
         if patterns.ages != ages {
@@ -179,14 +184,14 @@ impl<'a> Basis<'a> {
         self.trails
     }
 
-    /// What follows from a trail.
+    /// The pattern of a trail.
     #[inline(always)]
-    pub(super) fn meaning(&mut self, trail: Trail) -> &Pattern {
-        let Patterns { ages, met } = &mut *self.patterns;
-        met[usize::from(trail.0)].get_or_insert_with(|| Pattern::new(trail, ages))
+    pub(super) fn pattern(&mut self, trail: Trail) -> &Pattern {
+        let Patterns { ages, cached } = &mut *self.patterns;
+        cached[usize::from(trail.0)].get_or_insert_with(|| Pattern::new(trail, ages))
     }
 
-    /// The last changes of the baseline's entity at `index`, which has so many fields.
+    /// The last changes of the baseline's entity at `index`, which has `fields` fields.
     #[inline]
     pub(super) fn steps(&self, index: usize, fields: usize, pattern: &Pattern) -> Steps<'a> {
         let mut positions = [index; BASIS_MAX];
@@ -206,7 +211,7 @@ impl<'a> Basis<'a> {
 impl Pattern {
     #[cold]
     fn new(trail: Trail, ages: &[i32]) -> Self {
-        // The oldest row of each state.
+        // For each state, the oldest snapshot that has it.
         let states: ArrayVec<usize, BASIS_MAX> =
             (0..BASIS_MAX).filter(|row| trail.0 >> row & 1 == 1).collect();
         let age = |state: usize| ages[states[state]];

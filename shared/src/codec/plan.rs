@@ -1,17 +1,18 @@
-//! A schema, prepared for coding: what each kind's fields are, in the order in which they travel.
+//! A schema prepared for coding: each kind's fields, in coding order.
 
 use crate::{
     schema::{KindSchema, Predict, Schema},
     time::TickRate,
 };
 
-/// What a schema and a tick rate mean for the codec.
+/// What the codec needs of a schema and a tick rate.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) kinds: Vec<KindPlan>,
-    /// Places in books and models: one for each field of each kind, and one for its moment.
+    /// Number of slots in models and statistics: one for each field of each kind, then one for the
+    /// kind's moment.
     pub(super) slots: usize,
-    /// Ticks of one of [`Schema::substeps`]; 0 if there are none.
+    /// Length of a substep in ticks; 0 without [`Schema::substeps`].
     pub(super) substep: f64,
 }
 
@@ -20,27 +21,28 @@ pub(super) struct Plan {
 pub(super) struct KindPlan {
     /// The slot of the first field.
     pub(super) first_slot: usize,
-    /// By their place in the row.
+    /// By place in the row.
     pub(super) fields: Vec<FieldPlan>,
-    /// Fields that move, in coding order; a quaternion's components follow from its first field.
+    /// Movers (fields that change continually) in coding order; a quaternion's components are part
+    /// of its first field.
     pub(super) movers: Vec<Run>,
-    /// Those fields and their components, by their place in the row.
+    /// The movers and their components, by place in the row.
     pub(super) moving: Vec<u8>,
-    /// Fields that are held and move no other, in coding order.
+    /// Stills (fields that change occasionally, and are no other field's rate) in coding order.
     pub(super) stills: Vec<Run>,
-    /// The fields from which the moment can be told.
+    /// The fields from which the moment is derived, in coding order.
     pub(super) paced: Vec<u8>,
 }
 
-/// Fields that are neighbours in the row and in coding order, move alike, and don't wait for one
-/// another.
+/// Fields that are neighbours in the row and in coding order, have the same motion, and don't
+/// depend on one another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) first: usize,
     pub(super) len: usize,
-    /// That of the first.
+    /// The motion of its first field.
     pub(super) motion: Motion,
-    /// Whether the moment is told before it.
+    /// Whether the moment is coded just before it.
     pub(super) is_after_moment: bool,
 }
 
@@ -49,20 +51,21 @@ pub(super) struct Run {
 pub(super) struct FieldPlan {
     pub(super) min: i32,
     pub(super) max: i32,
-    /// The same as doubles.
+    /// `min` and `max` as doubles.
     pub(super) range: (f64, f64),
-    /// Whether `max` is followed by `min`.
+    /// Whether values wrap around from `max` to `min`.
     pub(super) turns: bool,
-    /// What one step of the field that carries or turns it does in a tick, in its steps.
+    /// How many of its steps one step of its rate moves it in a tick.
     pub(super) per_tick: f64,
-    /// Whether its forecast has weights to be learnt.
+    /// Whether its forecast has weights that can be fitted.
     pub(super) learns: bool,
-    /// Whether rows may be of any moment; see [`Schema::substeps`].
+    /// Whether rows have moments of their own; see [`Schema::substeps`].
     pub(super) has_own_clock: bool,
-    /// Whether the moment is told from it.
+    /// Whether the moment is derived from it.
     pub(super) is_paced: bool,
     pub(super) motion: Motion,
-    /// Whether the field before it in coding order moves alike, so that it shows what to expect.
+    /// Whether the field before it in coding order has the same step and motion, so that its
+    /// residual shows what to expect.
     pub(super) has_neighbour: bool,
 }
 
@@ -75,8 +78,8 @@ pub(super) enum Motion {
     Angle,
     Turned(Rate),
     Flags,
-    /// `scale` is the integer that a component of 1 would have. The rate is that of the first of
-    /// three fields that turn it.
+    /// `scale` is the integer that a component of 1 would have; `spin` is the rate of the first of
+    /// the three fields of its angular velocity.
     Quaternion {
         spin: Option<Rate>,
         scale: f64,
@@ -85,7 +88,7 @@ pub(super) enum Motion {
 }
 
 impl Motion {
-    /// The field that moves one of these alone.
+    /// The single rate of this motion, if it has one.
     fn rate(self) -> Option<Rate> {
         match self {
             Self::Carried(by) | Self::Turned(by) => Some(by),
@@ -99,8 +102,8 @@ impl Motion {
     }
 }
 
-/// The field that moves another, and what one step of it does in a tick: in the other's steps, or
-/// in radians.
+/// A field that is the velocity of another, and how far one step of it moves the other in a tick:
+/// in the other's steps, or in radians.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rate {
     pub(super) index: usize,
@@ -123,7 +126,7 @@ impl Plan {
 }
 
 impl Plan {
-    /// The field of a slot, unless that is a moment.
+    /// The field of a slot; `None` for a moment's.
     pub(super) fn field_of(&self, slot: usize) -> Option<&FieldPlan> {
         let kind = self.kinds.iter().rfind(|kind| kind.first_slot <= slot)?;
         kind.fields.get(slot - kind.first_slot)
@@ -166,7 +169,7 @@ impl KindPlan {
             let moves = |index: &&u8| moves(fields[usize::from(**index)].motion);
             order.iter().filter(moves).copied().collect::<Vec<_>>()
         };
-        // Those whose rates are told before the moment is.
+        // Fields whose rates are coded before the moment.
         let is_paced = |motion| matches!(motion, Motion::Carried(by) if rounds[by.index] == 0);
         let carried = of(&is_paced);
         let paced = match (schema.substeps, carried.is_empty()) {
@@ -198,7 +201,7 @@ impl KindPlan {
 }
 
 impl Run {
-    /// Whether the next field in coding order belongs to it.
+    /// Whether the next field in coding order belongs to this run.
     fn continues(&self, motion: Motion, index: usize, rounds: &[usize]) -> bool {
         let is_next = index == self.first + self.len && rounds[index] == rounds[self.first];
         is_next
@@ -220,7 +223,7 @@ impl FieldPlan {
         (self.min..=self.max).contains(&value)
     }
 
-    /// Bits that a value needs as it is.
+    /// Bits of a plain value.
     pub(super) fn width(&self) -> u32 {
         32 - self.max.wrapping_sub(self.min).cast_unsigned().leading_zeros()
     }
@@ -234,7 +237,7 @@ fn motion(kind: &KindSchema, index: usize, hz: f64) -> Motion {
         per_tick: step(index) / f64::from(field.step) / hz,
     };
     match field.predict {
-        // Switches that move another field are a number.
+        // Flags that are another field's rate are coded as a number.
         Predict::Flags if !kind.moves(index) => Motion::Flags,
         Predict::Held | Predict::Counter | Predict::Flags => Motion::Held,
         Predict::Linear => Motion::Linear,

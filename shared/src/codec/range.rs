@@ -1,36 +1,37 @@
-//! A range coder on 15-bit ranges: numbers into bytes at the cost that their tables say. So small
-//! a range takes no division, and a decoder can compare with all shares of a table at once. The
-//! coder of AV1 and Daala is of this sort: Terriberry, "Multiplier-free multisymbol entropy
-//! coding", 2015; Valin et al., "Daala: a perceptually-driven still picture codec", 2016.
+//! A range coder with 15-bit ranges. With so small a range it needs no division, and a decoder can
+//! compare with all shares of a table at once. The coder of AV1 and Daala is of this kind:
+//! Terriberry, "Multiplier-free multisymbol entropy coding", 2015; Valin et al., "Daala: a
+//! perceptually-driven still picture codec", 2016.
 //!
-//! Bits that are as likely 0 as 1 stay out of it: they are written backwards from the end of the
-//! body. The two meet in the middle, and may share a byte.
+//! Raw bits, which are as likely 0 as 1, bypass the range coder: they are written backwards from
+//! the end of the body. The two parts meet in the middle, and may share a byte.
 //!
-//! A decoder takes zeros for bytes that it misses, so those that would be zero at the end are left
-//! out, if no such bits are behind them. A snapshot in which nothing happened has no byte.
+//! A decoder reads missing bytes as zeros, so without raw bits, zero bytes at the end are left out.
+//! The body of a snapshot in which nothing changed is empty.
 
 use super::table::{FIRST_BUCKET, LONG, Symbol, TOTAL, TOTAL_BITS, Table};
 
-/// The first range is 2 to this. It is then kept from half of that up, and below, so that no share
-/// of it is zero.
+/// The first range is 2 to this. Later ranges are at least half of that, and smaller than it, so
+/// that no share of a range is empty.
 const RANGE_BITS: u32 = 15;
 const RANGE_MAX: u32 = 1 << RANGE_BITS;
 
-/// Collects what is told. Reused without giving memory back.
+/// Encodes numbers and bits into a body. It keeps its memory for the next body.
 #[derive(Debug)]
 pub(super) struct RangeEncoder {
     bytes: Vec<u8>,
-    /// A carry, so many bits that are not in `bytes` yet, and the 15 bits of the low end.
+    /// A carry bit, then `pending_bits` that are not in `bytes` yet, then the 15 bits of the low
+    /// end of the range.
     low: u64,
     pending_bits: u32,
     range: u32,
     raw: RawBits,
 }
 
-/// Bits that are written as they are, the first in the lowest place of the last byte.
+/// Raw bits, the first in the lowest bit of the body's last byte.
 #[derive(Debug, Default)]
 struct RawBits {
-    /// The last first.
+    /// In reverse: the body's last byte first.
     bytes: Vec<u8>,
     pending: u64,
     pending_bits: u32,
@@ -47,7 +48,7 @@ impl RangeEncoder {
         }
     }
 
-    /// A residual.
+    /// Encodes a residual.
     #[inline(always)]
     pub(super) fn number(&mut self, table: &Table, symbol: Symbol) {
         let [start, end] = bounds(self.range, table, symbol.index());
@@ -55,7 +56,7 @@ impl RangeEncoder {
         self.raw(symbol.extra(), symbol.extra_bits());
     }
 
-    /// A residual that is too large for one symbol and a few bits.
+    /// Encodes a residual that is too large for a bucket.
     #[cold]
     pub(super) fn long(&mut self, table: &Table, residual: i32) {
         self.narrow(bound(self.range, table.start(LONG)), self.range);
@@ -66,7 +67,7 @@ impl RangeEncoder {
         self.raw(magnitude - (1 << bits), bits);
     }
 
-    /// A yes or no, of which yes has `odds` in 2^14.
+    /// Encodes a yes or no; yes has the likelihood `odds` in 2^14.
     #[inline(always)]
     pub(super) fn bit(&mut self, odds: u16, yes: bool) {
         let no = (self.range * (TOTAL - u32::from(odds))) >> TOTAL_BITS;
@@ -74,7 +75,7 @@ impl RangeEncoder {
         self.narrow(start, end);
     }
 
-    /// The `count` low bits of `value`, which has no higher ones.
+    /// Writes `count` raw bits; `value` must have no higher ones.
     #[inline(always)]
     pub(super) fn raw(&mut self, value: u32, count: u32) {
         self.raw.put(value, count);
@@ -115,17 +116,17 @@ impl RangeEncoder {
         }
     }
 
-    /// Appends to `out` what was told, and begins anew.
+    /// Appends the body to `out`, and starts a new one.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         let has_raw = self.raw.pending_bits > 0 || !self.raw.bytes.is_empty();
-        // As few bits as tell the last range from all others, whatever follows; or zeros, if
-        // nothing does.
+        // The fewest bits that identify the last range, whatever bits follow; or if zeros follow,
+        // when there are no raw bits.
         let (first, last) = (self.low, self.low + u64::from(self.range) - 1);
-        let told = |free: u32| ((first + ((1 << free) - 1)) >> free) << free;
-        let beyond = |free: u32| told(free) + if has_raw { (1 << free) - 1 } else { 0 };
+        let code = |free: u32| ((first + ((1 << free) - 1)) >> free) << free;
+        let beyond = |free: u32| code(free) + if has_raw { (1 << free) - 1 } else { 0 };
         let free = (0..=RANGE_BITS).rev().find(|&free| beyond(free) <= last);
-        let free = free.expect("a number is told from all others by all its bits");
-        let value = told(free);
+        let free = free.expect("with all its bits, `first` is within the range");
+        let value = code(free);
         if value >> (RANGE_BITS + self.pending_bits) == 1 {
             self.carry();
         }
@@ -163,7 +164,7 @@ impl RawBits {
         self.pending_bits -= 32;
     }
 
-    /// Appends all to `out`, the last byte of which has so many bits to spare.
+    /// Appends the raw bits to `out`, whose last byte has `spare` unused bits.
     fn finish(&mut self, out: &mut Vec<u8>, spare: u32) {
         let pending = self.pending.to_le_bytes();
         self.bytes.extend_from_slice(&pending[..self.pending_bits.div_ceil(8) as usize]);
@@ -178,41 +179,42 @@ impl RawBits {
     }
 }
 
-/// What is moved to the bytes at a time.
+/// Number of bits that are moved to the bytes at a time.
 const FLUSHED_BITS: u32 = 32;
 
-/// Where so much of 2^16 is in a range.
+/// The part of a range that `share` is of 2^16.
 #[inline(always)]
 fn bound(range: u32, share: u32) -> u32 {
     (range * share) >> 16
 }
 
-/// Where a symbol's share of a range starts and ends, unless it is the last, whose share ends where
-/// the range does.
+/// Where a symbol's share of a range starts and ends. Not for the last symbol, whose share ends
+/// where the range does.
 #[inline(always)]
 fn bounds(range: u32, table: &Table, symbol: usize) -> [u32; 2] {
     [symbol, symbol + 1].map(|symbol| bound(range, table.start(symbol)))
 }
 
-/// By how much a range has to be shifted to be long enough again.
+/// By how many bits a range must be shifted to be large enough again.
 #[inline(always)]
 fn shift_of(range: u32) -> u32 {
     RANGE_BITS - 1 - (range | 1).ilog2()
 }
 
-/// Takes from bytes.
+/// Decodes numbers and bits from a body.
 #[derive(Debug)]
 pub(super) struct RangeDecoder<'a> {
     bytes: &'a [u8],
     next: usize,
-    /// In the 15 highest places what the bytes say beyond the low end of the range; then
-    /// `ahead_bits` that follow.
+    /// In the 15 highest bits, the offset: the body's value less the low end of the range. Then the
+    /// next `ahead_bits` bits of the body.
     window: u64,
     ahead_bits: u32,
     range: u32,
-    /// Raw bits that were taken from the bytes but not asked for yet, and how many of all were.
+    /// Raw bits that were read ahead from `bytes`.
     raw: u64,
     raw_bits: u32,
+    /// How many bytes, from the end, raw bits were read from.
     raw_next: usize,
 }
 
@@ -235,7 +237,7 @@ impl<'a> RangeDecoder<'a> {
 
     #[inline(always)]
     pub(super) fn number(&mut self, table: &Table) -> i32 {
-        // Most numbers are 0, which takes no search.
+        // Most numbers are 0, for which no search is needed.
         let first = bound(self.range, table.start(1));
         if self.offset() < first {
             self.narrow(0, first);
@@ -271,7 +273,7 @@ impl<'a> RangeDecoder<'a> {
         yes
     }
 
-    /// So many bits as they are, up to 32.
+    /// Reads `count` raw bits, up to 32.
     #[inline(always)]
     pub(super) fn raw(&mut self, count: u32) -> u32 {
         if self.raw_bits < count {
@@ -283,9 +285,9 @@ impl<'a> RangeDecoder<'a> {
         value as u32
     }
 
-    /// Whether the bytes are all used.
+    /// Whether the body has no superfluous bytes, and no fewer than its raw bits.
     pub(super) fn is_finished(&self) -> bool {
-        // The bits that moved through the window, and those with which an encoder tells the range.
+        // The bits that moved through the window, and 2 that identify the last range.
         let ranged = 8 * self.next - (self.ahead_bits + RANGE_BITS) as usize + 2;
         let raw = 8 * self.raw_next - self.raw_bits as usize;
         let is_used = self.bytes.len() <= (ranged + raw).div_ceil(8);
@@ -321,7 +323,7 @@ impl<'a> RangeDecoder<'a> {
         let end = self.bytes.len().saturating_sub(self.raw_next);
         let bytes = &self.bytes[end.saturating_sub(4)..end];
         let bits = bytes.iter().fold(0, |bits, &byte| bits << 8 | u64::from(byte));
-        // Of fewer than four bytes, those before the first are zeros.
+        // Bytes before the body's first count as zeros.
         self.raw |= bits << self.raw_bits;
         self.raw_bits += 32;
         self.raw_next += 4;
@@ -356,7 +358,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_goes_in_comes_out(items in collection::vec(item(), 0..50)) {
+        fn encoded_items_are_decoded(items in collection::vec(item(), 0..50)) {
             let family = Family::shared();
             let mut bytes = vec![7];
             let mut encoder = RangeEncoder::new();
@@ -386,7 +388,7 @@ mod tests {
                 }
             }
             prop_assert!(decoder.is_finished());
-            // The same encoder, another body, in which nothing is told.
+            // The same encoder, another body, which is empty.
             let length = bytes.len();
             encoder.finish(&mut bytes);
             prop_assert_eq!(bytes.len(), length);

@@ -1,5 +1,5 @@
-//! Which entities a snapshot has, told as their difference from the baseline: despawned ones by
-//! their position, spawned ones by id and kind. One that changes kind does both.
+//! Which entities a snapshot has, encoded as the difference from the baseline: despawned entities
+//! by their position, spawned ones by id and kind. An entity that changes its kind is both.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{ids::EntityId, rows::Rows, schema::FIELDS_MAX};
 
-/// The difference between two snapshots' entities. Reused without giving memory back.
+/// The difference between two snapshots' entities. It keeps its memory for the next body.
 #[derive(Debug, Default)]
 pub(super) struct Structure {
     /// Positions in the baseline, ascending.
@@ -22,14 +22,14 @@ pub(super) struct Structure {
 
 /// Neighbouring entities of the new snapshot.
 pub(super) enum Stretch {
-    /// Those that are at these positions in the baseline, of which there is one at least.
+    /// Entities at these positions in the baseline; at least one.
     Kept(Range<usize>),
-    /// One that spawned.
+    /// One spawned entity.
     Spawned(EntityId, u8),
 }
 
 impl Structure {
-    /// Finds what despawned and spawned between two snapshots.
+    /// Finds the entities that despawned or spawned between two snapshots.
     pub(super) fn compare(&mut self, baseline: &Rows, rows: &Rows) {
         self.despawned.clear();
         self.spawned.clear();
@@ -83,8 +83,8 @@ impl Structure {
         })
     }
 
-    /// Makes `rows` those of the new snapshot's entities, with the values of the baseline; spawned
-    /// entities have zeros.
+    /// Replaces `rows` by the new snapshot's entities, with the baseline's values; spawned entities
+    /// get zeros.
     pub(super) fn apply(&self, baseline: &Rows, plan: &Plan, rows: &mut Rows) {
         if self.is_quiet() {
             rows.copy_from(baseline);
@@ -106,7 +106,7 @@ impl Structure {
         self.despawned.is_empty() && self.spawned.is_empty()
     }
 
-    /// Writes the difference; nothing happened is nearly free.
+    /// Writes the difference; if there is none, this costs nearly nothing.
     pub(super) fn write(&self, coder: &mut RangeEncoder, baseline: &Rows, kinds: usize) {
         coder.bit(CHANGED, !self.is_quiet());
         if self.is_quiet() {
@@ -134,7 +134,7 @@ impl Structure {
         }
     }
 
-    /// Reads what [`Self::write`] wrote. An id that spawns must not be there already.
+    /// Reads the difference. The id of a spawned entity must not be in use.
     pub(super) fn read(
         &mut self,
         coder: &mut RangeDecoder<'_>,
@@ -181,10 +181,10 @@ impl Structure {
     }
 }
 
-/// Likelihood in 2^14 that an entity came or went.
+/// Likelihood in 2^14 that an entity spawned or despawned.
 const CHANGED: u16 = 1 << (TOTAL_BITS - 6);
 
-/// The id after the baseline's last, where those of new entities are expected.
+/// The id after the baseline's last: new entities usually have ids from here on.
 fn id_beyond(baseline: &Rows) -> u32 {
     let last = baseline.len().checked_sub(1).map(|last| baseline.row(last).id.0);
     last.map_or(0, |last| last + 1)
@@ -195,8 +195,8 @@ fn kind_bits(kinds: usize) -> u32 {
     kinds.saturating_sub(1).checked_ilog2().map_or(0, |log| log + 1)
 }
 
-/// A number that is usually small: the length of the number plus one, in ones ended by a zero, and
-/// its bits below the first.
+/// Writes a number that is usually small (Exp-Golomb): of the number plus 1, the bit length less 1
+/// as ones ended by a zero, then the bits below the highest.
 fn put_count(coder: &mut RangeEncoder, count: u32) {
     let count = count + 1;
     let length = count.ilog2();

@@ -1,4 +1,4 @@
-//! The books that an encoder keeps: what each field cost, and what a better model would be.
+//! The statistics that an encoder collects, and the search for a better model.
 
 use super::{
     MODEL_BYTES_MAX,
@@ -11,43 +11,43 @@ use super::{
     walk::Site,
 };
 
-/// Numbers that are counted before a first better model is looked for; then half as many again,
-/// and so on.
+/// Numbers that are counted before the first search for a better model; each later search waits
+/// until half as many again were counted.
 const FIRST_LOOK: u64 = 2048;
 
-/// What a message with a model takes beside the model.
+/// Bytes of a model message without the model.
 const MESSAGE_BYTES: usize = 8;
 
-/// A model would have saved more on what it was made from than it will save on what comes.
+/// A model saves more on the data that it was fitted to than on later data: by this factor at most.
 const FLATTERY: f64 = 1.4;
 
-/// Contexts that are counted: 280 bytes each.
+/// Most contexts that are counted: 280 bytes each.
 const COUNTS_MAX: usize = 2048;
 
-/// For each so many numbers that were counted, one more body is passed over between two that are
-/// counted,
+/// Between two bodies that are counted, one more is skipped for every so many numbers counted.
 const DENSE: u64 = 1 << 12;
 
-/// but no more than so many.
+/// Most bodies that are skipped between two that are counted.
 const RESTS_MAX: u64 = 31;
 
-/// How often each symbol came, by the centre of its table.
+/// How often each symbol occurred, by the centre of its table.
 pub(super) type Counts = [[u16; SYMBOLS]; Family::CENTRES];
 
-/// What was counted of a match since it began.
+/// The statistics of a match since it began.
 #[derive(Debug)]
 pub(super) struct Survey {
     kinds: Vec<KindSurvey>,
     /// By slot.
     fields: Vec<FieldSurvey>,
-    /// Counts of contexts that were met.
+    /// Counts of the contexts that have occurred.
     counts: Vec<Counts>,
     pub(super) numbers: u64,
     next_look: u64,
-    /// Bodies that are still passed over, to save time.
+    /// Bodies that are still to be skipped, to save time.
     rests: u64,
-    /// Bodies so far, and those of them that were counted.
+    /// All bodies so far.
     bodies: u64,
+    /// The bodies that were counted.
     surveyed: u64,
     prior: Model,
     search: Search,
@@ -55,27 +55,27 @@ pub(super) struct Survey {
 
 #[derive(Clone, Debug)]
 struct KindSurvey {
-    /// How often an entity stayed the same, and changed.
+    /// How often an entity stayed the same, and how often it changed.
     changes: [[u32; 2]; CHANGE_CONTEXTS],
-    /// How often its still fields did, when others had changed.
+    /// The same for the stills of entities of which a mover changed.
     stills: [u32; 2],
 }
 
 #[derive(Clone, Debug)]
 struct FieldSurvey {
-    /// For each context, one more than its place in [`Survey::counts`]; 0 if it was not met.
+    /// For each context, its index in [`Survey::counts`] plus 1; 0 if it has not occurred.
     places: [u16; CONTEXTS],
     fit: Fit,
 }
 
-/// The search for a better model, a field at a time, so that no tick has much to do.
+/// The search for a better model, one field per tick, to limit the work of each tick.
 #[derive(Debug)]
 struct Search {
     better: Model,
     bytes: Vec<u8>,
-    /// Bits that it would have saved.
+    /// Bits that the better model would have saved.
     saving: f64,
-    /// The next slot, while a search is going on.
+    /// The next slot, during a search.
     next: Option<usize>,
 }
 
@@ -100,7 +100,7 @@ impl Survey {
         }
     }
 
-    /// A new body begins. Whether it is to be surveyed, and for how many it stands then.
+    /// Starts a new body. If it is to be counted, returns how many bodies it stands for.
     pub(super) fn begin(&mut self) -> Option<u64> {
         self.bodies += 1;
         if self.rests > 0 {
@@ -152,19 +152,19 @@ impl Survey {
         self.fields[usize::from(site.slot)].fit.add(features, activity, change, weights);
     }
 
-    /// What was counted of one context, if it was met.
+    /// The counts of one context, if it has occurred.
     pub(super) fn counts(&self, slot: usize, context: usize) -> Option<&Counts> {
         let place = usize::from(self.fields[slot].places[context]).checked_sub(1)?;
         Some(&self.counts[place])
     }
 
-    /// Changes, and changes of still fields, of each kind.
+    /// For each kind, the counts of changes and of stills.
     pub(super) fn kinds(&self) -> impl Iterator<Item = (&[[u32; 2]; CHANGE_CONTEXTS], &[u32; 2])> {
         self.kinds.iter().map(|kind| (&kind.changes, &kind.stills))
     }
 
-    /// Looks a little further for a model that would have cost less than `current`, by more than
-    /// it takes to tell. To be called once a tick.
+    /// Advances the search for a model that would have saved clearly more than it costs to send,
+    /// compared with `current`. Call this once per tick.
     pub(super) fn look(
         &mut self,
         plan: &Plan,
@@ -210,31 +210,31 @@ impl Survey {
     }
 }
 
-/// Counts a no or a yes. A large match has more of them in some days than a counter holds.
+/// Counts a no or a yes. A large match would overflow a counter within days, so both are halved.
 #[inline]
 fn count(counts: &mut [u32; 2], yes: bool) {
     let count = &mut counts[usize::from(yes)];
     *count += 1;
-    // So that both together are an integer, too.
+    // Their sum must not overflow either.
     if *count == u32::MAX / 2 {
         counts.iter_mut().for_each(|count| *count /= 2);
     }
 }
 
-/// What it costs to tell something that is not as in the prior, in bits.
-const TOLD: f64 = 6.0;
+/// Estimated cost of encoding a difference from the prior, in bits.
+const DIFFERENCE_BITS: f64 = 6.0;
 
-/// Improves the odds of something that was counted, and says how many bits that would have saved.
+/// Improves the odds of a yes with these counts, and returns how many bits that would have saved.
 fn better_odds(odds: &Odds, [no, yes]: [u32; 2], model: &mut u8, prior: u8) -> f64 {
     if no + yes == 0 {
         return 0.0;
     }
-    // What was not met may yet come.
+    // An answer that has not occurred yet still may.
     let (no, yes) = (f64::from(no) + 0.5, f64::from(yes) + 0.5);
     let cost = |index: usize| {
         let [no_bits, yes_bits] = odds.bits(index);
-        let told = if index == usize::from(prior) { 0.0 } else { TOLD };
-        told + no * no_bits + yes * yes_bits
+        let difference = if index == usize::from(prior) { 0.0 } else { DIFFERENCE_BITS };
+        difference + no * no_bits + yes * yes_bits
     };
     let now = usize::from(*model);
     let best = (0..Odds::LEN).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(now);
@@ -255,7 +255,7 @@ impl FieldSurvey {
         if plan.is_some_and(|plan| plan.learns)
             && let Some((weights, saved)) = self.fit.better(model.weights)
         {
-            // What was counted with other weights says nothing about these.
+            // Counts made with the old weights are no longer valid.
             model.weights = weights;
             saving += saved;
             for &place in self.places.iter().filter(|place| **place > 0) {
@@ -279,7 +279,7 @@ impl FieldSurvey {
     }
 }
 
-/// The member of the family that suits these counts best, and what it saves, in bits.
+/// The member of the family that fits these counts best, and how many bits it saves.
 fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) -> (u8, f64) {
     let mut met = [(0, 0, 0); SYMBOLS * Family::CENTRES];
     let mut len = 0;
@@ -291,7 +291,7 @@ fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) 
     }
     let met = &met[..len];
     let cost = |member: u8| {
-        let told = if member == prior { 0.0 } else { TOLD };
+        let difference = if member == prior { 0.0 } else { DIFFERENCE_BITS };
         let bits = if member == PLAIN {
             let numbers: u32 = met.iter().map(|(_, _, count)| count).sum();
             f64::from(numbers * plain.map_or(0, FieldPlan::width))
@@ -302,7 +302,7 @@ fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) 
             };
             met.iter().map(cost).sum::<u64>() as f64 / 256.0
         };
-        told + bits
+        difference + bits
     };
     let (mut best, now_cost) = (now, cost(now));
     let mut best_cost = now_cost;
@@ -317,7 +317,7 @@ fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) 
     if plain.is_some() {
         try_member(PLAIN);
     }
-    // For each weight of tails, uphill from where the model is: there is one top.
+    // For each weight of tails, a hill climb from the current scale: there is one optimum.
     let scales = Family::SCALES as u8;
     let start = if now == PLAIN { scales / 2 } else { now % scales };
     for base in (0..PLAIN).step_by(Family::SCALES) {
@@ -336,7 +336,7 @@ fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) 
     (best, now_cost - best_cost)
 }
 
-/// The symbol of a spawned entity's value that is sent as it is, if it were not.
+/// The symbol that a spawned entity's plain value would have if it were coded with a table.
 pub(super) fn spawned_symbol(field: &FieldPlan, value: i32) -> usize {
     Symbol::index_of(value.wrapping_sub(0.clamp(field.min, field.max)))
 }
@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_for_weeks_keeps_its_proportion() {
+    fn counts_keep_their_proportion_when_halved() {
         let mut counts = [u32::MAX / 2 - 1, u32::MAX / 8];
         count(&mut counts, false);
         assert_eq!(counts, [u32::MAX / 4, u32::MAX / 16]);

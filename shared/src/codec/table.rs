@@ -1,11 +1,11 @@
 //! How likely each residual is: a family of distributions, made by a formula, from which a model
 //! picks one for each context.
 //!
-//! A residual is a *symbol* and, when it is large, a few more bits that cost what they are. A
-//! table shares out 2^14 among the symbols, in the shape of Student's t-distribution: like a bell,
-//! but with tails that collisions and changes of mind need. It has a scale, from a tenth of a step
-//! to thousands, a weight of its tails, and a centre: a forecast falls between two integers, and
-//! knowing where is worth something when residuals are small.
+//! A residual is a *symbol* and, when it is large, some raw bits. A table divides 2^14 among the
+//! symbols, in the shape of Student's t-distribution: a bell curve with heavy tails, which
+//! collisions and sudden turns need. It has a scale, from a tenth of a step to thousands, a weight
+//! of its tails, and a centre: a forecast falls between two integers, and using its fraction saves
+//! bits when residuals are small.
 //!
 //! Only `+ - * /` and `floor` on doubles are used, so that every language makes the same tables.
 
@@ -17,22 +17,22 @@ pub(super) const SYMBOLS: usize = 28;
 pub(super) const FIRST_BUCKET: usize = 7;
 /// The symbol of magnitudes from 4096 up.
 pub(super) const LONG: usize = SYMBOLS - 1;
-/// A table shares out 2 to this.
+/// The shares of a table add up to 2 to this.
 pub(super) const TOTAL_BITS: u32 = 14;
-/// A table shares out this.
+/// The sum of a table's shares.
 pub(super) const TOTAL: u32 = 1 << TOTAL_BITS;
 
-/// A residual, split into what a table knows of and what is sent as it is.
+/// A residual, split into a table's symbol and raw bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Symbol {
     index: u8,
-    /// How many bits follow: none, or the sign and so many of the magnitude.
+    /// Number of raw bits: none, or one for the sign and the rest for the magnitude.
     extra_bits: u8,
     extra: u16,
 }
 
 impl Symbol {
-    /// The symbol of a residual, unless that takes more: see [`LONG`].
+    /// The symbol of a residual; `None` if it is too large for a bucket (see [`LONG`]).
     #[inline(always)]
     pub(super) fn of(residual: i32) -> Option<Self> {
         match NEAR.get(residual.wrapping_add(NEAR_MAX) as usize) {
@@ -57,43 +57,43 @@ impl Symbol {
         Some(Self { index: index as u8, extra_bits: log as u8, extra: extra as u16 })
     }
 
-    /// The place in a table of a residual's symbol.
+    /// The index in a table of a residual's symbol.
     pub(super) fn index_of(residual: i32) -> usize {
         Self::of(residual).map_or(LONG, Self::index)
     }
 
-    /// Its place in a table.
+    /// Its index in a table.
     #[inline(always)]
     pub(super) fn index(self) -> usize {
         self.index.into()
     }
 
-    /// How many bits follow.
+    /// Number of raw bits.
     #[inline(always)]
     pub(super) fn extra_bits(self) -> u32 {
         self.extra_bits.into()
     }
 
-    /// Those bits.
+    /// The raw bits.
     #[inline(always)]
     pub(super) fn extra(self) -> u32 {
         self.extra.into()
     }
 
-    /// The residual of one of the first symbols.
+    /// The residual of a symbol below [`FIRST_BUCKET`].
     #[inline]
     pub(super) fn small(index: usize) -> i32 {
         let magnitude = (index as i32 + 1) / 2;
         if index % 2 == 1 { magnitude } else { -magnitude }
     }
 
-    /// Bits of the magnitude that follow a bucket's symbol.
+    /// Raw bits of a bucket's magnitude.
     #[inline]
     pub(super) fn bucket_bits(index: usize) -> u32 {
         ((index - FIRST_BUCKET) / 2 + 1) as u32
     }
 
-    /// The residual of a bucket's symbol and the bits after it, the first of which is the sign.
+    /// The residual of a bucket's symbol and its raw bits, the highest of which is the sign.
     #[inline]
     pub(super) fn bucket(index: usize, extra: u32) -> i32 {
         let bits = Self::bucket_bits(index);
@@ -102,21 +102,21 @@ impl Symbol {
         if extra >> bits == 1 { -magnitude.cast_signed() } else { magnitude.cast_signed() }
     }
 
-    /// The residual of the last symbol.
+    /// The residual of the symbol [`LONG`].
     pub(super) fn long(negative: bool, bits: u32, extra: u32) -> i32 {
         let magnitude = (1 << bits | extra).cast_signed();
         if negative { magnitude.wrapping_neg() } else { magnitude }
     }
 }
 
-/// Up to this magnitude, symbols are looked up.
+/// Up to this magnitude, symbols are looked up in a table.
 const NEAR_MAX: i32 = 127;
 
 const NEAR: [Symbol; 2 * NEAR_MAX as usize + 1] = {
     let mut near = [Symbol { index: 0, extra_bits: 0, extra: 0 }; 2 * NEAR_MAX as usize + 1];
     let mut place = 0;
     while place < near.len() {
-        near[place] = Symbol::of_far(place as i32 - NEAR_MAX).expect("it is far from 4096");
+        near[place] = Symbol::of_far(place as i32 - NEAR_MAX).expect("127 is below 4096");
         place += 1;
     }
     near
@@ -126,15 +126,15 @@ const NEAR: [Symbol; 2 * NEAR_MAX as usize + 1] = {
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(super) struct Table {
-    /// Where each symbol's share starts, in 2^16; then the total, of which that leaves 0, and 0.
+    /// Where each symbol's share starts, in 2^16; then the total, which wraps to 0, and zeros.
     starts: [u16; 32],
-    /// What each symbol costs, in 1/256 bit, extra bits and sign included.
+    /// The cost of each symbol, in 1/256 bit, raw bits included.
     pub(super) costs: [u16; SYMBOLS],
 }
 
 impl Table {
-    /// Where a symbol's share starts, in 2^16, and the next one's: it ends there. The last ends
-    /// where all end.
+    /// Where a symbol's share starts, in 2^16. It ends where the next one's starts, and the last
+    /// symbol's at 2^16.
     #[inline(always)]
     pub(super) fn start(&self, symbol: usize) -> u32 {
         self.starts[symbol].into()
@@ -143,14 +143,14 @@ impl Table {
     /// The symbol in whose share of a 15-bit range `offset` lies.
     #[inline(always)]
     pub(super) fn find(&self, range: u32, offset: u32) -> usize {
-        // All are compared, which a processor does at once, rather than some and a guess.
+        // Comparing all is faster than a search, since it can be vectorised and has no branches.
         let (range, offset) = (range as u16, offset as i16);
         let mut starts = 0u16;
         for &start in &self.starts {
             let bound = ((u32::from(range) * u32::from(start)) >> 16) as i16;
             starts += u16::from(bound <= offset);
         }
-        // Those after the last symbol are 0.
+        // The entries after the last symbol are 0, so they count too.
         usize::from(starts) + SYMBOLS - self.starts.len() - 1
     }
 
@@ -188,7 +188,7 @@ impl Table {
         let left = TOTAL as u16 - shares.iter().sum::<u16>();
         let mut table = Self { starts: [0; 32], costs: [0; SYMBOLS] };
         for (symbol, share) in shares.into_iter().enumerate() {
-            // What rounding has left over goes to the first symbol.
+            // The remainder of rounding goes to the first symbol.
             let share = if symbol == 0 { share + left } else { share };
             let share_of_16_bits = share << (16 - TOTAL_BITS);
             table.starts[symbol + 1] = table.starts[symbol].wrapping_add(share_of_16_bits);
@@ -204,23 +204,23 @@ impl Table {
     }
 }
 
-/// All distributions. The same for every match, so made once in a process.
+/// All distributions. They are the same for every match, so a process makes them once.
 #[derive(Debug)]
 pub(super) struct Family {
     tables: Vec<Table>,
 }
 
 impl Family {
-    /// Scales: each is half as large again as the one before.
+    /// Number of scales: each is 1.5 times the one before.
     pub(super) const SCALES: usize = 28;
     /// The exponents of the density, from the heaviest tails to the lightest.
     pub(super) const POWERS: [u32; 3] = [1, 2, 6];
-    /// Members of the family.
+    /// Number of members of the family.
     pub(super) const LEN: usize = Self::SCALES * Self::POWERS.len();
-    /// Centres: none, and 1 to 4 eighths above an integer.
+    /// Number of centres: 0 to 4 eighths above an integer.
     pub(super) const CENTRES: usize = 5;
 
-    /// The family, which is made when it is first asked for.
+    /// The family, which is made at the first call.
     pub(super) fn shared() -> &'static Self {
         static SHARED: OnceLock<Family> = OnceLock::new();
         SHARED.get_or_init(Self::new)
@@ -253,7 +253,7 @@ mod tests {
     use crate::{codec::model::Odds, wire::model_hash};
 
     #[test]
-    fn every_residual_has_one_spelling() {
+    fn every_residual_has_one_encoding() {
         for residual in -4095i32..4096 {
             let symbol = Symbol::of(residual).expect("it is not long");
             let back = match symbol.index() {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_share_out_the_whole() {
+    fn the_shares_of_a_table_add_up() {
         for table in &Family::shared().tables {
             assert_eq!(table.start(SYMBOLS), 0, "2^16 does not fit");
             assert!((1..SYMBOLS).all(|symbol| table.start(symbol - 1) < table.start(symbol)));

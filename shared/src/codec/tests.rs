@@ -28,7 +28,7 @@ proptest! {
             for basis in (0..=basis.len()).map(|length| &basis[..length]) {
                 body.clear();
                 encoder.encode(basis, tick, &rows, &mut body);
-                // What is kept from body to body changes nothing.
+                // State that the encoder keeps from body to body does not change the result.
                 let mut same = Vec::new();
                 Encoder::new(&schema, rate).encode(basis, tick, &rows, &mut same);
                 prop_assert_eq!(&same, &body);
@@ -65,7 +65,7 @@ proptest! {
 
 /// Indices whose differences from the prior add up beyond what an integer holds.
 #[test]
-fn a_model_that_goes_too_far_is_refused() {
+fn a_model_whose_indices_overflow_is_rejected() {
     let schema = schema();
     let mut decoder = Decoder::new(&schema, TickRate::new(30).unwrap());
     let even = 1 << (table::TOTAL_BITS - 3);
@@ -73,7 +73,7 @@ fn a_model_that_goes_too_far_is_refused() {
         for differs in [false, true] {
             let (mut coder, mut bytes) = (RangeEncoder::new(), Vec::new());
             let table = Family::shared().table(4, 0);
-            // A kind differs, and its first index by so much; the second by as much, or by more.
+            // A kind differs, its first index by `far`, and the second by as much or even more.
             coder.bit(even, true);
             for differs in [true, differs] {
                 coder.bit(even, differs);
@@ -126,7 +126,7 @@ fn a_match_finds_better_models_which_a_late_client_can_use() {
     assert!(last_bytes * 5 < first_bytes * 4, "{first_bytes} bytes at first, then {last_bytes}");
 }
 
-/// Bodies that go round in circles while they tumble, and a dial that turns.
+/// Bodies that orbit and tumble, and a dial that turns.
 fn orbit(schema: &Schema, tick: Tick) -> Rows {
     let mut rows = Rows::default();
     for id in 0..5 {

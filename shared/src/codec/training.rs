@@ -1,4 +1,4 @@
-//! Makes the priors anew from matches: see the program `train-priors`.
+//! Computes the priors from recorded matches: see the program `train-priors`.
 
 use super::{
     Encoder,
@@ -8,7 +8,7 @@ use super::{
 
 type Counts = [[f64; SYMBOLS]; Family::CENTRES];
 
-/// What was counted of several matches, each of which weighs the same.
+/// The statistics of several matches, each with the same weight.
 #[derive(Debug)]
 pub struct Training {
     numbers: Vec<[Counts; CONTEXTS]>,
@@ -27,7 +27,7 @@ impl Default for Training {
 }
 
 impl Training {
-    /// Adds what an encoder has counted.
+    /// Adds an encoder's statistics.
     pub fn add(&mut self, encoder: &Encoder) {
         let survey = &encoder.books.survey;
         let weight = 1e6 / survey.numbers.max(1) as f64;
@@ -75,8 +75,8 @@ fn rows(numbers: &[u8], width: usize, indent: &str) -> String {
     numbers.chunks(width).map(row).collect::<Vec<_>>().join(&format!(",\n{indent}"))
 }
 
-/// The best table for each context. Contexts that were hardly met get what their neighbours with
-/// smaller numbers have, with a larger scale.
+/// The best table for each context. A context that hardly occurred gets the table of a neighbour in
+/// a lower class, with a larger scale.
 fn tables(contexts: &[Counts; CONTEXTS]) -> [u8; CONTEXTS] {
     let scales = Family::SCALES as u8;
     let mut tables = [PLAIN; CONTEXTS];

@@ -1,12 +1,13 @@
-//! Unit quaternions in their smallest form: which component is the largest, and the other three
-//! as integers.
+//! Unit quaternions by their smallest three components: the index of the largest, and the other
+//! three as integers.
 //!
-//! Only `+ - * /`, `floor` and `sqrt` on doubles are used, so that every language gets the same.
+//! Only `+ - * /`, `floor` and `sqrt` on doubles are used, so that all languages get the same
+//! results.
 
 /// A rotation: x, y, z, w.
 pub(super) type Quaternion = [f64; 4];
 
-/// The quaternion that four integers stand for. `per_step` is the component of an integer of 1.
+/// The quaternion that four integers stand for; an integer of 1 is a component of `per_step`.
 #[inline]
 pub(super) fn unpack(largest: i32, components: &[i32], per_step: f64) -> Quaternion {
     let mut quaternion = [0.0; 4];
@@ -20,7 +21,7 @@ pub(super) fn unpack(largest: i32, components: &[i32], per_step: f64) -> Quatern
     quaternion
 }
 
-/// The places of the components that are not the largest.
+/// The indices of the components that are not the largest.
 #[inline]
 pub(super) fn others(largest: i32) -> [usize; 3] {
     match largest {
@@ -31,7 +32,7 @@ pub(super) fn others(largest: i32) -> [usize; 3] {
     }
 }
 
-/// The place of the largest component, and by how much it is larger than the next.
+/// The index of the largest component, and by how much it is larger than the next.
 #[inline]
 pub(super) fn largest(quaternion: &Quaternion) -> (i32, f64) {
     let (mut place, mut first, mut second) = (0, -1.0, -1.0);
@@ -46,7 +47,7 @@ pub(super) fn largest(quaternion: &Quaternion) -> (i32, f64) {
     (place, first - second)
 }
 
-/// A quaternion, turned about the world's axes by twice the angles given.
+/// A quaternion, turned about the world's axes by twice the angles in `half`.
 #[inline]
 pub(super) fn turned(quaternion: &Quaternion, half: [f64; 3]) -> Quaternion {
     let square = half[0] * half[0] + half[1] * half[1] + half[2] * half[2];

@@ -1,9 +1,9 @@
-//! How rows travel: the one place that says what is sent in which order, for both directions.
+//! The order in which rows are coded, defined once for encoder and decoder.
 //!
-//! A [`Side`] is either an encoder's, which knows each value and writes it, or a decoder's, which
-//! learns it. Both compute the same forecasts and contexts on the way.
+//! A [`Side`] is either the encoder's, which has each value and writes it, or the decoder's, which
+//! reads it. Both compute the same forecasts and contexts.
 //!
-//! Entities that changed travel in groups of one kind; see [`super::columns`].
+//! Entities that changed are coded in groups of one kind; see [`super::columns`].
 
 use super::{
     columns::{Columns, Group, Moving, Scratch},
@@ -16,39 +16,41 @@ use super::{
 };
 use crate::rows::Rows;
 
-/// Where a number stands: for the books that an encoder keeps.
+/// Which table a number was coded with, for the encoder's statistics.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site {
-    /// Which field of which kind.
+    /// The slot of the field or moment; see [`Plan::slots`].
     pub(super) slot: u16,
     pub(super) context: u8,
     pub(super) centre: u8,
 }
 
-/// One end of the way.
+/// The encoder's or the decoder's part of a walk. The methods that code something return what was
+/// coded; a decoder ignores the value that it is given.
 pub(super) trait Side {
-    /// Whether values are known before they are told.
+    /// Whether this is the encoder's side: the new values are known before they are coded.
     const KNOWS: bool;
-    /// Whether it keeps books.
+    /// Whether it collects statistics.
     const LEARNS: bool;
-    /// The new rows. Until a value is told, it is that of the baseline.
+    /// The new rows. In a decoder, a value that was not coded yet is still that of the baseline.
     fn rows(&self) -> &Rows;
-    /// Their values.
+    /// The values of the new rows.
     #[inline(always)]
     fn values(&self) -> &[i32] {
         self.rows().values()
     }
-    /// Learns the value of a field, which may be out of its range if it was not honest.
+    /// Sets a value that was decoded; from a hostile body it may be out of the field's range.
     fn set(&mut self, field: &FieldPlan, at: usize, value: i32);
-    /// Whether an entity changed, by its position in the new rows.
+    /// Codes whether the entity at `position` in the new rows changed.
     fn change(&mut self, kind: u8, context: usize, odds: u8, position: usize) -> bool;
-    /// Whether also one of an entity's still fields changed.
+    /// Codes whether one of an entity's stills changed too.
     fn stills(&mut self, kind: u8, odds: u8, changed: bool) -> bool;
-    /// A residual.
+    /// Codes a residual.
     fn number(&mut self, site: Site, table: &Table, number: i32) -> i32;
-    /// A value as it is.
+    /// Codes a plain value.
     fn plain(&mut self, site: Site, field: &FieldPlan, value: i32) -> i32;
-    /// A forecast with these weights was followed by a value that is so far from its base.
+    /// Adds to the statistics that the actual value was `change` from the base of a forecast with
+    /// these weights.
     fn learn(
         &mut self,
         site: Site,
@@ -59,7 +61,7 @@ pub(super) trait Side {
     );
 }
 
-/// What rows are coded with.
+/// The parameters for coding rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Walk<'a> {
     pub(super) plan: &'a Plan,
@@ -70,7 +72,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Carries all rows of a snapshot.
+    /// Codes all rows of a snapshot.
     pub(super) fn rows<S: Side>(
         &self,
         side: &mut S,
@@ -100,7 +102,7 @@ impl Walk<'_> {
                 let fields = columns.plan.fields.len();
                 if let Some(first) = kept {
                     let trail = basis.trails()[first + n];
-                    let pattern = basis.meaning(trail);
+                    let pattern = basis.pattern(trail);
                     let context = pattern.context + before as usize;
                     let odds = columns.model.changes[context];
                     let changed = side.change(kind, context, odds, position);
@@ -137,7 +139,7 @@ impl Walk<'_> {
     }
 }
 
-/// What the last entity did that was not at rest.
+/// Whether the last kept entity that was not settled changed; its order is that of contexts.
 #[derive(Clone, Copy, Debug)]
 enum Before {
     Nothing,

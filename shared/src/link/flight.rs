@@ -54,8 +54,8 @@ pub(super) struct Flight {
 
 /// When each of the last 64 ticks was sent, and how many were then in flight, itself included.
 /// Every session has one of these, and every tick touches all of them, so it is packed: the bits of
-/// [`IN_FLIGHT`] are the number, those above are the time in steps of [`SEND_STEP`]. The time wraps,
-/// but is unambiguous for snapshots sent up to nine minutes ago, half of its range.
+/// [`IN_FLIGHT`] are the number, those above are the time in steps of [`SEND_STEP`]. The time
+/// wraps, but is unambiguous for snapshots sent up to nine minutes ago, half of its range.
 #[derive(Debug)]
 struct Sends([u32; 64]);
 

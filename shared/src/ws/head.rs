@@ -1,4 +1,4 @@
-//! The head of one frame: RFC 6455 §5.2, as far as one frame alone can be judged.
+//! The head of one frame (RFC 6455 §5.2), with all checks that need no other frame.
 
 use super::FrameError;
 
@@ -12,7 +12,7 @@ pub(super) enum Opcode {
     Pong,
 }
 
-/// What comes before a payload.
+/// A frame's head, which precedes its payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub(super) is_final: bool,
@@ -23,7 +23,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// The frame head at the start of `bytes`, or how many bytes it lacks.
+    /// Reads the head at the start of `bytes`. The inner error is how many bytes are missing.
     pub(super) fn read(bytes: &[u8]) -> Result<Result<Self, usize>, FrameError> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(Err(2 - bytes.len())) };
         if first & 0x70 != 0 {
@@ -45,7 +45,7 @@ impl Head {
             return Err(FrameError::BadControl);
         }
         if rest.len() < length_bytes + 4 {
-            // The length is judged as soon as it is here, but asking for the mask too is simpler.
+            // The length could be checked before the mask is here, but this is simpler.
             return Ok(Err(length_bytes + 4 - rest.len()));
         }
         let (length, rest) = rest.split_at(length_bytes);
@@ -86,7 +86,7 @@ impl Opcode {
     }
 }
 
-/// Takes the mask off a payload, or puts it on.
+/// Removes the mask of a payload, or applies it.
 pub(super) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     let mut words = payload.chunks_exact_mut(4);
     for word in &mut words {

@@ -1,13 +1,14 @@
 //! Decoder of the WebSocket frames (RFC 6455) that a client sends, for a server that reads many
 //! sockets into one buffer.
 //!
-//! Bytes go in as they come off the socket; whole messages come out, unmasked in place. It may be
-//! called with any split of the bytes and keeps only what is incomplete, so an idle connection
-//! holds none.
+//! Bytes go in as they were read from the socket; whole messages come out, unmasked in place. The
+//! bytes may be split anywhere. Only an incomplete frame or message is buffered, so an idle
+//! connection holds no memory.
 //!
-//! Checked here: client frames are masked, reserved bits and opcodes are zero, control frames are
-//! short and whole, a message is at most [`Decoder::new`]'s limit over all its fragments (refused
-//! when its head claims more, before anything is kept), text is UTF-8, close codes are legal.
+//! Checked here: client frames are masked, reserved bits are zero, opcodes are known, control
+//! frames are short and not fragmented, a message with all its fragments is not longer than
+//! [`Decoder::new`]'s limit (a frame is rejected by its head, before its payload is buffered), text
+//! is UTF-8, close codes are legal.
 //! Not here: the handshake, and writing.
 
 mod head;
@@ -24,21 +25,21 @@ pub enum Message<'a> {
     Text(&'a str),
     /// A binary message.
     Binary(&'a [u8]),
-    /// To be answered by a pong with the same payload.
+    /// A ping; answer it with a pong that has the same payload.
     Ping(&'a [u8]),
-    /// Needs no answer.
+    /// A pong; it needs no answer.
     Pong(&'a [u8]),
-    /// The client closes, with its code if it gave one. To be answered by a close, once.
+    /// A close, with its code if it has one; answer it with a close, once.
     Close(Option<u16>),
 }
 
-/// Why a client's bytes are refused. Each ends the connection.
+/// Why a client's bytes were rejected. Each ends the connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FrameError {
-    /// RFC 6455 §5.1 demands masks from clients.
+    /// The frame is not masked, as RFC 6455 §5.1 requires of clients.
     #[error("client frames must be masked")]
     Unmasked,
-    /// No extension was negotiated.
+    /// A reserved bit is set, but no extension was negotiated.
     #[error("reserved bits must be zero")]
     ReservedBits,
     /// Not one of the six opcodes.
@@ -50,7 +51,7 @@ pub enum FrameError {
     /// A continuation of nothing, or a new message within another.
     #[error("fragments out of order")]
     BadFragment,
-    /// Longer than the limit, fragments added up.
+    /// The message, with all its fragments, is longer than the limit.
     #[error("message is longer than allowed")]
     TooLong,
     /// A length that is not written in its shortest form.
@@ -65,7 +66,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// The close code that tells the client.
+    /// The close code for this error.
     #[must_use]
     pub const fn close_code(self) -> u16 {
         match self {
@@ -82,25 +83,25 @@ impl FrameError {
     }
 }
 
-/// What is kept of one connection between reads.
+/// The decoder's state for one connection.
 #[derive(Debug, Default)]
 pub struct Decoder {
     message_bytes_max: usize,
-    /// Nothing, as a rule: frames come whole.
+    /// Usually `None`, since most reads end with a whole message.
     parts: Option<Box<Parts>>,
 }
 
-/// What has come of a message that is not whole.
+/// The buffered parts of an incomplete message.
 #[derive(Debug, Default)]
 struct Parts {
-    /// A frame of which only a part has come.
+    /// The bytes of an incomplete frame.
     partial: Vec<u8>,
-    /// Payloads of the message's earlier fragments, and whether it is text.
+    /// The message's opcode and the payloads of its earlier fragments.
     fragments: Option<(Opcode, Vec<u8>)>,
 }
 
 impl Decoder {
-    /// A decoder for a new connection. Longer messages than `message_bytes_max` are refused.
+    /// A decoder for a new connection. Messages longer than `message_bytes_max` are rejected.
     #[must_use]
     pub const fn new(message_bytes_max: usize) -> Self {
         Self { message_bytes_max, parts: None }
@@ -116,12 +117,12 @@ impl Decoder {
         self.parts.as_deref().map_or(0, held)
     }
 
-    /// Takes bytes as they came off the socket. Call [`Feed::next`] until it gives none.
+    /// Decodes bytes that were read from the socket. Call [`Feed::next`] until it returns `None`.
     pub fn feed<'a>(&'a mut self, bytes: &'a mut [u8]) -> Feed<'a> {
         Feed { decoder: self, bytes, at: 0, finished: Vec::new() }
     }
 
-    /// Bytes of a partial frame that are still missing, as far as can be told from what is here.
+    /// How many bytes of a partial frame are missing: of its head, or else of the whole frame.
     fn missing(&self, partial: &[u8]) -> Result<usize, FrameError> {
         match self.head(partial)? {
             Ok(head) => Ok(head.head_bytes + head.payload_bytes - partial.len()),
@@ -133,7 +134,7 @@ impl Decoder {
         self.parts.as_ref()?.fragments.as_ref()
     }
 
-    /// Changes what is held, and holds nothing that is empty.
+    /// Changes the buffered parts, and frees them if they are empty afterwards.
     fn change<T>(&mut self, change: impl FnOnce(&mut Parts) -> T) -> T {
         let mut parts = self.parts.take().unwrap_or_default();
         let changed = change(&mut parts);
@@ -143,7 +144,8 @@ impl Decoder {
         changed
     }
 
-    /// The frame head at the start of `bytes`, or how many bytes it lacks.
+    /// Reads and checks the head at the start of `bytes`. The inner error is how many bytes are
+    /// missing.
     fn head(&self, bytes: &[u8]) -> Result<Result<Head, usize>, FrameError> {
         match Head::read(bytes)? {
             Ok(head) => self.check(head).map(Ok),
@@ -151,7 +153,7 @@ impl Decoder {
         }
     }
 
-    /// Whether a frame with this head may come now.
+    /// Checks a head against the message so far: fragments in order, and the limit.
     fn check(&self, head: Head) -> Result<Head, FrameError> {
         if head.opcode.is_control() {
             debug_assert!(head.payload_bytes <= CONTROL_BYTES_MAX);
@@ -175,13 +177,13 @@ pub struct Feed<'a> {
     decoder: &'a mut Decoder,
     bytes: &'a mut [u8],
     at: usize,
-    /// The frame or message that was put together from parts and is now lent out.
+    /// A frame or message that was reassembled from parts, borrowed by the returned message.
     finished: Vec<u8>,
 }
 
 impl Feed<'_> {
-    /// The next whole message, or `None` when more bytes are needed. Not to be called again after
-    /// an error.
+    /// The next whole message, or `None` when more bytes are needed. Don't call it again after an
+    /// error.
     #[expect(clippy::should_implement_trait, reason = "it lends, which `Iterator` can't")]
     pub fn next(&mut self) -> Result<Option<Message<'_>>, FrameError> {
         loop {
@@ -205,8 +207,8 @@ impl Feed<'_> {
         }
     }
 
-    /// Moves past the next whole frame, unmasked, and says where it is: in the bytes that were
-    /// fed (at the given start), or in `finished`.
+    /// Advances past the next whole frame and unmasks it. Returns its head and where it starts in
+    /// the bytes that were fed; `None` if it is in `finished`.
     fn next_frame(&mut self) -> Result<Option<(Head, Option<usize>)>, FrameError> {
         while let Some(Parts { partial, .. }) = self.decoder.parts.as_deref()
             && !partial.is_empty()
@@ -268,7 +270,7 @@ fn control(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, FrameError> {
 
 fn close(payload: &[u8]) -> Result<Message<'_>, FrameError> {
     let &[high, low, ref reason @ ..] = payload else {
-        // One byte can't be a code.
+        // One byte is too short for a code.
         return if payload.is_empty() {
             Ok(Message::Close(None))
         } else {

@@ -22,7 +22,7 @@ fn fragments_are_joined_around_control_frames() {
 }
 
 #[test]
-fn what_clients_may_not_send_is_refused() {
+fn invalid_frames_are_rejected() {
     check(&[0x82, 3, 1, 2, 3], &[Err(FrameError::Unmasked)]);
     check(&frame(0xC2, b""), &[Err(FrameError::ReservedBits)]);
     check(&frame(0x83, b""), &[Err(FrameError::UnknownOpcode)]);
@@ -42,7 +42,7 @@ fn the_limit_counts_all_fragments() {
     check(&frame(0x82, &[0; LIMIT + 1]), &[Err(FrameError::TooLong)]);
     let bytes = [frame(0x02, &[0; LIMIT]), frame(0x80, &[0; 1])].concat();
     check(&bytes, &[Err(FrameError::TooLong)]);
-    // A giant length is refused by its head alone.
+    // A giant length is rejected by its head alone.
     let head = [0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
     check(&head, &[Err(FrameError::TooLong)]);
 }
@@ -60,9 +60,9 @@ fn an_idle_connection_holds_nothing() {
 }
 
 #[test]
-fn a_length_has_one_spelling() {
-    let said = |spelling: &[u8], length: usize| {
-        let mut bytes = [&[0x82][..], spelling, &[0; 4]].concat();
+fn a_length_has_one_encoding() {
+    let decoded = |encoding: &[u8], length: usize| {
+        let mut bytes = [&[0x82][..], encoding, &[0; 4]].concat();
         bytes.resize(bytes.len() + length, 0);
         Decoder::new(length)
             .feed(&mut bytes)
@@ -73,17 +73,17 @@ fn a_length_has_one_spelling() {
         |length: u16| [&[0xFE][..], &length.to_be_bytes()].concat(),
         |length: u16| [&[0xFF, 0, 0, 0, 0, 0, 0][..], &length.to_be_bytes()].concat(),
     ];
-    assert_eq!(said(&[0x80 | 125], 125), Ok(true));
-    assert_eq!(said(&medium(125), 125), Err(FrameError::LongLength));
+    assert_eq!(decoded(&[0x80 | 125], 125), Ok(true));
+    assert_eq!(decoded(&medium(125), 125), Err(FrameError::LongLength));
     for length in [126, 0xFFFF] {
-        assert_eq!(said(&medium(length), length.into()), Ok(true), "{length}");
-        assert_eq!(said(&long(length), length.into()), Err(FrameError::LongLength), "{length}");
+        assert_eq!(decoded(&medium(length), length.into()), Ok(true), "{length}");
+        assert_eq!(decoded(&long(length), length.into()), Err(FrameError::LongLength), "{length}");
     }
-    assert_eq!(said(&[0xFF, 0, 0, 0, 0, 0, 1, 0, 0], 0x1_0000), Ok(true));
+    assert_eq!(decoded(&[0xFF, 0, 0, 0, 0, 0, 1, 0, 0], 0x1_0000), Ok(true));
 }
 
 proptest! {
-    /// However the bytes are cut, the same comes out.
+    /// However the bytes are split, the same messages are decoded.
     #[test]
     fn cuts_do_not_matter(frames in prop::collection::vec(any_frame(), 0..6), cut in 1_usize..20) {
         let bytes = frames.concat();

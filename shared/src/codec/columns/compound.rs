@@ -1,4 +1,4 @@
-//! Fields that are more than a number: switches, rotations, and the moment that rows are of.
+//! Fields that are more than one number: flags, rotations, and the moment of a row.
 
 use super::{Columns, Group, Moving, Scratch};
 use crate::codec::{
@@ -10,7 +10,7 @@ use crate::codec::{
 };
 
 impl Columns<'_> {
-    /// Switches: how many to the next one that changed, until there is none.
+    /// Flags: the distance to each next bit that changed, ended by a 0.
     pub(super) fn flags<S: Side>(&self, side: &mut S, moving: &Moving<'_>, index: usize) {
         let (at, now) = (moving.start + index, moving.steps.rows[0][index]);
         let mut changed = (side.values()[at] ^ now).cast_unsigned();
@@ -30,7 +30,7 @@ impl Columns<'_> {
         side.set(&self.plan.fields[index], at, now ^ toggled.cast_signed());
     }
 
-    /// Four fields, of which the rotation to come is a forecast.
+    /// The four fields of each quaternion, from a forecast of the next rotation.
     pub(super) fn quaternions<S: Side>(
         &self,
         side: &mut S,
@@ -55,7 +55,7 @@ impl Columns<'_> {
             side.set(&self.plan.fields[index], at, largest);
             let sign = if forecast[largest as usize] < 0.0 { -scale } else { scale };
             let value = turn::others(largest).map(|place| {
-                // Not -0.
+                // Adding 0 turns -0 into 0.
                 (forecast[place] * sign + 0.0).clamp(-max, max)
             });
             places[..3].copy_from_slice(&cells(value, &[activity; 3]));
@@ -65,7 +65,7 @@ impl Columns<'_> {
         self.numbers::<S, false>(side, group, &components, scratch);
     }
 
-    /// The rotation to come, and how much it turns.
+    /// The forecast of the next rotation, and its activity.
     #[inline(always)]
     fn turn(
         &self,
@@ -95,17 +95,18 @@ impl Columns<'_> {
         (turn::turned(&now, half), activity)
     }
 
-    /// The ticks that really went by for this entity, if its kind has a clock of its own.
+    /// The ticks that really passed for this entity, in a schema with substeps.
     pub(super) fn moment<S: Side>(&self, side: &mut S, moving: &mut Moving<'_>) {
         let Moving { start, steps, age } = moving;
         let ([newer, older, ..], elapsed) = (steps.rows, steps.elapsed);
-        // Of all fields that move: how far in a tick, and by how much more or less this time.
+        // Over all paced fields: their speed, and the least-squares fit of the extra time, in which
+        // each would have moved by as much as its forecast was off.
         let (mut speed, mut square, mut product) = (0.0, 0.0, 0.0);
         for &index in &self.plan.paced {
             let index = usize::from(index);
             let field = &self.plan.fields[index];
             let now = f64::from(newer[index]);
-            // By the mean of its old and new velocity, or as much as the last time.
+            // Its pace: the mean of its old and new velocity, or else the last change.
             let per_tick = if let Motion::Carried(by) = field.motion {
                 let rate = side.values()[*start + by.index];
                 (f64::from(newer[by.index]) + f64::from(rate)) * 0.5 * by.per_tick

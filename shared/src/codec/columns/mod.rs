@@ -1,9 +1,9 @@
-//! The fields of entities that changed: a group of one kind travels by columns, a field of all of
-//! them, then the next field.
+//! The fields of entities that changed. A group of entities of one kind is coded by columns: one
+//! field of all of them, then the next field.
 //!
-//! What one number is coded with hardly depends on the number before then, so that a processor can
-//! prepare several while one waits for its turn in the coder. Forecasts are made by rows, of all
-//! fields of a run, since they are neighbours in memory; then the columns of the run are coded.
+//! In this order the context of a number hardly depends on the number just before it, so the
+//! processor can prepare several while one waits for the range coder. Forecasts are made row by
+//! row, for all fields of a run, which are neighbours in memory; then the run's columns are coded.
 
 mod compound;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::schema::FIELDS_MAX;
 
-/// Entities of a group: enough for columns to pay, and few enough for a processor's first cache.
+/// Most entities of a group: enough for columns to pay off, few enough for the L1 cache.
 const GROUP_MAX: usize = 16;
 
 /// Entities of one kind that changed, in order of id.
@@ -28,10 +28,10 @@ pub(super) type Group<'a> = ArrayVec<Moving<'a>, GROUP_MAX>;
 /// An entity that changed.
 #[derive(Debug)]
 pub(super) struct Moving<'a> {
-    /// Where its values begin.
+    /// Index of its first value in the new rows.
     start: usize,
     steps: Steps<'a>,
-    /// Ticks that went by as snapshots do, whatever its clock says.
+    /// Ticks that passed since its newest state, by the snapshots' ticks alone.
     age: i32,
 }
 
@@ -42,16 +42,16 @@ impl<'a> Moving<'a> {
     }
 }
 
-/// What is known of a group while its columns are coded. Kept, since it need not be cleared.
+/// Working memory for coding a group's columns. Reused, since it need not be cleared.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// By member, and by place in the run that is being coded.
+    /// By entity of the group, and by place in the run that is being coded.
     cells: [[Cell; FIELDS_MAX]; GROUP_MAX],
     misses: [Misses; GROUP_MAX],
 }
 
-/// How far off the last two forecasts of the same sort were, the last in the low half: the next
-/// will be off alike.
+/// The sizes of an entity's last two residuals of the same sort, the last in the low half: the next
+/// one is likely to be of a similar size.
 #[derive(Clone, Copy, Debug, Default)]
 struct Misses(u32);
 
@@ -68,10 +68,10 @@ impl Misses {
     }
 }
 
-/// Misses from here on are of the last class.
+/// Misses from here on are in the last class.
 const MISS_MAX: usize = 1 << (2 * (CLASSES - 2));
 
-/// See [`super::model::class`]: a class more for each factor of four.
+/// As [`super::model::class`]: one class for each factor of four.
 static MISS_CLASSES: [u8; MISS_MAX + 1] = {
     let mut classes = [0; MISS_MAX + 1];
     let mut misses = 1;
@@ -82,13 +82,13 @@ static MISS_CLASSES: [u8; MISS_MAX + 1] = {
     classes
 };
 
-/// What entities of one kind are coded with.
+/// The parameters for coding entities of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns<'a> {
     pub(super) kind: u8,
     pub(super) plan: &'a KindPlan,
     pub(super) model: &'a KindModel,
-    /// By their place in the row; the last is the moment.
+    /// By place in the row; the last is the moment.
     pub(super) fields: &'a [FieldModel],
     /// The weights of their forecasts.
     pub(super) weights: &'a [[f64; FEATURES]],
@@ -103,7 +103,7 @@ impl Columns<'_> {
         Site { slot: (self.plan.first_slot + field) as u16, context: context as u8, centre }
     }
 
-    /// The row of an entity that was not in the baseline.
+    /// Codes the row of an entity that was not in the baseline.
     pub(super) fn spawned<S: Side>(&self, side: &mut S, start: usize) {
         for (index, field) in self.plan.fields.iter().enumerate() {
             let site = self.site(index, SPAWNED, 0);
@@ -120,7 +120,7 @@ impl Columns<'_> {
         }
     }
 
-    /// A group of entities that changed, which is empty afterwards.
+    /// Codes a group of entities that changed, and clears it.
     pub(super) fn carry<S: Side>(
         &self,
         side: &mut S,
@@ -143,8 +143,8 @@ impl Columns<'_> {
         group.clear();
     }
 
-    /// Keeps those of which also a field that is usually still changed. If no other field did, one
-    /// of these must have.
+    /// Keeps the entities of which a still changed. If no mover of an entity changed, one of its
+    /// stills must have, and nothing is coded.
     fn stills<S: Side>(&self, side: &mut S, group: &mut Group<'_>) {
         group.retain(|moving| {
             moving.steps.set_elapsed(1.0);
@@ -154,13 +154,13 @@ impl Columns<'_> {
                 return true;
             }
             let run_differs = |run: &Run| (run.first..run.first + run.len).any(differs);
-            // A decoder knows nothing of these yet.
+            // A decoder does not have their values yet.
             let changed = S::KNOWS && self.plan.stills.iter().any(run_differs);
             side.stills(self.kind, self.model.stills, changed)
         });
     }
 
-    /// The fields of one run.
+    /// Codes the fields of one run.
     #[inline(always)]
     fn run<S: Side>(&self, side: &mut S, group: &mut Group<'_>, run: &Run, scratch: &mut Scratch) {
         let members = group.iter().zip(&mut scratch.cells);
@@ -186,7 +186,7 @@ impl Columns<'_> {
         }
     }
 
-    /// The fields of a run of which forecasts are made, the first by the field at `rate`.
+    /// Codes a run of fields with forecasts. If they have rates, the first one's is at `rate`.
     fn forecasts<S: Side, W: Way>(
         &self,
         side: &mut S,
@@ -210,7 +210,7 @@ impl Columns<'_> {
         }
     }
 
-    /// Forecasts of a group's fields, from the one at `place` in a run on.
+    /// Makes the forecasts of `LANES` fields of a group, from the one at `place` in the run.
     #[inline(always)]
     fn lanes<S: Side, W: Way, const LANES: usize>(
         &self,
@@ -225,7 +225,7 @@ impl Columns<'_> {
         let fields = Fields::<LANES>::new(first, rate, &self.plan.fields, self.weights);
         for (moving, cells) in group.iter().zip(&mut scratch.cells) {
             let forecast = fields.forecast::<W>(&moving.steps, &side.values()[moving.start..]);
-            let cells = cells[place..].first_chunk_mut().expect("as many cells are left");
+            let cells = cells[place..].first_chunk_mut().expect("a run has at most FIELDS_MAX");
             *cells = fields.cells::<W>(&forecast);
             if S::LEARNS {
                 self.learn(side, moving, &fields, &forecast);
@@ -233,7 +233,7 @@ impl Columns<'_> {
         }
     }
 
-    /// Tells what followed the forecasts of some fields.
+    /// Reports the actual values for the forecasts of some fields.
     #[inline(never)]
     fn learn<S: Side, const LANES: usize>(
         &self,
@@ -251,7 +251,7 @@ impl Columns<'_> {
         }
     }
 
-    /// The columns of a run whose forecasts were made.
+    /// Codes the columns of a run whose forecasts were made.
     fn numbers<S: Side, const TURNS: bool>(
         &self,
         side: &mut S,
@@ -316,7 +316,7 @@ impl Way for Turned {
     const TURNS: bool = true;
 }
 
-/// Forecasts of an entity's fields that stay as they are.
+/// Makes forecasts for an entity's fields that are expected to keep their values.
 fn held(moving: &Moving<'_>, run: &Run, cells: &mut [Cell; FIELDS_MAX]) {
     let [now, before] = [0, 1].map(|state| &moving.steps.rows[state][run.first..][..run.len]);
     let pace = moving.steps.pace[0];
