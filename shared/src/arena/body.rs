@@ -1,4 +1,4 @@
-//! How a player moves: the one rule that a client must know to show its own player at once.
+//! How a player moves: the one rule that a client needs to predict its own player.
 
 use glam::IVec2;
 use serde::{Deserialize, Serialize};
@@ -12,28 +12,28 @@ use crate::time::TickRate;
 
 /// A player's radius.
 pub const RADIUS: i32 = cm(40);
-/// How fast one runs: 6.5 m/s.
+/// Running speed: 6.5 m/s.
 pub const SPEED: i32 = 65 * VELOCITY_STEPS_PER_MPS / 10;
-/// No axis of a velocity is ever greater, whatever explodes: 25 m/s.
+/// Largest velocity per axis, even after a blast: 25 m/s.
 pub const VELOCITY_MAX: i32 = 25 * VELOCITY_STEPS_PER_MPS;
 /// How fast a velocity changes, per axis: 50 m/s each second.
 const ACCELERATION: i32 = 50 * VELOCITY_STEPS_PER_MPS;
 
-const _: () = assert!(RADIUS > STEPS_PER_M / 4, "strides of half a radius must get somewhere");
+const _: () = assert!(RADIUS > STEPS_PER_M / 4, "half a radius must be many steps long");
 
-/// Where something is and how it moves, exactly as its row says.
+/// A position and a velocity, exactly as in a row.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Body {
     /// The centre.
     pub position: IVec2,
-    /// In velocity steps.
+    /// The velocity, in velocity steps.
     pub velocity: IVec2,
 }
 
 /// Moves a living player by one tick.
 ///
-/// Each axis of the velocity goes towards what the input wants at a fixed pace, so that held keys
-/// soon give a velocity that no longer changes, and costs nothing to tell.
+/// Each axis of the velocity approaches the wanted one at a fixed acceleration, so that with held
+/// keys the velocity soon stays the same, and takes no bandwidth.
 pub fn advance(body: &mut Body, input: &ArenaInput, rate: TickRate, map: &Map) {
     let before = body.velocity;
     let wanted = wanted_velocity(input.movement);

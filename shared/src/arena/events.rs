@@ -1,4 +1,4 @@
-//! What players are told besides rows. Shots, explosions and respawns are seen in the rows.
+//! The arena's events. Shots, explosions and respawns are not events: clients see them in the rows.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,18 @@ use super::{
 };
 use crate::{game::Events, ids::Seat, schema::Schema};
 
-/// Everyone: `victim` was killed by `killer` (themselves, perhaps) with `weapon`.
+/// To everyone: `killer` killed `victim` with `weapon`. Both may be the same player.
 pub const KILL: u8 = 0;
-/// The shooter: their shot or blast took `damage` from `victim`.
+/// To the shooter: their shot or blast took `damage` from `victim`.
 pub const HIT: u8 = 1;
-/// The player: they took a pickup that held `stock`.
+/// To the player who took a pickup that held `stock`.
 pub const PICKED_UP: u8 = 2;
-/// Everyone: round `number` is over, and `winner` won it; -1 for nobody.
+/// To everyone: round `number` is over, and `winner` won it; -1 for nobody.
 pub const ROUND_OVER: u8 = 3;
-/// Everyone: round `number` begins.
+/// To everyone: round `number` begins.
 pub const ROUND_START: u8 = 4;
 
-/// What one fires.
+/// A player's weapons.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Weapon {
     /// The first weapon: hits at once.
@@ -29,7 +29,7 @@ pub enum Weapon {
 }
 
 impl Weapon {
-    /// As events tell it.
+    /// Its value in events.
     #[must_use]
     pub const fn value(self) -> i32 {
         match self {
@@ -70,7 +70,7 @@ pub(super) fn round_start(events: &mut Events, number: u32) {
     events.all(ROUND_START, &[round_number(number)]);
 }
 
-/// A round's number as rows and events tell it.
+/// A round's number as in rows and events.
 pub(super) fn round_number(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(ROUNDS_MAX).min(ROUNDS_MAX)
 }

@@ -1,4 +1,4 @@
-//! What one player commands for one tick.
+//! The arena's input: one player's command for one tick.
 
 use glam::IVec2;
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::units::ANGLES;
 use crate::{game::Input, schema::Schema};
 
-/// Where to, where the weapon points, and whether to fire.
+/// Movement, aim and triggers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ArenaInput {
-    /// The stick, each axis from -[`MOVE_MAX`] to [`MOVE_MAX`]. Outside the circle it counts as on
-    /// the circle.
+    /// The stick, each axis from -[`MOVE_MAX`] to [`MOVE_MAX`]. A position outside the circle of
+    /// this radius counts as on the circle.
     pub movement: IVec2,
     /// Where the weapon points, in [`ANGLES`] to a turn.
     pub aim: i32,
@@ -45,7 +45,7 @@ impl Input for ArenaInput {
     }
 }
 
-/// Adds the parts of an input to the schema, in the order of [`Input::from_values`].
+/// Adds the integers of an input to the schema, in the order of [`Input::from_values`].
 pub(super) fn describe(schema: Schema) -> Schema {
     schema
         .input("move_x", -MOVE_MAX, MOVE_MAX)

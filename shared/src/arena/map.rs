@@ -1,7 +1,8 @@
-//! The arena's floor plan, which both ends know: 40 by 30 metres, walls, and places.
+//! The arena's floor plan, which both ends know: 40 by 30 metres, walls, spawns and pickups.
 //!
-//! Two ways to ask about walls. [`Map::slide`] moves a body, in integers, because clients predict
-//! it. [`Map::reach`] says how far a straight line gets, in floats, for shots and for brains.
+//! There are two kinds of collision test. [`Map::slide`] moves a body, in integers, because clients
+//! predict it. [`Map::reach`] finds how far a straight line gets, in floats, for shots and computer
+//! players.
 
 use glam::{IVec2, Vec2};
 
@@ -13,13 +14,13 @@ use super::{
 /// A floor plan. All lengths in position steps.
 #[derive(Debug)]
 pub struct Map {
-    /// From (0, 0) to here.
+    /// The corner opposite to (0, 0).
     pub size: IVec2,
     /// Boxes that stop bodies and shots.
     pub walls: &'static [Wall],
     /// Where players appear.
     pub spawns: &'static [IVec2],
-    /// What lies where.
+    /// What the pickups hold, and where they are.
     pub pickups: &'static [(Stock, IVec2)],
 }
 
@@ -35,16 +36,16 @@ pub struct Wall {
 /// What a pickup holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stock {
-    /// For the first weapon.
+    /// Ammunition of the gun.
     Bullets,
-    /// For the rocket launcher.
+    /// Ammunition of the rocket launcher.
     Rockets,
-    /// For the player.
+    /// Health of the player.
     Health,
 }
 
 impl Stock {
-    /// As rows and events tell it.
+    /// Its value in rows and events.
     #[must_use]
     pub const fn value(self) -> i32 {
         match self {
@@ -66,13 +67,13 @@ impl Stock {
     }
 }
 
-/// The longest stretch, per axis, that a body is moved without a look at the walls: short enough
-/// that its centre cannot get into one.
+/// Longest distance per axis that a body is moved between two collision tests: short enough that
+/// its centre can't get into a wall.
 const STRIDE: i32 = RADIUS / 2;
 
 impl Map {
-    /// Moves a body by `travel`; along walls that are in the way, never into one. Velocity into
-    /// a wall is lost.
+    /// Moves a body by `travel`. It slides along walls in its way, and never enters one; its
+    /// velocity towards a wall is lost.
     pub fn slide(&self, body: &mut Body, travel: IVec2) {
         let pieces = travel.abs().max_element() / STRIDE + 1;
         for piece in 0..pieces {
@@ -93,7 +94,7 @@ impl Map {
         }
     }
 
-    /// Whether a body can be here without touching a wall's inside.
+    /// Whether a body at this position overlaps no wall.
     #[must_use]
     pub fn has_room(&self, position: IVec2) -> bool {
         let inside =
@@ -102,8 +103,8 @@ impl Map {
             && self.walls.iter().all(|wall| wall.gap(position).length_squared() >= RADIUS * RADIUS)
     }
 
-    /// The part of the way from `from` to `to`, 0 to 1, that something with this radius can go
-    /// before it meets a wall. (Corners count as square.)
+    /// How far an object with this radius can go from `from` towards `to` before it meets a wall,
+    /// as a part of the distance, from 0 to 1. (Walls' corners are not rounded for this.)
     #[must_use]
     pub fn reach(&self, from: Vec2, to: Vec2, radius: f32) -> f32 {
         let way = to - from;
@@ -138,7 +139,7 @@ impl Map {
 }
 
 impl Wall {
-    /// From the wall's nearest point to `position`; null inside.
+    /// The vector from the wall's nearest point to `position`; zero inside the wall.
     fn gap(&self, position: IVec2) -> IVec2 {
         position - position.clamp(self.min, self.max)
     }
@@ -152,7 +153,7 @@ impl Wall {
             return;
         }
         let length = square.isqrt();
-        // Rounded away from the wall, or the body would still overlap.
+        // Rounded away from the wall: otherwise the body could still overlap it.
         let away =
             |part: i32| part.signum() * (part.abs() * RADIUS + length - 1).div_euclid(length);
         body.position += IVec2::new(away(gap.x), away(gap.y)) - gap;
@@ -205,7 +206,7 @@ const fn at(x: i32, y: i32) -> IVec2 {
     IVec2::new(cm(x), cm(y))
 }
 
-/// The map that is played. It looks the same when turned by half a turn.
+/// The arena's map. It has a rotational symmetry of half a turn.
 pub static ARENA: Map = Map {
     size: at(4000, 3000),
     walls: &[

@@ -1,15 +1,15 @@
 //! The reference game: a top-down arena of 40 by 30 metres, two weapons, pickups, and rounds of
 //! three minutes.
 //!
-//! Players run, aim with an angle of their own, fire a gun that hits at once and rockets that hurt
-//! around them, pick up ammunition and health, die and come back. Seats that nobody has taken are
-//! played by the computer, as far as the options allow.
+//! Players run and aim independently, fire a gun that hits at once and rockets with a blast radius,
+//! pick up ammunition and health, die and respawn. Computer players fill free seats, as far as the
+//! options allow.
 //!
 //! Guarantees
 //! - The same options, joins, leaves and inputs give the same rows, on every machine.
-//! - [`body::advance`] is all that moves a living player but for blasts; it needs nothing that the
-//!   player's row does not tell, so that a client can show its own player without waiting.
-//! - A step allocates nothing once its buffers have grown.
+//! - Only [`body::advance`] and blasts move a living player. The former depends only on the
+//!   player's row and input, so that a client can predict its own player.
+//! - A step does not allocate once its buffers have grown.
 
 pub mod body;
 pub mod brain;
@@ -49,7 +49,7 @@ use weapons::Rockets;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Arena {
     rate: TickRate,
-    /// The last step's.
+    /// The tick of the last step.
     tick: Tick,
     dice: Dice,
     round: Round,
@@ -58,7 +58,7 @@ pub struct Arena {
     players: Vec<Player>,
     rockets: Rockets,
     pickups: Pickups,
-    /// What the computer players see; made anew in each step.
+    /// What the computer players see; rewritten in each step.
     #[serde(skip)]
     seen: Rows,
 }
@@ -138,7 +138,7 @@ impl Game for Arena {
 }
 
 impl Arena {
-    /// Gives open seats to computer players, the highest first, until there are enough of them.
+    /// Gives free seats to computer players, the highest seat first, up to `computers_max`.
     fn seat_computers(&mut self) {
         let playing = self.players.iter().filter(|player| player.is_computer()).count();
         let wanted = usize::from(self.computers_max).saturating_sub(playing);
@@ -149,8 +149,8 @@ impl Arena {
         }
     }
 
-    /// Takes the inputs of people, and lets computer players look at the last tick's rows and
-    /// decide on theirs.
+    /// Sets each player's command: a person's input, or a computer player's decision from the last
+    /// tick's rows.
     fn command(&mut self, inputs: &[ArenaInput]) {
         let mut seen = std::mem::take(&mut self.seen);
         if self.players.iter().any(Player::is_computer) {

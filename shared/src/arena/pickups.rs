@@ -1,4 +1,4 @@
-//! Things that lie around, are taken, and come back.
+//! Pickups, which come back some time after they were taken.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +13,10 @@ use super::{
 use crate::{game::Events, ids::Seat, rows::Rows, time::TickRate};
 
 const AWAY_MS: u64 = 12_000;
-/// Centre to centre.
+/// Largest distance at which a player takes a pickup, centre to centre.
 const GRASP: i32 = RADIUS + cm(35);
 
-/// Which pickups of the map are there: for each, ticks until it is.
+/// The state of the map's pickups: for each, ticks until it is back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Pickups {
     away_for: Vec<u32>,
@@ -32,7 +32,7 @@ impl Pickups {
         self.away_for.fill(0);
     }
 
-    /// Gives what lies there to the living who touch it, the lowest seat first.
+    /// Gives each pickup to a living player who touches and can use it, the lowest seat first.
     pub(super) fn step(&mut self, players: &mut [Player], rate: TickRate, events: &mut Events) {
         for (away_for, &(stock, place)) in self.away_for.iter_mut().zip(ARENA.pickups) {
             if *away_for > 0 {

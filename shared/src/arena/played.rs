@@ -1,4 +1,4 @@
-//! How the arena is played in simulated time: players who run about, turn and fire.
+//! Simulated players for the arena's tests: they run about, turn and fire.
 
 use glam::IVec2;
 
@@ -25,7 +25,7 @@ impl Played for Arena {
         held.fire = !is_calm && dice.within(0, 2) == 0;
     }
 
-    /// When a round begins.
+    /// True when a round begins.
     fn has_moved_players(before: Option<&Rows>, rows: Option<&Rows>) -> bool {
         let round = |rows: Option<&Rows>| RoundRow::read(rows?.find(ROUND_ID)?.values);
         round(rows).map(|round| round.number) != round(before).map(|round| round.number)

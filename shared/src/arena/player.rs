@@ -1,4 +1,4 @@
-//! One seat: who plays it, and what they have.
+//! One seat: its occupant and its player's state.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::dice::Dice;
 
-/// What a fresh player has.
+/// Ammunition of a player who has just respawned.
 const BULLETS_AT_START: i32 = 40;
 const ROCKETS_AT_START: i32 = 3;
 
-/// Who plays.
+/// Who plays in a seat.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Occupant {
     Nobody,
@@ -29,22 +29,22 @@ pub(super) struct Player {
     pub occupant: Occupant,
     pub command: ArenaInput,
     pub body: Body,
-    /// 0 is dead.
+    /// 0 if the player is dead.
     pub health: i32,
     pub bullets: i32,
     pub rockets: i32,
-    /// Until a weapon can be fired again.
+    /// Ticks until a weapon can be fired again.
     pub cooldown: u32,
-    /// Until a dead player appears again.
+    /// Ticks until a dead player respawns.
     pub respawn_in: u32,
-    /// Of the first weapon; wraps.
+    /// Number of gun shots; wraps.
     pub shots: u8,
     pub kills: i32,
     pub deaths: i32,
 }
 
 impl Player {
-    /// Someone who appears at the next step.
+    /// A player who spawns in the next step.
     pub(super) fn new(occupant: Occupant) -> Self {
         Self {
             occupant,
@@ -68,7 +68,7 @@ impl Player {
         }
     }
 
-    /// Nobody is never alive.
+    /// Whether the player is alive; never true of an empty seat.
     pub(super) fn is_alive(&self) -> bool {
         self.health > 0
     }
@@ -77,7 +77,7 @@ impl Player {
         matches!(self.occupant, Occupant::Computer(_))
     }
 
-    /// What the owner alone is told, in the schema's order.
+    /// The values that only the owner receives, in the schema's order.
     pub(super) fn owner_values(&self) -> [i32; 2] {
         [self.bullets, self.rockets]
     }
@@ -94,7 +94,7 @@ impl Player {
         }
     }
 
-    /// Takes what a pickup holds. Whether there was any use for it.
+    /// Takes a pickup's content. Returns whether the player could use any of it.
     pub(super) fn take(&mut self, stock: Stock) -> bool {
         let (have, more, max) = match stock {
             Stock::Bullets => (&mut self.bullets, 25, BULLETS_MAX),
@@ -107,7 +107,7 @@ impl Player {
     }
 }
 
-/// Brings a dead player back, where the living are far.
+/// Respawns a dead player at the spawn that is farthest from living players.
 pub(super) fn respawn(players: &mut [Player], index: usize, dice: &mut Dice) {
     let start = dice.within(0, ARENA.spawns.len() as i32 - 1) as usize;
     let spawns = ARENA.spawns.iter().cycle().skip(start).take(ARENA.spawns.len());
@@ -115,7 +115,7 @@ pub(super) fn respawn(players: &mut [Player], index: usize, dice: &mut Dice) {
         let living = players.iter().filter(|player| player.is_alive());
         living.map(|player| (player.body.position - place).length_squared()).min()
     };
-    // The first of equals wins, and which is first is left to chance.
+    // Of equally good spawns the first wins, and which is first is random.
     let mut best = (ARENA.spawns[start], -1);
     for &place in spawns {
         let distance = distance(place).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! What a client needs to show its own player without waiting for the server.
+//! The arena's rule for client-side prediction.
 
 use super::{
     ArenaInput,
@@ -12,7 +12,7 @@ use crate::{ids::Seat, replica::Predict, rows::Rows, time::TickRate};
 /// How living players move.
 #[derive(Clone, Copy, Debug)]
 pub struct Walk {
-    /// The match's.
+    /// The match's tick rate.
     pub rate: TickRate,
 }
 

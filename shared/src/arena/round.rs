@@ -26,7 +26,7 @@ pub(super) enum Phase {
     Over { winner: Option<Seat> },
 }
 
-/// What a tick brought.
+/// The change of phase in a tick.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Turn {
     None,
@@ -43,7 +43,7 @@ impl Round {
         self.phase == Phase::Playing
     }
 
-    /// Counts down by one tick, and goes on to the next phase at the end of one.
+    /// Counts down by one tick, and starts the next phase when this one ends.
     pub(super) fn advance(&mut self, rate: TickRate, players: &[Player]) -> Turn {
         self.left -= 1;
         if self.left > 0 {
@@ -75,7 +75,7 @@ impl Round {
     }
 }
 
-/// The one with most kills, of these the one who died least; nobody when two are equal.
+/// The player with the most kills, then the fewest deaths; `None` for a draw or without kills.
 fn winner(players: &[Player]) -> Option<Seat> {
     let score = |player: &Player| (player.kills, -player.deaths);
     let best = players.iter().filter(|player| player.kills > 0).map(score).max()?;

@@ -1,8 +1,8 @@
 //! The arena's schema, and its rows as structs.
 //!
-//! Velocities stand before the positions that they carry. A shot of the first weapon is not an
-//! event: its player's `shots` counts up, and who draws it knows the rest (position, aim, map).
-//! That costs a few bits where a reliable message would cost bytes.
+//! A gun shot is not an event: the player's `shots` counts up, and a client that draws the shot
+//! takes the rest (position, aim, map) from the row. That costs a few bits where a reliable message
+//! would cost bytes.
 
 use std::sync::LazyLock;
 
@@ -20,9 +20,9 @@ use crate::{
     schema::{Field, Predict, Schema},
 };
 
-/// Kind of the one row that tells how the round stands.
+/// Kind of the one row with the round's state.
 pub const ROUND: u8 = 0;
-/// Kind of the rows of things to pick up.
+/// Kind of the rows of pickups.
 pub const PICKUP: u8 = 1;
 /// Kind of the rows of players.
 pub const PLAYER: u8 = 2;
@@ -31,20 +31,20 @@ pub const PROJECTILE: u8 = 3;
 
 /// A player's health after a respawn.
 pub const HEALTH_MAX: i32 = 100;
-/// The most rounds for the first weapon that one can carry.
+/// Most bullets that a player can carry.
 pub const BULLETS_MAX: i32 = 99;
-/// The most rockets that one can carry.
+/// Most rockets that a player can carry.
 pub const ROCKETS_MAX: i32 = 12;
-/// Kills and deaths stay at this.
+/// Kills and deaths are counted up to this.
 pub const SCORE_MAX: i32 = 999;
-/// Rounds of a match are counted up to here.
+/// Rounds of a match are counted up to this.
 pub const ROUNDS_MAX: i32 = 65_535;
 
 const FIRST_PICKUP: u32 = 1;
 const FIRST_PLAYER: u32 = 32;
 const _: () = assert!(FIRST_PICKUP as usize + ARENA.pickups.len() <= FIRST_PLAYER as usize);
 
-/// The row that tells how the round stands.
+/// The row with the round's state.
 pub const ROUND_ID: EntityId = EntityId(0);
 
 /// The row of a pickup, by its index in the map.
@@ -59,24 +59,24 @@ pub const fn player_id(seat: Seat) -> EntityId {
     EntityId(FIRST_PLAYER + seat.0 as u32)
 }
 
-/// The row of a rocket, by its number among all that were launched. Ids are used again after so
-/// many launches that the one before is long forgotten.
+/// The row of a rocket, by its number among all that were launched. An id is reused after 512
+/// launches, long after its last rocket has despawned.
 pub(super) const fn projectile_id(seats: usize, launched: u32) -> EntityId {
     EntityId(FIRST_PLAYER + seats as u32 + launched % 512)
 }
 
-/// Where a player's row has its position and its health.
+/// Indices of a player's position and health in its row.
 pub(super) const POSITION_FIELDS: [usize; 2] = [2, 3];
 pub(super) const HEALTH_FIELD: usize = 5;
 
-/// The schema, for who needs it in every tick.
+/// The schema, made once for use in every tick.
 pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(schema);
 
 pub(super) fn schema() -> Schema {
     let metre = 1.0 / STEPS_PER_M as f32;
     let position =
         |name, rate, max| Field::new(name, metre, 0, max).predict(Predict::Carried { rate });
-    // Keys held or let go make a velocity change at a fixed pace, or not at all.
+    // A velocity changes at a fixed acceleration, or not at all.
     let velocity = |name| {
         Field::new(name, 1.0 / VELOCITY_STEPS_PER_MPS as f32, -VELOCITY_MAX, VELOCITY_MAX)
             .predict(Predict::Linear)
@@ -136,14 +136,14 @@ pub(super) fn schema() -> Schema {
     events::describe(input::describe(schema))
 }
 
-/// How the round stands.
+/// The round's state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RoundRow {
-    /// Weapons rest until the next round.
+    /// Whether this is the break after the round, in which weapons don't fire.
     pub over: bool,
     /// Counted from 1.
     pub number: i32,
-    /// Who won the round that is over, if someone did.
+    /// The winner of a round that is over, unless it was a draw.
     pub winner: Option<Seat>,
     /// The tick (modulo 2^31) at which the round, or the break after it, ends.
     pub ends_at_tick: i32,
@@ -164,14 +164,14 @@ impl RoundRow {
     }
 }
 
-/// Something to pick up.
+/// A pickup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PickupRow {
     /// Where it lies.
     pub position: IVec2,
     /// What it holds.
     pub stock: Stock,
-    /// Whether it is there, rather than taken and to come back.
+    /// Whether it is there; otherwise it was taken and will come back.
     pub present: bool,
 }
 
@@ -193,19 +193,19 @@ impl PickupRow {
 /// A player, as all others see it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PlayerRow {
-    /// Where it is and goes.
+    /// Position and velocity.
     pub body: Body,
-    /// Where its weapon points, in [`ANGLES`] to a turn, but no finer than [`ROW_ANGLES`].
+    /// Where its weapon points, in [`ANGLES`] to a turn, rounded to [`ROW_ANGLES`].
     pub aim: i32,
-    /// Dead at 0.
+    /// 0 if the player is dead.
     pub health: i32,
-    /// Shots of its first weapon, modulo 256.
+    /// Number of gun shots, modulo 256.
     pub shots: i32,
-    /// In this round.
+    /// Kills in this round.
     pub kills: i32,
-    /// In this round.
+    /// Deaths in this round.
     pub deaths: i32,
-    /// Whether the computer plays it.
+    /// Whether it is a computer player.
     pub computer: bool,
 }
 
@@ -253,9 +253,9 @@ impl PlayerRow {
 /// A rocket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ProjectileRow {
-    /// Where it is and goes.
+    /// Position and velocity.
     pub body: Body,
-    /// Who launched it.
+    /// The seat of the player who launched it.
     pub shooter: Seat,
 }
 

@@ -1,8 +1,8 @@
-//! What the integers of the arena stand for.
+//! Units of the arena's integers.
 //!
-//! Everything that a client predicts is integers, and the server's own state is what its rows
-//! say, bit for bit: a client that starts from a row and runs the same inputs comes to the same
-//! row. All products stay below 2^31, so that JavaScript's numbers compute the same.
+//! Everything that a client predicts is computed in integers, and the server's own state is bit for
+//! bit that of its rows: a client that starts from a row and applies the same inputs gets the same
+//! rows. All products stay below 2^31, so that JavaScript's numbers give the same results.
 //!
 //! x points right, y points down; angles turn from x to y.
 
@@ -15,13 +15,13 @@ use crate::{
 
 /// Positions are in steps of 1/128 m.
 pub const STEPS_PER_M: i32 = 128;
-/// Velocities are in steps of 1/8 m/s: coarse, so that few bits tell a change, and still a
-/// direction to one degree at full speed.
+/// Velocities are in steps of 1/8 m/s: coarse, so that a change takes few bits, but fine enough for
+/// directions to one degree at full speed.
 pub const VELOCITY_STEPS_PER_MPS: i32 = 8;
-/// Angles of an input: steps in a full turn.
+/// Steps of an input's angle in a full turn.
 pub const ANGLES: i32 = 1 << 16;
-/// Angles that others are shown: steps in a full turn. A third of a degree: whoever draws a shot
-/// across the arena from its shooter's row sees it meet whom it hit.
+/// Steps of a row's angle in a full turn, a third of a degree each: fine enough that a shot across
+/// the arena, drawn from its shooter's row, meets the player that it hit.
 pub const ROW_ANGLES: i32 = 1 << 10;
 
 /// A length in position steps.
@@ -30,8 +30,8 @@ pub const fn cm(centimetres: i32) -> i32 {
     centimetres * STEPS_PER_M / 100
 }
 
-/// How far something goes in one tick during which its velocity changes steadily from `before` to
-/// `after`. This is also how the codec carries a position, so that positions cost it nothing.
+/// How far an object moves in one tick in which its velocity changes evenly from `before` to
+/// `after`. The codec forecasts positions in the same way, so they take next to no bandwidth.
 #[must_use]
 pub fn carried(before: IVec2, after: IVec2, rate: TickRate) -> IVec2 {
     const SCALE: i32 = STEPS_PER_M / VELOCITY_STEPS_PER_MPS;
@@ -46,20 +46,20 @@ pub fn direction(angle: i32) -> Vec2 {
     Vec2::from_angle(angle as f32 * (std::f32::consts::TAU / ANGLES as f32))
 }
 
-/// The angle of a vector, from 0 to [`ANGLES`]; of the null vector, 0.
+/// The angle of a vector, from 0 to below [`ANGLES`]; 0 for the zero vector.
 #[must_use]
 pub fn angle_of(vector: Vec2) -> i32 {
     let turns = vector.to_angle() / std::f32::consts::TAU;
     ((turns * ANGLES as f32).round() as i32).rem_euclid(ANGLES)
 }
 
-/// The shortest way to turn from one angle to another, from -half a turn to half a turn.
+/// The shorter turn from one angle to another, between minus half a turn and half a turn.
 #[must_use]
 pub fn turn(from: i32, to: i32) -> i32 {
     (to - from + ANGLES / 2).rem_euclid(ANGLES) - ANGLES / 2
 }
 
-/// Ticks in a time, at least one.
+/// Ticks in a duration, rounded up; at least one.
 pub(super) fn ticks(millis: u64, rate: TickRate) -> u32 {
     rate.ticks_in(Micros::from_millis(millis)).max(1)
 }

@@ -1,4 +1,4 @@
-//! The gun, the rocket launcher, and what they do.
+//! The gun, the rocket launcher, and the damage that they do.
 
 use glam::{IVec2, Vec2};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::{
 
 const GUN_COOLDOWN_MS: u64 = 200;
 const GUN_DAMAGE: i32 = 12;
-/// Further than the arena is long.
+/// Longer than the arena.
 const GUN_REACH: f32 = cm(6_000) as f32;
 
 const ROCKET_COOLDOWN_MS: u64 = 900;
@@ -33,14 +33,14 @@ const ROCKET_DAMAGE: f32 = 80.0;
 pub(super) const ROCKET_SPEED: i32 = 15 * VELOCITY_STEPS_PER_MPS;
 const ROCKET_RADIUS: f32 = cm(12) as f32;
 const ROCKET_LIFE_MS: u64 = 3_500;
-/// A bound on what one match holds. A rocket more is not launched.
+/// Most rockets in flight in one match; no more can be launched.
 const ROCKETS_IN_FLIGHT_MAX: usize = 256;
 
-/// From the blast to a player's skin.
+/// From the blast to the edge of a player's body.
 const BLAST_RADIUS: f32 = cm(250) as f32;
-/// What a player next to a blast is thrown with: 12 m/s.
+/// Velocity that a blast adds to a player next to it: 12 m/s.
 const BLAST_PUSH: f32 = (12 * VELOCITY_STEPS_PER_MPS) as f32;
-/// A blast starts this far from the wall that set it off.
+/// Distance of a blast from the wall that the rocket hit.
 const BLAST_GAP: f32 = 4.0;
 
 const RESPAWN_MS: u64 = 2_000;
@@ -51,7 +51,7 @@ struct Rocket {
     id: EntityId,
     shooter: Seat,
     body: Body,
-    /// Ticks that it flies on, if nothing is in its way.
+    /// Ticks until it disappears, if it hits nothing.
     left: u32,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Rockets {
     launched: u32,
 }
 
-/// Who is hurt by whom, and with what.
+/// Damage that one player does to another.
 struct Harm {
     victim: Seat,
     by: Seat,
@@ -70,7 +70,7 @@ struct Harm {
     weapon: Weapon,
 }
 
-/// Lets every living player do with its weapons what its command says.
+/// Fires the weapons of every living player whose command says so.
 pub(super) fn fire(
     players: &mut [Player],
     rockets: &mut Rockets,
@@ -101,8 +101,8 @@ pub(super) fn fire(
     }
 }
 
-/// Whoever was in the line of fire when the shooter pulled the trigger, as the shooter saw it, and
-/// still lives, is hit. The shooter stands where they are now: they were shown themselves there.
+/// Fires the gun: it hits the first living player that the shooter saw in the line of fire when
+/// making the input. The shooter's own position is the current one, since clients predict it.
 fn shoot(
     players: &mut [Player],
     by: Seat,
@@ -126,7 +126,7 @@ fn shoot(
     }
 }
 
-/// Where the player in a seat was seen alive.
+/// The position at which a player was seen, if it was seen alive.
 fn place_seen(view: View<'_>, seat: Seat, rate: TickRate) -> Option<Vec2> {
     let seen = view.find(player_id(seat))?;
     let is_alive = seen.kind() == PLAYER && seen.row().values[HEALTH_FIELD] > 0;
@@ -135,8 +135,8 @@ fn place_seen(view: View<'_>, seat: Seat, rate: TickRate) -> Option<Vec2> {
     is_alive.then_some(Vec2::new(x, y))
 }
 
-/// The living player other than `by` that something of this radius meets first on its way, and at
-/// which part of the way, when each is at its `place`.
+/// The first living player other than `by` that an object of this radius meets on its way, and
+/// after which part of the way. `place` returns each player's position.
 fn first_in_line(
     players: &[Player],
     by: Seat,
@@ -208,17 +208,17 @@ impl Rockets {
         Self { in_flight: Vec::with_capacity(ROCKETS_IN_FLIGHT_MAX), launched: 0 }
     }
 
-    /// Takes all rockets out of the air.
+    /// Removes all rockets.
     pub(super) fn clear(&mut self) {
         self.in_flight.clear();
     }
 
-    /// Takes those of one seat, which is to be someone else's, out of the air.
+    /// Removes the rockets of one seat, because its player changes.
     pub(super) fn forget(&mut self, shooter: Seat) {
         self.in_flight.retain(|rocket| rocket.shooter != shooter);
     }
 
-    /// Flies all rockets one tick further.
+    /// Moves all rockets by one tick, and explodes those that hit something.
     pub(super) fn step(&mut self, players: &mut [Player], rate: TickRate, events: &mut Events) {
         self.in_flight.retain_mut(|rocket| match rocket.fly(players, rate) {
             None => {
@@ -238,7 +238,7 @@ impl Rockets {
         }
     }
 
-    /// Whether there was room for one more.
+    /// Launches a rocket. Returns `false` if there are too many already.
     fn launch(&mut self, shooter: Seat, player: &Player, rate: TickRate, seats: usize) -> bool {
         let id = projectile_id(seats, self.launched);
         let place = self.in_flight.binary_search_by_key(&id, |rocket| rocket.id);
@@ -256,7 +256,7 @@ impl Rockets {
 }
 
 impl Rocket {
-    /// Moves it by one tick, or says where it blows up.
+    /// Moves it by one tick, or returns where it explodes.
     fn fly(&mut self, players: &[Player], rate: TickRate) -> Option<Vec2> {
         let Body { position, velocity } = self.body;
         let next = position + carried(velocity, velocity, rate);
@@ -288,7 +288,7 @@ fn blast(players: &mut [Player], by: Seat, place: Vec2, rate: TickRate, events: 
         let limit = IVec2::splat(VELOCITY_MAX);
         player.body.velocity = velocity.clamp(-limit, limit);
         let victim = Seat(index as u16);
-        // Who rides on their own rocket pays half.
+        // A player who jumps by their own rocket takes half the damage.
         let damage = if victim == by { ROCKET_DAMAGE / 2.0 } else { ROCKET_DAMAGE };
         let damage = (damage * strength).round() as i32;
         Harm { victim, by, damage, weapon: Weapon::Rocket }.inflict(players, rate, events);

@@ -54,7 +54,7 @@ pub(super) struct FieldModel {
 /// The class of a magnitude: 0 below a half, then one class for each factor of about four.
 #[inline]
 pub(super) fn class(magnitude: f64) -> usize {
-    // Twice the magnitude and one has an exponent of 0 below a half, of 1 or 2 below 3.5, and so on.
+    // Twice the magnitude plus 1 has the exponent 0 below a half, 1 or 2 below 3.5, and so on.
     let twice = 2.0 * magnitude + 1.0;
     let twice = if twice < CLASSED_MAX { twice } else { CLASSED_MAX };
     ((twice.to_bits() >> (f64::MANTISSA_DIGITS - 1)) - (EXPONENT_OF_ONE - 1)) as usize / 2

@@ -1,9 +1,9 @@
-//! A computer player: from what a client sees to what it commands.
+//! A computer player: it computes an input from what a client sees.
 //!
-//! It plays as hands on a keyboard and a mouse do. Its eight directions are chosen a few times a
-//! second and kept; its aim turns at a bounded pace towards where it thinks the target is, with an
-//! error that wanders. It knows nothing that a person in its seat could not see, except that it
-//! sees the whole arena: a target must be in line of sight.
+//! It imitates a person with keyboard and mouse. It chooses one of eight directions a few times a
+//! second; its aim turns at a limited speed towards the target's estimated position, with a random
+//! error. It uses only what a client in its seat receives, and shoots only at targets in line of
+//! sight.
 //!
 //! A decision costs about half a microsecond (bench `arena`) and allocates nothing.
 
@@ -29,33 +29,33 @@ use crate::{
 };
 use paths::PATHS;
 
-/// How fast the aim turns at most: five quarters of a turn per second.
+/// Largest turning speed of the aim: five quarters of a turn per second.
 const TURN_PER_SECOND: i32 = ANGLES * 5 / 4;
-/// The aim covers this part of its way in each hundredth of a second.
+/// Part of the remaining angle that the aim covers in each hundredth of a second.
 const AIM_EAGERNESS: f32 = 0.12;
-/// The aim is off by up to this: 8 degrees.
+/// Largest error of the aim: 8 degrees.
 const AIM_ERROR: i32 = ANGLES / 45;
-/// A target is shot at when the aim is this near to where it seems to be: 4 degrees.
+/// Largest angle between the aim and the target at which it fires: 4 degrees.
 const AIM_TOLERANCE: i32 = ANGLES / 90;
-/// A choice of direction is kept for so long.
+/// Shortest and longest time for which a decision is kept.
 const THOUGHT_MS: (i32, i32) = (250, 650);
-/// A destination that is not reached by then is given up.
+/// Time after which a destination that was not reached is given up.
 const JOURNEY_MS: i32 = 8_000;
-/// At such a distance one has arrived.
+/// Distance at which a destination counts as reached.
 const ARRIVED: f32 = cm(60) as f32;
-/// The distance that it likes to have from a target.
+/// Shortest and longest distance that it keeps from a target.
 const FIGHT_NEAR: f32 = cm(450) as f32;
 const FIGHT_FAR: f32 = cm(1_000) as f32;
-/// It looks so far ahead for walls.
+/// How far ahead it looks for walls.
 const STRIDE: f32 = cm(200) as f32;
-/// Rockets are used between these distances: nearer, they hurt both.
+/// Distances between which it uses rockets: a nearer one would hurt itself, too.
 const ROCKET_NEAR: f32 = cm(350) as f32;
 const ROCKET_FAR: f32 = cm(1_600) as f32;
 
-/// How many position steps one goes in a second with a velocity of one step.
+/// Position steps per second at a velocity of one step.
 const PER_SECOND: f32 = (STEPS_PER_M / VELOCITY_STEPS_PER_MPS) as f32;
 
-/// A computer player's mind.
+/// A computer player.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Brain {
     dice: Dice,
@@ -63,7 +63,7 @@ pub struct Brain {
     aim: i32,
     aim_error: i32,
     keys: IVec2,
-    /// Ticks until the next thought.
+    /// Ticks until the next decision.
     think_in: i32,
     destination: IVec2,
     /// Ticks until the destination is given up.
@@ -72,7 +72,7 @@ pub struct Brain {
     weapon: Weapon,
 }
 
-/// What the owner of a seat sees of itself.
+/// A player's own state.
 struct Own {
     id: EntityId,
     row: PlayerRow,
@@ -82,7 +82,8 @@ struct Own {
 }
 
 impl Brain {
-    /// A mind whose decisions, `rate` times a second, follow from the seed and what it sees.
+    /// A computer player that decides `rate` times a second, determined by the seed and what it
+    /// sees.
     #[must_use]
     pub fn new(seed: u64, rate: TickRate) -> Self {
         let mut dice = Dice::new(seed);
@@ -101,8 +102,8 @@ impl Brain {
         }
     }
 
-    /// Decides on the next tick's input of the player in `seat`, who sees `rows` and, of its own,
-    /// `owner`. To be called once for each tick.
+    /// Decides on the next tick's input for the player in `seat`, from the rows and its owner's
+    /// values. Call this once for each tick.
     pub fn decide(&mut self, seat: Seat, rows: &Rows, owner: &[i32]) -> ArenaInput {
         let Some(own) = Own::find(seat, rows, owner) else {
             self.think_in = 0;
@@ -132,7 +133,7 @@ impl Brain {
         input
     }
 
-    /// Chooses target, weapon, destination and direction, to be kept for a while.
+    /// Chooses target, weapon, destination and direction for a while.
     fn think(&mut self, own: &Own, rows: &Rows) {
         let millis = self.dice.within(THOUGHT_MS.0, THOUGHT_MS.1);
         self.think_in = self.ticks(millis);
@@ -142,7 +143,7 @@ impl Brain {
         let fight = target.filter(|_| own.bullets + own.rockets > 0 && own.row.health > 25);
         if let Some((_, away)) = fight {
             self.weapon = self.choose_weapon(own, away.length());
-            self.keys = self.dance(own, away);
+            self.keys = self.circle(own, away);
         } else {
             self.keys = self.travel(own, rows);
         }
@@ -154,8 +155,8 @@ impl Brain {
         if rocket || own.bullets == 0 { Weapon::Rocket } else { Weapon::Gun }
     }
 
-    /// Around the target, at a distance that is neither too near nor too far.
-    fn dance(&mut self, own: &Own, away: Vec2) -> IVec2 {
+    /// The keys to circle around the target, at a distance neither too near nor too far.
+    fn circle(&mut self, own: &Own, away: Vec2) -> IVec2 {
         let ahead = away.normalize_or(Vec2::X);
         let side = if self.dice.within(0, 1) == 0 { ahead.perp() } else { -ahead.perp() };
         let approach = match away.length() {
@@ -166,7 +167,7 @@ impl Brain {
         best_keys(own.place, (side + ahead * approach).normalize_or_zero())
     }
 
-    /// Towards the destination, or a new one.
+    /// The keys towards the destination; chooses a new one if necessary.
     fn travel(&mut self, own: &Own, rows: &Rows) -> IVec2 {
         let there = self.destination.as_vec2().distance(own.place) < ARRIVED;
         if there || self.journey_left <= 0 {
@@ -175,14 +176,14 @@ impl Brain {
         }
         let next = PATHS.next(own.place, self.destination.as_vec2());
         let way = next - own.place;
-        // Not beyond the next corner.
+        // Decide again at the next corner at the latest.
         let seconds = way.length() / (SPEED as f32 * PER_SECOND);
         let until_there = (seconds * f32::from(self.rate.hz())) as i32;
         self.think_in = self.think_in.min(until_there.max(1));
         keys_towards(way)
     }
 
-    /// The nearest pickup of the kind that it is most in need of; without a need, any.
+    /// The nearest pickup of what it needs most; a random one if it needs nothing.
     fn choose_destination(&mut self, own: &Own, rows: &Rows) -> IVec2 {
         let need = if own.row.health <= HEALTH_MAX / 2 {
             Some(Stock::Health)
@@ -205,7 +206,7 @@ impl Brain {
         })
     }
 
-    /// Turns towards where a shot would meet the target; how far it is still off.
+    /// Turns towards where a shot would hit the target. Returns how far off the aim still is.
     fn aim_at(&mut self, own: &Own, target: &PlayerRow) -> i32 {
         let position = target.body.position.as_vec2();
         let flight_seconds = match self.weapon {
@@ -271,24 +272,24 @@ fn is_break(rows: &Rows) -> bool {
     round.is_some_and(|round| round.over)
 }
 
-/// The pressed keys whose direction is nearest to that of `way`.
+/// The keys whose direction is nearest to that of `way`.
 fn keys_towards(way: Vec2) -> IVec2 {
-    // The sine of an eighth of a turn's half: a key that adds less than that is not pressed.
+    // The sine of a sixteenth of a turn: the boundary between two neighbouring directions.
     const LEAST: f32 = 0.382_683_43;
     let way = way.normalize_or_zero();
     let key = |part: f32| if part.abs() < LEAST { 0 } else { part.signum() as i32 };
     IVec2::new(key(way.x), key(way.y))
 }
 
-/// The keys that go best with `wish` where walls leave room for a stride.
-fn best_keys(place: Vec2, wish: Vec2) -> IVec2 {
+/// The keys that best combine the wanted direction with room to move before a wall.
+fn best_keys(place: Vec2, wanted: Vec2) -> IVec2 {
     const EIGHT: [(i32, i32); 8] =
         [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)];
     let mut best = (IVec2::ZERO, f32::NEG_INFINITY);
     for keys in EIGHT.map(IVec2::from) {
         let way = keys.as_vec2().normalize_or_zero();
         let room = ARENA.reach(place, place + way * STRIDE, RADIUS as f32 / 2.0);
-        let merit = way.dot(wish) + 2.0 * room;
+        let merit = way.dot(wanted) + 2.0 * room;
         if merit > best.1 {
             best = (keys, merit);
         }

@@ -1,4 +1,4 @@
-//! Ways around walls: the shortest path between any two places goes along corners.
+//! Path finding: the shortest path between two places leads along walls' corners.
 
 use std::sync::LazyLock;
 
@@ -10,17 +10,17 @@ use crate::arena::{
     units::cm,
 };
 
-/// Ways through the map that is played.
+/// Paths through the arena's map.
 pub(super) static PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::new(&ARENA));
 
-/// How far from a wall's corner one goes around it.
+/// Distance at which paths go around a wall's corner.
 const MARGIN: i32 = RADIUS + cm(25);
 
-/// The corners of a map, and how far it is from each to each.
+/// The corners of a map, and the distances between them.
 #[derive(Debug)]
 pub(super) struct Paths {
     corners: Vec<Vec2>,
-    /// Row by row; infinite where there is no way.
+    /// Row by row; infinite where there is no path.
     distances: Vec<f32>,
 }
 
@@ -42,7 +42,7 @@ impl Paths {
         paths
     }
 
-    /// Where to go first, straight, on the way from one place to another.
+    /// The first straight part's end on the path from one place to another.
     pub(super) fn next(&self, from: Vec2, to: Vec2) -> Vec2 {
         if straight(&ARENA, from, to).is_finite() {
             return to;
@@ -68,7 +68,7 @@ impl Paths {
         self.distances[from * self.corners.len() + to]
     }
 
-    /// Floyd and Warshall: each corner in turn is allowed as a stop between two others.
+    /// Floyd–Warshall: each corner in turn is allowed as a stop between two others.
     fn shorten(&mut self) {
         let count = self.corners.len();
         for stop in 0..count {
@@ -83,7 +83,7 @@ impl Paths {
     }
 }
 
-/// The distance of two places between which a body can go straight; else infinite.
+/// The distance between two places if a body can go straight; otherwise infinite.
 fn straight(map: &Map, from: Vec2, to: Vec2) -> f32 {
     let free = map.reach(from, to, RADIUS as f32) >= 1.0;
     if free { from.distance(to) } else { f32::INFINITY }

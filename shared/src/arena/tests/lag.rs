@@ -1,4 +1,4 @@
-//! Shots are judged by what the shooter saw.
+//! Lag compensation: shots are judged by what the shooter saw.
 
 use std::ops::RangeInclusive;
 
@@ -19,7 +19,7 @@ use crate::{
 const RATE: TickRate = TickRate::new(30).unwrap();
 
 #[test]
-fn a_shot_hits_who_was_in_the_line_of_fire_when_the_shooter_saw_them() {
+fn a_shot_hits_a_player_that_the_shooter_saw_in_the_line_of_fire() {
     // The target ran out of the line of fire 6 ticks ago, and the shooter sees it 6.5 ticks late.
     check_shot(Some(Moment { tick: Tick(93), part: 128 }), true);
     check_shot(Some(Moment { tick: Tick(95), part: 0 }), false);
@@ -27,29 +27,29 @@ fn a_shot_hits_who_was_in_the_line_of_fire_when_the_shooter_saw_them() {
 }
 
 #[test]
-fn nobody_is_hit_a_quarter_of_a_second_after_they_took_cover() {
-    // 7.5 ticks; who jumps is where they were until the tick is over.
+fn nobody_is_hit_a_quarter_of_a_second_after_taking_cover() {
+    // 250 ms are 7.5 ticks; a player who jumps is shown at the old place until the tick is over.
     let long_ago = Moment { tick: Tick(60), part: 0 };
     check_shot_at(100, Some(long_ago), true);
     check_shot_at(103, Some(long_ago), false);
 }
 
-/// Whoever sees others 200 ms late and aims at what they see hits as if there were no network,
-/// but for a while after a stall: what is seen then is older than shots are judged back.
+/// A player who sees others 200 ms late, and aims at them as seen, hits as if there were no
+/// network. Shots miss only after a stall, when others are shown later than is compensated for.
 #[test]
 fn aiming_at_what_is_seen_hits_over_a_phone_network() {
-    check_hits(Profile::G4, Tells::WhatItSees, 80..=100);
-    // What jitters more is shown later than what has come.
+    check_hits(Profile::G4, Seen::Sent, 80..=100);
+    // With more jitter, the shown moment is further behind the newest snapshot.
     let delay = Micros::from_millis(40);
     let jumpy = Profile { delay, jitter: delay, stall_every: Micros(0), ..Profile::G4 };
-    check_hits(jumpy, Tells::WhatItSees, 97..=100);
-    check_hits(jumpy, Tells::Nothing, 0..=80);
+    check_hits(jumpy, Seen::Sent, 97..=100);
+    check_hits(jumpy, Seen::NotSent, 0..=80);
 }
 
-/// How many of a hundred shots hit, over four connections of this sort.
+/// Checks the percentage of shots that hit, over four connections with this profile.
 #[track_caller]
-fn check_hits(profile: Profile, tells: Tells, percent: RangeInclusive<u32>) {
-    let minutes = (1..=4).map(|seed| shoot_at_a_runner(profile, tells, seed));
+fn check_hits(profile: Profile, seen: Seen, percent: RangeInclusive<u32>) {
+    let minutes = (1..=4).map(|seed| shoot_at_a_runner(profile, seen, seed));
     let (shots, hits) = minutes.fold((0, 0), |sum, (shots, hits)| (sum.0 + shots, sum.1 + hits));
     assert!(shots > 1_000 && percent.contains(&(hits * 100 / shots)), "{hits} of {shots} hit");
 }
@@ -82,14 +82,15 @@ fn check_shot_at(tick: u32, seen: Option<Moment>, hits: bool) {
     assert_eq!(count(&world, events::HIT) == 1, hits, "{seen:?} in tick {tick}");
 }
 
+/// Whether the shooter's inputs say which moment it sees.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Tells {
-    WhatItSees,
-    Nothing,
+enum Seen {
+    Sent,
+    NotSent,
 }
 
-/// Shots and hits of a minute in which somebody runs up and down 6 m away.
-fn shoot_at_a_runner(profile: Profile, tells: Tells, seed: u64) -> (u32, u32) {
+/// Shots and hits within a minute, at a player who runs up and down 6 m away.
+fn shoot_at_a_runner(profile: Profile, seen: Seen, seed: u64) -> (u32, u32) {
     let options = MatchOptions { seed: 3, seats: 2, npcs: 0, tick_rate: RATE, mode: "" };
     let mut world = world::World::<Arena>::new(options);
     let (mut down, mut up) = (Pipe::down(&profile, seed), Pipe::up(&profile, seed));
@@ -133,7 +134,7 @@ fn shoot_at_a_runner(profile: Profile, tells: Tells, seed: u64) -> (u32, u32) {
                 | ClientEvent::Social(_) => {}
             }
         }
-        let aim = aim_at_what_is_seen(&mut shooter, &mut interpolation, tells, now);
+        let aim = aim_at_what_is_seen(&mut shooter, &mut interpolation, seen, now);
         let mut frame = Vec::new();
         while let Some(tick) = shooter.poll_input(now) {
             let fire = ArenaInput { aim, fire: true, ..ArenaInput::default() };
@@ -175,7 +176,7 @@ const fn run(movement: i32) -> ArenaInput {
 fn aim_at_what_is_seen(
     shooter: &mut ClientLink,
     interpolation: &mut Interpolation,
-    tells: Tells,
+    seen: Seen,
     now: Micros,
 ) -> i32 {
     let aim = shooter.clock().and_then(|clock| {
@@ -187,7 +188,7 @@ fn aim_at_what_is_seen(
         Some((angle_of(way), view.moment()))
     });
     let Some((aim, moment)) = aim else { return 0 };
-    if tells == Tells::WhatItSees {
+    if seen == Seen::Sent {
         shooter.set_seen(moment);
     }
     aim

@@ -1,4 +1,4 @@
-//! Facts about whole matches. Rules are in `rules`.
+//! Tests of whole matches; those of single rules are in `rules`.
 
 mod lag;
 mod rules;
@@ -33,7 +33,7 @@ fn the_arena_passes_the_check_for_any_game() {
 }
 
 #[test]
-fn a_match_read_back_goes_on_as_it_would_have() {
+fn a_match_read_back_continues_identically() {
     for ticks in [0, 1, 500, 2_000, 5_450] {
         let mut world = World::new(7, 30, 10);
         for _ in 0..ticks {
@@ -82,7 +82,7 @@ fn computers_command_only_what_the_schema_allows() {
     }
 }
 
-/// What makes prediction exact: a row and an input are all that the next row follows from.
+/// What makes prediction exact: the next row depends only on the row and the input.
 #[test]
 fn a_client_that_moves_from_a_row_comes_to_the_next_row() {
     let mut world = World::new(11, 30, SEATS);
@@ -101,7 +101,7 @@ fn a_client_that_moves_from_a_row_comes_to_the_next_row() {
             let command = world.arena.players[seat.index()].command;
             body::advance(&mut body, &command, world.arena.rate, &ARENA);
             moved += 1;
-            // Only a blast may make a difference, and that one hurts.
+            // Only a blast may make a difference, and it does damage.
             if body != new.body {
                 thrown += 1;
                 assert!(new.health < old.health, "seat {seat:?}: {body:?}, but {:?}", new.body);
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// The same match, read from what this one writes.
+    /// The same match, read back from its serialised state.
     fn read_back(&self) -> Self {
         let written = serde_json::to_string(&self.arena).unwrap();
         Self {
@@ -206,7 +206,7 @@ impl World {
         self.arena.write_rows(&mut self.rows);
     }
 
-    /// A step with new inputs here and there, people who come, and people who go.
+    /// A step with a random input, and sometimes a player who joins or leaves.
     fn step_at_random(&mut self) -> u32 {
         let seat = Seat(self.dice.within(0, i32::from(SEATS) - 1) as u16);
         match self.dice.within(0, 199) {

@@ -107,7 +107,7 @@ fn the_dead_rest_are_counted_and_come_back() {
 }
 
 #[test]
-fn a_pickup_is_taken_by_who_needs_it_and_comes_back() {
+fn a_pickup_is_taken_by_a_player_who_needs_it_and_comes_back() {
     let (index, &(_, place)) = (0..)
         .zip(ARENA.pickups)
         .find(|(_, (stock, _))| *stock == Stock::Health)
@@ -180,7 +180,7 @@ fn nobody_wins_a_draw() {
 }
 
 #[test]
-fn what_only_the_owner_knows_is_not_in_the_rows() {
+fn the_owners_values_are_not_in_the_rows() {
     let mut world = duel(&[(1000, 1000)]);
     world.step();
     let before = world.rows.clone();
@@ -233,7 +233,7 @@ pub(super) fn at(x: i32, y: i32) -> IVec2 {
     IVec2::new(cm(x), cm(y))
 }
 
-/// A match of people who have stood up at these places, in centimetres.
+/// A match of players at these places, in centimetres.
 pub(super) fn duel(places: &[(i32, i32)]) -> World {
     let mut world = World::new(1, 30, 0);
     for (seat, &(x, y)) in (0..).map(Seat).zip(places) {

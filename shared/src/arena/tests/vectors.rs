@@ -1,5 +1,5 @@
-//! `testdata/arena_movement.json`: walks that every client's prediction must repeat to the last
-//! integer. Run with `TICKWIRE_WRITE_VECTORS=1` to write the file anew.
+//! `testdata/arena_movement.json`: walks that every client's prediction must reproduce exactly. Run
+//! with `TICKWIRE_WRITE_VECTORS=1` to rewrite the file.
 
 use std::{env, fs, path::Path};
 
@@ -38,7 +38,7 @@ fn movement_is_that_of_the_vectors() {
     assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), vectors);
 }
 
-/// Keys held for a while, and a stick now and then.
+/// A walk with keys held for a while, and sometimes a stick.
 fn walk(hz: u16, seed: u64) -> Value {
     let rate = TickRate::new(hz).unwrap();
     let mut dice = Dice::new(seed);
