@@ -1,9 +1,9 @@
-//! Plays arena matches over every network profile in simulated time, and prints how they went.
+//! Plays arena matches over every network profile in simulated time, and prints the outcomes.
 //!
 //! `cargo run --release -p tickwire-shared --features testing --example simulate -- [SECONDS] [SEEDS] [CUT_EVERY_S] [PROFILE…]`
 //!
-//! 600 20 is the long run; a cut interval other than 0 has players lose their connections. It ends
-//! with 1 if a client had other rows or events than the server.
+//! `600 20` is the long run. With a cut interval other than 0, players lose their connections. The
+//! exit code is 1 if a client had other rows or events than the server.
 
 #![expect(clippy::print_stdout, reason = "it is a program")]
 

@@ -1,5 +1,5 @@
-//! `testdata/codec.json`: bodies and models, and the rows that every client must make of them. Run
-//! with `TICKWIRE_WRITE_VECTORS=1` to write the file anew.
+//! `testdata/codec.json`: bodies and models, and the rows that every client must decode from them.
+//! Run with `TICKWIRE_WRITE_VECTORS=1` to rewrite the file.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail it")]
 
@@ -17,9 +17,9 @@ use tickwire_shared::{
 };
 
 const SNAPSHOTS: u32 = 160;
-/// Bodies that nobody meant, at the end of a match.
+/// Number of hostile bodies at the end of a match.
 const HOSTILE: u32 = 200;
-/// How many things there are at least, usually and in a crowd.
+/// Least number of entities, usually and in a crowd.
 const FEW: usize = 9;
 const CROWD: usize = 48;
 
@@ -48,7 +48,7 @@ fn bodies_are_those_of_the_vectors() {
     assert!(serde_json::from_str::<Value>(&file).unwrap() == vectors, "the vectors differ");
 }
 
-/// A match whose client now and then misses snapshots, or starts anew.
+/// A match whose client sometimes misses snapshots, or starts with a full one again.
 fn play(schema: &Schema, hz: u16, seed: u64, things: usize) -> Value {
     schema.validate().unwrap();
     let rate = TickRate::new(hz).unwrap();
@@ -118,7 +118,7 @@ fn play(schema: &Schema, hz: u16, seed: u64, things: usize) -> Value {
     })
 }
 
-/// A few bytes that were thrown, or a body with a bit changed, cut or prolonged.
+/// A few random bytes, or a body with a bit flipped, truncated or extended.
 fn distort(body: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut below = |end: usize| dice.within(0, end as i32 - 1) as usize;
     let mut hostile = body.to_vec();
@@ -146,7 +146,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Every way to predict.
+/// A schema with every variant of [`Predict`].
 fn schema(substeps: u8) -> Schema {
     let all = (i32::MIN, i32::MAX);
     let field =
@@ -159,7 +159,7 @@ fn schema(substeps: u8) -> Schema {
     let body = body.into_iter().chain(Field::quaternion("turn", 9, Some(10)));
     let velocities = ["vx", "vy", "vz"];
     let velocities = velocities.map(|name| field(name, 0.01, (-4000, 4000), Predict::Linear));
-    // The step of the first is that of all.
+    // The step of the first field counts for all three.
     let spins = [("wx", 0.01), ("wy", 0.02), ("wz", 0.05)];
     let spins = spins.map(|(name, step)| field(name, step, (-1000, 1000), Predict::Linear));
     let led = field("led", 0.01, all, Predict::Carried { rate: 0 });
@@ -185,7 +185,7 @@ fn schema(substeps: u8) -> Schema {
         .substeps(substeps)
 }
 
-/// Things that fly, tumble, turn, rest, come and go.
+/// Entities that fly, tumble, turn, rest, spawn and despawn.
 struct World<'a> {
     schema: &'a Schema,
     least: usize,
@@ -197,7 +197,7 @@ struct World<'a> {
 struct Thing {
     id: u32,
     kind: u8,
-    /// It keeps its kind, so that there are many of one side by side.
+    /// Whether it keeps its kind, so that there are many neighbours of one kind.
     is_in_crowd: bool,
     state: [f64; 6],
     spin: [f64; 3],
@@ -243,12 +243,12 @@ impl World<'_> {
             numbers: [0, 1, 0, 0, i32::MIN],
         };
         self.next_id = self.next_id.saturating_add(1 + dice.within(0, 3) as u32);
-        // Behind all but the last.
+        // In order of id: before the one with the last id, if there is one.
         let place = self.things.partition_point(|other| other.id < thing.id);
         self.things.insert(place, thing);
     }
 
-    /// No other can come behind this one.
+    /// Spawns an entity with the last valid id.
     fn spawn_last(&mut self, dice: &mut Dice) {
         let next_id = std::mem::replace(&mut self.next_id, EntityId::MAX.0);
         self.spawn(dice);
@@ -284,7 +284,7 @@ impl Thing {
 
     fn values(&self) -> Vec<i32> {
         let [x, y, z, vx, vy, vz] = self.state.map(|part| part as i32);
-        // Not on the sphere, but near enough for its largest component to be told.
+        // Not exactly a unit quaternion, but near enough to have a largest component.
         let turn = |part: usize| (self.angle * self.spin[part]).rem_euclid(2.0) - 1.0;
         let length = (0..3).fold(1.0, |sum, i| sum + turn(i) * turn(i)).sqrt();
         let quaternion = [turn(0) / length, 1.0 / length, turn(1) / length, turn(2) / length];

@@ -1,5 +1,5 @@
-//! What a client makes of time in which it did not run itself, and of a network that stands still
-//! for as long.
+//! A client's estimates after it was suspended itself, and after a stall of the network of the same
+//! length.
 
 use std::collections::VecDeque;
 
@@ -12,30 +12,29 @@ use tickwire_shared::{
 };
 
 #[test]
-fn a_program_that_is_kept_from_its_work_does_not_take_that_for_the_network() {
+fn a_suspended_client_does_not_mistake_that_for_a_network_stall() {
     let free = play(|_| Client::Runs);
     for first in [Client::ReadsFirst, Client::DrawsFirst] {
-        let kept = play(|millis| if is_standing(millis) { Client::Stands } else { first });
+        let kept = play(|millis| if is_paused(millis) { Client::Pauses } else { first });
         let [delay, ahead] = [kept.delay_us - free.delay_us, kept.ahead_us - free.ahead_us];
-        assert!(delay < 34_000, "{delay} us more behind than who was not kept, {first:?}");
-        assert!(ahead < 34_000, "{ahead} us more ahead than who was not kept, {first:?}");
+        assert!(delay < 34_000, "{delay} us more behind than without a pause, {first:?}");
+        assert!(ahead < 34_000, "{ahead} us more ahead than without a pause, {first:?}");
     }
 }
 
 #[test]
-fn a_network_that_stands_still_is_counted_in_full() {
-    let stalled =
-        play(|millis| if is_standing(millis) { Client::HearsNothing } else { Client::Runs });
+fn a_network_stall_counts_in_full() {
+    let stalled = play(|millis| if is_paused(millis) { Client::IsCutOff } else { Client::Runs });
     assert!(stalled.delay_us > 900_000, "{} us behind", stalled.delay_us);
     // From the second of the three on, by 4 % of the time.
     assert!(stalled.ahead_us > 200_000, "{} us ahead", stalled.ahead_us);
 }
 
 #[test]
-fn who_draws_seldom_plays_all_the_same() {
+fn a_client_that_seldom_renders_can_still_play() {
     for every_ms in [100, 250] {
         for first in [Client::ReadsFirst, Client::DrawsFirst] {
-            let seldom = |millis| if millis % every_ms == 0 { first } else { Client::Stands };
+            let seldom = |millis| if millis % every_ms == 0 { first } else { Client::Pauses };
             let Ended { delay_us, ahead_us, inputs } = play(seldom);
             assert!(delay_us < 400_000, "{delay_us} us behind, {first:?} every {every_ms} ms");
             assert!(ahead_us < 200_000, "{ahead_us} us ahead, {first:?} every {every_ms} ms");
@@ -50,25 +49,25 @@ const RATE: TickRate = TickRate::new(30).unwrap();
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Client {
     Runs,
-    /// What has come waits until it runs again.
-    Stands,
-    /// It runs, and reads all that waits before it draws.
+    /// It does not run; frames that arrive wait until it does.
+    Pauses,
+    /// It runs, and reads all waiting frames before it renders.
     ReadsFirst,
-    /// It runs, and draws before it reads.
+    /// It runs, and renders before it reads.
     DrawsFirst,
-    /// It runs, but the network brings and takes nothing.
-    HearsNothing,
+    /// It runs, but the network delivers nothing in either direction.
+    IsCutOff,
 }
 
 struct Ended {
     delay_us: i64,
     ahead_us: i64,
-    /// Inputs that counted.
+    /// Inputs that were used.
     inputs: u32,
 }
 
-/// Three times within the first ten seconds, for 1.5 s.
-fn is_standing(millis: u64) -> bool {
+/// True three times within the first ten seconds, for 1.5 s each.
+fn is_paused(millis: u64) -> bool {
     millis < 10_000 && millis % 3_000 >= 1_500
 }
 
@@ -83,7 +82,7 @@ fn play(client: impl Fn(u64) -> Client) -> Ended {
     up.send(player.connect(Micros(0)), Micros(0));
     for millis in 0..12_000 {
         let (now, client) = (Micros::from_millis(millis), client(millis));
-        if client != Client::HearsNothing {
+        if client != Client::IsCutOff {
             while let Some((_, frame)) = up.poll(now) {
                 world.handle(Seat(0), &frame, now).expect("the client follows the protocol");
             }
@@ -92,12 +91,12 @@ fn play(client: impl Fn(u64) -> Client) -> Ended {
         if client == Client::DrawsFirst {
             player.play(now, |frame| up.send(frame, now));
         }
-        if client != Client::Stands {
+        if client != Client::Pauses {
             for (_, frame) in unread.drain(..) {
-                player.handle(&frame, now, |_| None).expect("the server does too");
+                player.handle(&frame, now, |_| None).expect("the server follows the protocol");
             }
         }
-        if client != Client::Stands && client != Client::DrawsFirst {
+        if client != Client::Pauses && client != Client::DrawsFirst {
             player.play(now, |frame| up.send(frame, now));
         }
         if world.due() <= now {
@@ -108,7 +107,7 @@ fn play(client: impl Fn(u64) -> Client) -> Ended {
     let ahead = player.link.pace().and_then(|pace| pace.ahead());
     Ended {
         delay_us: player.interpolation.delay().unwrap_or(0),
-        ahead_us: ahead.expect("the clock is set"),
+        ahead_us: ahead.expect("the clock has an estimate"),
         inputs: world.sessions[0].queue.processed().0,
     }
 }

@@ -1,5 +1,5 @@
-//! `testdata/link.json`: frames of every kind and what they say, for clients in other languages.
-//! Run with `TICKWIRE_WRITE_VECTORS=1` to write the file anew.
+//! `testdata/link.json`: frames of every kind and their content, for clients in other languages.
+//! Run with `TICKWIRE_WRITE_VECTORS=1` to rewrite the file.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
@@ -182,7 +182,7 @@ fn heads() -> Vec<Value> {
     list.map(vector).to_vec()
 }
 
-/// Something of everything that a schema can have.
+/// A schema with nearly everything that a schema can have.
 fn schema() -> Schema {
     let spin = Field::new("spin", 0.125, -100, 100);
     Schema::new("vectors 1")
@@ -212,7 +212,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a schema of integers packs to, so that the test above can't hide an empty list.
+/// The packed size of the input, so that the test above can't pass with an empty list.
 #[test]
 fn the_input_takes_34_bits() {
     let bits = |integer: &Integer| integer.max.abs_diff(integer.min) as usize + 1;

@@ -1,4 +1,4 @@
-//! What it costs to come back.
+//! How many bytes it takes to resume.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
@@ -14,34 +14,34 @@ use tickwire_shared::{
     time::{Micros, TickRate},
 };
 
-/// A whole second of 16 players who fight is much: hardly anything is where it was.
+/// Within a second of a fight of 16 players, nearly everything moves.
 #[test]
-fn who_missed_a_second_costs_a_quarter_of_a_full_join_at_most() {
+fn resuming_after_a_second_costs_a_quarter_of_a_join_at_most() {
     let entities = check::<Arena>();
     assert!(entities < 40, "{entities} entities");
 }
 
 #[test]
-fn so_does_who_missed_it_among_64_entities_of_which_a_part_moves() {
+fn so_it_does_with_64_entities_of_which_a_part_moves() {
     let entities = check::<Furnished>();
     assert!(entities >= 64, "{entities} entities");
 }
 
-/// Every byte from the hello to the first snapshot counts: welcome, schema, events, rows. Gives the
-/// number of entities.
+/// Counts every byte from the hello to the first snapshot: welcome, schema, events, rows. Returns
+/// the number of entities.
 fn check<G: Game>() -> usize {
     let mut play = Play::<G>::new();
     let mut client = ClientLink::default();
     let mut hello = Vec::new();
     ClientLink::write_hello("", None, &mut hello);
-    let joined = play.come(&mut client, hello);
+    let joined = play.connect(&mut client, hello);
     play.run(&mut client, 5);
     play.world.disconnect(Seat(0));
     play.run(&mut client, 1);
     let mut hello = Vec::new();
     client.write_hello_again(&mut hello);
-    let came_back = play.come(&mut client, hello);
-    assert!(came_back * 4 <= joined, "{came_back} bytes to come back, {joined} to join");
+    let resumed = play.connect(&mut client, hello);
+    assert!(resumed * 4 <= joined, "{resumed} bytes to resume, {joined} to join");
     assert_eq!(client.rows(), play.world.history.rows(play.world.tick));
     client.rows().unwrap().len()
 }
@@ -104,7 +104,7 @@ struct Play<G: Game> {
 }
 
 impl<G: Game> Play<G> {
-    /// A lively match: 15 computers and whoever comes.
+    /// A lively match: 15 computer players and one client.
     fn new() -> Self {
         let tick_rate = TickRate::new(30).unwrap();
         let options = MatchOptions { seed: 1, seats: 16, npcs: 15, tick_rate, mode: "" };
@@ -113,8 +113,8 @@ impl<G: Game> Play<G> {
         play
     }
 
-    /// Connects with this hello: the bytes up to the first snapshot.
-    fn come(&mut self, client: &mut ClientLink, hello: Vec<u8>) -> usize {
+    /// Connects with this hello. Returns the bytes up to the first snapshot.
+    fn connect(&mut self, client: &mut ClientLink, hello: Vec<u8>) -> usize {
         self.world.connect(Seat(0), self.now);
         self.world.handle(Seat(0), &hello, self.now).unwrap();
         self.step(client)
@@ -126,7 +126,7 @@ impl<G: Game> Play<G> {
         }
     }
 
-    /// One tick, without any delay: the bytes that it brought the client.
+    /// Runs one tick, without any delay. Returns the bytes that the client received.
     fn step(&mut self, client: &mut ClientLink) -> usize {
         self.now = self.world.due();
         self.world.step(self.now);

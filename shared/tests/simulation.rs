@@ -9,14 +9,14 @@ use tickwire_shared::{
 };
 
 #[test]
-fn a_cable_shows_no_correction_at_all() {
+fn a_cable_causes_no_corrections() {
     let outcome = check(Profile::LAN, 0);
     let [starved, corrections] = [outcome.counts.starved, outcome.counts.corrections];
     assert_eq!((starved, corrections, outcome.queue_starved, outcome.skipped), (0, 0, 0, 0));
 }
 
 #[test]
-fn a_phone_hardly_shows_its_network() {
+fn on_a_phone_the_network_is_hardly_visible() {
     for (profile, visible_max) in [(Profile::WIFI, 0.5), (Profile::G4, 1.0)] {
         let outcome = check(profile, 0);
         let visible = outcome.visible_per_minute(RATE);
@@ -25,22 +25,22 @@ fn a_phone_hardly_shows_its_network() {
         assert!(frames < 0.005 && ticks < 0.01, "{} starves: {frames} {ticks}", profile.name);
         let seen = outcome.counts.delay + outcome.counts.ahead;
         let seen_ms = seen / outcome.counts.frames / 1_000;
-        // 250 is as far as shots are judged back. Over ten minutes it is less than that; so soon
+        // Lag compensation is limited to 250 ms. Over ten minutes the mean is below that; so soon
         // after the first stalls it may be a little more.
         assert!(seen_ms < 275, "others are seen {seen_ms} ms late");
     }
 }
 
 #[test]
-fn a_jittering_network_is_not_taken_for_a_slow_one() {
+fn jitter_is_not_mistaken_for_congestion() {
     let outcome = check(Profile::G3, 0);
     let skipped = outcome.skipped as f64 / outcome.player_ticks as f64;
-    assert!(skipped < 0.01, "{skipped} of the snapshots left out");
+    assert!(skipped < 0.01, "{skipped} of the snapshots skipped");
     check(Profile::BAD, 0);
 }
 
 #[test]
-fn who_loses_the_connection_misses_nothing() {
+fn a_player_who_loses_the_connection_misses_nothing() {
     for profile in Profile::ALL {
         let outcome = check(profile, 15);
         assert!(outcome.reconnects > 50, "{} reconnects", outcome.reconnects);
@@ -52,7 +52,8 @@ fn who_loses_the_connection_misses_nothing() {
 
 const RATE: TickRate = TickRate::new(30).unwrap();
 
-/// Two minutes and a half of 8 players, for two seeds, with a cut every so many seconds.
+/// Simulates 8 players for two and a half minutes, with two seeds; connections are lost every
+/// `cut_every_s` seconds.
 #[track_caller]
 fn check(profile: Profile, cut_every_s: u64) -> Outcome {
     let run = |seed| {
@@ -62,7 +63,7 @@ fn check(profile: Profile, cut_every_s: u64) -> Outcome {
         assert!(outcome.faults().is_empty(), "{:?}, seed {seed}", outcome.faults());
         if cut_every_s == 0 {
             let (keys, unshown) = (outcome.counts.keys, outcome.counts.unshown);
-            assert_eq!(unshown, 0, "keys that were not shown at once, of {keys}, seed {seed}");
+            assert_eq!(unshown, 0, "of {keys} key presses were not visible at once, seed {seed}");
             assert!(keys > 500, "only {keys} keys made a difference, seed {seed}");
         }
         outcome

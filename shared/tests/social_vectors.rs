@@ -1,5 +1,5 @@
-//! `testdata/social.json`: messages about people, and the bytes that every client must read them
-//! from or write them as. Run with `TICKWIRE_WRITE_VECTORS=1` to write the file anew.
+//! `testdata/social.json`: social messages and their bytes, which every client must read and write.
+//! Run with `TICKWIRE_WRITE_VECTORS=1` to rewrite the file.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
@@ -17,7 +17,7 @@ use tickwire_shared::{
 };
 
 #[test]
-fn messages_about_people_are_those_of_the_vectors() {
+fn social_messages_are_those_of_the_vectors() {
     let player =
         |seat, name: &str, presence| Player { seat: Seat(seat), name: name.into(), presence };
     let line = |id, speaker, text: &str| {

@@ -1,5 +1,5 @@
-//! The session that PROTOCOL.md shows byte for byte is what both ends say. When it fails it shows
-//! what should stand there.
+//! Checks the session that PROTOCOL.md shows byte for byte. On failure, the message has the text
+//! that PROTOCOL.md should contain.
 
 use std::{fs, path::Path};
 
@@ -19,7 +19,7 @@ use tickwire_shared::{
 };
 
 #[test]
-fn the_session_in_the_document_is_what_both_ends_say() {
+fn the_session_in_the_document_is_correct() {
     let (schema, rate) = (schema(), TickRate::new(30).unwrap());
     let mut client = ClientLink::default();
     let mut text = String::new();
@@ -71,8 +71,8 @@ fn the_session_in_the_document_is_what_both_ends_say() {
         head.write(before, &mut frame);
         let basis: Vec<_> = past.iter().map(|(tick, rows)| (*tick, rows)).collect();
         encoder.encode(&basis, tick, &rows, &mut frame);
-        let told = client.handle_frame(&frame, Micros(0)).unwrap();
-        let ClientEvent::Snapshot { digest, .. } = told else { panic!("no snapshot") };
+        let event = client.handle_frame(&frame, Micros(0)).unwrap();
+        let ClientEvent::Snapshot { digest, .. } = event else { panic!("no snapshot") };
         assert!(digest != Digest::Differs && client.rows() == Some(&rows));
         say('←', &frame, &format!("snapshot of {what}"));
         before = Before { tick: Some(tick), processed };

@@ -1,5 +1,5 @@
-//! A server's frames to a client: after a proper welcome, or (odd first byte) from the beginning.
-//! After each fault it connects again, and may be welcomed.
+//! Frames from a server to a client: after a valid welcome, or (odd first byte) from the beginning.
+//! After each fault the client connects again, and may be welcomed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Settings from a file.
+//! Configuration files.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Hellos and all other low-rate messages: what is read has one spelling, and is written so again.
+//! Low-rate messages: a message that was read can be written and read again unchanged.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -13,8 +13,8 @@ fuzz_target!(|input: &[u8]| {
     again.clear();
     if let Ok(message) = read_server(input) {
         write_server(&message, &mut again);
-        // Compared by its bytes, since a schema's steps may be no numbers.
-        let message = read_server(&again).expect("what was written can be read");
+        // Compares bytes, since a schema's steps may be NaN.
+        let message = read_server(&again).expect("a written message can be read");
         let mut twice = Vec::new();
         write_server(&message, &mut twice);
         assert_eq!(twice, again);

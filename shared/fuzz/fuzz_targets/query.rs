@@ -1,4 +1,4 @@
-//! Queries of the way into a match.
+//! Query strings of requests to join a match.
 #![no_main]
 
 use axum::http::Uri;

@@ -1,4 +1,4 @@
-//! Tickets: nothing but what the key has signed is let in.
+//! Tickets: without the key's signature, no ticket is accepted.
 #![no_main]
 
 use std::sync::OnceLock;

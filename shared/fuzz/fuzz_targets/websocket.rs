@@ -1,10 +1,10 @@
-//! Bytes off a socket, cut anywhere: nothing panics, and no more is held than a message may have.
+//! Bytes from a socket, split anywhere: nothing panics, and the buffered bytes are bounded.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tickwire_shared::{wire::CLIENT_FRAME_BYTES_MAX, ws::Decoder};
 
-/// A message's fragments, and the frame that is coming in, each in a vector that may double.
+/// A message's fragments, and an incomplete frame, each in a vector whose capacity may double.
 const HELD_MAX: usize = 4 * (CLIENT_FRAME_BYTES_MAX + 14);
 
 fuzz_target!(|input: &[u8]| {

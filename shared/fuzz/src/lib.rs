@@ -1,4 +1,4 @@
-//! What fuzz targets have in common: a match that was played a little, and frames in one input.
+//! Code that fuzz targets share: a short match, and splitting an input into frames.
 
 use tickwire_shared::{
     arena::{Arena, ArenaInput},
@@ -27,7 +27,7 @@ pub fn rate() -> TickRate {
     TickRate::new(30).expect("a valid rate")
 }
 
-/// The welcome to the match that inputs are about.
+/// The welcome to the match of the fuzz targets.
 pub fn welcome() -> Welcome {
     testing::welcome(Arena::schema(), rate())
 }

@@ -1,4 +1,5 @@
-//! A game played at random, twice, to find what would end its matches, and what no server sees.
+//! Tests a game by playing it at random, twice, to find faults that would end its matches, and
+//! nondeterminism that a server can't notice.
 
 use super::World;
 use crate::{
@@ -12,18 +13,18 @@ use crate::{
     wire::{SERVER_FRAME_BYTES_MAX, read_state, write_state},
 };
 
-/// Ticks per second of the matches that are played.
+/// Tick rates of the matches that are played, in Hz.
 const RATES: [u16; 3] = [10, 30, 128];
-/// How long each is.
+/// Length of each match, in ticks.
 const TICKS: u32 = 400;
-/// When one of two that are the same is written out, and goes on as what is read back.
+/// When one of two identical matches is replaced by a copy that was written out and read back.
 const MOVED: Tick = Tick(200);
 const SEATS: u16 = 8;
 
-/// Plays matches of each of a game's modes with players who come and go, command anything that the
-/// schema allows and see the others late, and writes the game out and reads it back meanwhile. Each
-/// is 400 ticks long, at 10, 30 and 128 Hz: what comes later, such as the end of a long round, wants
-/// a test of its own. For a test of the game's own:
+/// Plays matches in each of a game's modes, with players who join and leave, send any input that
+/// the schema allows, and see others late; and writes the game's state out and reads it back in
+/// between. The matches are 400 ticks long, at 10, 30 and 128 Hz; anything later, such as the end
+/// of a long round, needs a test of its own. Use it in a test of your game:
 ///
 /// ```
 /// # use tickwire_shared::arena::Arena as YourGame;
@@ -31,8 +32,8 @@ const SEATS: u16 = 8;
 /// ```
 ///
 /// # Panics
-/// When the game does, when it tells what its schema does not allow, when a second match with the
-/// same seed, players and inputs goes another way, and when what was read back does.
+/// When the game panics; when its output does not fit its schema; or when a second match with the
+/// same seed, players and inputs, or a match that was read back, develops differently.
 pub fn check<G: Game>() {
     let schema = G::schema();
     schema.validate().unwrap_or_else(|error| panic!("bad schema: {error}"));
@@ -41,7 +42,7 @@ pub fn check<G: Game>() {
     let modes = if G::MODES.is_empty() { &[""] } else { G::MODES };
     for mode in modes {
         for (seed, hz) in (0..).zip(RATES) {
-            let tick_rate = TickRate::new(hz).expect("it is one that matches may have");
+            let tick_rate = TickRate::new(hz).expect("the rates are valid");
             let options = MatchOptions { seed, seats: SEATS, npcs: SEATS / 2, tick_rate, mode };
             play([World::<G>::new(options), World::new(options)], &schema, &mut Dice::new(seed));
         }
@@ -62,17 +63,17 @@ fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
         }
         for (seat, client) in (0..).map(Seat).zip(&mut clients) {
             let [world, other] = &mut twins;
-            let told = std::mem::take(&mut world.sessions[seat.index()].out);
-            let same = told == std::mem::take(&mut other.sessions[seat.index()].out);
+            let sent = std::mem::take(&mut world.sessions[seat.index()].out);
+            let same = sent == std::mem::take(&mut other.sessions[seat.index()].out);
             let twice = twice(tick);
-            assert!(same, "at tick {}, {twice} do not tell seat {} the same", tick.0, seat.0);
+            assert!(same, "at tick {}, {twice} send seat {} different frames", tick.0, seat.0);
             let Some(client) = client else { continue };
-            told.iter().for_each(|frame| take_in(frame, seat, client, world, now));
+            sent.iter().for_each(|frame| receive(frame, seat, client, world, now));
         }
     }
 }
 
-/// What is the same up to this tick, or is not.
+/// Describes the two matches as of this tick, for failure messages.
 fn twice(tick: Tick) -> &'static str {
     if tick.since(MOVED) <= 0 {
         "two matches with the same seed and inputs"
@@ -81,14 +82,14 @@ fn twice(tick: Tick) -> &'static str {
     }
 }
 
-/// As on another machine.
+/// Writes a game's state out and reads it back, as when a match moves to another machine.
 fn moved<G: Game>(game: &G) -> G {
     let mut state = Vec::new();
     write_state(game, &mut state);
-    read_state(&state).expect("what was written of the game can be read back")
+    read_state(&state).expect("the game's written state can be read back")
 }
 
-/// Lets whoever has a seat, or might take it, do what the dice say.
+/// Lets a seat's player act at random, leave, or join.
 fn act<G: Game>(
     seat: Seat,
     client: &mut Option<ClientLink>,
@@ -131,7 +132,7 @@ fn act<G: Game>(
     }
 }
 
-/// Whether both matches are in the same state, as far as everybody may see it.
+/// Checks that both matches have the same rows and scores.
 fn compare<G: Game>([one, other]: &[World<G>; 2], schema: &Schema) {
     let (tick, twice) = (one.tick, twice(one.tick));
     let [rows, others] = [one, other].map(|world| rows_of(world));
@@ -161,12 +162,12 @@ fn difference(rows: &Rows, others: &Rows, schema: &Schema) -> String {
         values.map(move |(field, values)| (&kind.name, row.id, &field.name, values))
     });
     let mut different = values.filter(|(.., (value, other))| value != other);
-    let (kind, id, field, (value, other)) = different.next().expect("they are not the same");
+    let (kind, id, field, (value, other)) = different.next().expect("the rows differ");
     format!("{field} of {kind} {} is {value} in one, {other} in the other", id.0)
 }
 
-/// Gives a client what it is told, from which it must come to the match's rows.
-fn take_in<G: Game>(
+/// Passes a frame to a client, whose rows must then be those of the match.
+fn receive<G: Game>(
     frame: &[u8],
     seat: Seat,
     client: &mut ClientLink,
@@ -190,7 +191,7 @@ fn take_in<G: Game>(
 }
 
 fn rows_of<G: Game>(world: &World<G>) -> &Rows {
-    world.history.rows(world.tick).expect("its tick was just made")
+    world.history.rows(world.tick).expect("the newest tick is in the history")
 }
 
 #[cfg(test)]
@@ -207,14 +208,14 @@ mod tests {
     };
 
     #[test]
-    fn a_game_without_fault_passes() {
+    fn a_game_without_a_fault_passes() {
         check::<Cart<NOTHING>>();
     }
 
     #[test]
     #[should_panic(expected = "at tick 1, two matches with the same seed and inputs differ: \
                                x of cart 7 is 0 in one, 1 in the other")]
-    fn chance_is_found() {
+    fn nondeterminism_is_found() {
         check::<Cart<CHANCE>>();
     }
 
@@ -223,7 +224,7 @@ mod tests {
         expected = "at tick 201, two matches with the same seed and inputs, one of which was \
                     written out and read back, differ: x of cart 7 is 3 in one, 1 in the other"
     )]
-    fn what_is_not_written_out_is_found() {
+    fn state_that_is_not_written_out_is_found() {
         check::<Cart<FORGOTTEN>>();
     }
 
@@ -256,7 +257,7 @@ mod tests {
     const EVENT: u8 = 4;
     const FORGOTTEN: u8 = 5;
 
-    /// A cart that anybody may push, with a fault.
+    /// A cart that all players push, with a fault.
     #[derive(Serialize, Deserialize)]
     struct Cart<const FAULT: u8> {
         x: i32,

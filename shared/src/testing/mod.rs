@@ -1,9 +1,9 @@
-//! A match and its clients over a bad network, in simulated time from a seed.
+//! Simulates a match and its clients over a bad network, in simulated time from a seed.
 //!
-//! [`profile`] says what networks are like; [`pipe`] is one direction of one; [`world`] is the
-//! server's half of a match without sockets, [`player`] a client that predicts and interpolates
-//! like one with a screen; [`simulation`] runs them together and says how it went. [`check()`] plays
-//! anybody's game without a network.
+//! [`profile`] has the properties of networks; [`pipe`] is one direction of a network; [`world`] is
+//! the server's half of a match without sockets; [`player`] is a client that predicts and
+//! interpolates like one with a screen; [`simulation`] runs them together and reports the outcome.
+//! [`check()`] tests a game without a network.
 
 mod check;
 pub mod pipe;
@@ -26,7 +26,7 @@ use crate::{
     wire::{ResumeToken, Welcome, schema_hash},
 };
 
-/// What a server says to the first player of a match that has just begun.
+/// The welcome for the first player of a new match.
 #[must_use]
 pub fn welcome(schema: Schema, tick_rate: TickRate) -> Welcome {
     Welcome {

@@ -1,15 +1,15 @@
-//! One direction of a network that behaves like TCP over a bad link: what is sent arrives whole
-//! and in order, late and in bunches.
+//! One direction of a network, like TCP over a bad link: frames arrive whole and in order, but late
+//! and in bunches.
 
 use std::collections::VecDeque;
 
 use super::Profile;
 use crate::{dice::Dice, time::Micros};
 
-/// Bytes that a frame costs on its way besides its payload: WebSocket, TCP and IP headers.
+/// Overhead per frame, in bytes: WebSocket, TCP and IP headers.
 const HEAD_BYTES: u64 = 60;
 
-/// See the module. Its behaviour follows from the seed.
+/// See the module. Its behaviour is determined by the seed.
 #[derive(Debug)]
 pub struct Pipe {
     delay: Micros,
@@ -19,11 +19,12 @@ pub struct Pipe {
     stall_for: [Micros; 2],
     dice: Dice,
     /// When each frame arrives, in order.
-    on_their_way: VecDeque<(Micros, Vec<u8>)>,
-    /// When the last of them does.
+    in_flight: VecDeque<(Micros, Vec<u8>)>,
+    /// When the last frame arrives.
     last: Micros,
-    /// When the narrowest part of the link has taken all that was sent.
+    /// When the bottleneck has transmitted all frames.
     free_at: Micros,
+    /// Start and end of the next stall.
     stall: [Micros; 2],
 }
 
@@ -49,7 +50,7 @@ impl Pipe {
             stall_every,
             stall_for,
             dice: Dice::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-            on_their_way: VecDeque::new(),
+            in_flight: VecDeque::new(),
             last: Micros(0),
             free_at: Micros(0),
             stall: [Micros(0); 2],
@@ -58,7 +59,7 @@ impl Pipe {
         pipe
     }
 
-    /// Takes in a frame that is sent `now`.
+    /// Sends a frame.
     pub fn send(&mut self, frame: Vec<u8>, now: Micros) {
         let bits = (frame.len() as u64 + HEAD_BYTES) * 8;
         self.free_at = self.free_at.max(now).plus(Micros(bits * 1_000_000 / self.bps));
@@ -71,39 +72,39 @@ impl Pipe {
             at = self.stall[1].0;
         }
         self.last = self.last.max(Micros(at));
-        self.on_their_way.push_back((self.last, frame));
+        self.in_flight.push_back((self.last, frame));
     }
 
-    /// The next frame that has arrived, and when.
+    /// The next frame that has arrived by `now`, and when it did.
     pub fn poll(&mut self, now: Micros) -> Option<(Micros, Vec<u8>)> {
-        self.on_their_way.pop_front_if(|(at, _)| *at <= now)
+        self.in_flight.pop_front_if(|(at, _)| *at <= now)
     }
 
-    /// Frames that are on their way, and those that have arrived and were not polled.
+    /// Number of frames that are in flight, or have arrived but were not polled.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.on_their_way.len()
+        self.in_flight.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no such frames.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.on_their_way.is_empty()
+        self.in_flight.is_empty()
     }
 
     /// When the next frame arrives.
     #[must_use]
     pub fn due(&self) -> Option<Micros> {
-        self.on_their_way.front().map(|(at, _)| *at)
+        self.in_flight.front().map(|(at, _)| *at)
     }
 
-    /// The connection is lost, with all that was on its way.
+    /// Loses the connection, with all frames in flight.
     pub fn cut(&mut self) {
-        self.on_their_way.clear();
+        self.in_flight.clear();
     }
 
     fn plan_stall(&mut self, after: Micros) {
-        // Between none and twice the mean: even enough for short runs, and still a surprise.
+        // Uniform up to twice the mean: regular enough for short runs, but not predictable.
         let from = after.plus(self.between(0, 2 * self.stall_every.0));
         let length = self.between(self.stall_for[0].0, self.stall_for[1].0);
         self.stall = [from, from.plus(length)];
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn frames_arrive_in_order_as_late_as_the_profile_says() {
         let mut pipe = Pipe::down(&Profile::G4, 3);
-        let (mut ways, mut before) = (Vec::new(), Micros(0));
+        let (mut delays, mut before) = (Vec::new(), Micros(0));
         for n in 0..60_000_u64 {
             let sent = Micros(n * 33_333);
             pipe.send(n.to_le_bytes().to_vec(), sent);
@@ -129,12 +130,13 @@ mod tests {
             assert_eq!(frame, n.to_le_bytes());
             assert!(at >= before);
             before = at;
-            ways.push(at.since(sent).0);
+            delays.push(at.since(sent).0);
         }
-        ways.sort_unstable();
-        assert!(ways[0] >= 40_000 && (58_000..64_000).contains(&ways[30_000]), "{}", ways[30_000]);
-        assert!(ways[59_999] > 250_000, "stalls show");
-        assert!(ways[59_000] < 90_000, "and are rare");
+        delays.sort_unstable();
+        let median = delays[30_000];
+        assert!(delays[0] >= 40_000 && (58_000..64_000).contains(&median), "{median}");
+        assert!(delays[59_999] > 250_000, "stalls are visible");
+        assert!(delays[59_000] < 90_000, "stalls are rare");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A client with somebody in front of it who plays a game: it predicts, interpolates and draws 60
-//! frames a second, and keeps count of all that should not happen.
+//! A simulated client and its player: it predicts, interpolates and renders 60 frames a second, and
+//! counts everything that should not happen.
 
 use std::fmt;
 
@@ -14,50 +14,50 @@ use crate::{
     time::{Micros, TickRate},
 };
 
-/// A game that can be played in simulated time.
+/// A game whose players can be simulated.
 pub trait Played: Game {
-    /// What its players are predicted by.
+    /// The rule for predicting its players.
     type Rules: Predict<Input = Self::Input> + Clone;
 
-    /// See there.
+    /// The prediction rule for a match with this tick rate.
     fn rules(rate: TickRate) -> Self::Rules;
 
-    /// Presses other keys than those that are held. Who is calm does nothing that others are told.
+    /// Changes the keys that are held. If `is_calm`, the new input must not cause events.
     fn press(held: &mut Self::Input, is_calm: bool, dice: &mut Dice);
 
-    /// Whether the game has put players elsewhere in the tick that these rows are of, as when a round
-    /// begins: what no client can foresee is no wrong prediction.
+    /// Whether the game has moved players elsewhere between these rows, as when a round begins. No
+    /// client can foresee that, so it does not count as a wrong prediction.
     fn has_moved_players(before: Option<&Rows>, rows: Option<&Rows>) -> bool {
         let _ = (before, rows);
         false
     }
 }
 
-/// Errors from here on are visible: 5 cm, if the game's unit of length is a metre.
+/// Larger errors are visible: 5 cm, if the game's unit of length is a metre.
 const VISIBLE_M: f32 = 0.05;
-/// What happens sooner after coming (back) is not counted: delays are still being learnt.
+/// Time after each connect in which most faults are not counted, since delays are still measured.
 const WARM_UP: Micros = Micros::from_secs(5);
-/// Time between two frames.
+/// Time between two rendered frames.
 const FRAME: Micros = Micros(16_667);
 
 /// See the module.
 pub struct Player<G: Played> {
-    /// What was counted.
+    /// The player's statistics.
     pub counts: Counts,
-    /// Fingerprints of the events that it was told.
+    /// Fingerprints of the events that it has received.
     pub told: Vec<u32>,
-    /// Whether it does nothing that others are told.
+    /// Whether its inputs must not cause events.
     pub is_calm: bool,
-    /// The protocol.
+    /// The client's link.
     pub link: ClientLink,
-    /// Shows the others.
+    /// The interpolation of other entities.
     pub interpolation: Interpolation,
     seat: Seat,
     dice: Dice,
     prediction: Prediction<G::Rules>,
     keys: G::Input,
     keys_until: Micros,
-    /// What would be without the newest key, until a frame has shown that key.
+    /// The prediction without the newest key press, until a rendered frame has shown that press.
     without: Option<Without<G>>,
     applied: Option<Tick>,
     frame_due: Micros,
@@ -70,37 +70,37 @@ struct Without<G: Played> {
     prediction: Prediction<G::Rules>,
 }
 
-/// What a player saw.
+/// A player's statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
     /// Snapshots that were applied.
     pub snapshots: u64,
-    /// Of them, those whose rows were not the server's.
+    /// Snapshots whose rows were not the server's.
     pub wrong: u64,
-    /// Frames drawn, once delays were learnt.
+    /// Rendered frames, after the warm-up.
     pub frames: u64,
-    /// Of them, those with no snapshot to go to.
+    /// Rendered frames without a snapshot to interpolate to.
     pub starved: u64,
-    /// Keys that were pressed, where it makes a difference.
+    /// Key presses that made a difference.
     pub keys: u64,
-    /// Of them, those that no frame showed within a frame.
+    /// Key presses that were not visible in the next rendered frame.
     pub unshown: u64,
-    /// Predictions that were wrong, once delays were learnt.
+    /// Wrong predictions, after the warm-up.
     pub corrections: u64,
-    /// Of them, those that were visible.
+    /// Wrong predictions with a visible error.
     pub visible: u64,
-    /// The largest of them, in the game's unit of length.
+    /// The largest prediction error, in the game's unit of length.
     pub largest_m: f32,
-    /// How far behind the server others were shown, summed over frames, in microseconds.
+    /// Interpolation delay, summed over rendered frames, in microseconds.
     pub delay: u64,
-    /// How far ahead of the server inputs were made, likewise.
+    /// How far ahead of the server inputs were made, summed in the same way.
     pub ahead: u64,
     /// Bytes of all frames from the server.
     pub bytes: u64,
 }
 
 impl Counts {
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl Counts {
 }
 
 impl<G: Played> Player<G> {
-    /// Somebody who will come to this seat.
+    /// A player who will join in this seat.
     #[must_use]
     pub fn new(seat: Seat, rate: TickRate, seed: u64) -> Self {
         let mut dice = Dice::new(seed ^ (u64::from(seat.0) << 32));
@@ -144,7 +144,7 @@ impl<G: Played> Player<G> {
         }
     }
 
-    /// A new connection: the hello to send.
+    /// Starts a new connection, and returns the hello to send.
     pub fn connect(&mut self, now: Micros) -> Vec<u8> {
         let mut hello = Vec::new();
         self.link.write_hello_again(&mut hello);
@@ -154,7 +154,7 @@ impl<G: Played> Player<G> {
         hello
     }
 
-    /// Takes in a frame. `truth` knows the server's rows of late.
+    /// Handles a frame. `truth` returns the server's rows of recent ticks.
     pub fn handle<'a>(
         &mut self,
         frame: &[u8],
@@ -187,12 +187,12 @@ impl<G: Played> Player<G> {
             without.prediction.reconcile(tick, rows, now);
         }
         let since = self.applied.replace(tick).map_or(0, |before| tick.since(before));
-        let was_put = (0..since)
+        let was_moved = (0..since)
             .map(|n| Tick(tick.0 - n as u32))
             .any(|tick| G::has_moved_players(truth(Tick(tick.0.wrapping_sub(1))), truth(tick)));
         if let Verdict::Corrected(by) = verdict
             && self.is_warm(now)
-            && !was_put
+            && !was_moved
         {
             self.counts.corrections += 1;
             self.counts.visible += u64::from(by > VISIBLE_M);
@@ -201,7 +201,8 @@ impl<G: Played> Player<G> {
         Ok(())
     }
 
-    /// Lets time pass: presses keys, makes inputs, draws. What is to be sent goes to `send`.
+    /// Advances to `now`: presses keys, makes inputs, renders. Passes frames for the server to
+    /// `send`.
     pub fn play(&mut self, now: Micros, mut send: impl FnMut(Vec<u8>)) {
         self.press(now);
         while let Some(tick) = self.link.poll_input(now) {
@@ -256,9 +257,9 @@ impl<G: Played> Player<G> {
             let part = part.clamp(0.0, 1.0);
             let shown = self.prediction.shown(&self.keys, part, now);
             let is_shown = shown != prediction.shown(keys, part, now);
-            // A frame of the very moment of the press may miss it: the next is a frame later.
+            // A frame rendered within the same millisecond as the press may still miss it.
             if is_shown || now.since(*pressed_at) > Micros::from_millis(1) {
-                // Who has died since has nothing to be shown.
+                // A player who has died since is not shown.
                 self.counts.keys += u64::from(shown.is_some());
                 self.counts.unshown += u64::from(shown.is_some() && !is_shown);
                 self.without = None;

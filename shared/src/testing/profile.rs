@@ -1,4 +1,4 @@
-//! What networks are like: the only place where that is said, for simulations and for bots.
+//! Network profiles, used by both simulations and bots.
 //!
 //! Sources
 //! - Lighthouse, `docs/throttling.md`: "Slow 4G" is 150 ms there and back, 1.6 Mbit/s down and
@@ -7,33 +7,33 @@
 //!   4G is 45 ms with 5 to 15 ms of jitter and 0.2 % loss.
 //! - WebPageTest, `connectivity.ini`: "3G" is 1.6 Mbit/s down, 768 kbit/s up, 300 ms.
 //!
-//! None of them says how often a network stalls: those figures are ours, for handovers between
-//! cells and for Wi-Fi that shares its channel. A packet that is lost shows, over TCP, as a stall
-//! of one round trip, so loss is told as stalls too.
+//! None of them says how often a network stalls: those figures are our own estimates, for
+//! handovers between cells and for Wi-Fi on a shared channel. Over TCP, a lost packet appears as a
+//! stall of one round trip, so loss is modelled as stalls too.
 
 use crate::time::Micros;
 
 /// A network between a client and a server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Profile {
-    /// What it is called on command lines.
+    /// Its name on command lines.
     pub name: &'static str,
-    /// How long the way takes, each way.
+    /// One-way delay.
     pub delay: Micros,
-    /// By how much it takes less or more; no more than `delay`.
+    /// Largest deviation from `delay`, in both directions; at most `delay`.
     pub jitter: Micros,
     /// Bits per second from the server.
     pub down_bps: u64,
     /// Bits per second to the server.
     pub up_bps: u64,
-    /// Time between two stalls of a direction, on average; zero is never.
+    /// Mean time between two stalls of one direction; zero for no stalls.
     pub stall_every: Micros,
-    /// The shortest and the longest stall.
+    /// Shortest and longest duration of a stall.
     pub stall_for: [Micros; 2],
 }
 
 impl Profile {
-    /// All there are.
+    /// All profiles.
     pub const ALL: [Self; 5] = [Self::LAN, Self::WIFI, Self::G4, Self::G3, Self::BAD];
 
     /// A cable.
@@ -70,7 +70,7 @@ impl Profile {
     };
 
     /// An older phone or a crowded cell: Loadero's and WebPageTest's "3G". 0.5 % of 30 packets a
-    /// second is one in 7 s; half of them are noticed by what follows before it matters.
+    /// second is one in 7 s; half of these are retransmitted before it matters.
     pub const G3: Self = Self {
         name: "3g",
         delay: Micros::from_millis(125),

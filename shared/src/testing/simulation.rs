@@ -1,4 +1,4 @@
-//! A match of any game and its players over one kind of network, from a seed.
+//! Simulates a match of any game with its players, over one network profile, from a seed.
 
 use super::{
     Pipe, Profile,
@@ -12,47 +12,47 @@ use crate::{
     time::{Micros, TickRate},
 };
 
-/// What is to be run, in the game's first mode.
+/// The parameters of a simulation. It uses the game's first mode.
 #[derive(Clone, Copy, Debug)]
 pub struct Simulation {
-    /// All chance follows from it.
+    /// Seed of all randomness.
     pub seed: u64,
     /// The network of every player.
     pub profile: Profile,
-    /// How many play.
+    /// Number of players.
     pub players: u16,
     /// Ticks per second.
     pub rate: TickRate,
-    /// How long.
+    /// Duration.
     pub lasts: Micros,
-    /// Time between two losses of a player's connection, on average; zero is never. It is out for
-    /// up to [`OUT_MAX`].
+    /// Mean time between two losses of a player's connection; zero for none. A player reconnects
+    /// after at most [`OUT_MAX`].
     pub cut_every: Micros,
 }
 
-/// How long a lost connection is out at most.
+/// Longest time until a player with a lost connection reconnects.
 pub const OUT_MAX: Micros = Micros::from_secs(5);
 
-/// How it went, summed over players.
+/// The outcome, summed over players.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// What the players saw.
+    /// The players' statistics.
     pub counts: Counts,
-    /// Ticks of players that had to do without their input, of all ticks since they came.
+    /// Ticks without a player's input, per player.
     pub queue_starved: u64,
-    /// See there.
+    /// All ticks, per player.
     pub player_ticks: u64,
-    /// Snapshots that were left out.
+    /// Snapshots that were skipped.
     pub skipped: u64,
-    /// Events that were told.
+    /// Events that were sent.
     pub events: u64,
-    /// Players whose events were not exactly those that they were to be told.
+    /// Players who did not receive exactly the events that were meant for them.
     pub wrong_events: u64,
-    /// Connections that were lost and taken up again.
+    /// Connections that were lost, and sessions resumed.
     pub reconnects: u64,
 }
 
-/// A player's place: both directions of its network, or when it comes back.
+/// A player with both directions of its network.
 struct Line<G: Played> {
     player: Player<G>,
     down: Pipe,
@@ -63,7 +63,7 @@ struct Line<G: Played> {
 }
 
 impl Outcome {
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -77,43 +77,43 @@ impl Outcome {
         }
     }
 
-    /// Visible corrections of a player in a minute.
+    /// Visible corrections per player and minute.
     #[must_use]
     pub fn visible_per_minute(&self, rate: TickRate) -> f64 {
         let minutes = self.player_ticks as f64 / f64::from(rate.hz()) / 60.0;
         self.counts.visible as f64 / minutes
     }
 
-    /// Part of the frames that had no snapshot to go to.
+    /// Part of the rendered frames without a snapshot to interpolate to.
     #[must_use]
     pub fn frames_starved(&self) -> f64 {
         self.counts.starved as f64 / self.counts.frames as f64
     }
 
-    /// Part of the ticks that had to do without a player's input.
+    /// Part of the ticks without a player's input.
     #[must_use]
     pub fn ticks_starved(&self) -> f64 {
         self.queue_starved as f64 / self.player_ticks as f64
     }
 
-    /// What must never be, over any network.
+    /// Faults that must never occur, over any network.
     #[must_use]
     pub fn faults(&self) -> Vec<&'static str> {
         let Counts { wrong, snapshots, .. } = self.counts;
         let all = [
-            (snapshots == 0, "nobody was sent anything"),
+            (snapshots == 0, "no snapshot was received"),
             (wrong > 0, "rows are not the server's"),
-            (self.wrong_events > 0, "events are not told exactly once"),
+            (self.wrong_events > 0, "events were not received exactly once"),
         ];
         all.iter().filter(|(is_so, _)| *is_so).map(|&(_, what)| what).collect()
     }
 }
 
 impl Simulation {
-    /// Runs it.
+    /// Runs the simulation.
     ///
     /// # Panics
-    /// When an end refuses what the other sends: both follow the protocol.
+    /// When one end rejects a frame from the other.
     #[must_use]
     pub fn run<G: Played>(&self) -> Outcome {
         let mut dice = Dice::new(self.seed);
@@ -127,19 +127,19 @@ impl Simulation {
         let mut world = World::<G>::new(options);
         let mut lines: Vec<_> = (0..self.players).map(|n| self.line(Seat(n), &mut dice)).collect();
         let mut outcome = Outcome::default();
-        // At the end everybody who is out comes back, and then what is on its way arrives.
+        // At the end all players reconnect, and then all frames in flight arrive.
         let last_tick = self.lasts.plus(OUT_MAX);
         let last_ms = last_tick.plus(Micros::from_secs(5)).0 / 1_000;
         for millis in 0..last_ms {
             let now = Micros::from_millis(millis);
             let is_over = now >= self.lasts;
             for (seat, line) in (0..).map(Seat).zip(&mut lines) {
-                line.come_and_go(seat, &mut world, self.next_cut(now, &mut dice), now);
+                line.connect_or_cut(seat, &mut world, self.next_cut(now, &mut dice), now);
                 if is_over {
                     line.cut_at = Micros(u64::MAX);
                     line.player.is_calm = true;
                 }
-                line.carry(seat, &mut world, now);
+                line.exchange(seat, &mut world, now);
             }
             if world.due() <= now.min(last_tick) {
                 world.step(now);
@@ -164,7 +164,7 @@ impl Simulation {
             player: Player::new(seat, self.rate, seed),
             down: Pipe::down(&self.profile, seed),
             up: Pipe::up(&self.profile, seed),
-            // They come one after the other.
+            // Players join one after the other.
             out_until: Some(Micros::from_millis(u64::from(seat.0) * 100)),
             cut_at: self.next_cut(WARM_UP, dice),
             reconnects: 0,
@@ -189,11 +189,12 @@ impl Simulation {
     }
 }
 
-/// When the first connections may be lost.
+/// Time before the first connection is lost.
 const WARM_UP: Micros = Micros::from_secs(5);
 
 impl<G: Played> Line<G> {
-    fn come_and_go(&mut self, seat: Seat, world: &mut World<G>, next: Micros, now: Micros) {
+    /// Loses the connection or makes a new one, when that is due.
+    fn connect_or_cut(&mut self, seat: Seat, world: &mut World<G>, next: Micros, now: Micros) {
         match self.out_until {
             Some(until) if now >= until => {
                 self.out_until = None;
@@ -213,8 +214,8 @@ impl<G: Played> Line<G> {
         }
     }
 
-    /// Delivers what has arrived, and lets the player play.
-    fn carry(&mut self, seat: Seat, world: &mut World<G>, now: Micros) {
+    /// Delivers frames that have arrived, and advances the player.
+    fn exchange(&mut self, seat: Seat, world: &mut World<G>, now: Micros) {
         if self.out_until.is_some() {
             return;
         }

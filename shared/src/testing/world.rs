@@ -1,5 +1,5 @@
-//! The server's half of a match in simulated time: the same links, queues, history and codec as on
-//! the server, without its sockets.
+//! The server's half of a match in simulated time: the same links, input queues, history and codec
+//! as in the server, without its sockets.
 
 use crate::{
     close::CloseReason,
@@ -19,13 +19,13 @@ use crate::{
 /// See the module.
 #[derive(Debug)]
 pub struct World<G: Game> {
-    /// The game itself.
+    /// The game.
     pub game: G,
     /// The newest tick.
     pub tick: Tick,
-    /// Rows of late.
+    /// Rows of recent ticks.
     pub history: History,
-    /// One for each seat.
+    /// One session for each seat.
     pub sessions: Vec<Session<G::Input>>,
     options: MatchOptions,
     schema: Schema,
@@ -34,27 +34,27 @@ pub struct World<G: Game> {
     log: EventLog,
 }
 
-/// Who has a seat, and the connection if there is one.
+/// The session of a seat, and its connection if there is one.
 #[derive(Debug)]
 pub struct Session<I> {
     /// The connection.
     pub link: Option<ServerLink>,
-    /// Inputs that wait.
+    /// Inputs that wait for their tick.
     pub queue: InputQueue<I>,
     /// Frames to be sent.
     pub out: Vec<Vec<u8>>,
-    /// Events that it was to be told.
+    /// How many events were meant for it.
     pub events: u32,
-    /// A fingerprint of each.
+    /// A fingerprint of each of these events.
     pub told: Vec<u32>,
-    /// Snapshots that were left out.
+    /// Snapshots that were skipped.
     pub skipped: u64,
     seq: InputSeq,
     has_joined: bool,
 }
 
 impl<G: Game> World<G> {
-    /// A match whose first tick is due at 0, with nobody in it.
+    /// A match without players, whose first tick is due at 0.
     #[must_use]
     pub fn new(options: MatchOptions) -> Self {
         let schema = G::schema();
@@ -87,13 +87,13 @@ impl<G: Game> World<G> {
         Micros(self.options.tick_rate.nanos_to(u64::from(self.tick.0)) / 1_000)
     }
 
-    /// A new connection for a seat. If it has one, that is over.
+    /// Makes a new connection for a seat. It replaces the old one, if there is one.
     pub fn connect(&mut self, seat: Seat, now: Micros) {
         self.disconnect(seat);
         self.sessions[seat.index()].link = Some(ServerLink::new(now));
     }
 
-    /// The connection of a seat is lost.
+    /// Loses the connection of a seat.
     pub fn disconnect(&mut self, seat: Seat) {
         let session = &mut self.sessions[seat.index()];
         session.out.clear();
@@ -105,7 +105,7 @@ impl<G: Game> World<G> {
         }
     }
 
-    /// Whoever has a seat leaves the match.
+    /// Lets the player in a seat leave the match.
     pub fn leave(&mut self, seat: Seat) {
         self.disconnect(seat);
         let session = &mut self.sessions[seat.index()];
@@ -116,7 +116,7 @@ impl<G: Game> World<G> {
         }
     }
 
-    /// Takes in a frame from the client in a seat.
+    /// Handles a frame from the client in a seat.
     pub fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros) -> Result<(), CloseReason> {
         let due = self.due();
         let session = &mut self.sessions[seat.index()];
@@ -171,13 +171,13 @@ impl<G: Game> World<G> {
             schema: hello.schema_hash.is_none().then(|| self.schema.clone()),
             model: (!has_model).then(|| model.to_vec()),
         };
-        let link = session.link.as_mut().expect("it has said hello");
+        let link = session.link.as_mut().expect("the hello came over it");
         link.welcome(&welcome);
         push(&ServerMessage::Welcome(Box::new(welcome)), &mut session.out);
         let Some(kept) = kept else { return Ok(()) };
         let missed = session.events - kept.events;
-        let tell = |payload: &[u8]| session.out.push(payload.to_vec());
-        self.log.replay(Some(seat), missed, tell).ok_or(CloseReason::NothingToResume)?;
+        let send = |payload: &[u8]| session.out.push(payload.to_vec());
+        self.log.replay(Some(seat), missed, send).ok_or(CloseReason::NothingToResume)?;
         if let Some(applied) = kept.applied
             && self.history.rows(applied).is_some()
         {
@@ -186,10 +186,10 @@ impl<G: Game> World<G> {
         Ok(())
     }
 
-    /// Runs the tick that is due, and leaves what is to be sent in the sessions.
+    /// Runs the tick that is due, and leaves the frames to be sent in [`Session::out`].
     ///
     /// # Panics
-    /// When the game tells what its schema does not allow.
+    /// When the game's output does not fit its schema.
     pub fn step(&mut self, now: Micros) {
         self.tick = self.tick.plus(1);
         let tick = self.tick;
@@ -208,11 +208,11 @@ impl<G: Game> World<G> {
             .check_rows(rows)
             .and_then(|()| self.schema.check_events(&self.events))
             .unwrap_or_else(|misfit| fail(tick, &misfit));
-        self.tell_events();
-        self.tell_rows(now);
+        self.write_events();
+        self.write_snapshots(now);
     }
 
-    fn tell_events(&mut self) {
+    fn write_events(&mut self) {
         if let Some(model) = self.encoder.poll_model() {
             let message = ServerMessage::Model(model.into());
             for session in self.sessions.iter_mut().filter(|session| session.is_welcome()) {
@@ -237,7 +237,7 @@ impl<G: Game> World<G> {
         }
     }
 
-    fn tell_rows(&mut self, now: Micros) {
+    fn write_snapshots(&mut self, now: Micros) {
         let tick = self.tick;
         let none = Rows::default();
         let mut bodies: Vec<(Basis, Vec<u8>)> = Vec::new();
@@ -249,14 +249,14 @@ impl<G: Game> World<G> {
                 session.skipped += 1;
                 continue;
             }
-            let rows_of = |tick| self.history.rows(tick).expect("a basis is within history");
+            let rows_of = |tick| self.history.rows(tick).expect("a basis is within the history");
             let basis = link.basis(tick);
             let mut both = [(tick, &none); BASIS_MAX];
             for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
                 *place = (tick, rows_of(tick));
             }
             let rows = rows_of(tick);
-            let found = bodies.iter().position(|(made_from, _)| *made_from == basis);
+            let found = bodies.iter().position(|(encoded_from, _)| *encoded_from == basis);
             let place = found.unwrap_or_else(|| {
                 let mut body = Vec::new();
                 self.encoder.encode(&both[..basis.ticks().len()], tick, rows, &mut body);
@@ -286,7 +286,7 @@ impl<I> Session<I> {
     }
 }
 
-/// As the server does.
+/// Fails like the server for a game that breaks its schema.
 fn fail(tick: Tick, misfit: &Misfit) -> ! {
     panic!("at tick {}, the game does not keep to its schema: {misfit}", tick.0)
 }
@@ -297,7 +297,7 @@ fn push(message: &ServerMessage<'_>, out: &mut Vec<Vec<u8>>) {
     out.push(frame);
 }
 
-/// Tells frames apart.
+/// A hash that identifies a frame.
 #[must_use]
 pub fn fingerprint(frame: &[u8]) -> u32 {
     model_hash(frame)
