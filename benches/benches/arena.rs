@@ -1,5 +1,5 @@
-//! What a match of sixteen costs per tick before anything is encoded: rules, rows, and, where
-//! there are computer players, their decisions.
+//! The cost per tick of a match of sixteen before encoding: the rules, the rows, and the decisions
+//! of computer players if there are any.
 
 use std::hint::black_box;
 
@@ -14,7 +14,7 @@ use tickwire_shared::{
 };
 
 const SEATS: u16 = 16;
-/// Inputs that a bench goes round in.
+/// Number of ticks whose inputs are recorded, and then repeated.
 const RECORDED: usize = 4_096;
 
 fn arena(criterion: &mut Criterion) {
@@ -43,7 +43,7 @@ fn arena(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What brains in all seats command.
+/// Records the inputs of computer players in all seats.
 fn record() -> Vec<[ArenaInput; SEATS as usize]> {
     let mut played = Match::new(0);
     let mut brains: Vec<_> = (0..SEATS).map(|seat| Brain::new(seat.into(), rate())).collect();

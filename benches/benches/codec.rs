@@ -1,12 +1,12 @@
-//! What snapshots cost to encode and to decode, per field that changed.
+//! The cost of encoding and decoding snapshots, per changed field.
 //!
 //! ```sh
 //! RECORDINGS="FILE FILE" cargo bench -p tickwire-benches --bench codec
 //! ```
 //!
-//! The arena is always measured, and so are the recordings that are named (see the program
-//! `bandwidth`). Each is played over and over; an iteration is one changed field, and *surveyed*
-//! is a match that has just begun, in which the encoder counts every body.
+//! It measures the arena and the recordings in `RECORDINGS` (see the program `bandwidth`). Each is
+//! repeated; an iteration is one changed field. "Encode and survey" is a match that has just begun,
+//! in which the encoder collects statistics of every body.
 
 use std::{
     env,
@@ -26,16 +26,16 @@ use tickwire_shared::{
     rows::Rows,
 };
 
-/// Clients of a match, among whom one encoding is shared.
+/// Clients of a match, which share one encoding.
 const CLIENTS: u64 = 16;
-/// Snapshots of a match that has just begun.
+/// Snapshots for which a match counts as just begun.
 const FIRST: usize = 100;
 
 fn codec(criterion: &mut Criterion) {
     let named = env::var("RECORDINGS").unwrap_or_default();
     for file in ["arena"].into_iter().chain(named.split_whitespace()) {
         let recording = Recording::open(file, &Sampling::default())
-            .unwrap_or_else(|error| panic!("a recording is wanted in RECORDINGS: {error}"));
+            .unwrap_or_else(|error| panic!("RECORDINGS must name recordings: {error}"));
         let name = Path::new(file).file_stem().unwrap_or_else(|| file.as_ref()).to_string_lossy();
         measure(criterion, &name, &recording);
     }
@@ -62,7 +62,7 @@ fn measure(criterion: &mut Criterion, name: &str, recording: &Recording) {
     group.finish();
 }
 
-/// A match in which the codec has learnt what it can.
+/// A match whose codec has found its model.
 struct Match<'a> {
     recording: &'a Recording,
     bases: Vec<Vec<(Tick, &'a Rows)>>,
@@ -94,7 +94,7 @@ impl<'a> Match<'a> {
         }
         let model = played.encoder.model().to_vec();
         if !model.is_empty() {
-            played.decoder.set_model(&model).expect("it is the encoder's");
+            played.decoder.set_model(&model).expect("the encoder's model is valid");
         }
         for (basis, Snapshot { tick, rows, .. }) in played.bases.iter().zip(snapshots) {
             let mut body = Vec::new();
@@ -104,7 +104,7 @@ impl<'a> Match<'a> {
         played
     }
 
-    /// The time for so many of what `counts` says each snapshot has.
+    /// The time for `wanted` units of work; `counts` says how many each snapshot has.
     fn time(&mut self, wanted: u64, counts: &[u64], work: fn(&mut Self, usize)) -> Duration {
         let mut done = 0;
         let start = Instant::now();
@@ -116,7 +116,7 @@ impl<'a> Match<'a> {
         start.elapsed().mul_f64(wanted as f64 / done as f64)
     }
 
-    /// As a server does it.
+    /// Encodes like a server.
     fn encode(&mut self, index: usize) {
         let Snapshot { tick, rows, .. } = &self.recording.snapshots[index];
         black_box(self.encoder.poll_model());
@@ -138,7 +138,7 @@ impl<'a> Match<'a> {
         let tick = self.recording.snapshots[index].tick;
         let body = &self.bodies[index];
         let decoded = self.decoder.decode(&self.bases[index], tick, body, &mut self.rows);
-        decoded.expect("it is the encoder's body");
+        decoded.expect("the encoder's body is valid");
     }
 }
 

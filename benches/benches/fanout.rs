@@ -1,5 +1,5 @@
-//! What a tick of a match of sixteen costs once it is encoded: a frame for each client, and what
-//! the client says of it. The kernel's part is what the program `floor` measures.
+//! The cost of a tick of a match of sixteen after encoding: a frame for each client, and the
+//! client's acknowledgement. The program `floor` measures the kernel's part.
 
 use std::hint::black_box;
 
@@ -15,7 +15,7 @@ use tickwire_shared::{
 };
 
 const CLIENTS: u16 = 16;
-/// About as long as the arena's.
+/// About as long as the arena's bodies.
 const BODY: [u8; 19] = [0x5A; 19];
 const OWNER: [u8; 2] = [7, 3];
 
@@ -42,8 +42,8 @@ fn fanout(criterion: &mut Criterion) {
                 black_box(&frames);
                 payload.clear();
                 write_ack(tick, &mut payload);
-                let heard = link.handle_frame(&payload, &[], &mut [], now);
-                black_box(heard).expect("the tick was sent");
+                let received = link.handle_frame(&payload, &[], &mut [], now);
+                black_box(received).expect("the tick was sent");
             }
         });
     });
@@ -57,7 +57,7 @@ fn welcomed() -> ServerLink {
 }
 
 fn rate() -> TickRate {
-    TickRate::new(30).expect("is between 1 and 128")
+    TickRate::new(30).expect("30 is within the range of tick rates")
 }
 
 criterion_group!(benches, fanout);

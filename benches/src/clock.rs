@@ -9,14 +9,14 @@ use rustix::{
 };
 use tickwire_shared::time::Micros;
 
-/// Since the machine's start, on the clock that timerfd goes by.
+/// The time since the machine's start, on the clock that timerfd uses.
 #[must_use]
 pub fn now() -> Micros {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
     Micros(tv_sec.cast_unsigned() * MICROS_PER_SEC + tv_nsec.cast_unsigned() / 1_000)
 }
 
-/// A point in time as system calls have it.
+/// A point in time as system calls take it.
 #[must_use]
 pub fn timespec(at: Micros) -> Timespec {
     Timespec {
@@ -25,7 +25,7 @@ pub fn timespec(at: Micros) -> Timespec {
     }
 }
 
-/// Returns when `at` has come.
+/// Sleeps until `at`.
 pub fn sleep_until(at: Micros) -> io::Result<()> {
     loop {
         match clock_nanosleep_absolute(ClockId::Monotonic, &timespec(at)) {

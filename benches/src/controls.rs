@@ -1,4 +1,4 @@
-//! What other ways of writing the same rows would take: the codec's controls.
+//! Controls for the codec: the size of the same rows in other encodings.
 
 use std::io;
 
@@ -8,21 +8,21 @@ use tickwire_shared::{
     wire,
 };
 
-/// Bytes or bits that each control has written so far.
+/// The total size in each encoding, in bytes or bits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Controls {
-    /// Bytes of bincode of id, kind and integers of each row that changed.
+    /// Bytes of the id, kind and integers of each changed row in bincode.
     pub bincode_rows: u64,
-    /// Bytes of a struct of a 32-bit id and one 32-bit float for each field.
+    /// Bytes of each changed row as a struct of a 32-bit id and a 32-bit float for each field.
     pub bincode_f32: u64,
     /// Bits of plain bit packing against the baseline.
     pub bitpack_bits: u64,
-    /// Bytes of zstd, level 3, of a snapshot's bincode rows.
+    /// Bytes of a snapshot's bincode rows, compressed by zstd at level 3.
     pub zstd: u64,
 }
 
 impl Controls {
-    /// Writes one snapshot in each way.
+    /// Adds one snapshot in each encoding.
     pub fn add(&mut self, schema: &Schema, baseline: &Rows, rows: &Rows) -> io::Result<()> {
         let mut bincode = Vec::new();
         let mut left = baseline.len() as u64;
@@ -34,7 +34,7 @@ impl Controls {
                 continue;
             }
             wire::write_state(&(row.id, row.kind, row.values), &mut bincode);
-            // bincode adds nothing to a float and nothing to a fixed-width id.
+            // bincode has no overhead for floats and fixed-width ids.
             self.bincode_f32 += 4 + 4 * row.values.len() as u64;
         }
         self.bitpack_bits += 1 + 16 * left;
@@ -44,8 +44,9 @@ impl Controls {
     }
 }
 
-/// A bit for whether a row changed, a bit for whether a field did, then a sign and four bits for a
-/// small difference, or the value in the bits of its range. A new row has its id and all values.
+/// The size of a row in plain bit packing: a bit for whether the row changed; for each field a bit
+/// for whether it did, then a sign and four bits for a small difference, or the value in the bits
+/// of its range. A new row has its id and all values.
 fn bitpack(schema: &Schema, before: Option<Row<'_>>, row: Row<'_>) -> u64 {
     let fields = &schema.kinds[usize::from(row.kind)].fields;
     let width = |i: usize| {

@@ -1,4 +1,4 @@
-//! Which cores do what: the measured side on one, the side that loads it on another.
+//! CPU affinity: the measured side runs on one core, and the side that loads it on another.
 
 use std::io;
 
@@ -14,9 +14,9 @@ pub struct Cores {
 /// A side of a measurement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Side {
-    /// What is measured.
+    /// The program that is measured.
     Measured,
-    /// What puts load on it.
+    /// The program that loads it.
     Loading,
 }
 
@@ -29,7 +29,8 @@ impl Cores {
         Ok(Self { measured, loading: cores.next().unwrap_or(measured) })
     }
 
-    /// Moves the calling thread, and the processes and threads that it starts from now on.
+    /// Moves the calling thread to a side's core, with all processes and threads that it starts
+    /// later.
     pub fn move_to(self, side: Side) -> io::Result<()> {
         let mut only = CpuSet::new();
         only.set(match side {

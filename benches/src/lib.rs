@@ -1,4 +1,4 @@
-//! What the benchmark programs share.
+//! Code that the benchmark programs share.
 
 pub mod clock;
 pub mod controls;

@@ -1,4 +1,4 @@
-//! Where programs put their results.
+//! Output of results.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ pub fn write_json(file: &Path, results: &impl Serialize) -> io::Result<()> {
     }
 }
 
-/// The middle one of some numbers; of two in the middle, the lower. `None` if there are none.
+/// The median of some numbers; of two in the middle, the lower. `None` if there are none.
 #[must_use]
 pub fn median(numbers: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut numbers: Vec<_> = numbers.into_iter().collect();

@@ -1,4 +1,4 @@
-//! A recording, replayed through the codec as a match would send it.
+//! Replays a recording through the codec, as a match would send it.
 
 use std::time::{Duration, Instant};
 
@@ -10,26 +10,26 @@ use tickwire_shared::{
 
 use crate::recording::{Recording, Snapshot};
 
-/// What a replay was like.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct Replay {
-    /// Whether every snapshot came out as it went in.
+    /// Whether every snapshot was decoded exactly.
     pub exact: bool,
     /// Bytes of all bodies.
     pub body_bytes: u64,
     /// Bytes of the models that were sent.
     pub model_bytes: u64,
-    /// Models that were sent.
+    /// Number of models that were sent.
     pub models: u32,
     /// Time taken to encode each snapshot.
     pub encoding: Vec<Duration>,
     /// Time taken to decode each snapshot.
     pub decoding: Vec<Duration>,
-    /// The encoder, for its books.
+    /// The encoder, for its statistics.
     pub encoder: Encoder,
 }
 
-/// Sends every snapshot to a client that has all others up to `baseline_age` snapshots before.
+/// Encodes and decodes every snapshot, with a baseline that is `baseline_age` snapshots older.
 pub fn replay(recording: &Recording, baseline_age: usize) -> Result<Replay, CodecError> {
     let Recording { schema, rate, snapshots } = recording;
     let mut decoder = Decoder::new(schema, *rate);
@@ -64,8 +64,8 @@ pub fn replay(recording: &Recording, baseline_age: usize) -> Result<Replay, Code
     Ok(replay)
 }
 
-/// The sum of each snapshot's shortest time, in nanoseconds. Every replay does the same, and the
-/// machine has other things to do.
+/// The sum of each snapshot's shortest time over all replays, in nanoseconds. All replays do the
+/// same work, so longer times are disturbance by other work on the machine.
 pub fn shortest_ns<'a>(times: impl Iterator<Item = &'a [Duration]>) -> f64 {
     let mut shortest: Vec<Duration> = Vec::new();
     for times in times {
@@ -83,7 +83,7 @@ pub fn changed_fields(recording: &Recording, baseline_age: usize) -> Vec<u64> {
     (0..snapshots.len()).map(changed).collect()
 }
 
-/// What a client that has all snapshots up to `age` before the one at `index` shares.
+/// The basis for the snapshot at `index` if the client has all snapshots up to `age` before it.
 pub fn basis(snapshots: &[Snapshot], index: usize, age: usize) -> Vec<(Tick, &Rows)> {
     let known = &snapshots[..(index + 1).saturating_sub(age)];
     known.iter().rev().take(BASIS_MAX).map(|known| (known.tick, &known.rows)).collect()

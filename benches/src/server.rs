@@ -1,4 +1,4 @@
-//! The servers that are compared, by the names that programs and tables have for them.
+//! The servers of the comparison, and their names in programs and tables.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl Server {
     pub const ALL: [Self; 5] =
         [Self::Tickwire, Self::Afternoon, Self::Ws, Self::Colyseus, Self::ColyseusQuantised];
 
-    /// As on a command line.
+    /// The name on command lines and in results.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Server {
         }
     }
 
-    /// For people.
+    /// The name in tables and plots.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {

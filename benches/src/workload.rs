@@ -1,7 +1,8 @@
-//! The rules that servers are compared on, as a [`Game`]: players who only run, turn and count.
+//! The game that servers are compared with, as a [`Game`]: players who run, turn and score.
 //!
-//! A square of 1,000 m, both axes of which wrap. Positions travel in 1/65,536 of the arena
-//! (15 mm), velocities in 1/4,096 m/s, directions in 1/65,536 of a turn; inside they are finer.
+//! The arena is a square of 1,000 m, both axes of which wrap around. On the wire, positions are in
+//! 1/65,536 of the arena (15 mm), velocities in 1/4,096 m/s, and directions in 1/65,536 of a turn;
+//! the simulation itself uses doubles.
 
 use std::f64::consts::TAU;
 
@@ -23,14 +24,14 @@ const VELOCITY_STEPS: f64 = 4_096.0;
 const SPEED_MAX: f64 = 6.0;
 /// In metres per second squared, along each axis.
 const ACCELERATION: f64 = 20.0;
-/// A movement at full speed, in an input.
+/// An input's movement at full speed.
 const MOVE_MAX: i32 = 127;
 const HEALTH_MAX: u8 = 100;
 const STANDING: u8 = 0;
 const RUNNING: u8 = 1;
 const FIRING: u8 = 2;
 
-/// What one player commands.
+/// One player's input.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Command {
     /// Where to run: 127 is full speed.
@@ -77,7 +78,7 @@ impl Game for Workload {
     fn schema() -> Schema {
         let position = |name, rate| {
             let field = Field::new(name, (SIDE / f64::from(STEPS)) as f32, 0, STEPS - 1);
-            // It wraps around as an angle does.
+            // A position wraps around like an angle.
             field.predict(Predict::Turned { rate })
         };
         let velocity = |name| {
@@ -117,7 +118,7 @@ impl Game for Workload {
     fn join(&mut self, seat: Seat) {
         let index = seat.index() as f64;
         self.players[seat.index()] = Some(Player {
-            // Spread, and off the grid.
+            // Spread out, and not on multiples of a step.
             position: [(index * 61.8 + 7.3) % SIDE, (index * 38.2 + 3.1) % SIDE],
             velocity: [0.0; 2],
             aim: 0,
@@ -200,7 +201,7 @@ mod tests {
         game.write_rows(&mut rows);
         assert_eq!(rows.len(), 1);
         let values = rows.row(0).values;
-        // 69.1 m to begin with; the first 0.3 s bring it to 6 m/s, and cost it 0.8 m.
+        // It starts at 69.1 m; accelerating to 6 m/s takes 0.3 s, which costs it 0.8 m.
         let metres = f64::from(values[2]) / 65.536;
         assert!((metres - (69.1 - 60.0 + 0.8)).abs() < 0.1, "at {metres} m");
         assert_eq!([values[0], values[1], values[4]], [-24_576, 0, 77]);

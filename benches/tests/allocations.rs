@@ -1,6 +1,6 @@
-//! A steady match allocates nothing.
+//! A match does not allocate once its buffers have grown.
 
-// Counting allocations takes an allocator, and an allocator is unsafe.
+// Counting allocations needs a global allocator, which is unsafe to implement.
 #![allow(unsafe_code)]
 
 use std::{
@@ -40,7 +40,7 @@ fn an_arena_tick_allocates_nothing_once_its_buffers_have_grown() {
         arena.write_rows(&mut rows);
         arena.write_owner(Seat(3), &mut owner);
     };
-    // Long enough to see the most rockets and events that one tick has.
+    // Long enough to reach the largest numbers of rockets and events in one tick.
     (1..50_000).for_each(&mut tick);
     let before = allocations();
     (50_000..56_000).for_each(&mut tick);
@@ -58,11 +58,11 @@ fn allocations() -> u64 {
     ALLOCATIONS.with(Cell::get)
 }
 
-// SAFETY: every call goes to the system's allocator as it came; the counter does not allocate.
+// SAFETY: every call is passed on unchanged to the system's allocator; counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are the same.
+        // SAFETY: the caller guarantees the same.
         unsafe { System.alloc(layout) }
     }
 

@@ -1,4 +1,4 @@
-// The rules that servers are compared on (benches/src/workload.rs), for anything with a player's fields.
+// The game that servers are compared with (benches/src/workload.rs), for any object with a player's fields.
 export const SIDE = 1000; // metres, and both axes wrap
 export const SPEED_MAX = 6; // m/s along each axis
 const ACCELERATION = 20; // m/s² along each axis
@@ -13,7 +13,7 @@ export const spawn = (index) => ({
   vx: 0, vy: 0, yaw: 0, health: HEALTH_MAX, score: 0, anim: STANDING,
 });
 
-/** One tick of `dt` seconds. `ages`: this is the tick of the second in which the player loses health. */
+/** One tick of `dt` seconds. If `ages`, the player loses health in this tick, as once in every second. */
 export function step(player, input, dt, ages) {
   player.vx = approach(player.vx, (input.mx / 127) * SPEED_MAX, ACCELERATION * dt);
   player.vy = approach(player.vy, (input.my / 127) * SPEED_MAX, ACCELERATION * dt);

@@ -1,4 +1,4 @@
-// The flags that all servers of the comparison understand, and the line that says where one listens.
+// The flags that all servers of the comparison accept, and the line that announces the address.
 import { parseArgs } from "node:util";
 
 const { values } = parseArgs({

@@ -1,6 +1,6 @@
-// Colyseus in two ways. Plain: as its tutorials do, with 32-bit floats, inputs as messages, and timers of its own for
-// simulation and patches. `--quantised`: with all that it has to offer: quantised fields, its input buffers, whose
-// acknowledgement rides on each patch, and a patch sent by the tick itself.
+// Colyseus in two ways. By default as in its tutorials: 32-bit floats, inputs as messages, and timers of its own for
+// simulation and patches. With `--quantised`, with all that it offers: quantised fields, its input buffers, whose
+// acknowledgement is part of each patch, and patches sent by the tick itself.
 import { createServer } from "node:http";
 import { Room, defineRoom, defineServer } from "@colyseus/core";
 import { schema, t } from "@colyseus/schema";
@@ -70,7 +70,7 @@ class QuantisedRoom extends Room {
       for (const client of this.clients) {
         const { id, body, player } = client.userData;
         const input = this.inputs.get(client.sessionId);
-        input.drain(); // only the newest counts
+        input.drain(); // only the newest input is used
         step(body, input.latest, 1 / rate, (tick + id) % rate === 0);
         Object.assign(player, body);
       }
@@ -81,7 +81,7 @@ class QuantisedRoom extends Room {
   onJoin(client) {
     const id = this.state.players.size;
     const player = new QuantisedPlayer();
-    // Simulated apart from the state, which rounds what is assigned.
+    // Simulated separately from the state, which rounds assigned values.
     client.userData = { id, player, body: spawn(id) };
     this.state.players.set(client.sessionId, player.assign(client.userData.body));
   }

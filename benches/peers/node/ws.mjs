@@ -1,4 +1,4 @@
-// A server by hand on `ws`: binary frames, one buffer for a whole match, ticks that don't drift.
+// A hand-written server on `ws`: binary frames, one buffer for a whole match, ticks that don't drift.
 import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 import { NO_INPUT, spawn, step } from "./arena.mjs";

@@ -1,4 +1,4 @@
-//! What the snapshot codec makes of a recording, beside other ways to write the same rows.
+//! Measures the snapshot codec on a recording, beside other encodings of the same rows.
 
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
@@ -17,27 +17,27 @@ use tickwire_benches::{
 };
 use tickwire_shared::{rows::Rows, time::TickRate};
 
-/// Replays a recording through the snapshot codec and prints what it costs.
+/// Replays a recording through the snapshot codec, and prints sizes and times.
 #[derive(Debug, Parser)]
 struct Args {
     /// A .rltr file, a text file of pedestrians, or `arena` for sixteen computer players.
     file: String,
-    /// What a position step is worth, in centimetres.
+    /// Step of a position, in centimetres.
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     position_cm: f64,
     /// Bits of each of a quaternion's three components.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u8).range(2..=24))]
     rotation_bits: u8,
-    /// What a velocity step is worth, in centimetres per second; `none` leaves velocities out.
+    /// Step of a velocity, in centimetres per second; `none` omits velocities.
     #[arg(long, default_value = "1", value_parser = velocity)]
     velocity_cms: Velocity,
     /// Ticks per second; by default the recording's own.
     #[arg(long, value_parser = rate)]
     rate: Option<TickRate>,
-    /// How many snapshots the client is behind.
+    /// Age of the baseline, in snapshots.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     baseline_age: u16,
-    /// Also print what each field costs.
+    /// Also print the bits of each field.
     #[arg(long)]
     fields: bool,
     /// Also write the report as one JSON object; `-` for stdout instead of the text.
@@ -61,7 +61,7 @@ fn rate(text: &str) -> Result<TickRate, String> {
     text.parse::<u16>().map_err(|error| error.to_string()).and_then(TickRate::try_from)
 }
 
-/// Replays, of which the shortest times count.
+/// Number of replays, of which the shortest times are used.
 const REPLAYS: usize = 5;
 
 fn main() -> ExitCode {
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     match run(&args, &recording) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("a snapshot did not come out as it went in");
+            eprintln!("a snapshot was not decoded exactly");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -140,7 +140,7 @@ fn run(args: &Args, recording: &Recording) -> anyhow::Result<bool> {
     Ok(report.exact)
 }
 
-/// Moving entities, over all snapshots: those that the recording has news of since the baseline.
+/// The sum over all snapshots of moving entities, those updated since the baseline.
 fn updates(recording: &Recording, age: usize) -> u64 {
     if age == 1 {
         return recording.snapshots.iter().map(|snapshot| u64::from(snapshot.updates)).sum();
@@ -167,8 +167,8 @@ fn controls(recording: &Recording, age: usize) -> anyhow::Result<Controls> {
     Ok(controls)
 }
 
-/// The report. `updates` are moving entities, summed over snapshots; bits and times are shared out
-/// among them, and models are counted in.
+/// The report. `updates` is the number of moving entities, summed over snapshots; bits (including
+/// those of models) and times are divided by it.
 #[derive(Debug, Serialize)]
 struct Report {
     exact: bool,

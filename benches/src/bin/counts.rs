@@ -1,11 +1,11 @@
-//! Fixed work on the hot paths, for counting the instructions that it takes: see `.ci/counts`.
+//! Fixed work on the hot paths, whose instructions `.ci/counts` counts.
 //!
 //! ```sh
 //! valgrind --tool=callgrind --toggle-collect='counts::counted*' target/release/counts encode
 //! ```
 //!
-//! Times depend on what else a machine does, instructions hardly do. What is counted is a match of
-//! sixteen computer players, the same at every run, after the codec has learnt what it can.
+//! Times depend on other work on the machine; instruction counts hardly do. The work is a match of
+//! sixteen computer players, the same at every run, after the codec has found its model.
 
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
@@ -30,11 +30,11 @@ use tickwire_shared::{
     wire::{Pong, ServerMessage, Welcome},
 };
 
-/// What can be counted.
+/// The parts that can be counted.
 const PARTS: [&str; 7] =
     ["encode", "decode", "arena-step", "server-link", "client-link", "interpolation", "prediction"];
 const SEATS: u16 = 16;
-/// Ticks that are counted; those before them are for warming up.
+/// Number of ticks that are counted; earlier ones are for warming up.
 const COUNTED: usize = 500;
 
 fn main() -> anyhow::Result<()> {
@@ -44,7 +44,7 @@ fn main() -> anyhow::Result<()> {
         Some("arena-step") => arena_step(),
         Some(part @ ("server-link" | "client-link" | "interpolation" | "prediction")) => play(part),
         Some("list") => println!("{}", PARTS.join("\n")),
-        _ => bail!("what is to be counted? One of {}", PARTS.join(", ")),
+        _ => bail!("expected one of {}", PARTS.join(", ")),
     }
     Ok(())
 }
@@ -77,7 +77,7 @@ fn decode() {
     let recording = record();
     let (mut encoder, warm) = learnt(&recording);
     let mut decoder = Decoder::new(&recording.schema, recording.rate);
-    decoder.set_model(encoder.model()).expect("it is the encoder's");
+    decoder.set_model(encoder.model()).expect("the encoder's model is valid");
     let (mut body, mut decoded) = (Vec::new(), Rows::default());
     for index in warm..recording.snapshots.len() {
         let Snapshot { tick, rows, .. } = &recording.snapshots[index];
@@ -85,7 +85,7 @@ fn decode() {
         body.clear();
         encoder.encode(&basis, *tick, rows, &mut body);
         counted_decode(&mut decoder, &basis, *tick, &body, &mut decoded);
-        assert!(decoded == *rows, "a snapshot did not come out as it went in");
+        assert!(decoded == *rows, "a snapshot was not decoded exactly");
     }
 }
 
@@ -97,14 +97,14 @@ fn counted_decode(
     body: &[u8],
     rows: &mut Rows,
 ) {
-    decoder.decode(basis, tick, body, rows).expect("it is the encoder's body");
+    decoder.decode(basis, tick, body, rows).expect("the encoder's body is valid");
 }
 
 fn record() -> Recording {
-    Recording::open("arena", &Sampling::default()).expect("it needs no file")
+    Recording::open("arena", &Sampling::default()).expect("`arena` needs no file")
 }
 
-/// An encoder that has seen all but the last snapshots, and how many those were.
+/// An encoder that has encoded all but the last [`COUNTED`] snapshots, and how many those are.
 fn learnt(recording: &Recording) -> (Encoder, usize) {
     let Recording { schema, rate, snapshots } = recording;
     let mut encoder = Encoder::new(schema, *rate);
@@ -141,7 +141,7 @@ fn counted_step(arena: &mut Arena, step: &mut Step<'_, ArenaInput>, rows: &mut R
     arena.write_rows(rows);
 }
 
-/// A player for whom everything is done, of which one part is counted.
+/// Runs both ends of one player's session, and counts one part.
 fn play(part: &str) {
     let recording = record();
     let (mut encoder, warm) = learnt(&recording);
@@ -178,7 +178,7 @@ fn play(part: &str) {
                 client.write_input(next, &values, &mut up).expect("a snapshot was applied");
             }
         });
-        let clock = client.clock().expect("it was welcomed");
+        let clock = client.clock().expect("the client was welcomed");
         run("interpolation", &mut || {
             others.push(tick, rows, clock, now);
             for frame in 0..2 {
@@ -194,15 +194,15 @@ fn play(part: &str) {
         });
         run("server-link", &mut || {
             if !up.is_empty() {
-                let heard = server.handle_frame(&up, &schema.input, &mut values, now);
-                heard.expect("the client follows the protocol");
+                let received = server.handle_frame(&up, &schema.input, &mut values, now);
+                received.expect("the client follows the protocol");
                 server.hear_lead(5_000);
             }
         });
     }
 }
 
-/// Both ends of a session that has just been welcomed, and whose client knows the time.
+/// Both ends of a session after the welcome and the first pong.
 fn meet(recording: &Recording, model: &[u8]) -> (ServerLink, ClientLink) {
     let Recording { schema, rate, .. } = recording;
     let schema = Schema { owner: Vec::new(), ..schema.clone() };

@@ -1,12 +1,12 @@
-//! What the sends of a server cost by themselves: one thread writes as many bytes, as often, to
-//! as many loopback sockets, with nothing to compute and nobody to listen to. No server that
-//! writes to each client by itself can cost less.
+//! The floor: the cost of a server's writes alone. One thread writes as many bytes, as often, to as
+//! many loopback sockets as the server, and computes and reads nothing. No server that makes a
+//! `write` for each client can cost less.
 //!
 //! Each tick, all sockets are written in a burst at an absolute deadline, one `write` each. The
-//! readers are another process, on another core where there is one, and do nothing but read.
+//! readers are another process, on another core if there is one, and only read.
 //!
-//! With `--inputs`, readers answer each write, and the writer reads those answers, one `read` for
-//! each socket, before the next burst: what a server pays that listens and has nothing to compute.
+//! With `--inputs`, the readers answer each write, and the writer reads the answers, one `read` per
+//! socket, before the next burst: the cost of a server that also reads, but computes nothing.
 
 use std::{
     env,
@@ -42,7 +42,7 @@ struct Floor {
     load: Load,
 }
 
-/// What is written.
+/// The load.
 #[derive(Clone, Debug, Args)]
 struct Load {
     /// Sockets
@@ -54,7 +54,7 @@ struct Load {
     /// Writes to each socket per second
     #[arg(long, default_value_t = 30, value_name = "HZ")]
     rate: u32,
-    /// Length of what each reader sends back for each write; 0: nobody listens
+    /// Length of each reader's answer to each write; 0 for no answers
     #[arg(long, default_value_t = 0, value_name = "B")]
     inputs: usize,
     /// The measured time
@@ -65,7 +65,7 @@ struct Load {
     json: Option<PathBuf>,
 }
 
-/// The other process.
+/// The readers' process.
 #[derive(Debug, Subcommand)]
 enum Reader {
     /// Connects and reads until the writer is done
@@ -73,7 +73,7 @@ enum Reader {
     Read { address: SocketAddr, clients: usize, inputs: usize },
 }
 
-/// What the writer found.
+/// The writer's results.
 #[derive(Debug, Serialize)]
 struct Results {
     clients: usize,
@@ -81,13 +81,13 @@ struct Results {
     rate_hz: u32,
     window_s: f64,
     frames: u64,
-    /// Writes that the kernel did not take, or not whole: the readers fell behind.
+    /// Writes that the kernel did not accept completely, because the readers fell behind.
     blocked: u64,
     cpu_s: f64,
     cpu_us_per_frame: f64,
 }
 
-/// Written before the measured time.
+/// Time of writing before the measured time.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 fn main() -> Result<()> {
@@ -97,7 +97,7 @@ fn main() -> Result<()> {
     }
     let load = floor.load;
     ensure!(load.clients > 0 && load.bytes > 0 && load.rate > 0, "there is nothing to write");
-    allow_sockets(load.clients).context("so many sockets are not allowed")?;
+    allow_sockets(load.clients).context("can't open that many sockets")?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let cores = Cores::of_this_process()?;
     cores.move_to(Side::Loading)?;
@@ -154,18 +154,18 @@ fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
             match socket.read(&mut inputs) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error).context("a reader is gone"),
+                Err(error) => return Err(error).context("a reader has disconnected"),
             }
         }
         for socket in &mut sockets {
             match socket.write(&bytes) {
                 Ok(written) => blocked += u64::from(written < bytes.len()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => blocked += 1,
-                Err(error) => return Err(error).context("a reader is gone"),
+                Err(error) => return Err(error).context("a reader has disconnected"),
             }
         }
     }
-    // The last tick is over when the next one would start.
+    // The last tick ends when the next one would start.
     sleep_until(due(warm_up + measured))?;
     let cpu = Process::this().cpu_time()? - start.0;
     let frames = measured * sockets.len() as u64;

@@ -1,17 +1,17 @@
-//! Makes the priors with which every match starts, from recordings.
+//! Computes the priors with which every match starts, from recordings.
 //!
 //! ```sh
 //! cargo run --release -p tickwire-benches --bin train-priors -- shared FILE..
 //! ```
 //!
 //! Each file is replayed with and without velocities, and with baselines one and three snapshots
-//! old; `arena` is sixteen computer players. Every replay weighs the same.
+//! old; `arena` is sixteen computer players. All replays have the same weight.
 //!
-//! The priors that are shipped were made from a Rocket League match (`rocketleague-rlcs2.rltr`),
+//! The shipped priors were trained on a Rocket League match (`rocketleague-rlcs2.rltr`),
 //! pedestrians (`pedestrians-bi_corr_400_b_03.txt`) and `arena`. They matter until a match has
-//! found models of its own. With priors from `arena` alone, which has seen neither, the match takes
-//! 0.3 bits a moving body more and the pedestrians 0.02 each; another Rocket League match, of only
-//! 18 s, takes 8.4 more, and is in neither.
+//! found models of its own. With priors trained on `arena` alone, the Rocket League match takes 0.3
+//! bits more per moving body, and the pedestrians 0.02; another Rocket League match, of only 18 s,
+//! which is in neither training set, takes 8.4 bits more.
 
 use std::{fs, path::Path};
 
@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<()> {
     let mut training = Training::default();
     let mut args = std::env::args().skip(1);
     let folder =
-        args.next().context("the folder `shared`, and recordings, are wanted as arguments")?;
+        args.next().context("expected the folder `shared`, then recordings, as arguments")?;
     for file in args {
         for velocity_cms in [Some(1.0), None] {
             let recording =

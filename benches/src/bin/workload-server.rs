@@ -1,4 +1,4 @@
-//! The workload on the real server: its flags, sockets, ticks, codec and allocator, with other rules.
+//! The workload's rules on the real server, with its flags, sockets, ticks, codec and allocator.
 
 use mimalloc::MiMalloc;
 

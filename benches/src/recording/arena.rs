@@ -1,4 +1,4 @@
-//! Sixteen computer players in the reference game: not a file, but the same at every run.
+//! A recording of sixteen computer players in the reference game, generated from a fixed seed.
 
 use tickwire_shared::{
     arena::{Arena, ArenaInput, brain::Brain},

@@ -1,4 +1,4 @@
-//! Recordings of moving things, as rows: each snapshot is what one tick of a match would have.
+//! Recordings of moving entities as rows: each snapshot has the rows of one tick of a match.
 
 mod arena;
 mod pedestrians;
@@ -22,24 +22,24 @@ pub struct Recording {
 /// The rows of one tick.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Which tick; a recording may have pauses.
+    /// The tick; a recording may have gaps.
     pub tick: Tick,
-    /// All entities.
+    /// The rows of all entities.
     pub rows: Rows,
-    /// Entities that the recording has news of since the snapshot before.
+    /// Number of entities that the recording has updated since the previous snapshot.
     pub updates: u32,
 }
 
 /// How a recording is quantised and sampled.
 #[derive(Clone, Copy, Debug)]
 pub struct Sampling {
-    /// What a position step is worth, in centimetres.
+    /// Step of a position, in centimetres.
     pub position_cm: f64,
     /// Bits of each of a quaternion's three components.
     pub rotation_bits: u8,
-    /// What a velocity step is worth, in centimetres per second; `None` leaves velocities out.
+    /// Step of a velocity, in centimetres per second; `None` omits velocities.
     pub velocity_cms: Option<f64>,
-    /// Ticks per second; `None` is the recording's own rate.
+    /// Ticks per second; `None` for the recording's own rate.
     pub rate: Option<TickRate>,
 }
 
@@ -49,30 +49,30 @@ impl Default for Sampling {
     }
 }
 
-/// Why there is no recording.
+/// Why a recording can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// The file can't be read.
     #[error("can't read {path}: {error}")]
     Unreadable {
-        /// As it was given.
+        /// The path as it was given.
         path: String,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// The file is not in a format that is known.
+    /// The file's format is not known.
     #[error("{path} is not a recording: {reason}")]
     Malformed {
-        /// As it was given.
+        /// The path as it was given.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         reason: String,
     },
 }
 
 impl Recording {
-    /// Reads a file: Rocket League bodies (`.rltr`) or pedestrians (text). The name `arena` is no
-    /// file, but sixteen computer players in the reference game.
+    /// Reads a file: Rocket League bodies (`.rltr`) or pedestrians (text). The name `arena` stands
+    /// for a generated match of sixteen computer players.
     pub fn open(path: &str, sampling: &Sampling) -> Result<Self, RecordingError> {
         if path == "arena" && !Path::new(path).exists() {
             return Ok(arena::play(sampling));

@@ -1,4 +1,4 @@
-//! People who walk, each with a position per frame: text of `id frame x y z`, in centimetres.
+//! Recordings of pedestrians: a text file with lines of `id frame x y z`, in centimetres.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tickwire_shared::{
 
 use super::{Recording, Sampling, Snapshot};
 
-/// Unless a comment in the file says otherwise.
+/// The frame rate, unless a comment in the file says otherwise.
 const FRAME_HZ: u16 = 25;
 
 pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, String> {
@@ -20,7 +20,7 @@ pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, Strin
     let hz = sampling.rate.map_or(frame_hz, TickRate::hz);
     let rate = TickRate::new(hz).ok_or("its frame rate is beyond what a match can have")?;
     let frames = frames(text)?;
-    // A game knows the size of its world; here it is the least power of two that has room.
+    // A game knows the size of its world; here it is the least power of two that is large enough.
     let reach = frames.values().flat_map(BTreeMap::values).flatten();
     let reach = reach.fold(1.0, |reach, position| f64::max(reach, position.abs().into()));
     let max = (reach / sampling.position_cm).ceil().max(1.0) as u32;
@@ -32,7 +32,7 @@ pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, Strin
     let mut snapshots: Vec<Snapshot> = Vec::new();
     for (frame, people) in frames {
         let tick = Tick((u64::from(frame) * u64::from(hz) / u64::from(frame_hz)) as u32);
-        // At a lower rate, a tick shows the last of its frames.
+        // At a lower rate, a tick has the last of its frames.
         if snapshots.last().is_some_and(|last| last.tick == tick) {
             snapshots.pop();
         }

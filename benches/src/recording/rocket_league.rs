@@ -1,4 +1,4 @@
-//! Rigid bodies of a Rocket League match, whose physics makes 120 steps a second.
+//! Recordings of the rigid bodies of a Rocket League match, whose physics runs at 120 Hz.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use tickwire_shared::{
 
 use super::{Recording, Sampling, Snapshot};
 
-/// How such a file begins.
+/// The first bytes of such a file.
 pub(super) const MAGIC: &[u8] = b"RLTR1\0\0\0";
 
 const PHYSICS_HZ: u16 = 120;
 const FRAME_HZ: u16 = 30;
 
-/// Extents that bodies keep within, with room to spare.
+/// Bounds of the bodies' positions and velocities, with some margin.
 const POSITION_MAX_CM: f64 = 16_384.0;
 const VELOCITY_MAX_CMS: f64 = 8_192.0;
 const SPIN_STEP: f64 = 0.01;
@@ -37,7 +37,7 @@ struct Body {
 pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, String> {
     let frames = frames(bytes)?;
     let hz = sampling.rate.map_or(FRAME_HZ, TickRate::hz);
-    let rate = TickRate::new(hz).expect("a tick rate");
+    let rate = TickRate::new(hz).expect("both rates are valid");
     let quantiser = Quantiser::new(sampling);
     let mut bodies = BTreeMap::new();
     let mut updated = BTreeSet::new();
@@ -50,7 +50,7 @@ pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, Strin
             updated.insert(body.id);
             bodies.insert(body.id, quantiser.row(&body));
         }
-        // At a lower rate, a tick shows the last of its frames.
+        // At a lower rate, a tick has the last of its frames.
         let tick = tick_of(time);
         if sampling.rate.is_some() && frames.peek().is_some_and(|next| tick_of(next.0) == tick) {
             continue;
@@ -68,7 +68,7 @@ pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, Strin
     Ok(Recording { schema, rate, snapshots })
 }
 
-/// The file's frames: a time in seconds, and the bodies that changed.
+/// The file's frames: the time in seconds, and the bodies that changed.
 fn frames(bytes: &[u8]) -> Result<Vec<(f32, Vec<Body>)>, String> {
     let mut file = Reader { bytes: &bytes[MAGIC.len()..] };
     let count = file.u32()?;
@@ -81,7 +81,7 @@ fn frames(bytes: &[u8]) -> Result<Vec<(f32, Vec<Body>)>, String> {
         .collect()
 }
 
-/// Makes rows of bodies.
+/// Quantises bodies into rows.
 struct Quantiser {
     fields: Vec<Field>,
     rotation_bits: u8,

@@ -1,4 +1,4 @@
-//! The rules that servers are compared on (`benches/src/workload.rs`), in 32-bit floats.
+//! The game that servers are compared with (`benches/src/workload.rs`), in 32-bit floats.
 
 use std::f32::consts::TAU;
 
@@ -12,7 +12,7 @@ const STANDING: u8 = 0;
 const RUNNING: u8 = 1;
 const FIRING: u8 = 2;
 
-/// What a client commands.
+/// One client's input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Input {
     pub(crate) seq: u32,
@@ -93,7 +93,7 @@ mod tests {
         for tick in 1..=300 {
             player.step(&input, 1.0 / 30.0, tick, 30);
         }
-        // 69.1 m to begin with; the first 0.3 s bring it to 6 m/s, and cost it 0.8 m.
+        // It starts at 69.1 m; accelerating to 6 m/s takes 0.3 s, which costs it 0.8 m.
         assert!((player.position[0] - (69.1 - 60.0 + 0.8)).abs() < 0.1, "{player:?}");
         assert_eq!(player.velocity, [-6.0, 0.0]);
         assert_eq!((player.health, player.score, player.animation), (90, 1, 2));

@@ -1,5 +1,5 @@
-//! The Rust server of an afternoon: a task for each match and two for each client, channels
-//! between them, and after every tick a whole bincode snapshot for each client.
+//! A Rust server as one would write it in an afternoon: a task for each match and two for each
+//! client, channels between them, and after every tick a full bincode snapshot for each client.
 
 mod arena;
 
@@ -38,23 +38,23 @@ struct Args {
     seats: usize,
 }
 
-/// What a client is sent after each tick.
+/// A snapshot, sent to each client after each tick.
 #[derive(Serialize)]
 struct Snapshot<'a> {
     tick: u32,
-    /// The receiver's newest input that this includes.
+    /// The receiving client's newest input that this snapshot includes.
     last_input_seq: u32,
     players: &'a [Player],
 }
 
-/// What a client's task tells its match.
+/// A message from a client's task to its match.
 enum Event {
     Join(usize, mpsc::Sender<Message>),
     Input(usize, Input),
     Leave(usize),
 }
 
-/// A player and the way to its client.
+/// A player's input, and the channel to its client.
 struct Seated {
     id: usize,
     input: Input,
@@ -68,7 +68,7 @@ struct Open {
 }
 
 const EVENTS_MAX: usize = 1024;
-/// A client this many snapshots behind loses the newest.
+/// Snapshots queued for one client; when the queue is full, new ones are dropped.
 const SNAPSHOTS_MAX: usize = 32;
 
 #[tokio::main]
@@ -80,7 +80,7 @@ async fn main() -> Result<()> {
     loop {
         let (socket, _) = listener.accept().await?;
         let (args, newest) = (args.clone(), Arc::clone(&newest));
-        // An error is the end of that client only.
+        // An error ends only this client's connection.
         tokio::spawn(async move { serve(socket, &args, &newest).await });
     }
 }
@@ -108,7 +108,7 @@ async fn serve(socket: TcpStream, args: &Args, newest: &Mutex<Option<Arc<Open>>>
     Ok(())
 }
 
-/// A place in the newest match, or in a new one.
+/// Takes a place in the newest match, or in a new one.
 async fn join(args: &Args, newest: &Mutex<Option<Arc<Open>>>) -> (usize, mpsc::Sender<Event>) {
     let mut newest = newest.lock().await;
     if let Some(open) = &*newest {

@@ -1,4 +1,4 @@
-//! What it was measured on, and when.
+//! The machine and the time of a measurement.
 
 use std::{fs, io, process::Command};
 
@@ -10,7 +10,7 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) cores: usize,
     pub(crate) kernel: String,
-    /// In universal time.
+    /// In UTC.
     pub(crate) date: String,
     pub(crate) commit: String,
 }
@@ -24,14 +24,14 @@ impl Machine {
             cpu: models.next().unwrap_or("unknown").into(),
             cores: models.count() + 1,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().into(),
-            date: said("date", &["-u", "+%F %R"]),
-            commit: said("git", &["rev-parse", "--short", "HEAD"]),
+            date: output_of("date", &["-u", "+%F %R"]),
+            commit: output_of("git", &["rev-parse", "--short", "HEAD"]),
         })
     }
 }
 
-/// What a program writes, or nothing if there is no such program.
-fn said(program: &str, args: &[&str]) -> String {
+/// A program's output; empty if there is no such program.
+fn output_of(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     output.map_or_else(
         |_| String::new(),

@@ -1,10 +1,9 @@
-//! Servers side by side on the workload, and the floor under each of them.
+//! Compares servers under the same workload, and each of them with the floor.
 //!
-//! One command installs what the peers need, runs all of them interleaved, the measured side on
-//! one core and the load on another, each time with a fresh server process, and tells medians and
-//! ranges. What a folder has of earlier calls counts too, so that a comparison can be made in
-//! pieces. A run that other work on the machine disturbed is repeated, and marked if that did not
-//! help.
+//! One command installs the peers, runs all servers interleaved, the server on one core and the
+//! load on another, each time with a new server process, and reports medians and ranges. Results of
+//! earlier runs in the output folder are included, so that a comparison can be made in parts. A run
+//! that was disturbed by other work on the machine is repeated, and marked if that did not help.
 
 mod machine;
 mod page;
@@ -33,11 +32,11 @@ use workloads::{Lengths, Workload};
 /// Servers side by side on the same load: a Markdown table, and plots
 #[derive(Debug, Parser)]
 struct Compare {
-    /// Three minutes instead of an hour: one workload, and the capacity in big steps
+    /// Take three minutes instead of an hour: one workload, and the capacity in large steps
     #[arg(long)]
     quick: bool,
-    /// Write `results.json` and the page `index.html` into this folder; results that it has
-    /// already count too
+    /// Write `results.json` and the page `index.html` into this folder; results that are already
+    /// there are included
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Run only this server; may be repeated
@@ -54,7 +53,7 @@ struct Compare {
     json: Option<PathBuf>,
 }
 
-/// Sockets of the largest load, on each side.
+/// Sockets of the largest load, per side.
 const SOCKETS_MAX: usize = 4_096;
 
 fn main() -> Result<()> {
@@ -66,12 +65,12 @@ fn main() -> Result<()> {
         Some(folder) => Results::load(&folder.join(RESULTS))?,
         None => Results::default(),
     };
-    allow_sockets(SOCKETS_MAX).context("so many sockets are not allowed")?;
+    allow_sockets(SOCKETS_MAX).context("can't open that many sockets")?;
     let servers = peers::install(&chosen);
     ensure!(!servers.is_empty(), "no server to run");
     results.machine = Some(Machine::here()?);
     let cores = Cores::of_this_process()?;
-    // A ramp runs once: its levels are many windows.
+    // A ramp runs only once, since each of its levels has a window.
     let once = BTreeSet::from([workloads::CAPACITY]);
     for round in 1..=args.rounds.unwrap_or(lengths.rounds) {
         for workload in &workloads {

@@ -1,4 +1,4 @@
-//! Results as a page: one file, nothing to fetch; and some of its plots as pictures.
+//! Results as a self-contained HTML page, and some of its plots as SVG files.
 
 use std::fmt::{Result, Write};
 
@@ -13,7 +13,7 @@ use crate::{
     table::{self, Table},
 };
 
-/// What a plot shows of a window.
+/// The value of a window that a plot shows.
 type Value = fn(&Run, &Window) -> Option<f64>;
 
 pub(crate) fn html(results: &Results) -> String {
@@ -23,7 +23,7 @@ pub(crate) fn html(results: &Results) -> String {
     out
 }
 
-/// Names of files, and their SVG.
+/// File names and their SVG.
 pub(crate) fn pictures(results: &Results) -> Vec<(&'static str, String)> {
     let p99 = latency_plot(results, |_, window| Some(window.lat_p99_ms));
     let cpu = cost_plot(results, "µs of server CPU per snapshot", table::cpu_us);
@@ -65,27 +65,27 @@ fn plots(results: &Results) -> Vec<(&'static str, &'static str, Plot)> {
         ),
         (
             "Input to snapshot over load, p99",
-            "One tick is 33.3 ms: who answers every input with the next tick stays below.",
+            "One tick is 33.3 ms: a server that answers inputs with the next tick stays below.",
             latency(|_, window| Some(window.lat_p99_ms)),
         ),
         (
             "Input to snapshot over load, p99.9",
-            "The worst of a thousand.",
+            "The worst one in a thousand.",
             latency(|_, window| Some(window.lat_p999_ms)),
         ),
         (
             "Steadiness over load",
-            "How far the time between a client's snapshots is from the tick interval, p99.",
+            "Difference between the time between a client's snapshots and the tick interval, p99.",
             latency(|_, window| Some(window.jit_p99_ms)),
         ),
         (
             "Cost over load",
-            "User and system time of the server by snapshots received, inputs included.",
+            "User and system time of the server per snapshot received, including inputs.",
             cost_plot(results, "µs of server CPU per snapshot", table::cpu_us),
         ),
         (
             "Memory over load",
-            "Of the server, beyond what it has without clients.",
+            "The server's memory, minus what it uses without clients.",
             cost_plot(results, "KiB per client", |run, window| run.memory_per_client_kib(window)),
         ),
     ]
@@ -107,7 +107,7 @@ fn cost_plot(results: &Results, title: &'static str, value: Value) -> Plot {
     Plot { x: Axis::linear("clients", clients), y: Axis::linear(title, most), series }
 }
 
-/// A line for each server; the most clients; and all values.
+/// A line for each server, the largest number of clients, and all values.
 fn curves(results: &Results, value: Value) -> (Vec<Series>, f64, Vec<f64>) {
     let (mut series, mut clients, mut values) = (Vec::new(), 0.0_f64, Vec::new());
     for server in results.servers() {
@@ -127,7 +127,7 @@ mod tests {
     use crate::results::tests::ramp;
 
     #[test]
-    fn a_page_holds_all_that_there_is() {
+    fn a_page_has_all_tables_and_plots() {
         let runs = vec![ramp(Server::Tickwire, &[320, 640], 640), ramp(Server::Ws, &[320], 320)];
         let page = html(&Results { machine: None, runs });
         assert_eq!(page.matches("<svg").count(), 6);

@@ -1,4 +1,4 @@
-//! How each server is installed and started.
+//! Installs and starts each server.
 
 use std::{
     env, fs,
@@ -18,13 +18,13 @@ use crate::workloads::Workload;
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
-/// Builds and installs what these servers need, and returns those that can run.
+/// Builds or installs these servers, and returns those that can run.
 pub(crate) fn install(servers: &[Server]) -> Vec<Server> {
     let can_run = |&&server: &&Server| {
         let result = if needs_node(server) { install_node() } else { build() };
         if let Err(error) = &result {
-            // Nobody may be there to read it.
-            let _ = writeln!(io::stderr(), "{server} is left out: {error:#}");
+            // Writing fails if stderr is closed, which does not matter.
+            let _ = writeln!(io::stderr(), "{server} is skipped: {error:#}");
         }
         result.is_ok()
     };
@@ -38,7 +38,7 @@ const fn needs_node(server: Server) -> bool {
     }
 }
 
-/// All programs of the comparison that are in Rust. Does nothing if they are built.
+/// Builds all Rust programs of the comparison, unless they are up to date.
 fn build() -> Result<()> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release", "--quiet", "-p", "tickwire-benches"]);
@@ -47,7 +47,7 @@ fn build() -> Result<()> {
     succeed(cargo.current_dir(PEERS))
 }
 
-/// A Node of its own, and what the locked versions say. Does nothing if that is there.
+/// Installs the locked versions of Node and the packages, unless they are installed.
 fn install_node() -> Result<()> {
     let folder = Path::new(PEERS).join("node");
     let time = |name: &str| fs::metadata(folder.join(name)).and_then(|file| file.modified());
@@ -55,7 +55,7 @@ fn install_node() -> Result<()> {
     if installed.is_ok_and(|at| time("package-lock.json").is_ok_and(|locked| at >= locked)) {
         return Ok(());
     }
-    // Colyseus asks for peers that it works without, one of which is no package of the registry.
+    // Colyseus declares peer dependencies that it does not need; one is not in the registry.
     let options = ["ci", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"];
     succeed(Command::new("npm").args(options).stdout(Stdio::null()).current_dir(folder))
 }
@@ -72,7 +72,7 @@ pub(crate) fn program(name: &str) -> io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(name))
 }
 
-/// A server process, which ends with this value.
+/// A server process, which is killed when this value is dropped.
 pub(crate) struct Running {
     process: Child,
     pub(crate) url: String,
@@ -81,7 +81,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// A fresh one on the measured side's core.
+    /// Starts a new process on the measured side's core.
     pub(crate) fn start(server: Server, workload: &Workload, cores: Cores) -> Result<Self> {
         cores.move_to(Side::Measured)?;
         let process = command(server)?
@@ -96,7 +96,7 @@ impl Running {
             BufReader::new(stdout).read_line(&mut line)?;
         }
         let address = line.trim().strip_prefix("listening on http://");
-        let address = address.context("the server did not say where it listens")?;
+        let address = address.context("the server did not print the address that it listens on")?;
         running.url = format!("ws://{address}");
         let bytes = Process::with_id(running.pid()).rss_bytes()?;
         running.rss_empty_mib = bytes as f64 / f64::from(1 << 20);
@@ -110,7 +110,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // This fails if the process has ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! All that was measured, and what follows from it.
+//! All measurements, and the results computed from them.
 
 use std::{fs, io::ErrorKind, path::Path};
 
@@ -8,7 +8,7 @@ use tickwire_benches::{output::median, server::Server, window::Window};
 
 use crate::{machine::Machine, workloads};
 
-/// What `results.json` holds.
+/// The content of `results.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: Option<Machine>,
@@ -21,14 +21,14 @@ pub(crate) struct Run {
     pub(crate) server: Server,
     pub(crate) workload: String,
     pub(crate) rss_empty_mib: f64,
-    /// One, or those of each level of a growing load.
+    /// One window, or one for each level of a growing load.
     pub(crate) windows: Vec<Window>,
     pub(crate) floor_cpu_us: Option<f64>,
     /// Why the load ended early.
     pub(crate) failure: Option<String>,
 }
 
-/// The median of some runs, the least and the most.
+/// The median, the least and the greatest value of some runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -36,27 +36,28 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
 }
 
-/// The largest load that a server still met the criterion under.
+/// The largest load under which a server was still healthy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Capacity {
     pub(crate) clients: usize,
-    /// With 99.5 % of the updates instead of 95 %.
+    /// The same, if 99.5 % of the updates must be delivered instead of 95 %.
     pub(crate) clients_strict: usize,
-    /// It did not fail, or only with the clients' core full: it is at least this.
+    /// Whether this is only a lower bound: the server did not fail, or only when the clients' core
+    /// was full.
     pub(crate) is_bound: bool,
 }
 
-/// Where the clients' core is as good as full.
+/// CPU use of the clients from which on their core counts as full.
 const BOTS_CORE_MAX: f64 = 0.9;
 const DELIVERED_STRICT: f64 = 0.995;
 
 impl Run {
-    /// Of the most disturbed window.
+    /// The disturbance of the most disturbed window.
     pub(crate) fn disturbance(&self) -> f64 {
         self.windows.iter().map(Window::disturbance).fold(0.0, f64::max)
     }
 
-    /// Memory that the clients of a window take, each, in KiB.
+    /// The server's memory per client in a window, in KiB.
     pub(crate) fn memory_per_client_kib(&self, window: &Window) -> Option<f64> {
         Some((window.rss_mib? - self.rss_empty_mib) * 1024.0 / window.clients as f64)
     }
@@ -71,7 +72,7 @@ impl Spread {
 }
 
 impl Results {
-    /// Those of a file, or none if there is no such file.
+    /// Reads the results in a file; there are none if there is no such file.
     pub(crate) fn load(file: &Path) -> Result<Self> {
         match fs::read(file) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -81,7 +82,7 @@ impl Results {
         }
     }
 
-    /// Servers that there is something of, in the order of tables.
+    /// Servers that have results, in the order of tables.
     pub(crate) fn servers(&self) -> impl Iterator<Item = Server> {
         let has_run = |server: &Server| self.runs.iter().any(|run| run.server == *server);
         Server::ALL.into_iter().filter(has_run)
@@ -91,7 +92,7 @@ impl Results {
         self.runs.iter().filter(move |run| run.server == server && run.workload == workload)
     }
 
-    /// Over the runs of a server under a steady load.
+    /// The spread of a value over the runs of a server under a steady load.
     pub(crate) fn spread(
         &self,
         server: Server,
@@ -102,7 +103,7 @@ impl Results {
         Spread::of(runs.filter_map(move |run| value(run, run.windows.first()?)))
     }
 
-    /// Of the newest ramp.
+    /// The capacity in the newest ramp.
     pub(crate) fn capacity(&self, server: Server) -> Option<Capacity> {
         let windows = &self.of(server, workloads::CAPACITY).last()?.windows;
         let most = |is_met: fn(&Window) -> bool| {
@@ -117,8 +118,8 @@ impl Results {
         })
     }
 
-    /// Windows of matches of 16 at 30 Hz with what they cost, by clients: the medians where there
-    /// are several.
+    /// A value by number of clients, over all windows of matches of 16 at 30 Hz; the median where
+    /// there are several.
     pub(crate) fn curve(
         &self,
         server: Server,
@@ -143,7 +144,7 @@ impl Results {
 pub(crate) mod tests {
     use super::*;
 
-    /// A run whose windows have these clients, and are healthy up to a number of them.
+    /// A run whose windows have these numbers of clients, and are healthy up to `healthy_max`.
     pub(crate) fn ramp(server: Server, clients: &[usize], healthy_max: usize) -> Run {
         let window = |&clients: &usize| Window {
             cpu_s: Some(1.0),

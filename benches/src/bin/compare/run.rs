@@ -1,4 +1,4 @@
-//! One server under one load, with the floor of as many bytes after it.
+//! Measures one server under one load, and then the floor for as many bytes.
 
 use std::process::{Command, Output};
 
@@ -15,10 +15,10 @@ use crate::{
     workloads::{Lengths, Workload},
 };
 
-/// A disturbed run is made again so often.
+/// How often a disturbed run is repeated.
 const REPEATS_MAX: usize = 2;
 
-/// Measures, and measures again what was disturbed; the least disturbed counts.
+/// Measures a server, repeats a disturbed run, and returns the least disturbed one.
 pub(crate) fn run(
     server: Server,
     workload: &Workload,
@@ -64,7 +64,7 @@ fn load(server: Server, workload: &Workload, lengths: &Lengths, cores: Cores) ->
     let windows: Vec<Window> = lines.map(serde_json::from_slice).collect::<Result<_, _>>()?;
     let failure =
         (!status.success()).then(|| String::from_utf8_lossy(&stderr).lines().collect::<String>());
-    // A growing load may end a server; a steady one must not.
+    // A growing load may crash a server; a steady one must not.
     let why = failure.as_deref().unwrap_or("no window");
     ensure!(!windows.is_empty() && (workload.grows || failure.is_none()), "{server}: {why}");
     Ok(Run {
@@ -77,7 +77,7 @@ fn load(server: Server, workload: &Workload, lengths: &Lengths, cores: Cores) ->
     })
 }
 
-/// CPU time of writing that many bytes to as many clients as often, raw.
+/// CPU time per write of the floor: raw writes of that many bytes to as many clients, as often.
 fn floor_cpu_us(workload: &Workload, bytes: usize, lengths: &Lengths) -> Result<f64> {
     let output = Command::new(program("floor")?)
         .args(["--clients", &(workload.matches * workload.players).to_string()])

@@ -20,10 +20,10 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<String>>,
 }
 
-/// Memory is told at about so many clients.
+/// Memory is reported at about this many clients.
 const MEMORY_CLIENTS: f64 = 1_000.0;
 
-/// All tables, and what they were measured on.
+/// All tables, and the machine that they were measured on.
 pub(crate) fn markdown(results: &Results) -> String {
     let mut out =
         results.machine.as_ref().map_or_else(String::new, |machine| about(machine) + "\n");
@@ -37,13 +37,13 @@ pub(crate) fn markdown(results: &Results) -> String {
     out
 }
 
-/// The machine, the time and the version in a line.
+/// The machine, the time and the commit in one line.
 pub(crate) fn about(machine: &Machine) -> String {
     let Machine { cpu, cores, kernel, date, commit } = machine;
     format!("{cpu}, {cores} cores, Linux {kernel}, {date} UTC, commit {commit}")
 }
 
-/// One for each workload that there are results of.
+/// A table for each workload with results.
 pub(crate) fn tables(results: &Results) -> Vec<Table> {
     let steady = workloads::ALL.iter().filter(|workload| !workload.grows);
     let mut tables: Vec<_> = steady.map(|workload| of_workload(results, workload)).collect();
@@ -62,7 +62,7 @@ fn of_workload(results: &Results, workload: &Workload) -> Table {
         let cpu = spread(cpu_us)?;
         let bytes = spread(bytes)?;
         let wait_ms = 1e3 / f64::from(rate_hz);
-        // Of a wait that is as likely to be of any length up to a tick.
+        // The p99 of a wait for the next tick that is uniformly distributed over a tick interval.
         let beyond = spread(|_, window| Some(window.lat_p99_ms))?.median - 0.99 * wait_ms;
         let disturbed = spread(|run, _| Some(run.disturbance()))?;
         let runs = results.of(server, name).count();
@@ -167,7 +167,7 @@ fn fixed(spread: Spread, digits: usize) -> String {
     format!("{:.digits$}", spread.median)
 }
 
-/// The median, and the range if it shows.
+/// The median, and the range if it is visible at this precision.
 fn ranged(spread: Spread, digits: usize) -> String {
     let Spread { median, min, max } = spread;
     let [text, low, high] = [median, min, max].map(|value| format!("{value:.digits$}"));
@@ -184,7 +184,7 @@ mod tests {
     use crate::results::tests::ramp;
 
     #[test]
-    fn tables_have_as_many_cells_in_each_row() {
+    fn all_rows_of_a_table_have_as_many_cells() {
         let mut steady = ramp(Server::Tickwire, &[160], 160);
         steady.workload = workloads::MAIN.into();
         steady.floor_cpu_us = Some(5.0);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_told_where_there_is_one() {
+    fn a_range_is_shown_if_it_is_visible() {
         assert_eq!(ranged(Spread { median: 1.0, min: 1.0, max: 1.001 }, 1), "1.0");
         assert_eq!(ranged(Spread { median: 1.0, min: 0.5, max: 2.0 }, 1), "1.0 (0.5–2.0)");
     }

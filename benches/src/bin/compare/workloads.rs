@@ -1,19 +1,19 @@
-//! The loads, and how long they are looked at.
+//! The workloads, and how long they are measured.
 
 use anyhow::{Context, Result};
 
-/// Players in matches, at a tick rate.
+/// A number of matches with players, at a tick rate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
-    /// To begin with, if it grows.
+    /// The number of matches; the first one, if the load grows.
     pub(crate) matches: usize,
     pub(crate) players: usize,
     pub(crate) rate_hz: u16,
     pub(crate) grows: bool,
 }
 
-/// The load that the others are compared with.
+/// The main workload.
 pub(crate) const MAIN: &str = "10x16@30";
 pub(crate) const CAPACITY: &str = "capacity";
 
@@ -30,7 +30,8 @@ const fn steady(name: &'static str, matches: usize, players: usize, rate_hz: u16
 }
 
 impl Workload {
-    /// Those of these names; without names, all, or the two that say most.
+    /// The workloads with these names; without names, all of them, or if `quick`, the main one and
+    /// the capacity.
     pub(crate) fn named(names: &[String], quick: bool) -> Result<Vec<Self>> {
         if names.is_empty() {
             let wanted = |workload: &Self| !quick || [MAIN, CAPACITY].contains(&workload.name);
@@ -44,16 +45,18 @@ impl Workload {
     }
 }
 
-/// How long, and how often.
+/// Durations and numbers of runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lengths {
     pub(crate) rounds: usize,
     pub(crate) warm_up_s: f64,
     pub(crate) window_s: f64,
     pub(crate) floor_s: f64,
-    /// What each level of a growing load is looked at for, after settling, and how it grows.
+    /// How long each level of a growing load settles before it is measured.
     pub(crate) level_settle_s: f64,
+    /// How long each level of a growing load is measured.
     pub(crate) level_window_s: f64,
+    /// By which factor a growing load grows at each level.
     pub(crate) level_factor: f64,
     pub(crate) matches_max: usize,
 }

@@ -1,4 +1,4 @@
-//! One client: a socket, its WebSocket frames, a server's dialect, and its steering.
+//! One client: a socket, WebSocket framing, a server's dialect, and the steering.
 
 use std::{
     collections::{VecDeque, vec_deque},
@@ -16,15 +16,15 @@ use crate::{
     steering::Steering,
 };
 
-/// Longest answer to an upgrade, in bytes.
+/// Longest response to an upgrade, in bytes.
 const ANSWER_BYTES_MAX: usize = 4096;
-/// Longest message: some whole states of a few hundred players.
+/// Longest message in bytes: several full states of a few hundred players.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 const BINARY: u8 = 2;
 const PING: u8 = 9;
 const PONG: u8 = 10;
-/// Any mask will do: it protects proxies, and there are none.
+/// Any mask will do: it protects proxies, which are not used here.
 const MASK: [u8; 4] = [0x5A, 0xC3, 0x3C, 0xA5];
 
 /// See the module.
@@ -34,7 +34,7 @@ pub(crate) struct Client {
     steering: Steering,
     unanswered: VecDeque<(u32, Micros)>,
     newest: Option<Micros>,
-    /// The beginning of a frame whose end is still to come.
+    /// The beginning of an incomplete frame.
     partial: Vec<u8>,
     payload: Vec<u8>,
     frame: Vec<u8>,
@@ -42,12 +42,12 @@ pub(crate) struct Client {
 
 /// A state update that was decoded.
 pub(crate) struct Update {
-    /// Payload and frame head.
+    /// Size with the frame head.
     pub(crate) bytes: usize,
     /// See [`State::entities`].
     pub(crate) entities: Option<usize>,
     pub(crate) at: Micros,
-    /// When the one before came.
+    /// When the previous update arrived.
     pub(crate) before: Option<Micros>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Update {
 pub(crate) type Answered<'a> = vec_deque::Drain<'a, (u32, Micros)>;
 
 impl Client {
-    /// Connects, upgrades and says hello.
+    /// Connects, upgrades and sends the hello.
     pub(crate) fn join(
         address: SocketAddr,
         server: Server,
@@ -82,7 +82,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Sends the next input. `Ok(false)`: the socket did not take it.
+    /// Sends the next input. Returns `Ok(false)` if the socket did not accept it.
     pub(crate) fn play(&mut self, now: Micros) -> Result<bool> {
         self.payload.clear();
         let Some(seq) = self.dialect.write_input(self.steering.next(), &mut self.payload) else {
@@ -96,8 +96,8 @@ impl Client {
         }
     }
 
-    /// Reads what has come into `buffer` and hands each update over, with the inputs that it
-    /// answers. The error is the end of the connection.
+    /// Reads from the socket into `buffer`, and passes each update to `on_update`, with the inputs
+    /// that it answers. An error ends the connection.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -146,16 +146,16 @@ impl Client {
         Ok(())
     }
 
-    /// The inputs that `processed` answers.
+    /// Removes and returns the inputs that `processed` answers.
     fn answered(&mut self, processed: u32) -> Answered<'_> {
         let is_answered = |&&(seq, _): &&(u32, _)| processed.wrapping_sub(seq).cast_signed() >= 0;
         let count = self.unanswered.iter().take_while(is_answered).count();
         self.unanswered.drain(..count)
     }
 
-    /// Sends the payload as one frame. All of a client's frames are short.
+    /// Sends the payload as one frame, which must be short.
     fn send(&mut self, opcode: u8) -> io::Result<()> {
-        debug_assert!(self.payload.len() < 126, "a longer frame has a longer head");
+        debug_assert!(self.payload.len() < 126, "a longer payload needs a longer head");
         self.frame.clear();
         self.frame.extend([0x80 | opcode, 0x80 | self.payload.len() as u8]);
         self.frame.extend(MASK);
@@ -180,18 +180,18 @@ fn connect(address: SocketAddr, upgrade: &Upgrade) -> Result<TcpStream> {
     socket.write_all((request + "\r\n").as_bytes())?;
     let (mut answer, mut byte) = (Vec::new(), [0]);
     while !answer.ends_with(b"\r\n\r\n") {
-        ensure!(answer.len() < ANSWER_BYTES_MAX, "the answer to the upgrade has no end");
-        socket.read_exact(&mut byte).context("no answer to the upgrade")?;
+        ensure!(answer.len() < ANSWER_BYTES_MAX, "the response to the upgrade is too long");
+        socket.read_exact(&mut byte).context("no response to the upgrade")?;
         answer.extend(byte);
     }
     if !answer.starts_with(b"HTTP/1.1 101") {
-        bail!("refused: {}", String::from_utf8_lossy(&answer).lines().next().unwrap_or(""));
+        bail!("rejected: {}", String::from_utf8_lossy(&answer).lines().next().unwrap_or(""));
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-/// Opcode, length of the head and length of the whole first frame, if all of it is there.
+/// Opcode, head length and total length of the first frame, if it is complete.
 fn frame_at(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>> {
     let &[first, second, ..] = bytes else { return Ok(None) };
     ensure!(first & 0xF0 == 0x80 && second & 0x80 == 0, "a fragment or a masked frame");
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_found_when_they_are_whole() {
+    fn complete_frames_are_found() {
         let mut bytes = vec![0x82, 126, 0, 200];
         bytes.resize(204, 7);
         assert_eq!(frame_at(&bytes).unwrap(), Some((BINARY, 4, 204)));

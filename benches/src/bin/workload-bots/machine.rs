@@ -1,18 +1,18 @@
-//! What processes and the machine spent, from `/proc`.
+//! CPU time and memory of processes and the machine, from `/proc`.
 
 use std::{fs, io};
 
 use rustix::param::clock_ticks_per_second;
 use tickwire_bot_client::process::Process;
 
-/// CPU time since the start of everything, in seconds.
+/// CPU time since the start of each process and the machine, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent {
     pub(crate) server: Option<f64>,
     pub(crate) bots: f64,
-    /// Of all processes.
+    /// CPU time of all processes.
     busy: f64,
-    /// Taken by the host.
+    /// CPU time that the host took from this virtual machine.
     pub(crate) stolen: f64,
 }
 
@@ -29,7 +29,7 @@ impl Spent {
         })
     }
 
-    /// What was spent since `earlier`.
+    /// CPU time since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             server: self.server.zip(earlier.server).map(|(now, then)| now - then),
@@ -39,13 +39,14 @@ impl Spent {
         }
     }
 
-    /// By other processes. Rounding may make it less than nothing.
+    /// CPU time of other processes.
     pub(crate) fn foreign(self) -> f64 {
+        // Rounding may make the difference negative.
         (self.busy - self.bots - self.server.unwrap_or(0.0)).max(0.0)
     }
 }
 
-/// User, nice, system and both kinds of interrupts; and stolen. In clock ticks.
+/// Busy time (user, nice, system and both kinds of interrupts) and stolen time, in clock ticks.
 fn busy_and_stolen(stat: &str) -> Option<(f64, f64)> {
     let first = stat.lines().next()?.strip_prefix("cpu ")?;
     let times: Vec<f64> =
@@ -56,7 +57,7 @@ fn busy_and_stolen(stat: &str) -> Option<(f64, f64)> {
     Some((user + nice + system + hard + soft, stolen))
 }
 
-/// Memory of a process in MiB, by the name of its line in `/proc/PID/status`.
+/// Memory of a process in MiB, from a line in `/proc/PID/status`.
 pub(crate) fn memory_mib(pid: u32, line: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let kib = status.lines().find_map(|text| text.strip_prefix(line)?.trim().strip_suffix(" kB"));

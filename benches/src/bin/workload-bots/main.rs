@@ -1,5 +1,6 @@
-//! Load for the workload: clients that send one input per tick interval, whatever comes back, and
-//! measure what they get. One thread, one epoll; prints one JSON object per window.
+//! Load generator of the workload: clients that send one input per tick interval on a fixed
+//! schedule, and measure the updates that they receive. It uses one thread and one epoll, and
+//! prints one JSON object per window.
 //!
 //! With `--ramp`, matches are added until a level fails twice.
 
@@ -28,35 +29,35 @@ use swarm::Swarm;
 /// Loads a server with the workload's clients
 #[derive(Debug, Parser)]
 struct Bots {
-    /// Server
+    /// The server's URL
     #[arg(long, default_value = "ws://127.0.0.1:8080")]
     url: String,
-    /// Which server it is, and so what to speak
+    /// Which server it is, which determines the protocol
     #[arg(long, value_enum, default_value_t = Server::Tickwire)]
     server: Server,
     /// Matches to fill
     #[arg(long, default_value_t = 10, value_name = "M")]
     matches: usize,
-    /// Players in each
+    /// Players in each match
     #[arg(long, default_value_t = 16, value_name = "P")]
     players: usize,
     /// The server's tick rate
     #[arg(long, default_value = "30", value_name = "HZ", value_parser = rate)]
     tick_rate: TickRate,
-    /// From the last join to the window
+    /// Time from the last join to the window
     #[arg(long, default_value = "4s", value_name = "TIME", value_parser = duration::parse)]
     warm_up: Duration,
     /// The measured time
     #[arg(long, default_value = "15s", value_name = "TIME", value_parser = duration::parse)]
     window: Duration,
-    /// Also report what this process costs
+    /// Also report CPU time and memory of this process, the server's
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
     /// Measure with START matches, then with FACTOR times as many, and so on, up to MAX or until
     /// a level fails twice
     #[arg(long, value_name = "START,FACTOR,MAX")]
     ramp: Option<Ramp>,
-    /// Also write the last window into a file; `-` is stdout, where each goes anyway
+    /// Also write the last window into a file; `-` is stdout, where all windows are written anyway
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -93,13 +94,13 @@ fn main() -> Result<()> {
     let args = Bots::parse();
     let authority = args.url.strip_prefix("ws://").context("the URL must start with ws://")?;
     let address: Option<SocketAddr> = authority.trim_end_matches('/').to_socket_addrs()?.next();
-    let address = address.context("the server has no address")?;
+    let address = address.context("the URL's host has no address")?;
     let levels = match args.ramp {
         None => vec![args.matches],
         Some(ramp) => levels(ramp),
     };
     let most = levels.last().copied().unwrap_or(args.matches);
-    allow_sockets(most * args.players).context("so many sockets are not allowed")?;
+    allow_sockets(most * args.players).context("can't open that many sockets")?;
     let mut swarm =
         Swarm::new(address, args.server, args.players, args.tick_rate, args.server_pid)?;
     for matches in levels {

@@ -1,4 +1,4 @@
-//! What a client commands: a new direction, turn and fire button every 0.5 to 2 s.
+//! A client's inputs: a new direction, turn and fire button every 0.5 to 2 s.
 
 use tickwire_benches::workload::Command;
 use tickwire_shared::{dice::Dice, time::TickRate};
@@ -13,7 +13,7 @@ pub(crate) struct Steering {
 }
 
 impl Steering {
-    /// It turns by up to this in a second: half a turn.
+    /// Largest turn per second: half a turn.
     const TURN_MAX: i32 = 32_768;
 
     pub(crate) fn new(index: usize, rate: TickRate) -> Self {

@@ -1,4 +1,4 @@
-//! All clients on one epoll, their schedule, and what is measured over a window.
+//! All clients on one epoll, their schedule, and the measurements of a window.
 
 use std::{io, net::SocketAddr, os::fd::OwnedFd, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
     machine::{Spent, memory_mib},
 };
 
-/// A level is healthy when at least so many of the updates come.
+/// Least part of the updates that must arrive in a healthy window.
 const DELIVERED_MIN: f64 = 0.95;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 const EVENTS_MAX: usize = 1024;
@@ -49,7 +49,7 @@ pub(crate) struct Swarm {
     blocked: u64,
 }
 
-/// What is counted while a window is open. Times are in microseconds.
+/// The counters of a window. Times are in microseconds.
 pub(crate) struct Tally {
     latency: Histogram<u64>,
     jitter: Histogram<u64>,
@@ -58,7 +58,7 @@ pub(crate) struct Tally {
     bytes: u64,
     entities: u64,
     /// Updates whose entities were counted.
-    looked_at: u64,
+    decoded: u64,
     sent: u64,
 }
 
@@ -92,7 +92,7 @@ impl Swarm {
         })
     }
 
-    /// Adds clients until there are so many; those who are here play on meanwhile.
+    /// Adds clients until there are `clients`; the others keep playing meanwhile.
     pub(crate) fn grow(&mut self, clients: usize) -> Result<()> {
         while self.clients.len() < clients {
             let index = self.clients.len();
@@ -107,7 +107,7 @@ impl Swarm {
         Ok(())
     }
 
-    /// Plays for a while, and measures.
+    /// Measures for the length of a window.
     pub(crate) fn measure(&mut self, window: Duration) -> Result<Window> {
         let mut tally = Tally::new(self.rate);
         (self.dead, self.errors, self.blocked) = (0, 0, 0);
@@ -118,7 +118,7 @@ impl Swarm {
         Ok(self.report(&tally, spent, window_s))
     }
 
-    /// Sends what is due and reads what comes, for so long.
+    /// Sends inputs when they are due and reads updates, for `time`.
     pub(crate) fn run(&mut self, time: Duration, mut tally: Option<&mut Tally>) -> Result<()> {
         let end = now().plus(time.into());
         loop {
@@ -143,7 +143,7 @@ impl Swarm {
 
     fn send_due(&mut self, mut tally: Option<&mut Tally>) {
         let Some(schedule) = &mut self.schedule else { return };
-        // One look at the clock, so that a swarm that has fallen behind reads as well.
+        // Reads the clock once, so that a swarm that has fallen behind still gets to reading.
         let until = now();
         while let Some(send) = schedule.take(until) {
             let Some(client) = &mut self.clients[send.bot] else { continue };
@@ -212,7 +212,7 @@ impl Swarm {
             rss_peak_mib: memory("VmHWM:"),
             clients,
             updates: tally.updates,
-            entities_per_update: tally.entities as f64 / tally.looked_at.max(1) as f64,
+            entities_per_update: tally.entities as f64 / tally.decoded.max(1) as f64,
             acked_ratio: tally.latency.len() as f64 / tally.sent.max(1) as f64,
             window_s,
             bots_core: spent.bots / window_s,
@@ -236,7 +236,7 @@ impl Tally {
             updates: 0,
             bytes: 0,
             entities: 0,
-            looked_at: 0,
+            decoded: 0,
             sent: 0,
         }
     }
@@ -245,7 +245,7 @@ impl Tally {
         self.bytes += update.bytes as u64;
         if let Some(entities) = update.entities {
             self.entities += entities as u64;
-            self.looked_at += 1;
+            self.decoded += 1;
         }
         if let Some(before) = update.before {
             let error = update.at.since(before).0.abs_diff(self.interval.0);

@@ -1,8 +1,8 @@
-//! Colyseus 0.18 with the rooms of `benches/peers/node/colyseus.mjs`: exactly those messages and
-//! operations that they send. Anything else is an error.
+//! The protocol of Colyseus 0.18 for the rooms in `benches/peers/node/colyseus.mjs`: only the
+//! messages and operations that they send; anything else is an error.
 //!
 //! The state is a map of players at reference 1. A patch is a sequence of operations, each on the
-//! reference that was switched to last; see `@colyseus/schema`, `encoder/EncodeOperation.ts`.
+//! reference of the last switch; see `@colyseus/schema`, `encoder/EncodeOperation.ts`.
 
 use std::{
     collections::BTreeMap,
@@ -17,12 +17,12 @@ use tickwire_shared::time::Micros;
 
 use super::{Dialect, Reader, State, Upgrade};
 
-/// Which of its rooms.
+/// The rooms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Room {
-    /// 32-bit floats, inputs as messages, the included input in the player's state.
+    /// 32-bit floats, inputs as messages, the last processed input in the player's state.
     Tutorial,
-    /// Quantised fields, input buffers, the included input before each patch.
+    /// Quantised fields, input buffers, the last processed input before each patch.
     Quantised,
 }
 
@@ -33,12 +33,12 @@ pub(super) struct Colyseus {
     is_joined: bool,
     sent: u32,
     processed: u32,
-    /// The reference that each player's fields are under, and their values.
+    /// By reference, the values of each player's fields.
     players: BTreeMap<u32, Vec<u32>>,
     own: Option<u32>,
 }
 
-/// What the matchmaker answers.
+/// The matchmaker's response.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Reservation {
@@ -47,7 +47,7 @@ struct Reservation {
     process_id: String,
 }
 
-// Message codes, and the bit that says that a clock and the included input follow.
+// Message codes, and the flag for a clock and the last processed input, which then follow.
 const JOIN_ROOM: u8 = 10;
 const ROOM_DATA: u8 = 13;
 const ROOM_STATE: u8 = 14;
@@ -56,20 +56,20 @@ const ROOM_INPUT_RELIABLE: u8 = 19;
 const CODE: u8 = 0x1F;
 const TIMED: u8 = 0x80;
 
-// Operations; in a schema's, the low bits are the field.
+// Operations; in those on a schema, the low bits are the field.
 const SWITCH_TO_STRUCTURE: u8 = 255;
 const OPERATION: u8 = 0xC0;
 const REPLACE: u8 = 0;
 const ADD: u8 = 128;
 const DELETE: u8 = 64;
 
-// References: the state's is 0, and its only field is the map.
+// References: the state is 0, and its only field, the map of players, is 1.
 const STATE: u32 = 0;
 const PLAYERS: u32 = 1;
 const LAST_INPUT_SEQ: usize = 8;
 
 impl Room {
-    /// Of each field of a player, in bytes.
+    /// Width of each field of a player, in bytes.
     const fn widths(self) -> &'static [usize] {
         match self {
             Self::Tutorial => &[4, 4, 4, 4, 4, 1, 2, 1, 4],
@@ -130,7 +130,7 @@ impl Colyseus {
         if key == self.session.as_bytes() {
             self.own = Some(reference);
         }
-        // A full state may follow a patch that had the player already.
+        // A full state may follow a patch that already had the player.
         self.players.entry(reference).or_insert_with(|| vec![0; self.room.widths().len()]);
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Dialect for Colyseus {
     }
 }
 
-/// An unsigned number: a byte, or a mark and its bytes, as in MessagePack.
+/// An unsigned number as in MessagePack: one byte, or a type byte and the number's bytes.
 fn number(message: &mut Reader<'_>) -> Result<u32> {
     match message.u8()? {
         0xCC => message.uint(1),
@@ -252,7 +252,7 @@ fn write_number(value: i64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// What the rooms were seen to send.
+    /// With messages as the rooms were observed to send them.
     #[test]
     fn a_full_state_and_a_patch_are_read() {
         let mut client = Colyseus::new(Room::Quantised);
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_as_messagepack_has_them() {
+    fn numbers_are_encoded_as_in_messagepack() {
         check(5, &[5]);
         check(200, &[0xCC, 200]);
         check(0x1234, &[0xCD, 0x12, 0x34]);

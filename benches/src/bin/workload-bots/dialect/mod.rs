@@ -1,4 +1,4 @@
-//! What the servers of the comparison speak: each client's side of it, without socket and clock.
+//! The protocols of the servers in the comparison: the client's side, without socket and clock.
 
 mod colyseus;
 mod plain;
@@ -12,16 +12,16 @@ use tickwire_shared::time::Micros;
 
 /// One client's side of a server's protocol, over WebSocket messages.
 pub(crate) trait Dialect {
-    /// Asks for a seat, where that is a request of its own, and says how to connect.
+    /// Reserves a seat, if that is a separate request, and returns how to connect.
     fn reserve(&mut self, address: SocketAddr) -> Result<Upgrade>;
 
-    /// Appends what a client says first, if it does.
+    /// Appends the client's first message, if the protocol has one.
     fn write_hello(&self, out: &mut Vec<u8>);
 
-    /// Appends an input and returns its number. `None`: it can't play yet.
+    /// Appends an input and returns its number; `None` if the client can't play yet.
     fn write_input(&mut self, command: Command, out: &mut Vec<u8>) -> Option<u32>;
 
-    /// Takes a message whole, and appends the answer that it demands, if it does. `Some` if it was
+    /// Handles a complete message, and appends the answer if it needs one. Returns `Some` if it was
     /// an update.
     fn handle(
         &mut self,
@@ -31,7 +31,7 @@ pub(crate) trait Dialect {
     ) -> Result<Option<State>>;
 }
 
-/// What to ask for with the upgrade to WebSocket.
+/// The parameters of the upgrade to WebSocket.
 pub(crate) struct Upgrade {
     pub(crate) path: String,
     pub(crate) subprotocol: Option<&'static str>,
@@ -43,16 +43,16 @@ impl Upgrade {
     }
 }
 
-/// What a client knows after an update.
+/// A client's state after an update.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct State {
-    /// Players that it knows, if it looks.
+    /// Number of players, if the client decodes them.
     pub(crate) entities: Option<usize>,
-    /// Its newest input that this includes; 0 is none.
+    /// The client's newest input that the state includes; 0 for none.
     pub(crate) processed: u32,
 }
 
-/// A client's side of what a server speaks. `is_first` of its match.
+/// The client's side of a server's protocol. `is_first`: for the first client of its match.
 pub(crate) fn of(server: Server, is_first: bool) -> Box<dyn Dialect> {
     match server {
         Server::Tickwire if is_first => Box::<tickwire::Decoding>::default(),
@@ -64,7 +64,7 @@ pub(crate) fn of(server: Server, is_first: bool) -> Box<dyn Dialect> {
     }
 }
 
-/// Reads little-endian values off the front of a message.
+/// Reads little-endian values from the front of a message.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

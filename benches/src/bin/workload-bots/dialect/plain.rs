@@ -1,4 +1,4 @@
-//! The servers that write whole states: rows of 32-bit floats one after the other.
+//! The protocols of the servers that send full states: rows of 32-bit floats.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use tickwire_shared::time::Micros;
 
 use super::{Dialect, Reader, State, Upgrade};
 
-/// The Node server: all rows are for all, and each says which input it includes.
+/// The Node server: all clients receive the same rows, each with its player's last input.
 #[derive(Default)]
 pub(super) struct Ws {
     id: Option<u16>,
@@ -16,14 +16,14 @@ pub(super) struct Ws {
     rows: Vec<Row>,
 }
 
-/// The Rust server: bincode, and the input that is included stands in front.
+/// The Rust server: bincode, with the client's last input before the rows.
 #[derive(Default)]
 pub(super) struct Afternoon {
     sent: u32,
     rows: Vec<Row>,
 }
 
-/// What a client knows of a player.
+/// A client's copy of a player.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Row {
     id: u16,
@@ -75,7 +75,7 @@ impl Dialect for Ws {
                         animation: message.u8()?,
                     });
                 }
-                ensure!(message.0.is_empty(), "something follows the last row");
+                ensure!(message.0.is_empty(), "trailing bytes after the last row");
                 Ok(Some(State { entities: Some(entities), processed }))
             }
             other => bail!("an unknown message ({other})"),
@@ -109,12 +109,12 @@ impl Dialect for Afternoon {
                 animation: message.u8()?,
             });
         }
-        ensure!(message.0.is_empty(), "something follows the last row");
+        ensure!(message.0.is_empty(), "trailing bytes after the last row");
         Ok(Some(State { entities: Some(entities), processed }))
     }
 }
 
-/// 9 bytes, little-endian.
+/// Writes an input: 9 bytes, little-endian.
 fn write_input(sent: &mut u32, command: Command, out: &mut Vec<u8>) -> u32 {
     *sent += 1;
     let Command { movement, aim, buttons } = command;
@@ -133,7 +133,7 @@ fn floats(message: &mut Reader<'_>) -> Result<[f32; 5]> {
     Ok(floats)
 }
 
-/// An integer in bincode's standard configuration: a byte, or a mark and two or four bytes.
+/// An integer in bincode's standard configuration: one byte, or a type byte and two or four bytes.
 fn bincode_uint(message: &mut Reader<'_>) -> Result<u32> {
     match message.u8()? {
         251 => message.uint(2),

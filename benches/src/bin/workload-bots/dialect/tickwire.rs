@@ -1,6 +1,6 @@
-//! Ours. One client of each match is the real client link, which decodes every snapshot and checks
-//! every digest. The others read heads only: they are sent the same bodies, and decoding each of
-//! them for each client would fill the clients' core before the server's.
+//! Tickwire's protocol. One client of each match uses the real client link, which decodes every
+//! snapshot and checks every digest. The others read only the heads: they receive the same bodies,
+//! and decoding these for every client would saturate the clients' core before the server's.
 
 use std::net::SocketAddr;
 
@@ -21,11 +21,11 @@ use tickwire_shared::{
 
 use super::{Dialect, State, Upgrade};
 
-/// Decodes all that it is sent.
+/// Decodes every snapshot.
 #[derive(Default)]
 pub(super) struct Decoding(ClientLink);
 
-/// Reads heads, and plays.
+/// Reads only snapshot heads, and sends inputs.
 pub(super) struct Reading {
     before: Before,
     seq: InputSeq,
@@ -49,7 +49,7 @@ impl Dialect for Decoding {
     }
 
     fn write_input(&mut self, command: Command, out: &mut Vec<u8>) -> Option<u32> {
-        // A tick that is past means "as soon as possible".
+        // A tick in the past means "as soon as possible".
         let applied = self.0.applied()?;
         self.0.write_input(applied, &values(command), out).map(|seq| seq.0)
     }
@@ -106,11 +106,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_input_is_the_same_from_both() {
+    fn both_kinds_of_client_write_inputs_alike() {
         let command = Command { movement: [-3, 127], aim: 60_000, buttons: 1 };
         let mut reading = Reading::default();
         let mut out = Vec::new();
-        assert_eq!(reading.write_input(command, &mut out), None, "nothing to refer to yet");
+        assert_eq!(reading.write_input(command, &mut out), None, "no snapshot yet");
         let head = SnapshotHead {
             tick: tickwire_shared::ids::Tick(9),
             full: true,
