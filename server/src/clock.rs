@@ -22,18 +22,18 @@ impl Clock {
         Micros((monotonic_nanos() - self.start_nanos) / 1_000)
     }
 
-    /// The date, as this machine has it.
+    /// The wall-clock time.
     pub(crate) fn date(self) -> UnixMillis {
         UnixMillis(since_epoch().as_millis() as u64)
     }
 
-    /// The time since the start, and the date at that moment.
+    /// The time since the start and the wall-clock time, read at the same moment.
     pub(crate) fn reading(self) -> Reading {
         Reading { now: self.now(), date: since_epoch() }
     }
 }
 
-/// One moment, by a [`Clock`] and by the date, in which the kernel tells when bytes arrived.
+/// One moment by a [`Clock`] and by the wall clock, which the kernel's receive timestamps use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     now: Micros,
@@ -41,16 +41,16 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// When bytes arrived that the kernel has stamped so; now, if it has not.
+    /// Converts the kernel's receive timestamp; without one, the time of the reading.
     pub(crate) fn arrival(self, stamp: Option<Duration>) -> Micros {
         let held = stamp.and_then(|stamp| self.date.checked_sub(stamp)).unwrap_or_default();
         let held = Micros(held.as_micros() as u64);
-        // The date may have been set in between.
+        // The wall clock may have been set in between.
         Micros(self.now.since(if held < HELD_MAX { held } else { Micros(0) }).0)
     }
 }
 
-/// No bytes wait for so long while a shard runs.
+/// Bytes never wait this long while a shard runs: a longer wait is a jump of the wall clock.
 const HELD_MAX: Micros = Micros::from_secs(2);
 
 fn monotonic_nanos() -> u64 {

@@ -1,7 +1,7 @@
 //! Which matches there are, which shard runs each, and how many of its seats are taken.
 //!
-//! This is control plane: joins and lists look here, ticks never do. A seat is taken by holding a
-//! [`Reservation`] and free again when that is dropped, wherever that happens.
+//! Part of the control plane: joins and match lists use it, ticks never do. A seat is taken while
+//! its [`Reservation`] exists, and free once that is dropped, on whichever thread.
 
 use std::sync::{
     Arc, Mutex,
@@ -13,9 +13,9 @@ use tickwire_shared::ids::MatchId;
 
 use crate::locks::lock;
 
-/// Seats that a match may have.
+/// Most seats of a match.
 pub(crate) const SEATS_MAX: u16 = 1024;
-/// Stands in a match's count of taken seats once it is closed: no reservation succeeds any more.
+/// Value of a match's count of taken seats once it is closed: no reservation succeeds any more.
 const CLOSED: u16 = u16::MAX;
 const _: () = assert!(SEATS_MAX < CLOSED);
 
@@ -23,7 +23,7 @@ const _: () = assert!(SEATS_MAX < CLOSED);
 #[derive(Debug)]
 pub(crate) struct Directory {
     matches: DashMap<MatchId, Arc<Entry>>,
-    /// Held while a match is added, so that two can't take the last place.
+    /// Locked while a match is added, so that two threads can't both add the last one.
     next_id: Mutex<u32>,
     shards: usize,
     matches_max: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Entry {
     pub(crate) shard: usize,
     /// Seats in all.
     pub(crate) seats: u16,
-    /// One of the game's, or empty.
+    /// One of the game's modes; empty if it has none.
     pub(crate) mode: &'static str,
     taken: AtomicU16,
     is_over: AtomicBool,
@@ -62,10 +62,10 @@ pub(crate) enum JoinRefused {
     /// The server can't keep up with the matches that it runs.
     #[error("the server is overloaded")]
     Overloaded,
-    /// The match, or another one beside it, is in a step that does not return.
+    /// The match's shard is stuck: a step of it, or of another match there, does not return.
     #[error("the match does not answer")]
     Stuck,
-    /// The server runs as many matches as it may.
+    /// The server is at its limit of matches, or opens them faster than its rate limit.
     #[error("the server runs as many matches as it may")]
     TooManyMatches,
 }
@@ -76,8 +76,8 @@ impl Directory {
         Self { matches: DashMap::new(), next_id: Mutex::new(1), shards, matches_max }
     }
 
-    /// Adds a match on the shard that has the fewest, of those that are fit for one more. The
-    /// caller has the shard open it.
+    /// Adds a match on the available shard with the fewest matches. The caller then has the shard
+    /// open it.
     pub(crate) fn add(
         &self,
         mode: &'static str,
@@ -111,7 +111,7 @@ impl Directory {
         self.matches.get(&id).map(|entry| Arc::clone(&entry))
     }
 
-    /// Takes a seat in the oldest match of a mode that has one free, of those on shards that are fit.
+    /// Reserves a seat in the oldest match of a mode with a free one, on an available shard.
     pub(crate) fn reserve_any(
         &self,
         mode: &str,
@@ -129,7 +129,7 @@ impl Directory {
         entries
     }
 
-    /// Removes a match if no seat of it is taken. From then on nobody can reserve one.
+    /// Removes a match if none of its seats is taken. From then on no reservation succeeds.
     pub(crate) fn remove_if_empty(&self, id: MatchId) -> bool {
         let is_empty = |_: &MatchId, entry: &Arc<Entry>| {
             entry.taken.compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -137,14 +137,15 @@ impl Directory {
         self.matches.remove_if(&id, is_empty).is_some()
     }
 
-    /// Removes a match that was played to its end, which those see who are on their way to it.
+    /// Removes a match that was played to its end. Connections that are still on their way to it
+    /// can tell by their entry.
     pub(crate) fn end(&self, id: MatchId) {
         if let Some((_, entry)) = self.matches.remove(&id) {
             entry.is_over.store(true, Ordering::Release);
         }
     }
 
-    /// Removes a match, whoever is in it.
+    /// Removes a match, taken seats or not.
     pub(crate) fn remove(&self, id: MatchId) {
         self.matches.remove(&id);
     }
@@ -156,7 +157,7 @@ impl Entry {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// Seats that are taken now.
+    /// How many seats are taken.
     pub(crate) fn taken(&self) -> u16 {
         match self.taken.load(Ordering::Acquire) {
             CLOSED => 0,

@@ -1,4 +1,4 @@
-//! Those who follow what happens without being in a match: readers of feeds, the monitor, the lobby.
+//! Clients outside of matches: readers of event feeds, the monitor page, and the lobby chat.
 
 use std::{
     net::IpAddr,
@@ -19,7 +19,7 @@ use crate::{
     locks::lock,
 };
 
-/// Feeds that are followed at once: a task and a socket each. More are answered 503.
+/// Feed readers at once: each has a task and a socket. More are answered 503.
 const FOLLOWERS_MAX: usize = 1024;
 
 /// See the module.
@@ -30,7 +30,7 @@ pub(crate) struct Followers {
     places: Arc<Semaphore>,
     turned_away: AtomicU64,
     slow: AtomicU64,
-    /// What the monitor is told, once a second.
+    /// The monitor's sample, once a second.
     pub(crate) samples: watch::Sender<Bytes>,
     clock: Clock,
 }
@@ -48,7 +48,7 @@ impl Followers {
         }
     }
 
-    /// A place for somebody who follows a feed, if there is one left.
+    /// Takes a place for a feed reader, if there is one left.
     pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         if place.is_none() {
@@ -57,37 +57,37 @@ impl Followers {
         place
     }
 
-    /// How many follow feeds now.
+    /// How many feed readers are connected.
     pub(crate) fn count(&self) -> usize {
         FOLLOWERS_MAX - self.places.available_permits()
     }
 
-    /// How many found no place.
+    /// How many feed readers were rejected for want of a place.
     pub(crate) fn turned_away(&self) -> u64 {
         self.turned_away.load(Ordering::Relaxed)
     }
 
-    /// Somebody followed a feed, and took nothing for too long.
+    /// Counts a feed reader that was dropped because it read nothing for too long.
     pub(crate) fn count_slow(&self) {
         self.slow.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many were dropped for that.
+    /// How many feed readers were dropped for being too slow.
     pub(crate) fn slow(&self) -> u64 {
         self.slow.load(Ordering::Relaxed)
     }
 
-    /// Something happened, in a match or to all.
+    /// Publishes an event of one match, or of the whole server.
     pub(crate) fn tell(&self, match_id: Option<MatchId>, what: Happening) {
         self.feeds.publish(&Item { match_id, at: self.clock.date(), tick: None, what });
     }
 
-    /// Says a line, cleaned already, to all who are in no match. `None`: the address says too much.
+    /// Publishes a line of lobby chat, cleaned already. `None`: the address is past its rate limit.
     pub(crate) fn chat(&self, ip: IpAddr, name: &str, text: &str) -> Option<LobbyLine> {
         let (now, at) = (self.clock.now(), self.clock.date());
         let mut lobby = lock(&self.lobby);
         let line = lobby.say(ip, now, at, name.to_owned(), text.to_owned())?;
-        // Still locked, so that the feed has the same order.
+        // Still locked, so that the feed has the lines in the same order.
         let what = Happening::Chat(None, name.into(), text.into());
         self.feeds.publish(&Item { match_id: None, at, tick: None, what });
         Some(line)

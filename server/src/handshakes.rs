@@ -1,7 +1,7 @@
-//! Connections that are yet to send their first request.
+//! Connections that have not sent their first request yet.
 //!
-//! The newest is always let in, and the one that has been silent for longest goes: strangers who
-//! connect and say nothing would lock all others out otherwise.
+//! Their number is bounded. A new connection is always accepted, and evicts the oldest one at the
+//! limit: otherwise connections that never send anything would lock out all others.
 
 use std::{
     collections::BTreeMap,
@@ -21,15 +21,15 @@ pub(crate) struct Handshakes {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// How many have come so far.
+    /// How many connections have entered so far.
     came: u64,
-    /// How many had to go for later ones.
+    /// How many were evicted.
     evicted: u64,
-    /// By when they came; each is told when it has to go.
+    /// By order of entry; the notification evicts the connection.
     each: BTreeMap<u64, Arc<Notify>>,
 }
 
-/// A place among them, given up when dropped.
+/// A place among these connections, released when dropped.
 #[derive(Debug)]
 pub(crate) struct HandshakePlace {
     handshakes: Arc<Handshakes>,
@@ -38,12 +38,12 @@ pub(crate) struct HandshakePlace {
 }
 
 impl Handshakes {
-    /// So many may wait.
+    /// At most `max` connections may wait.
     pub(crate) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max, waiting: Mutex::default() })
     }
 
-    /// A place for a new connection.
+    /// Takes a place for a new connection; at the limit, evicts the oldest one.
     pub(crate) fn enter(self: &Arc<Self>) -> HandshakePlace {
         let mut waiting = lock(&self.waiting);
         if waiting.each.len() >= self.max
@@ -58,14 +58,14 @@ impl Handshakes {
         HandshakePlace { handshakes: Arc::clone(self), number, evict }
     }
 
-    /// How many had to go for later ones.
+    /// How many were evicted.
     pub(crate) fn evicted(&self) -> u64 {
         lock(&self.waiting).evicted
     }
 }
 
 impl HandshakePlace {
-    /// Ends when this one has to go, if it ever has to.
+    /// Completes when this connection is evicted.
     pub(crate) fn evicted(&self) -> impl Future<Output = ()> + use<> {
         let evict = Arc::clone(&self.evict);
         async move { evict.notified().await }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_that_says_nothing_locks_nobody_out() {
+    fn silent_connections_lock_nobody_out() {
         let handshakes = Handshakes::new(2);
         let come = || handshakes.enter();
         let [silent, heard, slow] = [come(), come(), come()];

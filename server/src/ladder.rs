@@ -1,31 +1,32 @@
-//! What a shard leaves out when it can't keep up, step by step, and when it takes it back.
+//! The overload ladder: what a shard sheds when it can't keep up, step by step, and when it
+//! resumes.
 //!
-//! Every [`LOOK_INTERVAL`] the ladder looks at how many ticks were overruns and which part of the
-//! time the shard was busy. Too many overruns take it a step up. It goes a step down when
-//! nothing was an overrun and little was late for [`CALM_LOOKS`] looks and the shard has so much
-//! time to spare that what the step saves will fit again, so it does not swing. From the last step
-//! it is back on the ground within five seconds ([`RECOVERY_MAX`]) of the load's end.
+//! Every [`LOOK_INTERVAL`] the ladder checks how many ticks were overruns and for which part of the
+//! time the shard was busy. Too many overruns take it a step up. It goes a step down after
+//! [`CALM_LOOKS`] checks without an overrun and with few late ticks, if the shard has enough time
+//! to spare for the work that the step saves; so it does not oscillate. From the last step it is
+//! back on the ground within five seconds ([`RECOVERY_MAX`]) of the load's end.
 //!
-//! No match is ever ended, and nobody is closed. Time is an argument.
+//! It never ends a match or closes a connection. Time is an argument.
 
 use tickwire_shared::time::Micros;
 
-/// How often the ladder looks.
+/// Time between two checks.
 const LOOK_INTERVAL: Micros = Micros::from_millis(500);
-/// One tick in so many may be an overrun, or in calm times late.
+/// Up to one tick in so many may be an overrun before a step up, or late before a step down.
 const LATE_ONE_IN: u64 = 20;
-/// Looks without anything late before a step is taken back; one is enough when the shard has twice
-/// the time to spare that it takes.
+/// Calm checks in a row before a step down; one is enough when the shard is busy for less than half
+/// of the time that the step allows.
 const CALM_LOOKS: u32 = 2;
-/// Longest that it takes from the last step to the ground once the load has ended.
+/// Longest time from the last step back to the ground once the load has ended.
 const RECOVERY_MAX: Micros = Micros::from_secs(5);
 const _: () = {
-    // The first may have seen some of the load still.
+    // The first check may still include some of the load.
     let looks = 1 + CALM_LOOKS as u64 * (Step::ALL.len() as u64 - 1);
     assert!(LOOK_INTERVAL.0 * looks < RECOVERY_MAX.0, "as the README promises");
 };
 
-/// How much is left out. Each step includes those before it.
+/// How much work is shed. Each step includes the ones before it.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Step {
     /// Nothing.
@@ -42,11 +43,11 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// All that there are, from the ground up.
+    /// All steps, from the ground up.
     pub(crate) const ALL: [Self; 5] =
         [Self::Ground, Self::Spectators, Self::Snapshots, Self::Ticks, Self::Matches];
 
-    /// What it leaves out, for counters.
+    /// The name in counters and logs.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ground => "ground",
@@ -57,7 +58,7 @@ impl Step {
         }
     }
 
-    /// How many times as far apart as usual ticks are.
+    /// The factor by which the tick interval is stretched.
     pub(crate) const fn slowdown(self) -> u8 {
         match self {
             Self::Ground | Self::Spectators | Self::Snapshots => 1,
@@ -66,7 +67,7 @@ impl Step {
         }
     }
 
-    /// The shard may be busy for this part of the time before the step is taken back.
+    /// The shard must be busy for less than this part of the time before it leaves the step.
     const fn calm_percent(self) -> u64 {
         match self {
             Self::Ground => 100,
@@ -86,7 +87,7 @@ impl Step {
     }
 }
 
-/// What a shard has done since it started, to be looked at.
+/// A shard's work since it started.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Work {
     pub(crate) ticks: u64,
@@ -106,12 +107,12 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// Where it stands.
+    /// The current step.
     pub(crate) const fn step(&self) -> Step {
         self.step
     }
 
-    /// Looks, if it is time to, and says on which step it is then.
+    /// Checks the shard's work, if a check is due, and returns the step after it.
     pub(crate) fn look(&mut self, work: Work, now: Micros) -> Option<Step> {
         let passed = now.since(self.looked_at);
         if passed < LOOK_INTERVAL {

@@ -8,7 +8,7 @@
 //! }
 //! ```
 //!
-//! How a connection travels: `listener` accepts it and reads its request; [`http`] routes it;
+//! The path of a connection: `listener` accepts it and reads its request; [`http`] routes it;
 //! for a WebSocket, `front_door` reserves a seat and `play` hands the socket to the
 //! shard that runs its match; from then on the shard's thread does everything.
 
@@ -71,7 +71,7 @@ use matches::MatchSettings;
 use shards::Shards;
 pub use socket::push_frame;
 
-/// Why the server did not start, or ended before it was told to. Each says what to do.
+/// Why the server did not start. Each message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A setting is not valid.
@@ -80,29 +80,30 @@ pub enum StartError {
     /// The log filter is not valid.
     #[error("log: {0}")]
     Log(String),
-    /// The address can't be listened on.
+    /// Binding the listen address failed.
     #[error("can't listen on {0}: {1}; choose another with --listen or --health-listen")]
     Listen(SocketAddr, io::Error),
     /// The game's schema is not one that a match can run on.
     #[error("the game's schema is not valid: {0}")]
     Schema(#[from] SchemaError),
-    /// One of the game's events is called what feeds call something else.
-    #[error("the game can't call an event {0:?}, since event feeds do: choose another name")]
+    /// One of the game's events has a name that event feeds use for an event of their own.
+    #[error("the game's event {0:?} has a name that event feeds reserve: choose another name")]
     EventName(String),
-    /// One of [`Game::MODES`] is not a name, or there twice.
+    /// One of [`Game::MODES`] is not a valid name, or appears twice.
     #[error(
-        "the game can't call a mode {0:?}: names have 1 to 64 letters, digits, - and _, once each"
+        "the game's mode {0:?} is not valid: names are unique, of 1 to 64 letters, digits, - and _"
     )]
     ModeName(&'static str),
-    /// The game has more [`Game::SCORES`] than followers can be told.
-    #[error("the game has {0} scores, of {FIELDS_MAX} at most")]
+    /// The game has more [`Game::SCORES`] than a feed event can carry.
+    #[error("the game has {0} scores; the most is {FIELDS_MAX}")]
     Scores(usize),
-    /// The system refused a thread, a timer or the like.
+    /// A system call failed, such as one that starts a thread or sets a timer.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
-/// The whole program: settings from the process, log, server, until SIGTERM, SIGHUP or Ctrl-C.
+/// The whole program: reads the settings of the process, starts the log and the server, and runs
+/// until SIGTERM, SIGHUP or Ctrl-C.
 #[must_use]
 pub fn main<G: Game>() -> ExitCode {
     match start::<G>() {
@@ -118,22 +119,22 @@ pub fn main<G: Game>() -> ExitCode {
 fn start<G: Game>() -> Result<Ended, StartError> {
     let mut config = Config::from_process()?;
     let _log = log::start(&config)?;
-    // One small thing that is left would hold a whole huge page: 86 MB rather than 22 a minute after an attack.
-    // A kernel that can't leave them out has none.
+    // One small allocation left in a huge page keeps all of it: 86 MB rather than 22 a minute after
+    // an attack. The call fails only on kernels without huge pages.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     process::allow_files(&mut config.limits.connections_max)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let server = Server::bind::<G>(config).await?;
-        // Whoever reads the line may send them.
+        // Before the line below: a supervisor that reads it may send signals at once.
         let (once, twice) = (process::signals(1)?, process::signals(2)?);
         let scheme = if server.door.tls.is_some() { "https" } else { "http" };
         if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{}", server.addr()) {
-            tracing::warn!(%error, addr = %server.addr(), "can't say on stdout where it listens");
+            tracing::warn!(%error, addr = %server.addr(), "can't print the listen address");
         }
         Ok(server.run(once, twice).await)
     });
-    // Whoever wants it to end at once does not wait for shards either.
+    // Without waiting for tasks: after a second signal shards may still be running.
     runtime.shutdown_background();
     ended
 }
@@ -141,11 +142,11 @@ fn start<G: Game>() -> Result<Ended, StartError> {
 /// How a server ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ended {
-    /// Everybody was told, and matches ended when they might.
+    /// Clients were notified, and every shard ended its matches in time.
     Drained,
-    /// The same, but for shards that had failed, or did not end in time.
+    /// The server drained, but a shard had failed or did not end in time.
     Failed,
-    /// It was told not to wait for that.
+    /// The drain was cut short.
     AtOnce,
 }
 
@@ -160,9 +161,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the port and starts the shards. Must be called within a tokio runtime, of a single
-    /// thread: on more, somebody could reach a shard before it hears of the match that another has
-    /// just opened, and be refused.
+    /// Binds the port and starts the shards. Must be called within a single-threaded tokio runtime:
+    /// with more threads, a connection could reach a shard before the command that opens its match,
+    /// and be rejected.
     pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
         let schema = G::schema();
         check_game::<G>(&schema)?;
@@ -174,11 +175,11 @@ impl Server {
             None => None,
         };
         if let Some(listener) = &health {
-            tracing::info!(addr = %listener.local_addr()?, "health and metrics are served as well");
+            tracing::info!(addr = %listener.local_addr()?, "health and metrics port");
         }
         if !config.tickets.has_key() {
             let reach = if addr.ip().is_loopback() { "this machine" } else { "anywhere" };
-            tracing::warn!("runs open: anybody may join from {reach}, without a ticket");
+            tracing::warn!("no ticket key: anybody may join from {reach} without a ticket");
         }
         let clock = Clock::start();
         let directory = Arc::new(Directory::new(config.shards, config.limits.matches_max));
@@ -199,20 +200,20 @@ impl Server {
         Ok(Self { listener, addr, health, door, threads })
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where it serves health and metrics as well.
+    /// The address of the health and metrics port, if there is one.
     #[must_use]
     pub fn health_addr(&self) -> Option<SocketAddr> {
         self.health.as_ref()?.local_addr().ok()
     }
 
-    /// Serves until `shutdown` is done. Then nobody is let in, clients are told to go elsewhere, and
-    /// rounds may end within the drain timeout; `at_once` cuts that short.
+    /// Serves until `shutdown` completes, then drains: new sessions are rejected, clients are
+    /// notified, and matches may finish within the drain timeout. `at_once` cuts the drain short.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()>,
@@ -230,31 +231,31 @@ impl Server {
                 None => std::future::pending().await,
             }
         };
-        // Goes on while draining, so that who asks is told.
+        // Serving goes on meanwhile, so that rejected clients get a reason.
         let drain = async {
             shutdown.await;
             tracing::info!("draining");
             door.drain();
             let timeout = door.config.drain_timeout + END_TIMEOUT;
             let ended = join(self.threads, timeout).await;
-            // So that those who follow the feeds hear of the last matches' end.
+            // Until feed readers have received the end of the last matches.
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
             ended
         };
         let serving = async { tokio::join!(serve, serve_health, door.reload_files()) };
         tokio::select! {
-            _ = serving => unreachable!("it goes on for ever"),
+            _ = serving => unreachable!("serving never ends"),
             never = http::sample(&door) => match never {},
             ended = drain => ended,
             () = at_once => {
-                tracing::warn!("ended at once");
+                tracing::warn!("ended without draining");
                 Ended::AtOnce
             }
         }
     }
 }
 
-/// Whether matches of a game can be run, and followed.
+/// Checks the game's schema and the names that it defines.
 fn check_game<G: Game>(schema: &Schema) -> Result<(), StartError> {
     schema.validate()?;
     if let Some(taken) = schema.events.iter().find(|event| feeds::tells(&event.name)) {
@@ -266,7 +267,7 @@ fn check_game<G: Game>(schema: &Schema) -> Result<(), StartError> {
     bad_mode(G::MODES).map_or(Ok(()), |bad| Err(StartError::ModeName(bad)))
 }
 
-/// A mode's name that nobody could ask for.
+/// The first mode whose name is not valid or not unique.
 fn bad_mode(modes: &[&'static str]) -> Option<&'static str> {
     let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
     let is_name = |mode: &str| (1..=64).contains(&mode.len()) && mode.chars().all(is_part);
@@ -280,7 +281,7 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) -> Ended {
     let all_end = async {
-        // To wait in a thread of its own would take one, when there may be none left.
+        // Polled: a blocking join needs one more thread, and the system may have none left.
         while !threads.iter().all(JoinHandle::is_finished) {
             tokio::time::sleep(JOIN_INTERVAL).await;
         }
@@ -297,9 +298,9 @@ async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) -> Ended {
     Ended::Drained
 }
 
-/// How often shards are looked at that are to end.
+/// How often the shards' threads are polled for their end.
 const JOIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Longest that the end may take once all matches have ended: clients have two seconds to answer
-/// their close frame.
+/// How long shards may run past the drain timeout: clients have two seconds to answer their close
+/// frame.
 const END_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,8 +1,8 @@
-//! Sockets that were sent their close frame and wait for the client to end too.
+//! Sockets that have sent their close frame and wait for the client to close its side too.
 //!
 //! Closing a socket while the client's bytes are unread makes the kernel reset it, and a reset
-//! may overtake the close frame. So these are read, for [`LINGER_TIMEOUT`] at most and
-//! [`LINGER_BYTES_MAX`] a look, and what comes is thrown away.
+//! may overtake the close frame. So these sockets are still read, for [`LINGER_TIMEOUT`] at most
+//! and [`LINGER_BYTES_MAX`] each time, and the bytes are discarded.
 
 use tickwire_shared::time::Micros;
 
@@ -31,13 +31,13 @@ impl Lingering {
         self.sockets.push((socket, now.plus(LINGER_TIMEOUT)));
     }
 
-    /// Reads all of them, and drops those that have ended or whose time is up.
+    /// Reads all sockets, and drops those that have ended or timed out.
     pub(crate) fn look(&mut self, intake: &mut Intake, now: Micros) {
         self.sockets.retain_mut(|(socket, until)| now < *until && lingers(socket, intake));
     }
 }
 
-/// Whether there is more to wait for.
+/// Reads one socket. Returns whether to keep waiting for it.
 fn lingers(socket: &mut Socket, intake: &mut Intake) -> bool {
     if socket.finish().is_err() {
         return false;

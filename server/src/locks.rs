@@ -1,5 +1,5 @@
-//! Locks of the control plane. What they hold is never left half changed, so it is right even if a
-//! thread has panicked while it held one: nobody else is to fail for that.
+//! Locks of the control plane, without poisoning. Their data is never left half changed, so it
+//! stays valid if a thread panics while it holds one, and other threads may go on.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -1,5 +1,5 @@
-//! The log: lines wait in a queue for a thread that writes them to stderr, so that nobody waits for
-//! who reads them.
+//! The log: lines wait in a queue for a thread that writes them to stderr, so that a slow reader of
+//! stderr never blocks the server.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -16,11 +16,11 @@ use crate::{
     config::{Config, LogFormat},
 };
 
-/// Lines that may wait to be written. Those that find no room are counted.
+/// Lines that may wait to be written. More are dropped and counted.
 const LINES_MAX: usize = 8_192;
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Begins it. Lines are written for as long as what is returned is held.
+/// Starts the log. Lines are written as long as the returned guard is held.
 pub(crate) fn start(config: &Config) -> Result<WorkerGuard, StartError> {
     let filter =
         EnvFilter::try_new(&config.log).map_err(|error| StartError::Log(error.to_string()))?;
@@ -39,16 +39,16 @@ pub(crate) fn start(config: &Config) -> Result<WorkerGuard, StartError> {
     Ok(guard)
 }
 
-/// Lines of the log that nobody took in time.
+/// Log lines that were dropped because the queue was full.
 pub(crate) fn lines_lost() -> usize {
     LOST.get().map_or(0, ErrorCounter::dropped_lines)
 }
 
-/// Where a panic came from, as a line like any other. What it ends is told by who catches it.
+/// Logs a panic's reason and location. The code that catches it logs what it ends.
 fn tell_panic(panic: &PanicHookInfo<'_>) {
     let reason = panic.payload_as_str();
     let at = panic.location().map(ToString::to_string);
-    // Wanted by RUST_BACKTRACE.
+    // Captured only if RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
     let backtrace = backtrace.as_ref().map(tracing::field::display);

@@ -1,4 +1,4 @@
-//! Between the front door and a shard: commands one way, signs of how it does the other.
+//! Between the front door and a shard: commands in one direction, the shard's status in the other.
 
 use std::sync::{
     Arc,
@@ -15,7 +15,7 @@ use crate::{
     telemetry::Stats,
 };
 
-/// Commands that may wait for a shard. More are refused: the shard does not keep up.
+/// Commands that may wait for a shard. More are rejected: the shard does not keep up.
 const MAILBOX_MAX: usize = 4096;
 
 /// What the front door asks of a shard.
@@ -25,22 +25,22 @@ pub(crate) enum Command {
     Open(MatchId, MatchOptions),
     /// Take over a connection whose WebSocket handshake is done.
     Connect(Box<Arrival>),
-    /// Have one match, or all, tell an operator's notice.
+    /// Send an operator's notice to the clients of one match, or of all.
     Notice(Option<MatchId>, Arc<str>),
-    /// Tell where the time of ticks went.
+    /// Return the recorded phases of ticks.
     Trace(Recorded, oneshot::Sender<Vec<Recording>>),
-    /// Tell what was counted.
+    /// Return the counters.
     Report(oneshot::Sender<Stats>),
-    /// Take nobody in, end each match when it may or by the deadline, and then end.
+    /// Reject new sessions, end each match when it may end or by the deadline, then end the thread.
     Drain { deadline: Micros },
 }
 
-/// What a shard has a recording of.
+/// Which recording of a shard is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Recorded {
     /// The last ticks of one match.
     Match(MatchId),
-    /// The second before the last overrun, in all matches: it may have been another's fault.
+    /// The second before the last overrun, in all matches: another match may have caused it.
     Overrun,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Arrival {
     pub(crate) match_id: MatchId,
     pub(crate) newcomer: Newcomer,
     pub(crate) handed: Handed,
-    /// What the client sent right behind its handshake.
+    /// Bytes that the client sent right after its handshake request.
     pub(crate) leftover: Vec<u8>,
 }
 
@@ -61,38 +61,38 @@ pub(crate) struct ShardHandle {
     mailbox: SyncSender<Command>,
 }
 
-/// What a shard shows of itself without being asked.
+/// What a shard publishes of its state.
 #[derive(Debug, Default)]
 pub(crate) struct Signs {
     is_overloaded: AtomicBool,
-    /// When it began the one thing that it is at; 0 while it waits.
+    /// When it began its current piece of work; 0 while it sleeps.
     busy_since: AtomicU64,
     has_drained: AtomicBool,
 }
 
-/// What a shard may be given.
+/// Whether a shard can take more work.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Standing {
-    /// Matches and connections.
+    /// It takes matches and connections.
     Fit,
-    /// No match more: it is far behind.
+    /// It takes connections, but no further match: it is on the last step of the overload ladder.
     Overloaded,
-    /// Nothing: what it is at does not return.
+    /// It takes nothing: its current piece of work does not return.
     Stuck,
 }
 
-/// A single match that keeps a shard for so long is taken to be stuck.
+/// A shard that has been at one piece of work for this long counts as stuck.
 pub(crate) const STUCK_AFTER: Micros = Micros::from_secs(2);
 
 impl ShardHandle {
-    /// A shard's two ends.
+    /// The front door's end of a new shard, and the shard's own two.
     pub(crate) fn new() -> (Self, Receiver<Command>, Arc<Signs>) {
         let (mailbox, commands) = sync_channel(MAILBOX_MAX);
         let signs = Arc::<Signs>::default();
         (Self { signs: Arc::clone(&signs), mailbox }, commands, signs)
     }
 
-    /// What the shard may be given now.
+    /// Whether the shard can take more work now.
     pub(crate) fn standing(&self, now: Micros) -> Standing {
         let busy_since = self.signs.busy_since.load(Ordering::Relaxed);
         if busy_since > 0 && now.since(Micros(busy_since)) >= STUCK_AFTER {
@@ -102,12 +102,12 @@ impl ShardHandle {
         if is_overloaded { Standing::Overloaded } else { Standing::Fit }
     }
 
-    /// Whether the shard has ended as it was told to.
+    /// Whether the shard has ended after a drain.
     pub(crate) fn has_drained(&self) -> bool {
         self.signs.has_drained.load(Ordering::Relaxed)
     }
 
-    /// Hands over a command. It comes back when the shard does not keep up or has ended.
+    /// Sends a command. Returns it if the mailbox is full or the shard has ended.
     pub(crate) fn send(&self, command: Command) -> Result<(), Command> {
         self.mailbox.try_send(command).map_err(|error| match error {
             TrySendError::Full(command) | TrySendError::Disconnected(command) => command,
@@ -116,22 +116,22 @@ impl ShardHandle {
 }
 
 impl Signs {
-    /// It begins something.
+    /// A piece of work begins.
     pub(crate) fn show_busy(&self, now: Micros) {
         self.busy_since.store(now.0, Ordering::Relaxed);
     }
 
-    /// It has done all that there was.
+    /// All due work is done.
     pub(crate) fn show_waiting(&self) {
         self.busy_since.store(0, Ordering::Relaxed);
     }
 
-    /// It ends as it was told to, and hears nothing any more.
+    /// The shard ends after a drain, and reads no further commands.
     pub(crate) fn show_drained(&self) {
         self.has_drained.store(true, Ordering::Relaxed);
     }
 
-    /// Whether no match may be added.
+    /// Sets whether further matches are rejected.
     pub(crate) fn show_overloaded(&self, is_overloaded: bool) {
         self.is_overloaded.store(is_overloaded, Ordering::Relaxed);
     }

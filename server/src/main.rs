@@ -2,7 +2,7 @@
 
 use mimalloc::MiMalloc;
 
-/// Gives memory back when what needed it is over.
+/// Returns freed memory to the system, for example after an attack.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,4 +1,5 @@
-//! Which match somebody gets: the one that they name, one of their mode with a free seat, or a new one.
+//! Matchmaking: the match that a request names, the oldest of its mode with a free seat, or a new
+//! one.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,24 +18,24 @@ use crate::{
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Matchmaker {
-    /// The game's, the one without a choice first.
+    /// The game's modes, the default one first.
     pub(crate) modes: &'static [&'static str],
     directory: Arc<Directory>,
     shards: Arc<Shards>,
-    /// What every match is made with, but for seed and mode.
+    /// The options of every match, except seed and mode.
     usual: MatchOptions,
-    /// How fast new matches may be opened.
+    /// Rate limit of new matches.
     pace: Rate,
     openings: Mutex<Bucket>,
     clock: Clock,
 }
 
-/// Which match somebody wants.
+/// Which match a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Wish {
-    /// The oldest of a mode with a free seat, or a new one.
+    /// The oldest match of this mode with a free seat, or a new one.
     Any(&'static str),
-    /// This one.
+    /// The match with this id.
     Match(MatchId),
 }
 
@@ -58,7 +59,7 @@ impl Matchmaker {
         }
     }
 
-    /// The mode of that name, or of a match whose mode nobody has chosen.
+    /// The mode of that name; without a name, the default mode.
     pub(crate) fn mode(&self, name: Option<&str>) -> Result<&'static str, String> {
         let Some(name) = name else { return Ok(self.modes.first().copied().unwrap_or_default()) };
         let known = self.modes.iter().find(|known| **known == name);
@@ -68,12 +69,12 @@ impl Matchmaker {
         })
     }
 
-    /// The wish for this match, or for any of a mode.
+    /// Selects the match with this id, or any match of a mode.
     pub(crate) fn wish(&self, id: Option<MatchId>, mode: Option<&str>) -> Result<Wish, String> {
         match (id, mode) {
             (None, mode) => self.mode(mode).map(Wish::Any),
             (Some(id), None) => Ok(Wish::Match(id)),
-            (Some(_), Some(_)) => Err("a match has its mode: say mode only for any match".into()),
+            (Some(_), Some(_)) => Err("mode is only for match=auto: a match has its mode".into()),
         }
     }
 
@@ -89,7 +90,7 @@ impl Matchmaker {
         drop(openings);
         let entry =
             self.directory.add(mode, self.usual.seats, |shard| self.shards.is_fit(shard))?;
-        // Who knew it would know what chance brings.
+        // Unpredictable: a player who knew the seed would know the game's random events in advance.
         let seed = getrandom::u64().expect("the system has randomness");
         let options = MatchOptions { seed, mode, ..self.usual };
         if self.shards.send(entry.shard, Command::Open(entry.id, options)).is_err() {
@@ -99,7 +100,7 @@ impl Matchmaker {
         Ok(entry)
     }
 
-    /// Takes a seat.
+    /// Reserves a seat.
     pub(crate) fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
         match wish {
             Wish::Match(_) => Reservation::new(&self.find(wish)?),
@@ -110,7 +111,7 @@ impl Matchmaker {
                 }
                 let opened = self.open(mode).and_then(|entry| Reservation::new(&entry));
                 opened.or_else(|refused| {
-                    // Better a seat in a slow match than none.
+                    // A seat on an overloaded shard is better than none.
                     let answers = |shard| !self.shards.is_stuck(shard);
                     self.directory.reserve_any(mode, answers).ok_or(refused)
                 })
@@ -118,7 +119,7 @@ impl Matchmaker {
         }
     }
 
-    /// The match that is wished for, without taking a seat; the oldest, if any will do.
+    /// The selected match, without a seat; for any match of a mode, the oldest.
     pub(crate) fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
         let answers = |entry: &Arc<Entry>| !self.shards.is_stuck(entry.shard);
         match wish {
@@ -134,7 +135,7 @@ impl Matchmaker {
         }
     }
 
-    /// The same, or a new one if any will do and there is none.
+    /// Like [`Self::find`], but opens a match if the mode has none.
     pub(crate) fn find_or_open(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
         self.find(wish).or_else(|refused| match wish {
             Wish::Match(_) => Err(refused),

@@ -1,9 +1,9 @@
-//! Places: what somebody holds while being here, counted, and given back when dropped.
+//! Places: counted permits for connections and sessions, released when dropped.
 //!
-//! A [`Tally`] counts how many places each key holds and refuses past a limit; it remembers only
-//! keys that hold one. [`ConnectionLimiter`] is what a connection must pass: a place among all, a
-//! place among those of its address, and its address' token bucket. Its memory is bounded by the
-//! number of connections and by [`BUCKETS_MAX`].
+//! A [`Tally`] counts how many places each key holds and rejects more than a limit; it stores only
+//! keys that hold one. A connection must pass the [`ConnectionLimiter`]: it needs a place in the
+//! server, a place of its address, and a token from its address' bucket. The memory for this is
+//! bounded by the number of connections and by [`BUCKETS_MAX`].
 
 use std::{
     collections::HashMap,
@@ -23,8 +23,8 @@ use crate::{
     locks::lock,
 };
 
-/// Addresses whose buckets are remembered. When there are more (which takes as many connects in
-/// four seconds), those beyond share one bucket.
+/// Most addresses with a bucket of their own. Addresses beyond them (which takes as many connects
+/// in four seconds) share one bucket.
 const BUCKETS_MAX: usize = 65_536;
 
 /// Counts places by key.
@@ -44,7 +44,7 @@ impl<K: Eq + Hash + Clone> Tally<K> {
         Arc::new(Self { held: Mutex::default() })
     }
 
-    /// A place for this key, unless it holds `max` already.
+    /// Takes a place for this key, unless it holds `max` already.
     pub(crate) fn take(self: &Arc<Self>, key: &K, max: u32) -> Option<Place<K>> {
         let mut held = lock(&self.held);
         let count = held.get(key).copied().unwrap_or(0);
@@ -86,13 +86,13 @@ pub(crate) struct ConnectionLimiter {
     requests: Mutex<Buckets>,
 }
 
-/// What a connection holds from its accept to its end.
+/// The places that a connection holds from accept to close.
 #[derive(Debug)]
 pub(crate) struct ConnectionPlace {
     _all: OwnedSemaphorePermit,
-    /// Of the one that it counts for, if that is limited.
+    /// The place of its client's address, unless that is not limited.
     address: Option<AddressPlace>,
-    /// Seats that are kept for addresses whose connections are lost, and how many each may have.
+    /// Seats that are kept after lost connections, by address, and the most for each address.
     kept: (Arc<Tally<Address>>, u32),
 }
 
@@ -100,14 +100,14 @@ pub(crate) struct ConnectionPlace {
 pub(crate) type AddressPlace = Place<Address>;
 
 impl ConnectionPlace {
-    /// It is a client's for which a proxy speaks.
+    /// Counts a proxy's connection for the client address that the proxy has named.
     pub(crate) fn counts_for(&mut self, address: AddressPlace) {
         self.address = Some(address);
     }
 
-    /// A place for the seat that this connection leaves, unless its address is not limited: it may
-    /// have as many as connections. It would have any number of seats otherwise, one lost connection
-    /// after the other.
+    /// Takes a place for the seat that is kept after this connection is lost. `None`: its address
+    /// is not limited. An address may keep as many seats as it may have connections; without a
+    /// limit it could occupy any number of seats by losing one connection after another.
     pub(crate) fn keep(&self) -> Result<Option<AddressPlace>, TurnedAway> {
         let Some(address) = &self.address else { return Ok(None) };
         let (kept, max) = &self.kept;
@@ -115,12 +115,12 @@ impl ConnectionPlace {
     }
 }
 
-/// Why a connection is not served.
+/// Why a connection or a request is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TurnedAway {
-    /// The server has as many connections as it may.
+    /// The server is at its connection limit.
     AtCapacity,
-    /// Its address has as many connections as it may.
+    /// The address is at its connection limit.
     AddressFull,
     /// Its address connects too often.
     AddressTooFast,
@@ -132,7 +132,7 @@ impl TurnedAway {
     pub(crate) const ALL: [Self; 4] =
         [Self::AtCapacity, Self::AddressFull, Self::AddressTooFast, Self::AddressAsksTooOften];
 
-    /// For whoever is told.
+    /// The text for the client.
     pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::AtCapacity => "the server has no connection left",
@@ -142,7 +142,7 @@ impl TurnedAway {
         }
     }
 
-    /// A short name for counters and answers.
+    /// The name in counters and responses.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AtCapacity => "at_capacity",
@@ -153,8 +153,8 @@ impl TurnedAway {
     }
 }
 
-/// Whom connections are counted for: an IPv4 address, or a /56 of IPv6, which is what a household or
-/// a hired machine is given (RIPE-690); a longer prefix would give each of them 256 shares.
+/// The key of per-address limits: an IPv4 address, or an IPv6 /56, which is what a household or a
+/// rented machine is assigned (RIPE-690). Counting by /64 would give each of them 256 shares.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Address {
     V4(Ipv4Addr),
@@ -162,8 +162,8 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// `None` is this machine itself (a proxy, a load test), which need not be kept from itself.
-    /// Other loopback addresses are strangers, so that this can be tested.
+    /// `None` for 127.0.0.1 and ::1, which are not limited: a local proxy or a load test. Other
+    /// loopback addresses are limited, so that tests can use them.
     fn of(ip: IpAddr) -> Option<Self> {
         match ip.to_canonical() {
             IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(Ipv6Addr::LOCALHOST) => None,
@@ -189,8 +189,8 @@ impl ConnectionLimiter {
         }
     }
 
-    /// A place for a connection that was just accepted, and one among those that are yet to send a
-    /// request. Without an address it counts for none yet.
+    /// Takes a place for a connection that was just accepted, and one among the connections without
+    /// a request yet. With `ip` `None` it counts for no address yet.
     pub(crate) fn enter(
         &self,
         ip: Option<IpAddr>,
@@ -205,23 +205,23 @@ impl ConnectionLimiter {
         Ok((ConnectionPlace { _all: all, address, kept }, self.handshakes.enter()))
     }
 
-    /// How many had to go before they sent a request, for later ones.
+    /// How many connections were evicted before their first request, to make room for newer ones.
     pub(crate) fn handshakes_evicted(&self) -> u64 {
         self.handshakes.evicted()
     }
 
-    /// How many connections there is still room for.
+    /// How many more connections the server can accept.
     pub(crate) fn places_free(&self) -> usize {
         self.all.available_permits()
     }
 
-    /// Whether an address may send one more request.
+    /// Whether an address may send another request.
     pub(crate) fn allow_request(&self, ip: IpAddr, now: Micros) -> Result<(), TurnedAway> {
         let may = Address::of(ip).is_none_or(|address| lock(&self.requests).take(address, now));
         if may { Ok(()) } else { Err(TurnedAway::AddressAsksTooOften) }
     }
 
-    /// One of the places of an address that connects, unless it is not limited.
+    /// Takes a place of an address that connects. `None`: the address is not limited.
     pub(crate) fn place_of(
         &self,
         ip: IpAddr,
@@ -241,7 +241,7 @@ impl ConnectionLimiter {
 pub(crate) struct Buckets {
     rate: Rate,
     each: HashMap<Address, Bucket>,
-    /// For addresses that found no place in the map.
+    /// Shared by addresses that don't fit into the map.
     others: Bucket,
 }
 
@@ -250,7 +250,7 @@ impl Buckets {
         Self { rate, each: HashMap::new(), others: Bucket::full(Micros(0)) }
     }
 
-    /// Takes one out of the bucket of an address; this machine has one too.
+    /// Takes a token from an address' bucket. Unlike connections, this machine is limited too.
     pub(crate) fn take_ip(&mut self, ip: IpAddr, now: Micros) -> bool {
         self.take(Address::of(ip).unwrap_or(Address::V4(Ipv4Addr::LOCALHOST)), now)
     }

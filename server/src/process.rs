@@ -1,4 +1,4 @@
-//! What a server's process has of the system: files that it may open, and signals that end it.
+//! The process: how many files it may open, and the signals that end it.
 
 use std::io;
 
@@ -6,9 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::listener::{HEALTH_CONNECTIONS_MAX, TURNING_AWAY_MAX};
 
-/// Lets the process have as many files open as the system allows it to: each connection is one. If
-/// those are too few there may be fewer connections, so that who is one too many hears of it, and
-/// health checks are answered.
+/// Raises the limit of open files to the hard limit: each connection is a file. If the hard limit
+/// is too low, reduces `connections_max`, so that connections past it are answered, and so are
+/// health checks.
 pub(crate) fn allow_files(connections_max: &mut usize) -> io::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
@@ -19,21 +19,21 @@ pub(crate) fn allow_files(connections_max: &mut usize) -> io::Result<()> {
         tracing::warn!(
             wanted,
             connections_max,
-            "fewer connections, since no more files may be open: raise `ulimit -Hn`"
+            "connections_max reduced to the limit of open files: raise `ulimit -Hn`"
         );
     }
     Ok(())
 }
 
-/// Files that are open beside connections, generously.
+/// Files that are open beside connections: a generous estimate.
 const OTHER_FILES: usize = 64 + TURNING_AWAY_MAX + HEALTH_CONNECTIONS_MAX;
 
-/// Done when the process was told to end so many times.
+/// Completes when the process has received `count` signals to end.
 pub(crate) fn signals(count: u32) -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // Who starts it by `nohup` wants it to go on when the terminal closes.
+    // `nohup` has SIGHUP ignored, so that the process survives its terminal.
     let mut hangup = if ignores_hangups() { None } else { Some(signal(SignalKind::hangup())?) };
     Ok(async move {
         for _ in 0..count {
@@ -57,6 +57,6 @@ fn ignores_hangups() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // A mask, whose lowest bit is signal 1.
+    // A mask whose lowest bit is signal 1, SIGHUP.
     ignored.is_some_and(|mask| mask & 1 == 1)
 }

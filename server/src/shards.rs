@@ -1,4 +1,4 @@
-//! All shards together: which are fit, and what they are told and asked.
+//! All shards together: which can take more work, and the commands sent to them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     telemetry::{self, Stats},
 };
 
-/// Reports are at least so far apart.
+/// Least time between two reports.
 const REPORT_INTERVAL: Micros = Micros::from_millis(50);
 
 /// See the module.
@@ -23,21 +23,21 @@ pub(crate) struct Shards {
     report: Mutex<Report>,
 }
 
-/// What shards have last counted, and when they were asked.
+/// The last counters of all shards, and when they were asked for.
 #[derive(Debug)]
 struct Report {
     begun: Micros,
     counted: Arc<Counted>,
 }
 
-/// What shards have counted.
+/// Counters of all shards.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counted {
-    /// By shard; of one that does not answer, what it last told.
+    /// By shard; of a shard that does not answer, its last ones.
     pub(crate) shards: Vec<Stats>,
-    /// How many do not answer.
+    /// How many shards do not answer.
     pub(crate) silent: usize,
-    /// What [`Stats::field_bits`] are called.
+    /// The names of [`Stats::field_bits`].
     pub(crate) field_names: Arc<[String]>,
 }
 
@@ -50,28 +50,27 @@ impl Shards {
         Self { handles, clock, report }
     }
 
-    /// Whether one is fit for one match more.
+    /// Whether any shard can take another match.
     pub(crate) fn is_any_fit(&self) -> bool {
         (0..self.handles.len()).any(|shard| self.is_fit(shard))
     }
 
-    /// Whether this one is fit for one match more.
+    /// Whether this shard can take another match.
     pub(crate) fn is_fit(&self, shard: usize) -> bool {
         self.handles[shard].standing(self.clock.now()) == Standing::Fit
     }
 
-    /// Whether this one is at something that does not return.
+    /// Whether this shard is stuck: its current piece of work does not return.
     pub(crate) fn is_stuck(&self, shard: usize) -> bool {
         self.handles[shard].standing(self.clock.now()) == Standing::Stuck
     }
 
-    /// Hands over a command. It comes back when the shard does not keep up or has ended.
+    /// Sends a command. Returns it if the shard's mailbox is full or the shard has ended.
     pub(crate) fn send(&self, shard: usize, command: Command) -> Result<(), Command> {
         self.handles[shard].send(command)
     }
 
-    /// Hands a command to one shard or to all, of which those hear it that keep up. Says how many
-    /// do not.
+    /// Sends a command to one shard or to all. Returns how many did not accept it.
     pub(crate) fn tell(&self, only: Option<usize>, command: impl Fn() -> Command) -> usize {
         let mut untold = 0;
         for (shard, handle) in self.handles.iter().enumerate() {
@@ -80,7 +79,7 @@ impl Shards {
                 tracing::error!(
                     shard,
                     ?command,
-                    "a shard does not keep up or has failed: not told"
+                    "a shard's mailbox is full or the shard has failed: command dropped"
                 );
                 untold += 1;
             }
@@ -88,8 +87,8 @@ impl Shards {
         untold
     }
 
-    /// What shards have counted. Who asks at the same time is told the same, so that nobody can
-    /// keep shards busy with reports.
+    /// The counters of all shards. Concurrent callers share one report, so that requests can't keep
+    /// shards busy with reports.
     pub(crate) async fn stats(&self) -> Arc<Counted> {
         let asked = self.clock.now();
         let mut report = self.report.lock().await;
@@ -125,17 +124,17 @@ impl Shards {
         Arc::clone(&report.counted)
     }
 
-    /// What led to each shard's last overrun; none of one that does not answer.
+    /// The recording of each shard's last overrun; `None` for a shard that does not answer.
     pub(crate) async fn overruns(&self) -> Vec<Option<Vec<Recording>>> {
         self.ask(|reply| Command::Trace(Recorded::Overrun, reply)).await
     }
 
-    /// What is recorded of a match, by its shard; none if that does not answer.
+    /// The recording of a match; `None` if its shard does not answer.
     pub(crate) async fn recording(&self, id: MatchId, shard: usize) -> Option<Vec<Recording>> {
         self.ask_one(shard, |reply| Command::Trace(Recorded::Match(id), reply)).await
     }
 
-    /// Each shard's answer to a command, unless it is stuck or has failed.
+    /// Each shard's answer to a command; `None` if it is stuck or has failed.
     async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<Option<T>> {
         let mut answers = Vec::new();
         for shard in 0..self.handles.len() {

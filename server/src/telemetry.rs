@@ -1,7 +1,7 @@
-//! What a shard counts.
+//! A shard's counters and histograms.
 //!
-//! Each shard owns its counters and histograms, so that counting costs no lock and no shared cache
-//! line; they are copied when somebody asks.
+//! Each shard owns its own, so that counting costs no lock and no shared cache line; a report
+//! copies them.
 
 use std::collections::BTreeMap;
 
@@ -23,25 +23,25 @@ pub(crate) struct Stats {
     pub(crate) overruns: u64,
     /// Ticks that began a quarter of an interval late or later.
     pub(crate) late: u64,
-    /// Time by which games were put off because catching up would have been too much.
+    /// Time by which matches were postponed after overruns that one catch-up tick could not cover.
     pub(crate) slipped: Micros,
     /// Snapshots that were written.
     pub(crate) snapshots: u64,
-    /// Bytes of those, frame heads included.
+    /// Bytes of these snapshots, frame heads included.
     pub(crate) snapshot_bytes: u64,
-    /// Encodings that were made for them.
+    /// Encodings that were made for these snapshots.
     pub(crate) encodings: u64,
-    /// Time that they took.
+    /// Time spent on encoding.
     pub(crate) encoding: Micros,
-    /// Snapshots left out because earlier bytes still wait.
+    /// Snapshots skipped because earlier bytes still wait in the outbox.
     pub(crate) skipped_unflushed: u64,
-    /// Snapshots left out because too many are on their way.
+    /// Snapshots skipped because too many are in flight.
     pub(crate) skipped_credit: u64,
-    /// Snapshots left out because the shard does not keep up.
+    /// Snapshots skipped because the shard does not keep up.
     pub(crate) skipped_overload: u64,
-    /// Full snapshots left out because many join at once.
+    /// Full snapshots postponed because many clients join at once.
     pub(crate) skipped_storm: u64,
-    /// Time for which the shard did something.
+    /// Time for which the shard was busy.
     pub(crate) busy: Micros,
     /// How often each step of the overload ladder was taken, by its name.
     pub(crate) steps: BTreeMap<&'static str, u64>,
@@ -49,9 +49,9 @@ pub(crate) struct Stats {
     pub(crate) step: u64,
     /// Inputs that were accepted.
     pub(crate) inputs: u64,
-    /// Inputs that never counted, because newer ones had come or they were for too far ahead.
+    /// Inputs that were never applied: newer ones had come, or they were for a tick too far ahead.
     pub(crate) inputs_dropped: u64,
-    /// Ticks of seats that had to repeat an input, or to use one for an earlier tick.
+    /// Ticks for which a seat's input was missing, so that an older one was used.
     pub(crate) inputs_starved: u64,
     /// Full snapshots that clients asked for because a digest differed.
     pub(crate) resyncs: u64,
@@ -63,8 +63,8 @@ pub(crate) struct Stats {
     pub(crate) connections: u64,
     /// Matches that ended because their game failed.
     pub(crate) matches_failed: u64,
-    /// Bits that encodings were made of, in the order of [`field_names`]; each counts
-    /// once, however many it was sent to. None before a match has run.
+    /// Bits of all encodings, in the order of [`field_names`]. An encoding counts once, however
+    /// many clients it was sent to. Empty until a match is counted.
     pub(crate) field_bits: Vec<f64>,
     /// Spectators now, by match.
     pub(crate) spectators: BTreeMap<u32, u32>,
@@ -80,16 +80,15 @@ impl Spans {
         self.0.saturating_record(span.0);
     }
 
-    /// The median, the 99th percentile and the most of what was counted since `before`, in
-    /// microseconds.
+    /// The median, the 99th percentile and the maximum since `before`, in microseconds.
     pub(crate) fn since(&self, before: &Self) -> [u64; 3] {
         let mut new = self.0.clone();
-        new.subtract(&before.0).expect("it has counted all that the earlier one has");
+        new.subtract(&before.0).expect("a histogram includes its own earlier state");
         [0.5, 0.99, 1.0].map(|quantile| new.value_at_quantile(quantile))
     }
 
-    /// All of them together, as exactly as they are kept. It never goes back, as a mean times their
-    /// count would by rounding: that would be read as a restart.
+    /// The sum of all spans, as exact as the histogram's buckets. Unlike mean × count, whose
+    /// rounding varies, it never decreases: Prometheus would take that for a restart.
     pub(crate) fn sum(&self) -> Micros {
         let kept = self.0.iter_recorded();
         let sums =
@@ -105,21 +104,21 @@ impl Default for Spans {
     }
 }
 
-/// What the end of a connection is called that had no close frame.
+/// The counter's name for a connection that ended without a close frame.
 pub(crate) const LOST: &str = "lost";
 
 impl Stats {
-    /// Counts a connection that was lost, without a close frame.
+    /// Counts a connection that ended without a close frame.
     pub(crate) fn count_lost(&mut self) {
         *self.closed.entry(LOST).or_default() += 1;
     }
 
-    /// Counts a connection's end.
+    /// Counts a closed connection.
     pub(crate) fn count_closed(&mut self, reason: CloseReason) {
         *self.closed.entry(reason.name()).or_default() += 1;
     }
 
-    /// Adds what a match's encodings were made of, in the order of [`field_names`].
+    /// Adds the bits of a match's encodings, in the order of [`field_names`].
     pub(crate) fn add_costs(&mut self, schema: &Schema, costs: &Costs) {
         let kinds = schema.kinds.iter().enumerate();
         let bits = kinds.flat_map(|(k, kind)| {
@@ -134,7 +133,7 @@ impl Stats {
     }
 }
 
-/// What [`Stats::field_bits`] are called: `kind.field`.
+/// The names of [`Stats::field_bits`]: `kind.field`.
 pub(crate) fn field_names(schema: &Schema) -> impl Iterator<Item = String> {
     schema.kinds.iter().flat_map(|kind| {
         let fields = kind.fields.iter().map(|field| field.name.as_str());

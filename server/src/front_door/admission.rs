@@ -1,4 +1,4 @@
-//! Who is let in, and to which match.
+//! Admission: checks the ticket, picks the match and reserves the seat.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -14,7 +14,7 @@ use crate::{
     tickets::{Ticket, TicketRole, unix_now},
 };
 
-/// Somebody who may hand over a connection.
+/// An admitted participant, whose connection may be handed to the match's shard.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     entry: Arc<Entry>,
@@ -22,20 +22,20 @@ pub(crate) struct Admitted {
 }
 
 impl FrontDoor {
-    /// Lets somebody in, with a seat held for a player.
+    /// Admits a participant, with a seat reserved for a player.
     pub(crate) fn admit(
         &self,
         wish: Wish,
         role: Role,
         token: Option<&str>,
     ) -> Result<Admitted, CloseReason> {
-        // Whose connection was lost is not new, as long as the round goes on.
+        // While draining, only players of a running match may resume.
         let goes_on = || matches!(wish, Wish::Match(id) if self.directory.find(id).is_some());
         if self.is_draining() && !(role == Role::Resumer && goes_on()) {
             return Err(CloseReason::Drain);
         }
         let now = unix_now();
-        // Who resumes shows the session's own token in the hello.
+        // A client that resumes has no ticket: its hello carries the session's resume token.
         let ticket = match &self.tickets {
             Some(tickets) if role != Role::Resumer => {
                 let ticket = tickets.check(token.ok_or(CloseReason::NoTicket)?, now)?;
@@ -57,14 +57,14 @@ impl FrontDoor {
                 entry
             }
             Role::Spectator => self.matchmaker.find_or_open(wish).map_err(close_reason)?,
-            // Has no ticket, and no session in a match that is not there yet.
+            // A new match would have no session to resume.
             Role::Resumer => self.matchmaker.find(wish).map_err(close_reason)?,
         };
         if let Some((tickets, ticket)) = ticket {
             let max = self.config.limits.sessions_per_subject_max;
             let place = self.subjects.take(&ticket.subject, max);
             claim.subject = Some(place.ok_or(CloseReason::TooManySessions)?);
-            // Last, so that who finds no seat may try again with the same ticket.
+            // Last, so that a player who gets no seat may try again with the same ticket.
             if ticket.role != TicketRole::Operator {
                 tickets.redeem(&ticket, now)?;
             }
@@ -74,8 +74,8 @@ impl FrontDoor {
         Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } })
     }
 
-    /// Hands a connection to the shard that runs its match. It comes back, with what the client is
-    /// to be told, when the shard does not keep up or has ended.
+    /// Hands a connection to the shard that runs its match. Returns it with a close reason if the
+    /// shard's mailbox is full or the shard has ended.
     pub(crate) fn hand_over(
         &self,
         admitted: Admitted,
@@ -90,12 +90,12 @@ impl FrontDoor {
             return Err((arrival.handed, CloseReason::Drain));
         }
         let shard = entry.shard;
-        tracing::warn!(shard, "a shard does not keep up or has failed; connection refused");
+        tracing::warn!(shard, "connection refused: a shard does not keep up or has failed");
         Err((arrival.handed, CloseReason::Overloaded))
     }
 }
 
-/// Whether a ticket is one for this.
+/// Checks that a ticket permits this role in this match.
 fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
     let is_for_role = match ticket.role {
         TicketRole::Player => true,
@@ -116,7 +116,7 @@ fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
 const fn close_reason(refused: JoinRefused) -> CloseReason {
     match refused {
         JoinRefused::NoMatch => CloseReason::NoMatch,
-        // A moment later there may be one more.
+        // All temporary: the client should retry later.
         JoinRefused::Overloaded | JoinRefused::Stuck | JoinRefused::TooManyMatches => {
             CloseReason::Overloaded
         }

@@ -1,5 +1,5 @@
-//! What the listener and the routes share: the settings, what they hand connections to, and who may
-//! have how much of it. It is the control plane of all shards.
+//! The control plane of all shards, shared by the listener and the routes: settings, admission,
+//! limits, matchmaking, and the shards' mailboxes.
 
 mod admission;
 
@@ -39,9 +39,9 @@ pub(crate) struct FrontDoor {
     pub(crate) shards: Arc<Shards>,
     pub(crate) matchmaker: Matchmaker,
     pub(crate) followers: Followers,
-    /// Certificates, if TLS is spoken.
+    /// Certificates, if TLS is enabled.
     pub(crate) tls: Option<Tls>,
-    /// What checks tickets, if they are wanted.
+    /// Checks tickets, if the server has a key.
     pub(crate) tickets: Option<Tickets>,
     clock: Clock,
     limiter: ConnectionLimiter,
@@ -52,7 +52,7 @@ pub(crate) struct FrontDoor {
     draining: AtomicBool,
 }
 
-/// What [`FrontDoor::count_refused`] counts.
+/// The reasons that [`FrontDoor::count_refused`] counts.
 const REFUSALS: [CloseReason; 10] = [
     CloseReason::WrongSubprotocol,
     CloseReason::Drain,
@@ -98,7 +98,7 @@ impl FrontDoor {
         })
     }
 
-    /// Takes up renewed certificates and keys, for ever.
+    /// Reloads certificates and keys whenever their files change. Never returns.
     pub(crate) async fn reload_files(&self) {
         let certificate = async {
             if let Some(tls) = &self.tls {
@@ -113,13 +113,13 @@ impl FrontDoor {
         tokio::join!(certificate, key);
     }
 
-    /// Whether the server is about to end and takes nobody in.
+    /// Whether the server drains, and so rejects new sessions.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// A place for a connection that was just accepted, and one among those that are yet to send
-    /// a request. A proxy's counts for no address yet.
+    /// Takes a place for a connection that was just accepted, and one among the connections without
+    /// a request yet. A trusted proxy's connection counts for no address until a request names one.
     pub(crate) fn enter(
         &self,
         ip: IpAddr,
@@ -128,37 +128,38 @@ impl FrontDoor {
         self.limiter.enter(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
-    /// One of the places of an address for which a proxy speaks, unless that is not limited.
+    /// Takes a place of a client address that a proxy has named. `None`: the address is not
+    /// limited.
     pub(crate) fn enter_by_proxy(&self, ip: IpAddr) -> Result<Option<AddressPlace>, TurnedAway> {
         self.limiter.place_of(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
-    /// Whether an address may send one more request. Operators always may: a backend asks for all
-    /// of its players.
+    /// Whether an address may send another request. Operators are not limited: a backend sends the
+    /// requests of all its players.
     pub(crate) fn allow_request(
         &self,
         ip: IpAddr,
         is_operator: impl FnOnce() -> bool,
     ) -> Result<(), TurnedAway> {
-        let heard = self.limiter.allow_request(ip, self.clock.now());
-        if heard.is_ok() || is_operator() {
+        let allowed = self.limiter.allow_request(ip, self.clock.now());
+        if allowed.is_ok() || is_operator() {
             return Ok(());
         }
-        heard.inspect_err(|reason| self.count(reason.name()))
+        allowed.inspect_err(|reason| self.count(reason.name()))
     }
 
-    /// How many connections there is still room for.
+    /// How many more connections the server can accept.
     pub(crate) fn places_free(&self) -> usize {
         self.limiter.places_free()
     }
 
-    /// Counts somebody who was refused after the handshake, before a shard saw them.
+    /// Counts a connection that was refused after its handshake, before it reached a shard.
     pub(crate) fn count_refused(&self, reason: CloseReason) {
-        debug_assert!(REFUSALS.contains(&reason), "{reason} is to be among REFUSALS");
+        debug_assert!(REFUSALS.contains(&reason), "{reason} is missing from REFUSALS");
         self.count(reason.name());
     }
 
-    /// Counts a try to accept that failed, most likely for want of files.
+    /// Counts a failed accept: most likely the process is out of file descriptors.
     pub(crate) fn count_unaccepted(&self) {
         self.count(UNACCEPTED);
     }
@@ -168,7 +169,7 @@ impl FrontDoor {
         *refusals.entry(reason).or_default() += 1;
     }
 
-    /// How many the front door has refused, by reason; 0 of most.
+    /// Refusals of the front door by reason, reasons with a count of 0 included.
     pub(crate) fn refusals(&self) -> BTreeMap<&'static str, u64> {
         let away = TurnedAway::ALL.map(TurnedAway::name);
         let known = away.into_iter().chain([UNACCEPTED]).chain(REFUSALS.map(CloseReason::name));
@@ -179,13 +180,13 @@ impl FrontDoor {
         all
     }
 
-    /// The date, as this machine has it.
+    /// The wall-clock time.
     pub(crate) fn date(&self) -> UnixMillis {
         self.clock.date()
     }
 
-    /// Has players and spectators of one match, or of all, told something. Says how many shards
-    /// could not be told.
+    /// Sends an operator's notice to one match, or to all. Returns how many shards did not accept
+    /// it.
     pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<usize, JoinRefused> {
         let entry = only.map(|id| self.matchmaker.find(Wish::Match(id))).transpose()?;
         let text = Arc::<str>::from(text);
@@ -194,8 +195,8 @@ impl FrontDoor {
         Ok(self.shards.tell(shard, || Command::Notice(only, Arc::clone(&text))))
     }
 
-    /// Takes nobody in any more, and has all shards end when their matches may, or after the drain
-    /// timeout.
+    /// Starts the drain: rejects new sessions, and tells all shards to end each match when it may
+    /// end, or by the drain timeout.
     pub(crate) fn drain(&self) {
         let deadline = self.clock.now().plus(self.config.drain_timeout.into());
         self.draining.store(true, Ordering::Release);
@@ -205,7 +206,7 @@ impl FrontDoor {
 
 #[cfg(test)]
 impl FrontDoor {
-    /// With one match, whose shard has failed.
+    /// A front door with one match, whose shard has failed.
     pub(crate) fn with_failed_shard() -> (Arc<Self>, Arc<crate::directory::Entry>) {
         let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
         let entry = directory.add("", 1, |_| true).expect("there is room for one");
