@@ -1,11 +1,11 @@
-//! Token buckets: how much of something may happen in a time.
+//! Token buckets for rate limits.
 //!
-//! A bucket is one point in time, the one at which it will be full again, so a million of them
-//! are eight megabytes. Time is an argument.
+//! A bucket is stored as the time at which it will be full again, so a million of them take eight
+//! megabytes. Time is an argument.
 
 use tickwire_shared::time::Micros;
 
-/// What a bucket allows.
+/// Rate and burst of a bucket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Rate {
     /// Time in which one token comes back.
@@ -21,8 +21,8 @@ pub(crate) struct Bucket {
 }
 
 impl Rate {
-    /// So many tokens a second, at least one and at most a million, and as many at once as come
-    /// back in `burst_s` seconds.
+    /// A rate of `tokens` per second, clamped to 1 to 1,000,000, with a burst of `burst_s` seconds'
+    /// worth.
     pub(crate) fn per_second(tokens: u32, burst_s: u32) -> Self {
         Self {
             token: Micros(1_000_000 / u64::from(tokens.clamp(1, 1_000_000))),
@@ -37,7 +37,7 @@ impl Bucket {
         Self { full_at: now }
     }
 
-    /// Takes tokens out, or none and says no when there are not enough.
+    /// Takes tokens. If there are not enough, takes none and returns `false`.
     #[must_use]
     pub(crate) fn take(&mut self, tokens: u32, rate: Rate, now: Micros) -> bool {
         let begin = if self.full_at.0 < now.0 { now } else { self.full_at };
@@ -49,14 +49,14 @@ impl Bucket {
         is_enough
     }
 
-    /// How long until so many tokens can be taken.
+    /// Time until this many tokens can be taken.
     pub(crate) fn wait(self, tokens: u32, rate: Rate, now: Micros) -> Micros {
         let begin = if self.full_at.0 < now.0 { now } else { self.full_at };
         let full_at = begin.plus(Micros(rate.token.0 * u64::from(tokens)));
         full_at.since(now.plus(rate.fill))
     }
 
-    /// Whether it is as good as new.
+    /// Whether the bucket is full, so that it need not be stored.
     pub(crate) const fn is_full(self, now: Micros) -> bool {
         self.full_at.0 <= now.0
     }

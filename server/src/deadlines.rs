@@ -1,4 +1,4 @@
-//! When the matches of a shard are due, and how they are spread over the tick interval.
+//! Deadlines of a shard's matches, and how these are spread over the tick interval.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -7,12 +7,12 @@ use tickwire_shared::{
     time::{Micros, TickRate},
 };
 
-/// Matches whose ticks follow one another without a wake-up between them.
+/// Matches in a bundle: their ticks follow one another without a wake-up between them.
 const BUNDLE: usize = 16;
-/// What a seat takes of a tick, about: a match is due when the one before it in its bundle is done.
+/// Rough tick time per seat: a match is due when the one before it in its bundle is done.
 const SEAT_TIME: Micros = Micros(12);
 
-/// When a match is to run next; the earliest comes first.
+/// When a match runs next. Ordered by time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Deadline {
     pub(crate) due: Micros,
@@ -20,7 +20,7 @@ pub(crate) struct Deadline {
     pub(crate) id: MatchId,
 }
 
-/// Those of all matches, and some of matches that have ended.
+/// The deadlines of all matches. Deadlines of ended matches may remain until they are due.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines(BinaryHeap<Reverse<Deadline>>);
 
@@ -29,19 +29,19 @@ impl Deadlines {
         self.0.push(Reverse(deadline));
     }
 
-    /// The earliest.
+    /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Micros> {
         self.0.peek().map(|Reverse(next)| next.due)
     }
 
-    /// Takes the earliest out, if that is not after `by`.
+    /// Removes and returns the earliest deadline, if it is not after `by`.
     pub(crate) fn pop(&mut self, by: Micros) -> Option<Deadline> {
         if self.next()? <= by { self.0.pop().map(|Reverse(next)| next) } else { None }
     }
 }
 
-/// When the match in the `n`th place of a shard begins: bundles are spread over the tick interval by
-/// the golden ratio, however many there will be, and a bundle's matches follow one another.
+/// When the match in a shard's slot `n` begins. Bundles are spread over the tick interval by the
+/// golden ratio, which is even for any number of them; a bundle's matches follow one another.
 pub(crate) fn stagger(rate: TickRate, seats: u16, n: usize, now: Micros) -> Micros {
     /// 2^32 divided by the golden ratio.
     const STEP: u32 = 0x9E37_79B9;

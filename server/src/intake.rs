@@ -1,8 +1,9 @@
-//! Bytes off a socket, and when they arrived.
+//! The receive buffer of a shard, with the arrival times of bytes.
 //!
-//! A shard reads its sockets when a tick is due and not when they become readable, since a wake-up
-//! costs more than what it is for. So that nobody's clock or input pace suffers from it, the kernel
-//! notes when bytes arrive (`SO_TIMESTAMPNS`) and tells with each read.
+//! A shard reads its sockets when a tick is due, not when they become readable, since a wake-up
+//! costs more than handling a message. So that this distorts neither clock synchronisation nor
+//! input pacing, the kernel timestamps arriving bytes (`SO_TIMESTAMPNS`) and returns that with each
+//! read.
 
 use std::{
     io::{self, IoSliceMut, Read},
@@ -16,10 +17,10 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 
-/// Bytes that one read takes in at most; more than all that a client may have on its way.
+/// Most bytes of one read; more than a well-behaved client ever has in flight.
 pub(crate) const BYTES: usize = 64 * 1024;
 
-/// What the sockets of a shard are read through.
+/// The buffer that all sockets of a shard are read into.
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(crate) bytes: Box<[u8]>,
@@ -31,14 +32,14 @@ impl Intake {
         Self { bytes: vec![0; BYTES].into(), control: nix::cmsg_space!(TimeSpec) }
     }
 
-    /// The bytes to read into, and a stream that reads and remembers when they arrived.
+    /// The buffer, and a reader that remembers when the bytes arrived.
     pub(crate) fn of<'a>(&'a mut self, stream: &'a TcpStream) -> (&'a mut [u8], Stamped<'a>) {
         let control = &mut self.control;
         (&mut self.bytes, Stamped { stream, control, arrived: None, taken: 0, is_drained: false })
     }
 }
 
-/// Has the kernel note when this socket's bytes arrive.
+/// Has the kernel timestamp bytes that arrive at this socket.
 pub(crate) fn stamp(stream: &impl AsFd) -> io::Result<()> {
     Ok(setsockopt(stream, ReceiveTimestampns, &true)?)
 }
@@ -52,7 +53,7 @@ pub(crate) struct Stamped<'a> {
     pub(crate) arrived: Option<Duration>,
     /// Bytes that were read.
     pub(crate) taken: usize,
-    /// Whether the last read took all that there was.
+    /// Whether the last read emptied the socket's buffer.
     pub(crate) is_drained: bool,
 }
 

@@ -1,5 +1,4 @@
-//! Accepts connections, bounds and reads their request heads, and leaves the rest
-//! to the routes.
+//! Accepts connections, applies their limits, and serves HTTP on them with the given routes.
 
 use std::{
     io,
@@ -31,26 +30,26 @@ use crate::{
     tls::Tls,
 };
 
-/// What the kernel may hold of frames that a client has not acknowledged: it doubles this, and a
-/// small frame occupies about 1 KiB of it. So about a second of snapshots; a client that is further
-/// behind is better skipped.
+/// The kernel's send buffer: the kernel doubles this, and a small frame occupies about 1 KiB of it.
+/// So it holds about a second of snapshots; for a client that is further behind they are skipped.
 const SEND_BUFFER_BYTES: usize = 32 * 1024;
-/// What the kernel may hold that it has not even sent: more would only get old there.
+/// Most unsent bytes in the kernel's buffer (`TCP_NOTSENT_LOWAT`): more would only grow stale
+/// there.
 const UNSENT_BYTES_MAX: u32 = 16 * 1024;
-/// A peer that acknowledges nothing is gone so long after it should have been closed for that, with
-/// a reason.
+/// The TCP user timeout is this much longer than the stall timeout, so that a client that
+/// acknowledges nothing is usually closed by us first, with a reason.
 const PEER_GRACE: Duration = Duration::from_secs(5);
-/// Connections that are told at once why they are not served. The rest is only closed.
+/// Rejected connections that are answered with a reason at once. More are just closed.
 pub(crate) const TURNING_AWAY_MAX: usize = 64;
 
-/// Connections at once of those who watch over the server.
+/// Connections at once on the health port.
 pub(crate) const HEALTH_CONNECTIONS_MAX: usize = 64;
-/// How long to wait for connections to end when there is no file left for another.
+/// Wait after a failed accept: connections that end free file descriptors.
 const FULL_WAIT: Duration = Duration::from_millis(50);
-/// How often it is said that none can be accepted.
+/// Least time between two log lines about failed accepts.
 const FULL_SAID_EVERY: Duration = Duration::from_secs(1);
 
-/// Accepts connections for ever.
+/// Accepts and serves connections. Never returns.
 pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
     let turning_away = Arc::new(Semaphore::new(TURNING_AWAY_MAX));
     let limits = Arc::new(door.config.limits.clone());
@@ -64,7 +63,7 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<Front
         let (place, handshake) = match door.enter(address.ip()) {
             Ok(places) => places,
             Err(reason) => {
-                // Over TLS it would take a handshake to say no.
+                // Over TLS, sending the reason would take a handshake.
                 if tls.is_none()
                     && let Ok(permit) = Arc::clone(&turning_away).try_acquire_owned()
                 {
@@ -83,7 +82,7 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<Front
         tokio::spawn(async move {
             tokio::select! {
                 () = serve_stream(stream, tls, routes, &limits) => {}
-                () = evicted => tracing::debug!("a connection went unheard, for later ones"),
+                () = evicted => tracing::debug!("a silent connection was evicted for a newer one"),
             }
         });
     }
@@ -98,12 +97,13 @@ async fn serve_stream(
     let Some(tls) = tls else { return serve_connection(stream, routes, limits).await };
     match timeout(limits.head_timeout, tls.accept(stream)).await {
         Ok(Ok(stream)) => serve_connection(stream, routes, limits).await,
-        Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
-        Err(_) => tracing::debug!("a TLS handshake took too long"),
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake timed out"),
     }
 }
 
-/// Answers those who watch over the server, for ever, however many play: a few at a time.
+/// Serves the health port, whatever the load of the main one, with a limit of its own. Never
+/// returns.
 pub(crate) async fn serve_health(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
     let places = Arc::new(Semaphore::new(HEALTH_CONNECTIONS_MAX));
     let limits = Arc::new(door.config.limits.clone());
@@ -124,7 +124,7 @@ async fn accept(listener: &TcpListener, door: &FrontDoor) -> (TcpStream, SocketA
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                // Out of files, most likely. Connections that end make room.
+                // Most likely out of file descriptors, which connections that end free.
                 door.count_unaccepted();
                 if said_at.is_none_or(|at| at.elapsed() >= FULL_SAID_EVERY) {
                     said_at = Some(Instant::now());

@@ -1,4 +1,4 @@
-//! What is said outside of matches: the last lines, and how fast an address may say more.
+//! The lobby chat, outside of matches: the last lines, and a rate limit for each address.
 
 use std::{collections::VecDeque, net::IpAddr};
 
@@ -10,7 +10,7 @@ use tickwire_shared::{
 
 use crate::{bucket::Rate, places::Buckets};
 
-/// Lines of one address each second, saved up for `LINES_BURST_S`: as in a match.
+/// Lines of one address per second, with a burst of `LINES_BURST_S` seconds: as in a match.
 const LINES_HZ: u32 = 1;
 const LINES_BURST_S: u32 = 5;
 
@@ -22,10 +22,10 @@ pub(crate) struct Lobby {
     buckets: Buckets,
 }
 
-/// A line, as the feed tells it too.
+/// A line, in the same form as in the feed.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LobbyLine {
-    /// Always `null`: not said in a match.
+    /// Always `null`: it belongs to no match.
     #[serde(rename = "match")]
     pub(crate) match_id: Option<u32>,
     /// In milliseconds since 1970.
@@ -40,7 +40,7 @@ impl Lobby {
         Self { lines: VecDeque::new(), buckets: Buckets::new(rate) }
     }
 
-    /// Keeps a line, cleaned already. `None`: the address says too much.
+    /// Adds a line, cleaned already. `None`: the address is past its rate limit.
     pub(crate) fn say(
         &mut self,
         ip: IpAddr,

@@ -1,4 +1,4 @@
-//! What is read from files, and read anew when they change: certificates and keys.
+//! Reloads certificates and keys when their files change.
 
 use std::{
     path::Path,
@@ -7,11 +7,11 @@ use std::{
 
 use crate::config::ConfigError;
 
-/// How often files are looked at.
+/// How often the files' modification times are checked.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reads a `what` anew whenever one of its files has changed, for ever. What can't be used is
-/// logged, and what was read before stays.
+/// Calls `read` whenever one of the files has changed, and `take` with the result. An error is
+/// logged, and the old value stays in use. Never returns.
 pub(crate) async fn reload_changed<T>(
     what: &str,
     files: &[&Path],
@@ -30,9 +30,9 @@ pub(crate) async fn reload_changed<T>(
                 (seen, fault) = (changed, None);
                 take(new);
             }
-            // It is tried again: they may be made readable later, or be half written.
+            // Tried again next time: the files may be half written, or not readable yet.
             Err(error) if fault.as_ref() != Some(&error) => {
-                tracing::error!(%error, "the old {what} stays");
+                tracing::error!(%error, "can't reload: the old {what} stays in use");
                 fault = Some(error);
             }
             Err(_) => {}

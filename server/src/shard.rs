@@ -1,11 +1,11 @@
 //! A shard: one thread with its matches and their sockets.
 //!
-//! Everything that happens in a match happens here, so matches need no locks. The front door sends
+//! Everything in a match runs on this thread, so matches need no locks. The front door sends
 //! commands through a bounded mailbox; that is the only thread hop in a connection's life.
 //!
 //! A wake-up costs about as much as a write, so the loop sleeps until a match is due, not until a
-//! client has said something: what clients say waits in the kernel, which notes when it came, until
-//! a tick needs it. For the same reason matches tick in bundles, one right after another.
+//! socket is readable: received bytes wait in the kernel, which timestamps their arrival, until a
+//! tick needs them. For the same reason matches tick in bundles, one right after another.
 
 use std::{
     any::Any,
@@ -45,11 +45,11 @@ use crate::{
     telemetry::Stats,
 };
 
-/// How often sockets that linger are looked at, and a ladder on which a shard still stands.
+/// How often a shard polls lingering sockets, and its overload ladder while that is off the ground.
 const LOOK_INTERVAL: Micros = Micros::from_millis(20);
-/// How much is kept of what led to an overrun, and how often at most.
+/// Time span that is recorded before an overrun, and least time between two such recordings.
 const RECORDED: Micros = Micros::from_secs(1);
-/// How late the kernel may wake a shard up; usually it takes 50 µs.
+/// How late the kernel may wake a shard up; its default is 50 µs.
 const TIMER_SLACK_NANOS: u64 = 1_000;
 
 /// Starts a shard's thread.
@@ -99,35 +99,35 @@ struct Shard<G: Game> {
     rate: TickRate,
     settings: MatchSettings,
     directory: Arc<Directory>,
-    /// Tells followers what happens.
+    /// Publishes events to the feeds.
     teller: Teller,
     schema: Rc<Schema>,
     matches: Slab<Match<G>>,
     deadlines: Deadlines,
-    /// When those who linger were last looked at.
+    /// When lingering sockets were last polled.
     looked_at: Micros,
     lingering: Lingering,
-    /// Sockets that matches are done with, until they linger.
+    /// Sockets that matches have closed, on their way to `lingering`.
     closed: Vec<Socket>,
     stats: Stats,
     intake: Intake,
     ladder: Ladder,
-    /// When an overrun was last kept, and what was.
+    /// When an overrun was last recorded, and that recording.
     overrun: (Micros, Vec<Recording>),
     signs: Arc<Signs>,
-    /// Set while it drains.
+    /// The deadline of the drain, once it has begun.
     leaves_by: Option<Micros>,
 }
 
 impl<G: Game> Shard<G> {
-    /// Until it has drained, or nobody is left who could tell it to.
+    /// Runs until the shard has drained, or its mailbox is disconnected.
     fn run(&mut self) {
         while !self.has_drained() {
             let Ok(command) = self.sleep() else { return };
             let now = self.clock.now();
             self.signs.show_busy(now);
             self.handle_commands(command, now);
-            // Bounded, so that a shard which can't keep up still hears its commands.
+            // Bounded, so that a shard that can't keep up still handles commands.
             for _ in 0..=self.matches.len() {
                 let Some(deadline) = self.pop_due() else { break };
                 self.run_match(deadline);
@@ -141,7 +141,7 @@ impl<G: Game> Shard<G> {
         self.signs.show_drained();
     }
 
-    /// Waits for a command or until there is something to do.
+    /// Waits for a command, or until the next wake-up is due.
     fn sleep(&self) -> Result<Option<Command>, RecvTimeoutError> {
         let Some(wake) = self.next_wake() else {
             return self.commands.recv().map(Some).map_err(|_| RecvTimeoutError::Disconnected);
@@ -154,7 +154,7 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    /// When there is something to do without a command.
+    /// When the shard must wake up without a command.
     fn next_wake(&self) -> Option<Micros> {
         let is_settled = self.lingering.is_empty() && self.ladder.step() == Step::Ground;
         let look = (!is_settled).then(|| self.looked_at.plus(LOOK_INTERVAL));
@@ -168,7 +168,7 @@ impl<G: Game> Shard<G> {
             let found = self.matches.get(next.slot).filter(|found| found.id() == next.id);
             match found.map(Match::due) {
                 Some(due) if due <= soon => return Some(next),
-                // Its ticks have been stretched.
+                // The match's tick interval was stretched since.
                 Some(due) => self.deadlines.push(Deadline { due, ..next }),
                 None => {}
             }
@@ -183,10 +183,10 @@ impl<G: Game> Shard<G> {
         let end = self.guard(slot, now, |found, context, intake| {
             found.run(intake, context);
             if found.is_over() {
-                return Some((CloseReason::MatchOver, "it is over"));
+                return Some((CloseReason::MatchOver, "the game is over"));
             }
             let may_end = context.leaves_by.is_some_and(|by| now >= by || found.may_end());
-            may_end.then_some((CloseReason::Drain, "the server is going away"))
+            may_end.then_some((CloseReason::Drain, "the server drains"))
         });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
             self.overrun = (now, self.recordings(now));
@@ -194,11 +194,11 @@ impl<G: Game> Shard<G> {
         }
         let (Some(end), Some(found)) = (end, self.matches.get(slot)) else { return };
         let is_abandoned = || found.is_abandoned(now) && self.directory.remove_if_empty(id);
-        let abandoned = (CloseReason::NoMatch, "nobody was there any more");
-        let Some((why, since)) = end.or_else(|| is_abandoned().then_some(abandoned)) else {
+        let abandoned = (CloseReason::NoMatch, "it was empty for too long");
+        let Some((why, because)) = end.or_else(|| is_abandoned().then_some(abandoned)) else {
             return self.deadlines.push(Deadline { due: found.due(), slot, id });
         };
-        tracing::info!(match_id = id.0, "match ended, since {since}");
+        tracing::info!(match_id = id.0, "match ended: {because}");
         self.end(slot, why, now);
     }
 
@@ -221,11 +221,11 @@ impl<G: Game> Shard<G> {
                     }
                 }
                 Command::Trace(which, reply) => {
-                    // As below.
+                    // The receiver may have timed out.
                     let _ = reply.send(self.recorded(which));
                 }
                 Command::Report(reply) => {
-                    // Who asked may have given up waiting.
+                    // The receiver may have timed out.
                     let _ = reply.send(self.report());
                 }
                 Command::Drain { deadline } => {
@@ -285,7 +285,7 @@ impl<G: Game> Shard<G> {
         });
     }
 
-    /// Leaves out what the shard can't carry, and takes it back when it can.
+    /// Applies the overload ladder's step to all matches.
     fn relieve(&mut self, now: Micros) {
         let Stats { ticks, overruns, late, busy, .. } = self.stats;
         let before = self.ladder.step();
@@ -319,7 +319,7 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    /// Calls a match. If its game panics the match ends, and nothing else does.
+    /// Calls a match. If its game panics, only this match ends.
     fn guard<T>(
         &mut self,
         slot: usize,
@@ -366,7 +366,7 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    /// Sees sockets off that matches are done with.
+    /// Lets closed sockets linger, and polls those that do.
     fn linger(&mut self, now: Micros) {
         for socket in self.closed.drain(..) {
             self.lingering.insert(socket, now);
@@ -377,7 +377,7 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    /// Where the time of the last second went, in all matches.
+    /// The recordings of all matches for the last second.
     fn recordings(&self, now: Micros) -> Vec<Recording> {
         let since = now.since(RECORDED);
         self.matches.iter().map(|(_, found)| found.recording(since)).collect()
@@ -406,8 +406,8 @@ impl<G: Game> Shard<G> {
     }
 }
 
-/// What was said by whoever panicked.
+/// The message of a panic.
 fn reason(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

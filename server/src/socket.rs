@@ -1,9 +1,9 @@
-//! One client's socket, plain or TLS: bytes in as they come, frames out without waiting.
+//! One client's non-blocking socket, plain or TLS.
 //!
-//! What the kernel does not take at once waits in the outbox. What is sent while nothing waits may
-//! wait whole, since a snapshot, which is sent only then, can be as long as a frame may be. Behind it
-//! [`OUTBOX_BYTES_MAX`] may wait; a client that lets that overflow is closed. An idle socket holds no
-//! buffer.
+//! Bytes that the kernel does not take at once wait in the outbox. A first send, to an empty
+//! outbox, may wait in full, since a snapshot, which is sent only then, can be as long as a frame
+//! may be. Behind it [`OUTBOX_BYTES_MAX`] may wait; if that overflows, the connection is closed. An
+//! idle socket holds no buffer.
 
 use std::{
     io::{self, ErrorKind, Read},
@@ -18,14 +18,14 @@ use tickwire_shared::close::CloseReason;
 
 use crate::{intake::Intake, places::ConnectionPlace, tls::TlsSession};
 
-/// Bytes that may wait for a slow client, behind what was sent first: many seconds of events.
+/// Bytes that may wait for a slow client behind the first send: many seconds of events.
 pub(crate) const OUTBOX_BYTES_MAX: usize = 64 * 1024;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Socket {
     transport: Transport,
-    /// Given back when the socket is dropped.
+    /// Released when the socket is dropped.
     place: ConnectionPlace,
 }
 
@@ -44,7 +44,7 @@ enum Transport {
     Tls(TlsSession),
 }
 
-/// Why nothing more can be sent.
+/// Why a send failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SendError {
     /// The connection is lost.
@@ -53,16 +53,17 @@ pub(crate) enum SendError {
     Full,
 }
 
-/// What a read brought.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Arrived {
-    /// So many bytes. If they fill the buffer there may be more; if not, what there is can wait,
-    /// and the end may have come.
+    /// Bytes were read. If they fill the buffer, there may be more; if not, the rest, or the end of
+    /// the stream, is for the next read.
     Bytes {
         count: usize,
-        /// What came on the wire for them: over TLS more, and some for none at all.
+        /// Bytes on the wire: more than `count` over TLS, whose records may even carry no
+        /// plaintext.
         taken: usize,
-        /// When the last of them came to this machine, since 1970.
+        /// When the last of them arrived at this machine, since 1970.
         stamp: Option<Duration>,
     },
     /// Nothing for now.
@@ -81,12 +82,12 @@ impl Socket {
         Self { transport, place }
     }
 
-    /// What it holds of the server.
+    /// The connection's places in the limits.
     pub(crate) const fn place(&self) -> &ConnectionPlace {
         &self.place
     }
 
-    /// What it runs on.
+    /// The TCP stream.
     pub(crate) const fn stream(&self) -> &TcpStream {
         match &self.transport {
             Transport::Plain { stream, .. } => stream,
@@ -94,7 +95,7 @@ impl Socket {
         }
     }
 
-    /// The same and its place, for who has closed it and only waits for the client's end.
+    /// The TCP stream and its places, for a closed socket that only waits for the client to close.
     pub(crate) fn into_stream(self) -> (TcpStream, ConnectionPlace) {
         let stream = match self.transport {
             Transport::Plain { stream, .. } => stream,
@@ -103,7 +104,7 @@ impl Socket {
         (stream, self.place)
     }
 
-    /// Whether everything sent so far was taken by the kernel.
+    /// Whether the kernel has taken everything that was sent so far.
     pub(crate) fn is_flushed(&self) -> bool {
         match &self.transport {
             Transport::Plain { outbox, .. } => outbox.rest().is_empty(),
@@ -111,7 +112,7 @@ impl Socket {
         }
     }
 
-    /// Sends whole frames: now, as far as the kernel takes them, the rest when it can.
+    /// Sends whole frames: at once, as far as the kernel takes them; the rest waits in the outbox.
     pub(crate) fn send(&mut self, frames: &[u8]) -> Result<(), SendError> {
         match &mut self.transport {
             Transport::Plain { stream, outbox } => {
@@ -123,7 +124,7 @@ impl Socket {
         }
     }
 
-    /// Goes on with what waits, now that the kernel may take more.
+    /// Writes waiting bytes, as far as the kernel takes them.
     pub(crate) fn flush(&mut self) -> Result<(), SendError> {
         match &mut self.transport {
             Transport::Plain { stream, outbox } => outbox.flush(stream),
@@ -131,7 +132,7 @@ impl Socket {
         }
     }
 
-    /// Reads what is there.
+    /// Reads available bytes into the intake.
     pub(crate) fn read(&mut self, intake: &mut Intake) -> Arrived {
         match &mut self.transport {
             Transport::Plain { stream, .. } => read(stream, intake),
@@ -139,18 +140,18 @@ impl Socket {
         }
     }
 
-    /// Throws away what is there, without decrypting it.
+    /// Reads and discards available bytes, without decrypting them.
     pub(crate) fn skip(&mut self, intake: &mut Intake) -> Arrived {
         read(self.stream(), intake)
     }
 
-    /// Says why it ends and sends nothing more. The socket should be read until the client has
-    /// ended too: closing it with bytes unread would take the reason away from the client.
+    /// Sends a close frame, after which nothing more is sent. The socket should be read until the
+    /// client has closed too: closing it with unread bytes resets it, and may lose the close frame.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         self.end(&close_frame(reason));
     }
 
-    /// The same in answer to the client's own close, whose code it repeats.
+    /// Answers the client's close frame with one of the same code.
     pub(crate) fn answer_close(&mut self, code: Option<u16>) {
         let mut frame = Vec::new();
         let code = code.map_or_else(Vec::new, |code| code.to_be_bytes().into());
@@ -159,12 +160,12 @@ impl Socket {
     }
 
     fn end(&mut self, close_frame: &[u8]) {
-        // Who was too slow for the rest may read it after all.
+        // The close frame is sent even if the outbox is full: the client may still read it.
         match &mut self.transport {
             Transport::Plain { outbox, .. } => outbox.bytes_max += close_frame.len(),
             Transport::Tls(session) => session.unbound(),
         }
-        // A client that is lost has nothing to be told.
+        // The connection is lost.
         if self.send(close_frame).is_err() {
             return;
         }
@@ -174,7 +175,7 @@ impl Socket {
         let _ = self.finish();
     }
 
-    /// After [`Socket::close`]: sends what waits and then the end of the stream.
+    /// After [`Socket::close`]: flushes, and shuts the sending side down once nothing waits.
     pub(crate) fn finish(&mut self) -> Result<(), SendError> {
         self.flush()?;
         if self.is_flushed() {
@@ -189,12 +190,12 @@ pub fn push_frame(payload: &[u8], out: &mut Vec<u8>) {
     push(Frame::binary(Payload::Borrowed(payload)), out);
 }
 
-/// Appends the answer to a ping.
+/// Appends a pong frame.
 pub(crate) fn push_pong(payload: &[u8], out: &mut Vec<u8>) {
     push(Frame::pong(Payload::Borrowed(payload)), out);
 }
 
-/// The frame that ends a connection.
+/// A close frame with code and reason.
 pub(crate) fn close_frame(reason: CloseReason) -> Vec<u8> {
     let mut frame = Vec::new();
     push(Frame::close(reason.code(), reason.to_string().as_bytes()), &mut frame);
@@ -220,7 +221,7 @@ fn read(stream: &TcpStream, intake: &mut Intake) -> Arrived {
 }
 
 fn write(stream: &TcpStream, bytes: &[u8]) -> Result<usize, SendError> {
-    // Straight to the kernel: libc's has to look whether the thread is to be cancelled.
+    // A raw system call: libc's send also checks for thread cancellation.
     match retry(|| Ok(send(stream, bytes, SendFlags::NOSIGNAL)?)) {
         Ok(count) => Ok(count),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
@@ -242,7 +243,7 @@ pub(crate) fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<u
 struct Outbox {
     bytes: Vec<u8>,
     taken: usize,
-    /// What may wait, by what was sent first.
+    /// The bound, set by the first send.
     bytes_max: usize,
 }
 
@@ -262,7 +263,7 @@ impl Outbox {
         self.bytes.drain(..self.taken);
         self.taken = 0;
         if total > self.bytes.capacity() {
-            // Doubled, as a vector would by itself, but never past the bound.
+            // Doubled, as a vector grows by itself, but never past the bound.
             let capacity = (2 * self.bytes.capacity()).clamp(total, self.bytes_max);
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }

@@ -1,4 +1,5 @@
-//! How connections come to a match, speak, and go. What follows a hello is in [`super::hello`].
+//! Connections of a match: accepting them, reading and handling their messages, and closing them.
+//! The hello is handled in [`super::hello`].
 
 use tickwire_shared::{
     close::CloseReason,
@@ -21,18 +22,18 @@ use crate::{
     socket::{Arrived, SendError, Socket, push_pong},
 };
 
-/// Looks between two at what a spectator has said: no tick waits for it.
+/// A spectator's socket is read once in so many rounds: no tick needs its messages.
 const WATCHERS_READ_EVERY: usize = 4;
-/// Bytes that count as one message more, unless an input takes as many: nobody gets around the
-/// limit by empty fragments.
+/// The rate limit counts every so many bytes as one more message, or as many as an input takes if
+/// that is more. So empty fragments don't get around it.
 const BYTES_PER_MESSAGE: usize = 64;
-/// TLS bytes for one of what a client says that cost nothing more: an acknowledgement, in a record of
-/// its own, has four.
+/// TLS bytes that are free for each byte of plaintext: an acknowledgement in a record of its own
+/// takes four.
 const TLS_BYTES: usize = 8;
-/// Bytes of answers that are written together: a write costs more than what it answers, so nobody has
-/// one for each of a thousand pings.
+/// Replies are gathered up to so many bytes and written at once: a write costs more than handling a
+/// ping, so a thousand pings must not cause a thousand writes.
 const ANSWERS_BYTES: usize = 16 * 1024;
-/// What an input's frame has beside its integers, at most: heads of the frame and of the input.
+/// Most bytes of an input's frame beside its integers: the heads of the frame and of the input.
 const INPUT_HEAD_BYTES: usize = 8 + 15;
 
 /// See [`BYTES_PER_MESSAGE`].
@@ -40,7 +41,7 @@ pub(super) fn bytes_per_message(schema: &Schema) -> usize {
     BYTES_PER_MESSAGE.max(INPUT_HEAD_BYTES + packed_bytes(&schema.input))
 }
 
-/// A connection that the front door has let in.
+/// A participant that the front door has admitted.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
     pub(crate) id: SessionId,
@@ -49,8 +50,8 @@ pub(crate) struct Newcomer {
 }
 
 impl Newcomer {
-    /// Why there is no such match (any more). None is closed while a seat in it is held, unless its
-    /// game ends it, or fails.
+    /// Why the match no longer exists. A match with a reserved seat ends only if its game is over
+    /// or has failed.
     pub(crate) fn too_late(&self) -> CloseReason {
         match &self.claim.seat {
             None => CloseReason::NoMatch,
@@ -61,7 +62,7 @@ impl Newcomer {
 }
 
 impl<G: Game> Match<G> {
-    /// Takes in a connection, which has yet to say hello, and what it has said already.
+    /// Accepts a connection that has not sent its hello, or has it in `leftover`.
     pub(crate) fn accept(
         &mut self,
         socket: Socket,
@@ -89,8 +90,7 @@ impl<G: Game> Match<G> {
         self.look_at(key, context.clock.reading(), intake, context);
     }
 
-    /// Takes in what all clients have said since the last time, and goes on with what waits for
-    /// them.
+    /// Flushes and reads all sockets, and handles what was received.
     pub(super) fn look(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
         self.looked_at = context.now;
         self.looks = self.looks.wrapping_add(1);
@@ -103,7 +103,7 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// The same for one client.
+    /// Does the same for one socket.
     fn look_at(
         &mut self,
         key: usize,
@@ -122,7 +122,7 @@ impl<G: Game> Match<G> {
                     let arrived = reading.arrival(stamp);
                     let idle = taken.saturating_sub(TLS_BYTES * count);
                     self.handle_bytes(key, &mut intake.bytes[..count], idle, arrived, context);
-                    // Whether there is more, or the end, is seen the next time.
+                    // A short read: more bytes, or the end, are for the next round.
                     if count < intake.bytes.len() {
                         return;
                     }
@@ -133,7 +133,8 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Takes in bytes that came off a connection, beside `idle` ones that said nothing.
+    /// Handles the bytes of one read. `idle` TLS bytes beyond the free ones count towards the rate
+    /// limit too.
     fn handle_bytes(
         &mut self,
         key: usize,
@@ -147,7 +148,7 @@ impl<G: Game> Match<G> {
         if !connection.allowance.take(cost as u32, rate, context.now) {
             return self.close(key, CloseReason::TooFast, context);
         }
-        // The decoder is lent to the loop, since a message is handled with the whole match.
+        // Taken out of the connection, since handling a message borrows the whole match.
         let mut decoder = std::mem::take(&mut connection.decoder);
         let mut feed = decoder.feed(bytes);
         let mut answers = Vec::new();
@@ -160,7 +161,7 @@ impl<G: Game> Match<G> {
             match feed.next() {
                 Ok(None) => break None,
                 Ok(Some(Message::Close(code))) => {
-                    // Who is gone need not be answered.
+                    // The client may be gone already.
                     let _ = self.answer(key, &mut answers);
                     return self.leave(key, code, context);
                 }
@@ -180,7 +181,7 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Sends what has gathered, if anything has.
+    /// Sends the gathered replies, if there are any.
     fn answer(&mut self, key: usize, answers: &mut Vec<u8>) -> Result<(), SendError> {
         if answers.is_empty() {
             return Ok(());
@@ -220,7 +221,7 @@ impl<G: Game> Match<G> {
                 let early = i64::from(tick.since(self.tick.plus(1)));
                 let interval = self.schedule.interval().0.cast_signed();
                 let lead = self.schedule.due().signed_since(arrived) + early * interval;
-                // Of what is read late the kernel knows only when the last of it came.
+                // A late read covers several inputs, but has only the last one's arrival time.
                 if context.now.since(self.schedule.due()) < self.schedule.interval() {
                     connection.link.hear_lead(lead);
                 }
@@ -228,7 +229,7 @@ impl<G: Game> Match<G> {
             }
             Received::Ack => Ok(()),
             Received::Ping { client_time } => {
-                // The newest is answered with the next snapshot, any before it at once.
+                // The newest ping is answered with the next snapshot, an earlier one at once.
                 if let Some(earlier) = connection.ping.replace(Ping { client_time, arrived }) {
                     let newest = self.newest_for(self.connections[key].seat);
                     let pong = earlier.answer(newest, self.tick_due, context.now);
@@ -251,18 +252,18 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Ends a connection and says why.
+    /// Closes a connection with a reason.
     pub(crate) fn close(&mut self, key: usize, reason: CloseReason, context: &mut Context<'_>) {
         self.close_with(key, reason, context, |socket| socket.close(reason));
     }
 
-    /// The client ends a connection, and hears its own code.
+    /// Handles a client's close frame, which is answered with its own code.
     fn leave(&mut self, key: usize, code: Option<u16>, context: &mut Context<'_>) {
         self.close_with(key, leaving(code), context, |socket| socket.answer_close(code));
     }
 
-    /// A connection is over. Its seat is given up before the client is told, which may come back
-    /// for it at once.
+    /// Ends a connection. Its session is detached before the close frame is sent, since the client
+    /// may resume at once.
     fn close_with(
         &mut self,
         key: usize,
@@ -278,7 +279,7 @@ impl<G: Game> Match<G> {
         context.closed.push(connection.socket);
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub(crate) fn close_all(&mut self, reason: CloseReason, context: &mut Context<'_>) {
         for mut connection in self.connections.drain() {
             connection.socket.close(reason);
@@ -287,7 +288,7 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// A connection can't go on.
+    /// Ends a connection, closed or lost.
     pub(super) fn end(&mut self, key: usize, end: End, context: &mut Context<'_>) {
         match end {
             End::Closed(reason) => self.close(key, reason, context),
@@ -300,7 +301,7 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// What the end of a connection means for its session.
+    /// Detaches a session from its connection: its seat is kept for a resume, or freed.
     fn detach(&mut self, connection: &Connection, keeps: KeepsSeat, now: Micros) {
         let Some(key) = connection.session else { return };
         let session = &mut self.sessions[key];
@@ -323,11 +324,11 @@ impl<G: Game> Match<G> {
     }
 }
 
-/// How a connection comes to its end, unless the client ends it.
+/// How a connection ends, other than by the client's close frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum End {
     Closed(CloseReason),
-    /// It is gone without a word.
+    /// Without a close frame.
     Lost,
 }
 
@@ -351,11 +352,11 @@ impl From<SendError> for End {
 enum KeepsSeat {
     No,
     ForAWhile,
-    /// That takes it at once.
+    /// A newer connection resumes the session at once.
     ForTheNewer,
 }
 
-/// Who is done, or breaks the rules, has no claim to come back.
+/// A client that is done, or that broke the protocol, may not resume.
 const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
     match reason {
         CloseReason::Idle
@@ -391,8 +392,8 @@ const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
     }
 }
 
-/// What a client's close frame means: 1000 gives up the seat, all else (a page that is reloaded,
-/// a browser that shuts down) may come back.
+/// What a client's close frame means: code 1000 gives up the seat; after any other (a page that is
+/// reloaded, a browser that shuts down) the client may resume.
 const fn leaving(code: Option<u16>) -> CloseReason {
     match code {
         Some(1000) => CloseReason::Done,

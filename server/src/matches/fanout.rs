@@ -1,15 +1,15 @@
-//! The end of a tick: events and snapshots to every connection.
+//! The fan-out at the end of a tick: events and snapshots to every connection.
 //!
-//! Connections that were sent the same snapshots before share one encoding; usually that is all of
-//! them. A snapshot is left out (*skipped*) while earlier bytes wait or too many are on their way:
-//! it would only arrive late, and a later one says more. Events are never left out.
+//! Connections with the same baselines share one encoding; usually those are all connections. A
+//! snapshot is *skipped* while earlier bytes wait in the outbox or too many snapshots are in
+//! flight: it would arrive late, and the next one replaces it. Events are never skipped.
 //!
-//! Spectators may be shown the match *late*, with the snapshots and the game's events of an earlier
-//! tick, so that watching does not help anybody who plays. They share encodings as well: there is one
-//! more. Late they see the match as if it were played at that time: ticks of pongs and paces are late
-//! too, so their clocks need to know nothing of it. What people say, and who comes and goes, is not late.
+//! Spectators may see the match *late*, with the snapshots and the game's events of an earlier
+//! tick, so that watching does not help players. They share encodings too: there is one more per
+//! tick. The ticks in their pongs and paces are as late, so their clocks need no special case. Chat
+//! and presence are not delayed.
 //!
-//! In a steady match nothing here allocates: all buffers are kept.
+//! In a steady match nothing here allocates: all buffers are reused.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -33,23 +33,23 @@ use crate::{
     telemetry::Stats,
 };
 
-/// Every so many ticks a snapshot carries the rows' digest; a full one always does.
+/// Every so many ticks a snapshot carries the rows' digest; a full snapshot always does.
 const DIGEST_TICKS: u32 = 32;
-/// Full snapshots that a match sends with one tick. They are encoded once, but each is as long as
-/// twenty deltas, so in a storm of joins the rest waits for the ticks that follow: a thousand
-/// spectators are in within a second, and those who were there before notice nothing.
+/// Full snapshots to new clients per match and tick. They share one encoding, but each is as long
+/// as twenty deltas, so in a storm of joins the rest waits for the next ticks: a thousand
+/// spectators are in within a second, and other clients' snapshots are not delayed.
 const FULLS_MAX: usize = 32;
-/// And to those who had one before and ask for another, so that they keep nobody out.
+/// Full snapshots to clients that had one before. Counted apart, so that resyncs don't delay joins.
 const RESYNCS_MAX: usize = 8;
 
-/// Buffers that are kept from tick to tick.
+/// Buffers that are reused from tick to tick.
 pub(super) struct Fanout {
     live: Side,
-    /// What spectators are sent, unless they see the match live.
+    /// For spectators, if they see the match late.
     late: Side,
-    /// By so many ticks.
+    /// By how many ticks.
     late_by: u32,
-    /// Frames of the game's events that spectators are yet to be told, by tick, oldest first.
+    /// Frames of the game's events that are still held back from spectators, by tick, oldest first.
     tape: VecDeque<Vec<u8>>,
     owner_values: Vec<i32>,
     owner: Vec<u8>,
@@ -58,11 +58,11 @@ pub(super) struct Fanout {
     failed: Vec<(usize, SendError)>,
 }
 
-/// What those are sent who see the same tick.
+/// The shared frames for all clients that see the same tick.
 #[derive(Default)]
 struct Side {
     bodies: Bodies,
-    /// Reliable frames since the last tick, one after the other, and who gets each.
+    /// Reliable frames since the last tick, one after the other, and the audience of each.
     reliable: Vec<u8>,
     reliable_to: Vec<(Audience, Range<usize>)>,
 }
@@ -90,7 +90,7 @@ impl Fanout {
         }
     }
 
-    /// Adds an event of the game to the same end; spectators may be told later.
+    /// Does the same for an event of the game, which late spectators get later.
     fn push_event(&mut self, audience: Audience, message: &ServerMessage<'_>) {
         self.live.push(audience, message, &mut self.payload);
         if audience == Audience::All
@@ -100,7 +100,7 @@ impl Fanout {
         }
     }
 
-    /// Adds how far apart ticks are, as each side sees it.
+    /// Adds the pace of ticks, as live and late clients see it.
     pub(super) fn push_pace(&mut self, live: Pace, late: Pace) {
         self.live.push(Audience::All, &ServerMessage::Pace(live), &mut self.payload);
         self.late.push(Audience::All, &ServerMessage::Pace(late), &mut self.payload);
@@ -111,7 +111,7 @@ impl Fanout {
         self.late_by
     }
 
-    /// Whether whoever has this seat, or none, sees the match late.
+    /// Whether a client in this seat, or a spectator, sees the match late.
     const fn is_late(&self, seat: Option<Seat>) -> bool {
         seat.is_none() && self.late_by > 0
     }
@@ -132,7 +132,7 @@ impl Fanout {
         }
     }
 
-    /// Begins the frames of whoever has this seat, or none, by those that are reliable.
+    /// Starts the frames for a client in this seat, or a spectator, with the reliable ones.
     fn push_reliable(&mut self, seat: Option<Seat>) {
         self.frames.clear();
         let side = if self.is_late(seat) { &self.late } else { &self.live };
@@ -187,13 +187,13 @@ impl<G: Game> Match<G> {
         }
         self.fanout.end();
         self.talk.tell();
-        // Only now, since others are told of it: all of them, with the next tick.
+        // Only after the loop: these ends are announced to all clients with the next tick.
         while let Some((key, error)) = self.fanout.failed.pop() {
             self.end(key, error.into(), context);
         }
     }
 
-    /// Tells the events of this tick to clients, to those who will come back, and to feeds.
+    /// Queues this tick's events for clients, for sessions that may resume, and for the feeds.
     fn tell_events(&mut self) {
         for event in self.events.iter() {
             let values = event.values.into();
@@ -231,7 +231,7 @@ impl<G: Game> Match<G> {
         let is_full = basis.ticks().is_empty();
         let fulls_left = fulls.left(connection.link.has_sent());
         if self.history.rows(tick).is_none() {
-            // The match is too young to be seen late.
+            // The match is younger than the spectators' delay.
             connection.took_at = now;
         } else if self.half_rate.leaves_out(seat, tick) {
             stats.skipped_overload += 1;
@@ -269,7 +269,7 @@ impl<G: Game> Match<G> {
         let bytes = fanout.payload.len();
         assert!(
             bytes <= SERVER_FRAME_BYTES_MAX,
-            "a snapshot of the game takes {bytes} bytes, of {SERVER_FRAME_BYTES_MAX} at most"
+            "a snapshot of the game takes {bytes} bytes; the most is {SERVER_FRAME_BYTES_MAX}"
         );
         let before = fanout.frames.len();
         push_frame(&fanout.payload, &mut fanout.frames);
@@ -278,21 +278,21 @@ impl<G: Game> Match<G> {
     }
 }
 
-/// Full snapshots that may still be sent with this tick.
+/// How many full snapshots may still be sent with this tick.
 struct Fulls {
     first: usize,
     resyncs: usize,
 }
 
 impl Fulls {
-    /// To those who had one before, or to the others.
+    /// For clients that had one before, or for new ones.
     const fn left(&mut self, has_sent: bool) -> &mut usize {
         if has_sent { &mut self.resyncs } else { &mut self.first }
     }
 }
 
 impl HalfRate {
-    /// Whether this snapshot is one to be left out. Ticks with a digest are even.
+    /// Whether to skip this snapshot. Ticks with a digest are even, so they are never skipped.
     const fn leaves_out(self, seat: Option<Seat>, tick: Tick) -> bool {
         let is_meant = match self {
             Self::Nobody => false,
@@ -303,7 +303,7 @@ impl HalfRate {
     }
 }
 
-/// Whether a snapshot would reach the client without having to wait.
+/// Whether a snapshot would reach the client without waiting in a queue.
 fn may_send(connection: &Connection, tick: Tick, now: Micros, stats: &mut Stats) -> bool {
     let is_flushed = connection.socket.is_flushed();
     let has_credit = connection.link.has_credit(tick, now);
@@ -322,7 +322,7 @@ fn write_owner<G: Game>(game: &G, schema: &Schema, seat: Seat, fanout: &mut Fano
         .unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
 }
 
-/// The encodings of one tick, each made once.
+/// The encodings of one tick, each made once per basis.
 #[derive(Default)]
 struct Bodies {
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! How a connection that says hello gets a session: a new one, or the one that it had before.
+//! The hello: it starts a new session, or resumes an earlier one.
 
 use tickwire_shared::{
     close::CloseReason,
@@ -12,7 +12,7 @@ use super::{Context, Match, Role, Session, SessionState, connections::End, peopl
 use crate::{bucket::Bucket, feeds::Came, socket::push_frame};
 
 impl<G: Game> Match<G> {
-    /// Lets in whoever said this, or takes up the session that it had.
+    /// Starts or resumes a session, and welcomes its client.
     pub(super) fn handle_hello(
         &mut self,
         key: usize,
@@ -63,7 +63,7 @@ impl<G: Game> Match<G> {
         Ok(())
     }
 
-    /// What a client is to know that has this schema, and has kept this.
+    /// The welcome, without the schema and the model if the client has them already.
     fn welcome(&self, session: usize, schema_hash: Option<u32>, kept: Option<&Kept>) -> Welcome {
         let &Session { id, resume, seat, seq, events, .. } = &self.sessions[session];
         let model = self.encoder.model();
@@ -82,12 +82,12 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// A new session, with the lowest free seat unless it only watches.
+    /// Starts a session, in the lowest free seat unless it is a spectator's.
     fn join(&mut self, key: usize, name: &str, now: Micros) -> Result<usize, CloseReason> {
         let connection = &mut self.connections[key];
         let seat = match connection.role {
             Role::Spectator => None,
-            // Who said that it would resume has no seat held for it.
+            // No seat was reserved for a client that announced a resume.
             Role::Resumer => return Err(CloseReason::NothingToResume),
             Role::Player => {
                 let taken = |seat| self.sessions.iter().any(|(_, s)| s.seat == Some(seat));
@@ -114,8 +114,8 @@ impl<G: Game> Match<G> {
         Ok(self.sessions.insert(session))
     }
 
-    /// The session that a token takes up, and frames of the events that its client has missed. If it
-    /// still has a connection, the newer one wins.
+    /// Finds the session of a resume token, and the frames of the events that its client has
+    /// missed. If the session still has a connection, the newer one replaces it.
     fn resume(
         &mut self,
         resume: &Resume,
@@ -135,8 +135,8 @@ impl<G: Game> Match<G> {
         Ok((key, missed))
     }
 
-    /// Frames of the events that were told since a client had so many, if all are known. A client
-    /// that has kept nothing misses nothing.
+    /// Frames of the events that a client has missed; `None` if the log no longer has all of them.
+    /// A client that has kept nothing misses nothing.
     fn missed(&self, session: usize, kept: Option<&Kept>) -> Option<Vec<u8>> {
         let mut frames = Vec::new();
         if let Some(kept) = kept {

@@ -1,8 +1,8 @@
 //! A match: its game, its seats, its connections, and the tick that ties them together.
 //!
-//! A match lives on one shard's thread with its sockets, so nothing here is locked or sent. What
-//! comes off the wire is judged by the links; what a game does wrong is a panic, which the shard
-//! turns into the end of this match alone.
+//! A match lives on one shard's thread with its sockets, so nothing here is locked or sent to other
+//! threads. The links validate what clients send; a fault of the game is a panic, and the shard
+//! ends only this match for it.
 
 mod connections;
 mod fanout;
@@ -46,9 +46,9 @@ pub(crate) use recorder::Recording;
 use recorder::{Recorder, TickTimes};
 use schedule::Schedule;
 
-/// A match that is due so soon runs now rather than after another wake-up.
+/// A match that is due within this time runs now, to save a wake-up.
 pub(crate) const EARLY: Micros = Micros(250);
-/// Sockets are read when a tick is due, and at least so often where ticks are rare.
+/// Sockets are read when a tick is due, and at least this often at low tick rates.
 const LOOK_INTERVAL_MAX: Micros = Micros::from_millis(50);
 
 /// What a shard lends a match for one call.
@@ -56,19 +56,19 @@ pub(crate) struct Context<'a> {
     /// When the call was made.
     pub(crate) now: Micros,
     pub(crate) clock: Clock,
-    /// By when the server goes, once it drains.
+    /// The deadline of the drain, once it has begun.
     pub(crate) leaves_by: Option<Micros>,
     pub(crate) stats: &'a mut Stats,
-    /// Sockets that the match is done with, close frame sent; the shard sees them off.
+    /// Sockets that were sent their close frame; the shard lets them linger.
     pub(crate) closed: &'a mut Vec<Socket>,
 }
 
-/// What of the server's settings a match goes by.
+/// The settings that matches need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MatchSettings {
     /// How long the seat of a lost connection is kept.
     pub(crate) resume_grace: Micros,
-    /// How long a match without anybody goes on.
+    /// How long an empty match keeps running.
     pub(crate) empty_timeout: Micros,
     /// How much later than players spectators see the game.
     spectator_delay: Micros,
@@ -101,26 +101,26 @@ pub(crate) struct Match<G: Game> {
     game: G,
     schema: Rc<Schema>,
     schema_hash: u32,
-    /// Of what clients send, by which it is counted.
+    /// The rate limit counts every so many received bytes as one more message.
     bytes_per_message: usize,
     teller: Teller,
-    /// What was told of the scores, by seat.
+    /// The scores that the feeds have, by seat.
     scores: Vec<i32>,
     schedule: Schedule,
     tick: Tick,
-    /// Who gets only every other snapshot while the shard can't keep up.
+    /// Which clients get only every other snapshot while the shard can't keep up.
     half_rate: HalfRate,
-    /// How far apart the clients know ticks to be.
+    /// The slowdown that clients were last notified of.
     slowdown_told: u8,
     /// When the newest tick was due.
     tick_due: Micros,
-    /// When the sockets were last read, and how often they were.
+    /// When the sockets were last read, and how many rounds of reads there were.
     looked_at: Micros,
     looks: usize,
     recorder: Recorder,
     queues: Vec<InputQueue<G::Input>>,
     inputs: Vec<G::Input>,
-    /// What the players saw when they made these inputs.
+    /// The moments that players saw when they made these inputs.
     seen: Vec<Option<Moment>>,
     input_values: Vec<i32>,
     events: Events,
@@ -134,7 +134,7 @@ pub(crate) struct Match<G: Game> {
     empty_since: Option<Micros>,
 }
 
-/// Whose snapshots of odd ticks are left out.
+/// Which clients' snapshots of odd ticks are skipped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum HalfRate {
     Nobody,
@@ -197,7 +197,7 @@ impl<G: Game> Match<G> {
         self.schedule.due().min(self.looked_at.plus(LOOK_INTERVAL_MAX))
     }
 
-    /// Where the time of its last ticks went, of those that ended after `since`.
+    /// The recorded phases of the last ticks that ended after `since`.
     pub(crate) fn recording(&self, since: Micros) -> Recording {
         self.recorder.recording(self.id, since)
     }
@@ -207,13 +207,13 @@ impl<G: Game> Match<G> {
         self.connections.len()
     }
 
-    /// Number of open connections that only watch.
+    /// Number of spectators' connections.
     pub(crate) fn spectators_len(&self) -> u32 {
         let watches = |connection: &Connection| connection.role == Role::Spectator;
         self.connections.iter().filter(|(_, connection)| watches(connection)).count() as u32
     }
 
-    /// Adds what it has counted by itself: inputs, and what its encodings were made of.
+    /// Adds the match's own counters: inputs, and the bits of its encodings.
     pub(crate) fn account(&self, stats: &mut Stats) {
         for queue in &self.queues {
             stats.inputs_dropped += queue.dropped();
@@ -222,13 +222,13 @@ impl<G: Game> Match<G> {
         stats.add_costs(&self.schema, self.encoder.costs());
     }
 
-    /// Whether nobody has been here for so long that the match may end.
+    /// Whether the match has been empty for longer than the timeout.
     pub(crate) fn is_abandoned(&self, now: Micros) -> bool {
         self.empty_since.is_some_and(|since| now.since(since) > self.settings.empty_timeout)
     }
 
-    /// From the next tick on: who gets only every other snapshot, and how many times as far apart as
-    /// usual ticks are.
+    /// Sets, from the next tick on, which clients get only every other snapshot, and the factor by
+    /// which the tick interval is stretched.
     pub(crate) fn relieve(&mut self, half_rate: HalfRate, slowdown: u8) {
         self.half_rate = half_rate;
         if slowdown != self.schedule.slowdown() {
@@ -236,7 +236,7 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Tells everybody, with the next tick, that the server goes within this time.
+    /// Notifies all clients, with the next tick, that the server ends within this time.
     pub(crate) fn tell_leaving(&mut self, within: Micros) {
         self.fanout.push_message(Audience::All, &ServerMessage::Leaving { within });
     }
@@ -246,27 +246,28 @@ impl<G: Game> Match<G> {
         self.game.is_over()
     }
 
-    /// Whether nobody would lose a round if the match ended now, also of those who may come back.
+    /// Whether the match may end now: it has no session, resumable ones included, or the game
+    /// allows it.
     pub(crate) fn may_end(&self) -> bool {
         (self.connections.is_empty() && self.sessions.is_empty()) || self.game.may_end()
     }
 
-    /// How far apart ticks are, for those who are shown `tick` as the newest.
+    /// The pace of ticks, for clients whose newest tick is `tick`.
     const fn pace(&self, tick: Tick) -> Pace {
         Pace { slowdown: self.slowdown_told, tick, tick_time: self.tick_due }
     }
 
-    /// The newest tick that spectators are shown.
+    /// The newest tick that spectators see.
     const fn late_tick(&self) -> Tick {
         self.tick.minus(self.fanout.late_by())
     }
 
-    /// The newest tick that somebody in this seat, or a spectator, is shown.
+    /// The newest tick that a client in this seat, or a spectator, sees.
     const fn newest_for(&self, seat: Option<Seat>) -> Tick {
         if seat.is_some() { self.tick } else { self.late_tick() }
     }
 
-    /// Takes in what clients say, and runs a tick if one is due.
+    /// Reads the sockets, and runs a tick if one is due.
     pub(crate) fn run(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
         self.look(intake, context);
         if self.schedule.due() <= context.now.plus(EARLY) {
@@ -333,7 +334,8 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Once a second: closes who is silent or takes nothing, frees seats whose grace is over.
+    /// Once a second: closes silent and stalled connections, and ends sessions whose grace period
+    /// is over.
     fn sweep(&mut self, context: &mut Context<'_>) {
         let now = context.now;
         let settings = &self.settings;
@@ -360,7 +362,7 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// A session is over for good: its seat is free.
+    /// Ends a session for good, and frees its seat.
     fn forget(&mut self, session: usize) {
         self.tell_presence(session, Came::Leave);
         let session = self.sessions.remove(session);
@@ -371,7 +373,7 @@ impl<G: Game> Match<G> {
         tracing::debug!(match_id = self.id.0, session = session.id.0, "session over");
     }
 
-    /// Sends one message now.
+    /// Sends one message at once, without waiting for the next tick.
     fn say(&mut self, key: usize, message: &ServerMessage<'_>) -> Result<(), SendError> {
         let (mut payload, mut frame) = (Vec::new(), Vec::new());
         push_message(message, &mut payload, &mut frame);

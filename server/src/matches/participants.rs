@@ -1,4 +1,4 @@
-//! Who takes part in a match: the connections that it has, and the sessions that outlive them.
+//! The participants of a match: its connections, and the sessions that outlive them.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     socket::Socket,
 };
 
-/// One socket and what is said on it.
+/// One socket with its protocol state.
 pub(super) struct Connection {
     pub(super) id: SessionId,
     pub(super) socket: Socket,
@@ -27,34 +27,34 @@ pub(super) struct Connection {
     pub(super) link: ServerLink,
     /// Set by the hello.
     pub(super) session: Option<usize>,
-    /// The session's.
+    /// The session's seat.
     pub(super) seat: Option<Seat>,
-    /// What is held for the hello.
+    /// What was reserved at admission; the hello moves it into the session.
     pub(super) claim: Claim,
     pub(super) role: Role,
-    /// What the client may still send.
+    /// Rate limit of messages.
     pub(super) allowance: Bucket,
-    /// When the client could last be sent a snapshot.
+    /// When a snapshot was last sent, or skipped for the server's reasons: the start of a stall.
     pub(super) took_at: Micros,
-    /// To be answered with the next snapshot.
+    /// Answered with the next snapshot.
     pub(super) ping: Option<Ping>,
 }
 
-/// A client has asked for the time.
+/// A client's ping that waits for its pong.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ping {
     pub(super) client_time: Micros,
     pub(super) arrived: Micros,
 }
 
-/// What a participant holds of the server. Dropping it gives it back.
+/// What a participant has reserved. Dropping it releases that.
 #[derive(Debug, Default)]
 pub(crate) struct Claim {
-    /// Keeps a seat taken in the directory; none for spectators and for those who resume.
+    /// The seat in the directory; `None` for spectators and for clients that resume.
     pub(crate) seat: Option<Reservation>,
-    /// One of the sessions of a ticket's subject.
+    /// A place among the sessions of the ticket's subject.
     pub(crate) subject: Option<Place<Arc<str>>>,
-    /// What others call the participant; empty without a ticket.
+    /// The name in the ticket; empty without one.
     pub(crate) name: Box<str>,
 }
 
@@ -64,26 +64,26 @@ pub(super) struct Session {
     pub(super) resume: ResumeToken,
     pub(super) seat: Option<Seat>,
     pub(super) name: Arc<str>,
-    /// What it may still say.
+    /// Rate limit of chat lines.
     pub(super) lines: Bucket,
-    /// Given back when it is over.
+    /// Released when the session ends.
     pub(super) _claim: Claim,
     pub(super) state: SessionState,
     pub(super) seq: InputSeq,
-    /// How many events it was told, or would have been, had it been connected.
+    /// How many events were addressed to it so far, connected or not.
     pub(super) events: u32,
-    /// The tick with which the newest Presence or Line goes out that it was told, or would have
-    /// been. Whoever has applied it knows who is here and what was said.
+    /// The tick that carries the newest Presence or Line addressed to it. A client that has applied
+    /// this tick is up to date on roster and chat.
     pub(super) social_at: Tick,
 }
 
 /// Whether a session has a connection.
 pub(super) enum SessionState {
     Connected(usize),
-    /// It may be taken up for a while.
+    /// Detached: it may be resumed within the grace period.
     Away {
         since: Micros,
-        /// One of its address', unless that is not limited.
+        /// A place among its address' kept seats, unless the address is not limited.
         _kept: Option<AddressPlace>,
     },
 }
@@ -95,17 +95,17 @@ pub(crate) enum Role {
     Player,
     /// Watches.
     Spectator,
-    /// Takes up a session whose connection was lost.
+    /// Resumes a session.
     Resumer,
 }
 
 impl Connection {
-    /// Whether it does no harm to read it a little later.
+    /// Whether it may be read less often: a spectator's connection with nothing to flush.
     pub(super) fn can_wait(&self) -> bool {
         self.seat.is_none() && self.session.is_some() && self.socket.is_flushed()
     }
 
-    /// Why the connection is as good as dead, if it is.
+    /// Why the connection is to be closed, if it is silent or stalled.
     pub(super) fn fault(&self, settings: &MatchSettings, now: Micros) -> Option<CloseReason> {
         let is_welcomed = self.link.is_welcomed();
         let silence_max = if is_welcomed { settings.idle_timeout } else { settings.hello_timeout };
@@ -118,7 +118,8 @@ impl Connection {
 }
 
 impl Ping {
-    /// The answer, in a match whose newest tick was due at `tick_time`.
+    /// The pong, for a client whose newest tick is `tick`, in a match whose newest was due at
+    /// `tick_time`.
     pub(super) const fn answer(
         self,
         tick: Tick,

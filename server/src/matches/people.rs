@@ -1,8 +1,8 @@
-//! Who is in a match, and what they say.
+//! Roster, chat and scores of a match.
 //!
-//! What is to be told goes out with the next tick, in the same write as its snapshot: however much
-//! is said, a client costs no write more. Somebody who comes in is told at once who is there and
-//! what was said up to the last tick; the rest comes with the next one.
+//! Changes are sent with the next tick, in the same write as its snapshot, so chat costs no further
+//! writes. A client that joins gets the roster and the chat up to the last tick at once, and the
+//! rest with the next tick.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -25,17 +25,17 @@ use crate::{
     socket::SendError,
 };
 
-/// Lines of one player each second, saved up for `LINES_BURST_S`: as fast as one can read what
-/// everybody else in a full match says.
+/// Chat lines of one player per second, with a burst of `LINES_BURST_S` seconds: as fast as a
+/// reader can follow when all players of a full match write.
 const LINES_HZ: u32 = 1;
 const LINES_BURST_S: u32 = 5;
 
-/// What was said in a match.
+/// The chat of a match.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     /// The last [`HISTORY_LINES`], oldest first.
     lines: VecDeque<Line>,
-    /// Of the newest line.
+    /// Id of the newest line.
     id: u32,
     /// How many lines wait for the next tick.
     fresh: usize,
@@ -53,12 +53,12 @@ impl Talk {
         line
     }
 
-    /// Lines that everybody was told who was here.
+    /// Lines that were sent to all clients already.
     fn told(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().take(self.lines.len().saturating_sub(self.fresh))
     }
 
-    /// All that was said is told.
+    /// Marks all lines as sent.
     pub(super) fn tell(&mut self) {
         self.fresh = 0;
     }
@@ -71,7 +71,7 @@ impl Session {
     }
 }
 
-/// What a participant is called: as the ticket says, else as they say, else by their seat.
+/// A participant's name: from the ticket, else from the hello, else by the seat.
 pub(super) fn name_of(ticket: &str, typed: &str, seat: Option<Seat>) -> Arc<str> {
     let name = clean_name(ticket).or_else(|| clean_name(typed));
     match (name, seat) {
@@ -82,7 +82,7 @@ pub(super) fn name_of(ticket: &str, typed: &str, seat: Option<Seat>) -> Arc<str>
 }
 
 impl<G: Game> Match<G> {
-    /// Tells somebody who was just welcomed who is here and what was said.
+    /// Sends the roster and the last chat lines to a client that was just welcomed.
     pub(super) fn brief(&mut self, key: usize) -> Result<(), SendError> {
         let presence = |session: &Session| match session.state {
             SessionState::Connected(_) => Presence::Here,
@@ -99,7 +99,7 @@ impl<G: Game> Match<G> {
         self.connections[key].socket.send(&frames)
     }
 
-    /// Somebody new, back, away or gone.
+    /// Announces that a player joined, resumed, was disconnected or left.
     pub(super) fn tell_presence(&mut self, subject: usize, how: Came) {
         let session = &self.sessions[subject];
         let presence = match how {
@@ -113,7 +113,7 @@ impl<G: Game> Match<G> {
         self.tell_all(Social::Presence(player), Some(subject));
     }
 
-    /// Tells followers whose score has changed in this tick.
+    /// Publishes the scores that have changed in this tick to the feeds.
     pub(super) fn tell_scores(&mut self) {
         let mut score = [0; FIELDS_MAX];
         let score = &mut score[..G::SCORES.len()];
@@ -130,7 +130,7 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// A client says something. `Some`: why it does not go out.
+    /// Handles a client's chat line. `Some`: why it is refused.
     pub(super) fn hear_chat(
         &mut self,
         key: usize,
@@ -151,13 +151,13 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// The operator has something to say, cleaned already.
+    /// Sends an operator's notice, cleaned already, to all clients.
     pub(crate) fn hear_notice(&mut self, text: &str, context: &Context<'_>) {
         let line = self.talk.say(Speaker::Operator, text.to_owned(), context.clock.date());
         self.tell_all(Social::Line(line), None);
     }
 
-    /// Tells everybody what is news to all but its `subject`.
+    /// Sends a social message to all clients. It is no news to the session `subject`.
     fn tell_all(&mut self, social: Social, subject: Option<usize>) {
         let tick = self.tick.plus(1);
         for (key, session) in &mut self.sessions {

@@ -1,11 +1,11 @@
-//! The flight recorder: where the time of a match's last ticks went, so that a slow one explains
-//! itself.
+//! The flight recorder: the phases of a match's last ticks, to explain a slow one.
 //!
-//! Five marks a tick are kept in a ring that is never grown. [`Recording::trace_events`] writes them
-//! in the [Trace Event Format], which `chrome://tracing` and <https://ui.perfetto.dev> show: a process
-//! for each shard, a thread for each match.
+//! Five timestamps per tick are kept in a ring of fixed size. [`Recording::trace_events`] writes
+//! them in the [Trace Event Format], which `chrome://tracing` and <https://ui.perfetto.dev> show: a
+//! process for each shard, a thread for each match.
 //!
-//! [Trace Event Format]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+//! [Trace Event Format]:
+//! https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 
 use serde_json::{Value, json};
 use tickwire_shared::{
@@ -13,10 +13,10 @@ use tickwire_shared::{
     time::Micros,
 };
 
-/// Ticks that are kept: eight seconds at 30 Hz.
+/// Ticks in the ring: eight seconds at 30 Hz.
 const TICKS: usize = 256;
 
-/// Where the time of one tick went; each phase ends where the next begins.
+/// When each phase of one tick began; it ends where the next begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TickTimes {
     pub(super) tick: Tick,
@@ -29,7 +29,7 @@ pub(super) struct TickTimes {
     pub(super) rows: Micros,
     /// Frames are made and written.
     pub(super) write: Micros,
-    /// Of which snapshots were encoded for so long, one after the other.
+    /// Time spent on encoding within `write`.
     pub(super) encoding: Micros,
     pub(super) end: Micros,
 }
@@ -38,7 +38,7 @@ pub(super) struct TickTimes {
 #[derive(Debug)]
 pub(super) struct Recorder {
     ring: Box<[TickTimes; TICKS]>,
-    /// All that were ever kept.
+    /// How many ticks were ever recorded.
     count: usize,
 }
 
@@ -54,12 +54,12 @@ impl Recorder {
         self.count += 1;
     }
 
-    /// What is kept of the ticks that ended after `since`.
+    /// The recorded ticks that ended after `since`.
     pub(super) fn recording(&self, match_id: MatchId, since: Micros) -> Recording {
         let kept = |n: usize| self.ring[n % TICKS];
         let oldest = self.count.saturating_sub(TICKS);
         let ended_since = (oldest..self.count).rev().take_while(|&n| kept(n).end > since);
-        // Taken at once, since it is a busy shard that asks.
+        // Only these ticks are copied: the shard that asks is behind already.
         let first = ended_since.last().unwrap_or(self.count);
         Recording { match_id, ticks: (first..self.count).map(kept).collect() }
     }

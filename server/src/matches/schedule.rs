@@ -1,7 +1,7 @@
 //! When a match's ticks are due.
 //!
 //! Deadlines are computed from the start, so they don't drift. A match that falls behind may catch
-//! up by one tick; beyond that its time slips: the next tick is due one interval from now.
+//! up by one tick. Beyond that its time slips: the next tick is overdue by one interval at most.
 
 use tickwire_shared::time::{Micros, TickRate};
 
@@ -9,20 +9,20 @@ use tickwire_shared::time::{Micros, TickRate};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     rate: TickRate,
-    /// How many times as far apart as the rate says ticks are.
+    /// Factor by which the tick interval is stretched.
     slowdown: u8,
     start: Micros,
     ticks: u64,
 }
 
-/// How a tick began.
+/// The timing of a tick that begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Begun {
     /// When it was due.
     pub(super) due: Micros,
     /// How late it is.
     pub(super) lateness: Micros,
-    /// By how much the match's time was put off.
+    /// By how much all later deadlines were postponed.
     pub(super) slipped: Micros,
 }
 
@@ -47,7 +47,7 @@ impl Schedule {
         self.slowdown
     }
 
-    /// Spreads or tightens the ticks that follow the one that is due next.
+    /// Changes the factor for the ticks after the one that is due next.
     pub(super) fn set_slowdown(&mut self, slowdown: u8) {
         *self = Self { rate: self.rate, slowdown, start: self.due(), ticks: 0 };
     }
@@ -57,7 +57,7 @@ impl Schedule {
         let due = self.due();
         let lateness = now.since(due);
         self.ticks += 1;
-        // One tick may follow at once; a later deadline than that is put off.
+        // One catch-up tick may follow at once; the deadlines after it are postponed.
         let slipped = now.since(self.due().plus(self.interval()));
         self.start = self.start.plus(slipped);
         Begun { due, lateness, slipped }
