@@ -1,7 +1,7 @@
-//! How much of everything one client, one address and all together may have.
+//! Limits of clients, addresses and the whole server.
 //!
-//! Each limit is a setting, with a default and the reason for it. What happens past a limit is
-//! said with it: *refused* is an answer with a status or a close code, *closed* ends a connection.
+//! Each limit is a setting, with a default, its reason, and what happens past it: *refused* is an
+//! answer with a status or a close code, *closed* ends a connection.
 
 use std::time::Duration;
 
@@ -9,51 +9,50 @@ use serde::Deserialize;
 
 use crate::{bucket::Rate, config::ConfigError};
 
-/// Seconds for which a client may send as if all that it left unsaid before were saved up: a phone
-/// that was in a tunnel delivers its inputs all at once.
+/// Burst of a client's messages, in seconds of its rate: a phone that leaves a tunnel sends its
+/// delayed inputs all at once.
 const MESSAGES_BURST_S: u32 = 10;
-/// Seconds of connects, and of requests, that one address may make at once: a page that is opened
-/// twice, a team that comes in from one house.
+/// Burst of an address' connects and of its requests, in seconds of their rates: a page that is
+/// opened twice, a team in one house.
 const ADDRESS_BURST_S: u32 = 4;
-/// Seconds of new matches that may be opened at once: a server that fills after its start.
+/// Burst of new matches, in seconds of their rate: a server that fills after its start.
 const MATCHES_BURST_S: u32 = 4;
-/// hyper does not read with less.
+/// hyper accepts no smaller buffer.
 const HEAD_BYTES_MIN: usize = 8 * 1024;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Connections at once, those included that have not been upgraded. More are answered 503.
+    /// Concurrent connections, including those that have not been upgraded. More are answered 503.
     ///
-    /// An idle one costs the process about 10 KiB, so this many fit into any machine; files are
-    /// the scarcer thing.
+    /// An idle one costs the process about 10 KiB, so this many fit into any machine; file
+    /// descriptors run out first.
     pub connections_max: usize,
-    /// Connections at once of one address (of one /56 in IPv6). More are answered 429. As many seats
-    /// are kept for those of its connections that were lost; those beyond are free at once.
+    /// Concurrent connections of one address (one /56 in IPv6). More are answered 429. After lost
+    /// connections the address may keep as many seats; further ones are freed at once.
     ///
-    /// Many players share an address where a carrier or a school translates them; 64 is four full
-    /// matches. This machine itself (127.0.0.1 and ::1) is not limited.
+    /// Many players share an address behind a carrier's or a school's NAT; 64 is four full matches.
+    /// This machine itself (127.0.0.1 and ::1) is not limited.
     pub connections_per_address_max: u32,
-    /// Connects of one address each second, saved up for `ADDRESS_BURST_S`. More are answered
-    /// 429.
+    /// Connects of one address per second, with a burst of `ADDRESS_BURST_S` seconds. More are
+    /// answered 429.
     ///
-    /// A person makes two at most; the rest is for addresses that are shared.
+    /// A person makes two at most; the rest is for shared addresses.
     pub connects_per_address_hz: u32,
-    /// Requests of one address each second, on however many connections, saved up for
-    /// `ADDRESS_BURST_S`. More are answered 429, unless they show an operator's token.
+    /// Requests of one address per second, over all of its connections, with a burst of
+    /// `ADDRESS_BURST_S` seconds. More are answered 429, unless they carry an operator's token.
     ///
-    /// The page makes a dozen when it opens; a request costs the server up to a snapshot of every
-    /// match in JSON.
+    /// The page makes a dozen when it opens; the most expensive request lists every match in JSON.
     pub requests_per_address_hz: u32,
-    /// Connections that have not sent a request yet. When more come, those that have been silent for
-    /// longest are closed.
+    /// Connections that have not sent a request yet. A new connection past this evicts the oldest
+    /// of them.
     ///
-    /// It is the queue of a join storm: at about 3,000 handshakes a second the last one waits for
-    /// a third of a second. Who takes two seconds for a handshake is still heard while strangers who
-    /// say nothing connect 500 times a second, which takes 32 addresses.
+    /// It is the queue of a join storm: at about 3,000 handshakes a second the last one waits for a
+    /// third of a second. A client whose handshake takes two seconds is still served while silent
+    /// connections come in 500 times a second, which takes 32 addresses.
     pub handshakes_max: usize,
-    /// How long a client may take for its TLS handshake and for a request's head, and how long a
-    /// connection is kept between two requests. Then it is closed.
+    /// Timeout of the TLS handshake, of a request's head, and of the pause between two requests.
+    /// Then the connection is closed.
     ///
     /// The slowest phone needs two seconds.
     pub head_timeout: Duration,
@@ -61,31 +60,32 @@ pub struct Limits {
     ///
     /// Browsers send less than 2 KiB without cookies, and we set none.
     pub head_bytes_max: usize,
-    /// How long a client may take after its handshake to say hello. Then it is closed.
+    /// Time from the WebSocket handshake to the hello. Then the connection is closed.
     pub hello_timeout: Duration,
-    /// How long a client may be silent. Then it is closed, and may resume.
+    /// How long a client may send nothing. Then it is closed, and may resume.
     ///
-    /// One that plays sends an input every tick, one that watches acknowledges what it gets, so
-    /// this is the keep-alive: no ping is needed.
+    /// A player sends an input every tick, and a spectator acknowledges snapshots, so this works as
+    /// the keep-alive, without pings.
     pub idle_timeout: Duration,
-    /// How long a client may take nothing of what it is sent (its buffers are full, or it no longer
-    /// acknowledges). Then it is closed, and may resume.
+    /// How long a client may receive nothing (its buffers are full, or it no longer acknowledges).
+    /// Then it is closed, and may resume.
     ///
-    /// Whose way down stalls for 20 s and who goes on speaking is not given up. It costs nobody
-    /// anything: half a second of snapshots wait, and chat and events up to the outbox's bound.
+    /// A client whose downlink stalls for 20 s but that keeps sending is not given up. It costs
+    /// little: half a second of snapshots wait, and chat and events up to the outbox's bound.
     pub stall_timeout: Duration,
-    /// Messages of a session each second, saved up for `MESSAGES_BURST_S`; every 64 bytes count
-    /// as one more, or as many as an input has if those are more. Who sends more is closed.
+    /// Messages of a session per second, with a burst of `MESSAGES_BURST_S` seconds. Every 64
+    /// bytes, or the size of an input if that is more, count as another message. A client past this
+    /// is closed.
     ///
     /// Inputs at the highest tick rate, pings and acknowledgements come to 270.
     pub messages_hz: u32,
-    /// Sessions at once of one ticket's subject. More are refused.
+    /// Concurrent sessions of one ticket subject. More are refused.
     ///
-    /// A player who changes devices has two until the first one's grace is over.
+    /// A player who changes devices has two until the first one's grace period is over.
     pub sessions_per_subject_max: u32,
-    /// Matches at once. More are refused.
+    /// Concurrent matches. More are refused.
     pub matches_max: usize,
-    /// Matches that may be opened each second, saved up for `MATCHES_BURST_S`. More are refused.
+    /// New matches per second, with a burst of `MATCHES_BURST_S` seconds. More are refused.
     ///
     /// A match costs some hundred kilobytes from its first tick on.
     pub matches_hz: u32,
@@ -190,36 +190,37 @@ const fn seconds(s: u32) -> Duration {
 }
 
 settings! {
-    /// Connections at once; more are answered 503 [default: 10000]
+    /// Concurrent connections; more are answered 503 [default: 10000]
     connections_max: usize = "TICKWIRE_CONNECTIONS_MAX" => |l, v| l.connections_max = v;
-    /// Connections at once of one address other than this machine; more are answered 429 [default: 64]
+    /// Concurrent connections of one address, unless it is this machine; more are answered 429
+    /// [default: 64]
     connections_per_address_max: u32 = "TICKWIRE_CONNECTIONS_PER_ADDRESS_MAX"
         => |l, v| l.connections_per_address_max = v;
-    /// Connects of one address each second; more are answered 429 [default: 16]
+    /// Connects of one address per second; more are answered 429 [default: 16]
     connects_per_address_hz: u32 = "TICKWIRE_CONNECTS_PER_ADDRESS_HZ"
         => |l, v| l.connects_per_address_hz = v;
-    /// Requests of one address each second; more are answered 429 [default: 64]
+    /// Requests of one address per second; more are answered 429 [default: 64]
     requests_per_address_hz: u32 = "TICKWIRE_REQUESTS_PER_ADDRESS_HZ"
         => |l, v| l.requests_per_address_hz = v;
-    /// Connections that have not sent a request yet; more close the oldest of them [default: 1024]
+    /// Connections without a request yet; a new one past this evicts the oldest [default: 1024]
     handshakes_max: usize = "TICKWIRE_HANDSHAKES_MAX" => |l, v| l.handshakes_max = v;
-    /// Seconds for a TLS handshake or a request's head [default: 5]
+    /// Timeout of a TLS handshake and of a request's head, in seconds [default: 5]
     head_timeout_s: u32 = "TICKWIRE_HEAD_TIMEOUT_S" => |l, v| l.head_timeout = seconds(v);
     /// Longest head of a request, in bytes [default: 8192]
     head_bytes_max: usize = "TICKWIRE_HEAD_BYTES_MAX" => |l, v| l.head_bytes_max = v;
-    /// Seconds from a WebSocket's handshake to its hello [default: 5]
+    /// Timeout from a WebSocket's handshake to its hello, in seconds [default: 5]
     hello_timeout_s: u32 = "TICKWIRE_HELLO_TIMEOUT_S" => |l, v| l.hello_timeout = seconds(v);
-    /// Seconds for which a client may be silent [default: 10]
+    /// Seconds for which a client may send nothing [default: 10]
     idle_timeout_s: u32 = "TICKWIRE_IDLE_TIMEOUT_S" => |l, v| l.idle_timeout = seconds(v);
-    /// Seconds for which a client may take nothing of what it is sent [default: 30]
+    /// Seconds for which a client may receive nothing of what it is sent [default: 30]
     stall_timeout_s: u32 = "TICKWIRE_STALL_TIMEOUT_S" => |l, v| l.stall_timeout = seconds(v);
-    /// Messages of one session each second [default: 300]
+    /// Messages of one session per second [default: 300]
     messages_hz: u32 = "TICKWIRE_MESSAGES_HZ" => |l, v| l.messages_hz = v;
-    /// Sessions at once of one ticket's subject [default: 4]
+    /// Concurrent sessions of one ticket subject [default: 4]
     sessions_per_subject_max: u32 = "TICKWIRE_SESSIONS_PER_SUBJECT_MAX"
         => |l, v| l.sessions_per_subject_max = v;
-    /// Matches at once; more are refused [default: 1000]
+    /// Concurrent matches; more are refused [default: 1000]
     matches_max: usize = "TICKWIRE_MATCHES_MAX" => |l, v| l.matches_max = v;
-    /// Matches that may be opened each second [default: 64]
+    /// New matches per second [default: 64]
     matches_hz: u32 = "TICKWIRE_MATCHES_HZ" => |l, v| l.matches_hz = v;
 }

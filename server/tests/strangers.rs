@@ -93,7 +93,7 @@ fn operators_routes_want_an_operators_token() {
         ("", "Ada", "subject must have 1 to 64 bytes"),
         (&*long, "Ada", "subject must have 1 to 64 bytes"),
         ("u7", &long, "name must have at most 24 characters"),
-        ("u7", "A\\u0007da", "none that controls"),
+        ("u7", "A\\u0007da", "no control characters"),
     ] {
         let body = format!(r#"{{"subject":"{subject}","name":"{name}"}}"#);
         let (status, told) = server.post_with("/v1/join", &with(&operator), &body);

@@ -1,4 +1,5 @@
-//! Settings, from flags, environment, file and defaults, in this order; checked once.
+//! Settings from flags, environment, file and defaults, in this order of precedence; validated
+//! once.
 
 mod settings;
 
@@ -21,65 +22,66 @@ use crate::{
 };
 use settings::Settings;
 
-/// Most shards that one process runs.
+/// Most shards of a process.
 const SHARDS_MAX: usize = 256;
-/// The rows of so much time are kept by each match: 2 MB of the arena's at 30 Hz.
+/// Longest spectator delay. Each match keeps rows for that long: 2 MB of the arena's at 30 Hz.
 const SPECTATOR_DELAY_MAX: Duration = Duration::from_secs(60);
 
 /// Valid settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where HTTP and WebSocket are served. Port 0 picks a free one.
+    /// Address of HTTP and WebSocket. Port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Where `/livez`, `/readyz` and `/metrics` are served as well, in the clear and whoever else is
-    /// served.
+    /// Additional address of `/livez`, `/readyz` and `/metrics`, without TLS and with a connection
+    /// limit of its own.
     pub health_listen: Option<SocketAddr>,
-    /// Where clients reach this server, if that is not where they ask `POST /v1/join`.
+    /// URL by which clients reach this server, if it differs from that of `POST /v1/join`.
     pub public_url: Option<String>,
-    /// Steps per second of every match.
+    /// Ticks per second of every match.
     pub tick_rate: TickRate,
     /// Seats per match.
     pub seats: u16,
-    /// Open seats of a running match that computer players fill, at most.
+    /// Most free seats of a match that computer players fill.
     pub npcs: u16,
     /// Threads that run matches.
     pub shards: usize,
     /// How long the seat of a lost connection is kept.
     pub resume_grace: Duration,
-    /// How long a match without anybody goes on.
+    /// How long an empty match keeps running.
     pub match_idle: Duration,
-    /// How much later than players spectators see what happens.
+    /// How much later than players spectators see the match.
     pub spectator_delay: Duration,
-    /// How long a server that was told to end lets rounds go on.
+    /// How long matches may go on while the server drains.
     pub drain_timeout: Duration,
-    /// How much of everything one client and all together may have.
+    /// Limits of clients, addresses and the whole server.
     pub limits: Limits,
-    /// The certificate, if TLS is spoken.
+    /// The certificate, if TLS is enabled.
     pub tls: Option<TlsConfig>,
-    /// Who may join.
+    /// The key that checks tickets, and which tickets the server issues.
     pub tickets: TicketConfig,
-    /// Whether anybody may join from anywhere, for want of a key that checks tickets.
+    /// Whether anybody may join from anywhere, without tickets.
     pub open: bool,
-    /// Whether the public feeds tell what players say. By default only where anybody may join.
+    /// Whether the public feeds include the players' chat. By default only if the server has no
+    /// ticket key.
     pub feed_chat: Option<bool>,
-    /// Pages of other origins that browsers let talk to the server.
+    /// Other origins whose pages may use the server.
     pub origins: Origins,
-    /// Proxies that are believed about whom they speak for.
+    /// Proxies that are trusted to name the client address.
     pub proxies: Proxies,
-    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
+    /// Log filter, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log: String,
-    /// How it is logged.
+    /// Format of log lines.
     pub log_format: LogFormat,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -123,7 +125,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of this process. `--help` and `--version` end it.
+    /// The settings of this process. `--help` and `--version` exit it.
     pub fn from_process() -> Result<Self, ConfigError> {
         let [file, flags] = settings::of_process()?;
         Self::default().with(file)?.with(flags)?.consistent()?.unless_open_to_all()
@@ -134,7 +136,7 @@ impl Config {
         Self::default().with(settings::parse(text)?)?.consistent()
     }
 
-    /// What one setting says is not to be undone by another, unnoticed.
+    /// Rejects settings that contradict each other.
     fn consistent(self) -> Result<Self, ConfigError> {
         let refuse = |why: &str| Err(ConfigError(why.into()));
         if self.open && self.tickets.has_key() {
@@ -143,7 +145,7 @@ impl Config {
         if self.public_url.as_ref().is_some_and(|url| !is_server(url)) {
             return refuse("public_url is such as wss://eu-1.play.example, a path may follow");
         }
-        // The filter would take it for a part of a program, and log nothing but that.
+        // The filter would take a misspelled level for a module's name, and log only that module.
         let is_level = |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok();
         let words = self.log.split(',').map(str::trim).filter(|word| !word.is_empty());
         let mut bare = words.filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric()));
@@ -159,7 +161,7 @@ impl Config {
         Ok(self)
     }
 
-    /// A server that anybody can reach needs a key, unless it is told that it does not.
+    /// Rejects a public listen address without a ticket key, unless `open` permits it.
     fn unless_open_to_all(self) -> Result<Self, ConfigError> {
         let is_public = !self.listen.ip().is_loopback();
         if !is_public || self.open || self.tickets.has_key() {
@@ -211,9 +213,9 @@ impl Config {
     }
 }
 
-/// Whether it is where a WebSocket server may be, up to its routes.
+/// Whether this is the base URL of a WebSocket server.
 fn is_server(url: &str) -> bool {
-    // A fragment is passed over where a URL is read.
+    // `Uri` drops a fragment silently.
     let uri = url.parse::<Uri>().ok().filter(|_| !url.contains('#'));
     uri.is_some_and(|uri| {
         let is_ws = matches!(uri.scheme_str(), Some("ws" | "wss"));

@@ -1,4 +1,4 @@
-//! What flags, environment and file say, each of it or nothing.
+//! Settings as flags, environment and file give them: each is optional.
 
 use std::{
     net::SocketAddr,
@@ -11,15 +11,16 @@ use serde::{Deserialize, Deserializer, de::Error};
 use super::{ConfigError, LogFormat};
 use crate::{limits::LimitSettings, tickets::TicketSettings, tls::TlsSettings};
 
-/// Environment variables with this beginning are settings.
+/// Prefix of environment variables that are settings.
 const ENV_PREFIX: &str = "TICKWIRE_";
 
 /// Runs matches at a fixed tick and keeps their clients in step over WebSocket.
 #[derive(Debug, Parser)]
 #[command(name = "tickwire-server", version)]
 struct Flags {
-    /// TOML file with the settings below, by the same names with underscores: limits in a table
-    /// `[limits]`, and without their first word the certificate in `[tls]`, tickets in `[tickets]`
+    /// TOML file with the settings below, named as the flags but with underscores: limits are in
+    /// the table `[limits]`; `tls-…` and `ticket-…` are in `[tls]` and `[tickets]`, without that
+    /// prefix
     #[arg(long, value_name = "FILE", env = "TICKWIRE_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -29,17 +30,17 @@ struct Flags {
 #[derive(Debug, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
-    /// Where HTTP and WebSocket are served; port 0 picks one [default: 127.0.0.1:8080]
+    /// Address of HTTP and WebSocket; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "TICKWIRE_LISTEN", value_parser = address)]
     #[serde(default, deserialize_with = "address_in_file")]
     pub(super) listen: Option<SocketAddr>,
-    /// Where /livez, /readyz and /metrics are served as well, in the clear, however full the server
-    /// is; for those who watch over it
+    /// Additional address of /livez, /readyz and /metrics, without TLS and with a connection limit
+    /// of its own: for probes and monitoring
     #[arg(long, value_name = "ADDR", env = "TICKWIRE_HEALTH_LISTEN", value_parser = address)]
     #[serde(default, deserialize_with = "address_in_file")]
     pub(super) health_listen: Option<SocketAddr>,
-    /// Where clients reach this very server, such as `wss://eu-1.play.example`, with the path that a
-    /// proxy adds; `POST /v1/join` says it [default: what the request says]
+    /// URL by which clients reach this very server, such as `wss://eu-1.play.example`, with the
+    /// path that a proxy adds; `POST /v1/join` returns it [default: from the request's Host]
     #[arg(long, value_name = "URL", env = "TICKWIRE_PUBLIC_URL")]
     pub(super) public_url: Option<String>,
     /// Ticks per second, 1 to 128 [default: 30]
@@ -48,7 +49,7 @@ pub(super) struct Settings {
     /// Seats per match [default: 16]
     #[arg(long, value_name = "N", env = "TICKWIRE_SEATS")]
     pub(super) seats: Option<u16>,
-    /// Open seats that computer players fill; they yield to people [default: 6]
+    /// Most free seats that computer players fill; they yield to people [default: 6]
     #[arg(long, value_name = "N", env = "TICKWIRE_NPCS")]
     pub(super) npcs: Option<u16>,
     /// Threads that run matches [default: number of cores]
@@ -57,28 +58,28 @@ pub(super) struct Settings {
     /// Seconds for which the seat of a lost connection is kept [default: 20]
     #[arg(long, value_name = "S", env = "TICKWIRE_RESUME_GRACE_S")]
     pub(super) resume_grace_s: Option<u32>,
-    /// Seconds for which a match without anybody goes on [default: 30]
+    /// Seconds for which an empty match keeps running [default: 30]
     #[arg(long, value_name = "S", env = "TICKWIRE_MATCH_IDLE_S")]
     pub(super) match_idle_s: Option<u32>,
-    /// Seconds by which spectators see the game later than players, up to 60 [default: 0]
+    /// Seconds by which spectators see the match later than players, up to 60 [default: 0]
     #[arg(long, value_name = "S", env = "TICKWIRE_SPECTATOR_DELAY_S")]
     pub(super) spectator_delay_s: Option<u32>,
-    /// Seconds for which a server that was told to end lets rounds go on [default: 10]
+    /// Seconds for which matches may go on while the server drains [default: 10]
     #[arg(long = "drain-timeout", value_name = "S", env = "TICKWIRE_DRAIN_TIMEOUT")]
     pub(super) drain_timeout: Option<u32>,
     /// Let anybody join from anywhere, without tickets
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
     pub(super) open: Option<bool>,
-    /// Tell in the public feeds what players say [default: unless tickets are wanted]
+    /// Include the players' chat in the public feeds [default: unless the server has a ticket key]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_FEED_CHAT")]
     pub(super) feed_chat: Option<bool>,
-    /// Another origin whose pages may talk to the server, such as `https://play.example`; may be
-    /// given several times, or with commas between them, `*` is any; a list `origins` in a file
+    /// Another origin whose pages may use the server, such as `https://play.example`, or `*` for
+    /// any; may be given several times, or separated by commas; in a file, the list `origins`
     #[arg(long = "origin", value_name = "ORIGIN", env = "TICKWIRE_ORIGINS", value_delimiter = ',')]
     pub(super) origins: Option<Vec<String>>,
-    /// Where a proxy is, such as `10.0.0.0/8`: those that its `X-Forwarded-For` names are limited
-    /// by address, not the proxy; may be given several times, or with commas between them; a list
-    /// `proxies` in a file
+    /// Address or network of a trusted proxy, such as `10.0.0.0/8`: limits by address then apply to
+    /// the clients in its `X-Forwarded-For`, not to the proxy; may be given several times, or
+    /// separated by commas; in a file, the list `proxies`
     #[arg(long = "proxy", value_name = "NET", env = "TICKWIRE_PROXIES", value_delimiter = ',')]
     pub(super) proxies: Option<Vec<String>>,
     #[command(flatten)]
@@ -90,17 +91,17 @@ pub(super) struct Settings {
     #[command(flatten)]
     #[serde(default)]
     pub(super) tickets: TicketSettings,
-    /// What is logged to stderr, such as `info` or `tickwire_server=debug` [default: info]
+    /// Filter of the log on stderr, such as `info` or `tickwire_server=debug` [default: info]
     #[arg(long, value_name = "FILTER", env = "TICKWIRE_LOG")]
     pub(super) log: Option<String>,
-    /// How it is logged [default: text]
+    /// Format of log lines [default: text]
     #[arg(long, value_name = "FORMAT", env = "TICKWIRE_LOG_FORMAT")]
     pub(super) log_format: Option<LogFormat>,
 }
 
-/// What this process was told: the file's settings, and those of flags and environment, which win.
+/// The settings of this process: the file's, and those of flags and environment, which override it.
 ///
-/// `--help` and `--version` are answered here, and end the process.
+/// `--help` and `--version` are answered here, and exit the process.
 pub(super) fn of_process() -> Result<[Settings; 2], ConfigError> {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
@@ -118,7 +119,7 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
     parse(&text).map_err(|error| fail(&error))
 }
 
-/// What the text of a file says.
+/// Parses the text of a file.
 pub(super) fn parse(text: &str) -> Result<Settings, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
@@ -138,7 +139,7 @@ fn check_environment(names: impl Iterator<Item = String>) -> Result<(), ConfigEr
     Ok(())
 }
 
-/// Whether Kubernetes sets such a variable, in every pod, for a service that is called `tickwire` or
+/// Whether this is a variable that Kubernetes sets in every pod for a service named `tickwire` or
 /// `tickwire-something`.
 fn is_of_a_service(name: &str) -> bool {
     let is_port = |rest: &str| rest.is_empty() || rest.starts_with("_");
@@ -220,7 +221,7 @@ mod tests {
         for argument in command.get_arguments() {
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
             let default = help.rsplit_once("[default: ").and_then(|(_, d)| d.strip_suffix(']'));
-            // What follows from something else is told in words.
+            // Defaults that depend on something else are in words.
             if let (Some(flag), Some(default)) = (argument.get_long(), default)
                 && !default.contains(' ')
             {

@@ -1,4 +1,4 @@
-//! How a match stands: who plays, and their scores. Who begins to follow is told it first.
+//! The state of a match for its feed: who plays, and their scores. New readers get it first.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,20 +13,20 @@ use super::item::{Came, Happening, Values, Words, player};
 pub(super) struct Board {
     /// By seat.
     lines: BTreeMap<u16, Line>,
-    /// As it is told, until it changes.
+    /// The encoded event, until the state changes.
     written: Option<Bytes>,
 }
 
 #[derive(Debug, Default)]
 struct Line {
-    /// None: nobody, or a computer player.
+    /// `None` for an empty seat or a computer player.
     name: Option<Arc<str>>,
     is_away: bool,
     score: Option<Values>,
 }
 
 impl Board {
-    /// Something happened in the match.
+    /// Applies an event of the match.
     pub(super) fn follow(&mut self, what: &Happening) {
         match what {
             Happening::Came(how, seat, name) => {
@@ -49,8 +49,8 @@ impl Board {
         self.written = None;
     }
 
-    /// The event that tells it. It has no id: whoever comes back goes on after what it was told
-    /// before, or is told this again.
+    /// The `state` event. It has no id: a reader that reconnects resumes after the last event with
+    /// one, or gets the state again.
     pub(super) fn tell(&mut self, id: MatchId, words: &Words) -> Bytes {
         let lines = &self.lines;
         let write = || {
@@ -64,7 +64,7 @@ impl Board {
 }
 
 impl Line {
-    /// `None`: nobody is there.
+    /// `None` for an empty seat without a score.
     fn tell(&self, seat: u16, words: &Words) -> Option<Value> {
         let score = self.score.as_ref().filter(|score| self.name.is_some() || !score.are_zero());
         if self.name.is_none() && score.is_none() {

@@ -1,4 +1,4 @@
-//! What happens, on its way from matches, and how feeds write it down.
+//! Items of event feeds: how matches send them, and how they are encoded.
 
 use std::sync::{
     Arc,
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 
-/// Something that happened.
+/// An event for the feeds.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) match_id: Option<MatchId>,
@@ -31,28 +31,28 @@ pub(crate) enum Happening {
     Opened,
     /// A match is over.
     Ended,
-    /// Somebody with a seat and a name comes or goes.
+    /// A player's presence changes: how, seat and name.
     Came(Came, Seat, Arc<str>),
-    /// A seat's score is this now; a computer player has no name.
+    /// A seat has a new score; a computer player has no name.
     Score(Seat, Option<Arc<str>>, Values),
-    /// One of the game's own events that everybody is told of, by its kind.
+    /// One of the game's own events for all clients, by its kind.
     Event(u8, Values),
     Chat(Option<Seat>, Arc<str>, Arc<str>),
     Notice(Arc<str>),
-    /// So many items found no room.
+    /// How many items were dropped since the last one.
     Lost(u64),
 }
 
-/// How somebody comes or goes.
+/// How a player's presence changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Came {
-    /// For the first time.
+    /// A new session.
     Join,
-    /// For good.
+    /// The session ends.
     Leave,
-    /// The connection is lost.
+    /// The connection is lost, and the seat is kept.
     Away,
-    /// After that.
+    /// The session is resumed.
     Back,
 }
 
@@ -67,14 +67,14 @@ impl Came {
     }
 }
 
-/// Whether feeds tell something by this name that is not of the game.
+/// Whether feeds reserve this name for an event that is not the game's.
 pub(crate) fn tells(name: &str) -> bool {
     let others = ["opened", "ended", "gap", "state", "score", "chat", "notice"];
     let came = [Came::Join, Came::Leave, Came::Away, Came::Back];
     others.contains(&name) || came.iter().any(|came| came.name() == name)
 }
 
-/// What a game calls the integers that it tells.
+/// The game's names for the integers in its events and scores.
 #[derive(Debug)]
 pub(super) struct Words {
     pub(super) schema: Schema,
@@ -82,7 +82,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Kind and data of an item, as feeds tell it.
+    /// Name and data of an item's event.
     pub(super) fn tell(&self, item: &Item) -> (&str, Value) {
         let mut data = Map::new();
         data.insert("match".into(), json!(item.match_id.map(|id| id.0)));
@@ -129,7 +129,7 @@ impl Words {
     }
 }
 
-/// Who, as far as it is known.
+/// The JSON fields of a player, as far as they are known.
 pub(super) fn player(
     seat: Option<Seat>,
     name: Option<&str>,
@@ -139,7 +139,7 @@ pub(super) fn player(
     seat.into_iter().chain(name)
 }
 
-/// A few integers, without memory of their own.
+/// A few integers, stored inline so that a match allocates nothing for them.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
     all: [i32; FIELDS_MAX],
@@ -164,13 +164,13 @@ impl Values {
     }
 }
 
-/// A match's, or a shard's, end of the channel.
+/// The sending end of the channel, for a shard or one of its matches.
 #[derive(Clone, Debug)]
 pub(crate) struct Teller {
     sender: mpsc::Sender<Item>,
     clock: Clock,
     match_id: Option<MatchId>,
-    /// Lost since that was told last, and by all tellers ever.
+    /// Items dropped since the last report of that, and by all senders ever.
     lost: u64,
     lost_ever: Arc<AtomicU64>,
 }
@@ -184,12 +184,12 @@ impl Teller {
         Self { sender, clock, match_id: None, lost: 0, lost_ever }
     }
 
-    /// The end of one match.
+    /// The sending end for one match.
     pub(crate) fn of(&self, id: MatchId) -> Self {
         Self { match_id: Some(id), lost: 0, ..self.clone() }
     }
 
-    /// Hands over what happened, or counts it as lost when the front door does not keep up.
+    /// Sends an event, or counts it as lost if the channel is full.
     pub(crate) fn tell(&mut self, tick: Option<Tick>, what: Happening) {
         let (match_id, at) = (self.match_id, self.clock.date());
         if self.lost > 0 {

@@ -1,4 +1,4 @@
-//! What is kept of what happened, as bytes that every reader gets.
+//! A bounded log of encoded events, shared by all readers of a feed.
 
 use std::{
     collections::VecDeque,
@@ -11,11 +11,11 @@ use tokio::sync::watch;
 use super::CHUNK_BYTES;
 use crate::locks::lock;
 
-/// The last items of a match, or of all.
+/// The last events of one match, or of all.
 #[derive(Debug)]
 pub(super) struct Log {
     kept: Mutex<Kept>,
-    /// Whether it is over.
+    /// Wakes readers; the value says whether the feed has ended.
     news: watch::Sender<bool>,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Log {
 struct Kept {
     items: VecDeque<(u64, Bytes)>,
     items_max: usize,
-    /// The newest item that made room.
+    /// Number of the newest item that was removed to make room.
     forgotten: u64,
 }
 
@@ -45,7 +45,7 @@ impl Log {
         self.news.send_modify(|_| {});
     }
 
-    /// Tells its readers whether it is over.
+    /// Wakes the readers, and sets whether the feed has ended.
     pub(super) fn end(&self, is_over: bool) {
         self.news.send_replace(is_over);
     }
@@ -54,17 +54,17 @@ impl Log {
         self.news.receiver_count() > 0
     }
 
-    /// Tells that there is more, and whether that was all.
+    /// Changes when there are new items or the feed ends; the value says whether it has ended.
     pub(super) fn news(&self) -> watch::Receiver<bool> {
         self.news.subscribe()
     }
 
-    /// The newest item that made room.
+    /// Number of the newest item that was removed to make room.
     pub(super) fn forgotten(&self) -> u64 {
         lock(&self.kept).forgotten
     }
 
-    /// Appends what follows item `after`, as much as may be at once. Says which was the last.
+    /// Appends the items after `after`, up to the size of a chunk. Returns the last one's number.
     pub(super) fn write(&self, after: u64, chunk: &mut Vec<u8>) -> u64 {
         let kept = lock(&self.kept);
         let start = kept.items.partition_point(|&(n, _)| n <= after);

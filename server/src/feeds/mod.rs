@@ -1,13 +1,12 @@
-//! What happens in matches, for those who follow by Server-Sent Events.
+//! Event feeds: what happens in matches, as Server-Sent Events.
 //!
-//! Matches hand over what happened through one bounded channel, only when something did. Here each
-//! item is written down once, as the bytes that every reader gets, in the log of everything and in
-//! that of its match. A reader is a place in a log: however slow, it costs no memory of its own.
-//! When a log has forgotten what a reader is yet to be told, the reader is told of the gap. After that,
-//! and at first, a reader is told how each match stands.
+//! Matches send items through one bounded channel. Here each item is encoded once, as the bytes
+//! that every reader gets, and appended to two bounded logs: that of all events, and that of its
+//! match. A reader is a position in a log, so even a slow one needs no memory of its own. If the
+//! log no longer has a reader's next item, the reader gets a `gap` event. After a gap, and at
+//! first, it gets the state of each match.
 //!
-//! Ids are `BOOT-N`: `N` counts everything that happened, `BOOT` tells one run of the server from
-//! another.
+//! Event ids are `BOOT-N`: `N` counts all items, and `BOOT` differs for each run of the server.
 
 mod board;
 mod item;
@@ -38,17 +37,17 @@ pub(crate) use item::{Came, Happening, Item, Teller, Values, tells};
 use log::Log;
 pub(crate) use reader::Reader;
 
-/// Items on their way from the shards. More are lost, and readers are told so.
+/// Items that may wait in the channel. More are dropped, and readers get a `gap`.
 const CHANNEL_MAX: usize = 16 * 1024;
-/// How long items gather before readers are told: if a shard had to wake somebody for each, that would
-/// cost it as much as a snapshot.
+/// Interval at which items are taken from the channel: waking a task for each item would cost a
+/// shard as much as a snapshot.
 pub(crate) const GATHER_TIME: Duration = Duration::from_millis(50);
-/// How long they gather while nobody reads.
+/// The same interval while there is no reader.
 const UNREAD_GATHER_TIME: Duration = Duration::from_millis(500);
-/// Items that the log of everything keeps, and that of one match.
+/// Items that are kept in the log of all events, and in the log of one match.
 const EVERYTHING_MAX: usize = 4096;
 const MATCH_MAX: usize = 256;
-/// Bytes that a reader is given at once.
+/// Size of a chunk for a reader, unless a single event is longer.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// See the module.
@@ -56,11 +55,11 @@ const CHUNK_BYTES: usize = 16 * 1024;
 pub(crate) struct Feeds {
     boot: u32,
     words: Words,
-    /// Whether what players say in matches is told.
+    /// Whether the players' chat in matches is published.
     tells_chat: bool,
     logs: Mutex<Logs>,
-    /// Items that found no room on their way here. Counted where they are lost, since of a match's
-    /// last ones nothing else is told.
+    /// Items that were dropped because the channel was full. Counted by the senders, since a match
+    /// that ends can't report its last ones.
     lost: Arc<AtomicU64>,
     reader_came: Notify,
 }
@@ -72,7 +71,7 @@ struct Logs {
     matches: HashMap<MatchId, Followed>,
 }
 
-/// A match that goes on.
+/// The feed of a running match.
 #[derive(Debug)]
 struct Followed {
     log: Arc<Log>,
@@ -80,7 +79,7 @@ struct Followed {
 }
 
 impl Feeds {
-    /// The feeds of a game, and the end that shards are to be given.
+    /// Starts the feeds of a game. Returns the sending end for the shards too.
     pub(crate) fn start(
         schema: Schema,
         scores: &'static [&'static str],
@@ -109,7 +108,7 @@ impl Feeds {
                 let was_full = gathered.len() == CHANNEL_MAX;
                 gathered.drain(..).for_each(|item| collecting.publish(&item));
                 if was_full {
-                    // Ends of matches may have found no room, and nobody tells of those again.
+                    // An `Ended` item may have been dropped, and is not sent again.
                     collecting.forget_ended(&directory);
                 }
                 collecting.let_gather().await;
@@ -118,7 +117,7 @@ impl Feeds {
         (feeds, Teller::new(sender, clock, lost))
     }
 
-    /// What the game is called.
+    /// The game's name.
     pub(crate) fn game(&self) -> &str {
         &self.words.schema.game
     }
@@ -127,13 +126,13 @@ impl Feeds {
         if lock(&self.logs).are_read() {
             sleep(GATHER_TIME).await;
         } else {
-            // What had gathered before a reader came is told at once.
+            // A new reader ends the wait, so it gets waiting items at once.
             let _ = timeout(UNREAD_GATHER_TIME, self.reader_came.notified()).await;
         }
     }
 
-    /// Adds an item to the log of everything and to that of its match; a notice to all matches, to
-    /// each.
+    /// Appends an item to the log of all events and to that of its match; a notice without a match,
+    /// to the logs of all matches.
     pub(crate) fn publish(&self, item: &Item) {
         let is_chat = matches!(item.what, Happening::Chat(..)) && item.match_id.is_some();
         if is_chat && !self.tells_chat {
@@ -162,7 +161,8 @@ impl Feeds {
         }
     }
 
-    /// Some items were lost; the end of a match may have been among them.
+    /// Ends the feeds of matches that the directory no longer has: their `Ended` items were
+    /// dropped.
     fn forget_ended(&self, directory: &Directory) {
         lock(&self.logs).matches.retain(|&id, followed| {
             let goes_on = directory.find(id).is_some();
@@ -171,13 +171,13 @@ impl Feeds {
         });
     }
 
-    /// Items that found no room.
+    /// How many items were dropped.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// A reader of everything, or of a match, which must be one that runs: from what follows the
-    /// item with the id `last` on, or from now on.
+    /// A reader of all events, or of one running match. It starts after the item with the id
+    /// `last`; without an id, with the next item.
     pub(crate) fn read(self: &Arc<Self>, only: Option<MatchId>, last: Option<&str>) -> Reader {
         let mut logs = lock(&self.logs);
         let newest = logs.newest;
@@ -206,13 +206,13 @@ impl Feeds {
 }
 
 impl Logs {
-    /// Whether anybody reads any of them.
+    /// Whether any log has a reader.
     fn are_read(&self) -> bool {
         let matches = self.matches.values().map(|followed| &followed.log);
         matches.chain([&self.everything]).any(|log| log.is_read())
     }
 
-    /// One match, or all that go on, the oldest first.
+    /// One match, or all running ones, oldest first.
     fn goes_on(&self, only: Option<MatchId>) -> VecDeque<MatchId> {
         let mut ids: Vec<_> = match only {
             Some(id) => vec![id],
@@ -316,7 +316,7 @@ mod tests {
                 while reader.take().is_some() {}
             }
         };
-        timeout(Duration::from_secs(20), ended).await.expect("its readers are told");
+        timeout(Duration::from_secs(20), ended).await.expect("its readers notice the end");
         assert_eq!(feeds.lost(), 1);
     }
 

@@ -1,4 +1,4 @@
-//! One who follows a feed: a place in a log, at its own speed.
+//! A reader of a feed: a position in its log, which advances at the reader's own speed.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -10,25 +10,26 @@ use tokio::sync::watch;
 use super::{CHUNK_BYTES, Feeds, log::Log};
 use crate::locks::lock;
 
-/// A place in a log.
+/// See the module.
 #[derive(Debug)]
 pub(crate) struct Reader {
     feeds: Arc<Feeds>,
     log: Arc<Log>,
     news: watch::Receiver<bool>,
-    /// Whether it was over when it was looked at last.
+    /// Whether the feed had ended at the last call of `take`.
     is_over: bool,
+    /// Number of the last item that the reader has.
     after: u64,
-    /// What it had before is not known here.
+    /// Its last event id is unknown, for example from another run of the server.
     is_stranger: bool,
-    /// Matches of which it is yet to be told how they stand.
+    /// Matches whose state it has yet to get.
     unknown: VecDeque<MatchId>,
     match_id: Option<MatchId>,
 }
 
 impl Reader {
-    /// Is told how the matches `unknown` stand, and what follows item `after`. What a stranger had
-    /// before is not known here.
+    /// Starts with the state of the matches `unknown`, and goes on after item `after`. A stranger,
+    /// with an unknown last event id, gets a gap first.
     pub(super) fn new(
         feeds: &Arc<Feeds>,
         log: Arc<Log>,
@@ -41,9 +42,9 @@ impl Reader {
         Self { feeds, log, news, is_over: false, after, is_stranger, unknown, match_id }
     }
 
-    /// What there is to tell, if anything.
+    /// The next chunk, if there is anything new.
     pub(crate) fn take(&mut self) -> Option<Bytes> {
-        // What comes from now on is waited for, whether it is found here or not.
+        // Before the log is read: `wait` then returns for any later item, even one read here.
         self.is_over = *self.news.borrow_and_update();
         let mut chunk = Vec::new();
         self.take_gap(&mut chunk);
@@ -82,7 +83,7 @@ impl Reader {
         }
     }
 
-    /// Waits until there may be more than was taken. `false`: there is none and will be none.
+    /// Waits until there may be more to take. `false`: the feed has ended and all of it was taken.
     pub(crate) async fn wait(&mut self) -> bool {
         !self.is_over && self.news.changed().await.is_ok()
     }

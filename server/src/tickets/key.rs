@@ -1,4 +1,4 @@
-//! Keys that sign tickets, and how a new one takes over from the one before it.
+//! Keys that sign and verify tickets, and their rotation.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::config::ConfigError;
 /// RFC 7518 wants a secret as long as the hash.
 const SECRET_BYTES_MIN: usize = 32;
 
-/// The key that counts, and the one before it, until when.
+/// The current key, and the previous one with the end of its validity.
 pub(super) struct Keys {
     now: Key,
     before: Option<(Key, u64)>,
@@ -26,12 +26,12 @@ impl Keys {
         let mut validation = Validation::new(key.algorithm);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["aud", "exp"]);
-        // Time is an argument here: who asks looks at it.
+        // Time is an argument here: the caller checks the expiry.
         validation.validate_exp = false;
         Self { now: key, before: None, validation }
     }
 
-    /// Whether the key is another than before.
+    /// Makes this the current key. Returns whether it differs from the one before.
     pub(super) fn replace(&mut self, key: Key, now: u64) -> bool {
         let is_new = key.source != self.now.source;
         if is_new {
@@ -41,7 +41,7 @@ impl Keys {
         is_new
     }
 
-    /// What a token says, if one of the keys has signed it for this audience.
+    /// A token's claims, if one of the keys has signed it for this audience.
     pub(super) fn read<T: DeserializeOwned>(&self, token: &str, now: u64) -> errors::Result<T> {
         let decode = |key: &Key| jsonwebtoken::decode::<T>(token, &key.verify, &self.validation);
         let decoded = match (decode(&self.now), &self.before) {
@@ -53,14 +53,14 @@ impl Keys {
             (decoded, _) => decoded,
         };
         let token = decoded?;
-        // What must be understood (RFC 7515) is not, here.
+        // `crit` lists extensions that a verifier must understand (RFC 7515); we support none.
         if token.header.crit.is_some() {
             return Err(ErrorKind::InvalidToken.into());
         }
         Ok(token.claims)
     }
 
-    /// A token that says this, if there is what signs it.
+    /// Signs claims, if the key can sign.
     pub(super) fn sign(&self, claims: &impl Serialize) -> Option<String> {
         let Key { algorithm, sign, .. } = &self.now;
         jsonwebtoken::encode(&Header::new(*algorithm), claims, sign.as_ref()?).ok()
@@ -68,7 +68,7 @@ impl Keys {
 }
 
 pub(super) struct Key {
-    /// As it was read.
+    /// The bytes of the key, to notice a change.
     source: Vec<u8>,
     algorithm: Algorithm,
     verify: DecodingKey,
@@ -76,7 +76,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// `None` if the settings name none.
+    /// Reads the configured key; `None` if the settings name none.
     pub(super) fn read(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
         if let Some(path) = &config.secret_file {
             let secret = read(path)?;
@@ -100,13 +100,13 @@ impl Key {
             .map(Some)
     }
 
-    /// `None` if it is none.
+    /// Parses a public key; `None` if it is not one.
     pub(super) fn public(source: Vec<u8>) -> Option<Self> {
         let verify = DecodingKey::from_ed_pem(&source).ok()?;
         Some(Self { source, algorithm: Algorithm::EdDSA, verify, sign: None })
     }
 
-    /// `None` if it is too short.
+    /// A key from a shared secret; `None` if that is too short.
     pub(super) fn secret(secret: &[u8]) -> Option<Self> {
         let key = || Self {
             source: secret.into(),

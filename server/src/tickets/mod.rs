@@ -1,15 +1,16 @@
 //! Tickets: signed, expiring permissions to join, and operators' tokens.
 //!
-//! A ticket is a JSON Web Token for the audience `tickwire`, signed by HS256 with a secret that
-//! the server shares with a studio's own backend, or by EdDSA with a key of which the server has
-//! the public half only. It says who ([`Ticket::subject`]), as what, where, under which name and
-//! until when, and lets its bearer in once: its `jti` is remembered until it expires. An
-//! operator's token is the same with the role `operator`, and may be shown many times.
+//! A ticket is a JSON Web Token for the audience `tickwire`, signed with HS256 by a secret that
+//! the server shares with a studio's own backend, or with EdDSA by a key pair of which the server
+//! has only the public key. It names its subject, role, match, display name and expiry, and admits
+//! its bearer once: its `jti` is remembered until it expires. An operator's token is a ticket with
+//! the role `operator`, and may be used many times.
 //!
-//! What is remembered is bounded by `USED_MAX`; past it nobody is let in until some expire.
+//! At most `USED_MAX` used tickets are remembered; past that no ticket is accepted until some
+//! expire.
 //!
-//! When the file with the key has changed, tickets are signed by the new key. Those that the one
-//! before it has signed are good for as long as a ticket may be, so that none is lost.
+//! When the key's file changes, new tickets are signed by the new key. Tickets that the old key has
+//! signed stay valid for an hour more, the longest that a ticket may live, so that none is lost.
 
 mod key;
 mod settings;
@@ -34,22 +35,22 @@ use crate::{
     reload::reload_changed,
 };
 
-/// Whom tickets are for, so that a backend's other tokens do not open matches.
+/// The audience of tickets, so that a backend's other tokens are not accepted as tickets.
 const AUDIENCE: &str = "tickwire";
 /// Longest ticket, in bytes. Ours have about 300.
 const TICKET_BYTES_MAX: usize = 1024;
 /// Longest subject and id.
 const ID_BYTES_MAX: usize = 64;
-/// Longest that a ticket may be valid from now on, so that used ones need not be remembered for
-/// longer. An operator's token may be valid for longer.
+/// Longest remaining life of a ticket, which bounds how long used ones must be remembered. An
+/// operator's token may live longer.
 const LIFE_MAX: Duration = Duration::from_secs(3600);
-/// Used tickets that are remembered, in some 30 MB: 72 joins a second with tickets of an hour, 4,000
-/// with those of a minute.
+/// Used tickets that are remembered, in some 30 MB: enough for 72 joins a second with tickets that
+/// live an hour, or 4,000 with tickets that live a minute.
 const USED_MAX: usize = 262_144;
-/// How far the clock of who signs may be ahead, in seconds.
+/// How far the issuer's clock may be ahead, in seconds.
 const LEEWAY_S: u64 = 60;
 
-/// What its bearer may do.
+/// What a ticket's bearer may do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TicketRole {
@@ -57,39 +58,39 @@ pub enum TicketRole {
     Player,
     /// Watch.
     Spectator,
-    /// Run the server: open matches, tell notices, ask for tickets, watch.
+    /// Operate the server: open matches, send notices, request tickets, watch.
     Operator,
 }
 
 /// A ticket's claims, once they have been checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ticket {
-    /// Who, as the issuer knows them.
+    /// The issuer's id of the bearer.
     pub subject: Arc<str>,
-    /// The only match that it is for, if it names one.
+    /// The only match that it is valid for, if it names one.
     pub match_id: Option<MatchId>,
-    /// As what.
+    /// What the bearer may do.
     pub role: TicketRole,
-    /// What others call the bearer.
+    /// The bearer's display name.
     pub name: Box<str>,
-    /// End of its life, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub expires_at: u64,
     id: Box<str>,
 }
 
-/// Why a ticket does not let its bearer in.
+/// Why a ticket is not accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TicketError {
-    /// It is malformed, signed by somebody else, for something else, or out of bounds.
+    /// It is malformed, signed by another key, for another audience, or has a claim out of bounds.
     #[error("the ticket is not valid")]
     Invalid,
-    /// Its life is over.
+    /// It has expired.
     #[error("the ticket has expired")]
     Expired,
-    /// It has let somebody in before.
+    /// It was used before.
     #[error("the ticket was used before")]
     Used,
-    /// More tickets were used lately than can be remembered.
+    /// The server remembers as many used tickets as it can.
     #[error("too many tickets were used lately")]
     Overloaded,
 }
@@ -105,7 +106,7 @@ impl From<TicketError> for CloseReason {
     }
 }
 
-/// Checks tickets, and issues them if it has the secret.
+/// Checks tickets, and issues them if the server has the secret.
 pub struct Tickets {
     keys: RwLock<Keys>,
     used: Mutex<Used>,
@@ -137,7 +138,7 @@ impl Used {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
-    /// Looked at with the signature: it may be a list.
+    /// Checked together with the signature, since it may be a list.
     #[serde(skip_deserializing)]
     aud: &'static str,
     sub: String,
@@ -162,7 +163,7 @@ fn seconds_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D:
     or_default(deserializer).map(|seconds: f64| seconds as u64)
 }
 
-/// What may be left out may be `null` as well, as some libraries write what is not set.
+/// Accepts `null` for a missing claim, since some libraries write it for unset values.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -170,7 +171,7 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 }
 
 impl Claims {
-    /// What is out of bounds, of a ticket that has not expired.
+    /// Which claim is out of bounds, in a ticket that has not expired.
     fn flaw(&self, now: u64) -> Option<&'static str> {
         if !is_id(&self.sub) || !is_id(&self.jti) {
             Some("sub and jti must have 1 to 64 bytes")
@@ -179,14 +180,14 @@ impl Claims {
         } else if self.role != TicketRole::Operator && self.exp - now > LIFE_MAX.as_secs() {
             Some("exp must be within an hour")
         } else if self.nbf > now + LEEWAY_S {
-            Some("nbf is yet to come")
+            Some("nbf is in the future")
         } else {
             None
         }
     }
 }
 
-const NAME_FLAW: &str = "name must have at most 24 characters, and none that controls";
+const NAME_FLAW: &str = "name must have at most 24 characters, and no control characters";
 
 fn is_id(id: &str) -> bool {
     (1..=ID_BYTES_MAX).contains(&id.len())
@@ -196,9 +197,9 @@ fn is_name(name: &str) -> bool {
     name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control)
 }
 
-/// Who shows it is not told more than that.
+/// The client gets no details; they are in the log.
 fn invalid(error: &dyn fmt::Display) -> TicketError {
-    // Quoted: it may have what its bearer wrote, ends of lines too.
+    // As a string, so that it is quoted: it may contain the bearer's text, with line breaks.
     tracing::debug!(error = error.to_string(), "a ticket is not valid");
     TicketError::Invalid
 }
@@ -225,7 +226,7 @@ impl Tickets {
         let files: Vec<_> = files.into_iter().flatten().map(PathBuf::as_path).collect();
         let take = |key: Option<Key>| {
             if key.is_some_and(|key| self.replace(key, unix_now())) {
-                tracing::info!("ticket key reloaded; the old one is good for an hour");
+                tracing::info!("ticket key reloaded; the old one stays valid for an hour");
             }
         };
         reload_changed("ticket key", &files, || Key::read(config), take).await;
@@ -235,7 +236,7 @@ impl Tickets {
         write(&self.keys).replace(key, now)
     }
 
-    /// Reads a ticket and checks all of it but whether it was used. Time is in seconds since 1970.
+    /// Verifies a ticket, except whether it was used. Time is in seconds since 1970.
     pub fn check(&self, token: &str, now: u64) -> Result<Ticket, TicketError> {
         if token.len() > TICKET_BYTES_MAX {
             return Err(invalid(&format!("it has over {TICKET_BYTES_MAX} bytes")));
@@ -258,13 +259,13 @@ impl Tickets {
         })
     }
 
-    /// Uses a ticket up.
+    /// Marks a ticket as used, unless it was used before.
     pub(crate) fn redeem(&self, ticket: &Ticket, now: u64) -> Result<(), TicketError> {
         let mut used = lock(&self.used);
         used.insert(&ticket.id, ticket.expires_at.min(now + LIFE_MAX.as_secs()), now)
     }
 
-    /// A new ticket, if this server has the secret.
+    /// Signs a new ticket, if this server has the secret.
     #[must_use]
     pub fn issue(&self, grant: &Grant<'_>, expires_at: u64) -> Option<String> {
         let claims = Claims {
@@ -281,21 +282,21 @@ impl Tickets {
     }
 }
 
-/// What a new ticket is to say.
+/// The contents of a new ticket.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'a> {
-    /// Who.
+    /// The issuer's id of the bearer.
     pub subject: &'a str,
-    /// As what.
+    /// What the bearer may do.
     pub role: TicketRole,
-    /// The only match that it is for.
+    /// The only match that it is valid for, if any.
     pub match_id: Option<MatchId>,
-    /// What others call the bearer.
+    /// The bearer's display name.
     pub name: &'a str,
 }
 
 impl Grant<'_> {
-    /// What would make a ticket that says this invalid.
+    /// Why a ticket with these contents would not be valid.
     pub(crate) fn flaw(&self) -> Option<&'static str> {
         if !is_id(self.subject) {
             Some("subject must have 1 to 64 bytes")

@@ -1,4 +1,4 @@
-//! What tickets are signed with, for how long, and who gets them.
+//! Settings of tickets: their key, their life, and whether guests get them.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,11 +7,11 @@ use serde::Deserialize;
 use super::LIFE_MAX;
 use crate::config::ConfigError;
 
-/// Longest that a ticket may be valid that anybody gets: from a few addresses, used ones would fill
-/// the memory otherwise, and lock all others out.
+/// Longest life of a guest's ticket: with longer ones, a few addresses could fill the memory of
+/// used tickets and so lock out everybody.
 const GUEST_LIFE_MAX: Duration = Duration::from_secs(300);
 
-/// Where keys come from, and what the server does with them.
+/// The key that signs tickets, and which tickets the server issues.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TicketConfig {
     /// File with the secret for HS256; white space at its end is no part of it.
@@ -22,7 +22,7 @@ pub struct TicketConfig {
     ///
     /// Long enough for a page to load and a socket to connect.
     pub life: Duration,
-    /// Whether `POST /v1/join` gives a ticket to play or watch to anybody, not only to operators.
+    /// Whether `POST /v1/join` gives tickets to play or watch to anybody, not only to operators.
     pub guests: bool,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct TicketSettings {
     /// them too
     #[arg(long = "ticket-secret-file", value_name = "FILE", env = "TICKWIRE_TICKET_SECRET_FILE")]
     secret_file: Option<PathBuf>,
-    /// PEM file with the public Ed25519 key of those who issue tickets
+    /// PEM file with the public Ed25519 key of the backend that issues tickets
     #[arg(
         long = "ticket-public-key-file",
         value_name = "FILE",
@@ -57,14 +57,14 @@ impl Default for TicketConfig {
 }
 
 impl TicketConfig {
-    /// Whether tickets are wanted at all.
+    /// Whether the server requires tickets.
     #[must_use]
     pub const fn has_key(&self) -> bool {
         self.secret_file.is_some() || self.public_key_file.is_some()
     }
 
     pub(crate) fn with(mut self, settings: TicketSettings) -> Result<Self, ConfigError> {
-        // A flag may name another kind of key than a file does.
+        // A flag replaces the file's key, also one of the other kind.
         if settings.secret_file.is_some() || settings.public_key_file.is_some() {
             self.secret_file = settings.secret_file;
             self.public_key_file = settings.public_key_file;

@@ -1,8 +1,8 @@
 //! TLS: certificates, and the handshake's settings.
 //!
-//! Only TLS 1.2 and 1.3 are spoken, and only HTTP/1.1 is offered. When the certificate's files have
-//! changed and make a valid pair, new handshakes use it; sessions go on. A certificate that is
-//! about to end, or has, is served all the same, and the log says so every hour.
+//! Only TLS 1.2 and 1.3 are supported, and only HTTP/1.1 is offered. When the certificate's files
+//! change and make a valid pair, new handshakes use it; existing sessions go on. A certificate that
+//! has expired, or soon will, is still served, with a warning in the log every hour.
 
 mod session;
 
@@ -31,9 +31,9 @@ use x509_parser::certificate::Validity;
 use crate::{config::ConfigError, locks, reload::reload_changed, tickets::unix_now};
 pub(crate) use session::TlsSession;
 
-/// How often the log says that the certificate ends.
+/// How often the log warns about the certificate's end.
 const WARN_INTERVAL: Duration = Duration::from_secs(3600);
-/// When it says so: with so small a part of the certificate's life left.
+/// It warns in the last 1/`LAST_PART` of the certificate's life.
 const LAST_PART: i64 = 10;
 
 /// Where the server's certificate comes from.
@@ -46,7 +46,7 @@ pub enum TlsConfig {
         /// The key.
         key: PathBuf,
     },
-    /// One made at start, for development.
+    /// A certificate made at start, for development.
     SelfSigned,
 }
 
@@ -87,7 +87,7 @@ impl TlsSettings {
     }
 }
 
-/// What the front door needs to speak TLS.
+/// The certificate and the handshake's configuration.
 #[derive(Debug)]
 pub(crate) struct Tls {
     certificate: Arc<Certificate>,
@@ -109,10 +109,11 @@ impl Tls {
             .map_err(|error| ConfigError::new(error.to_string()))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
-        // Who comes back, as all may at once, needs no signature; and no memory here.
+        // Session tickets: when many clients reconnect at once, their handshakes need no signature,
+        // and the server stores nothing for them.
         config.ticketer =
             aws_lc_rs::Ticketer::new().map_err(|error| ConfigError::new(error.to_string()))?;
-        // A WebSocket can't be had over HTTP/2 here.
+        // WebSockets over HTTP/2 are not supported.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { certificate, config: Arc::new(config) })
     }
@@ -126,7 +127,7 @@ impl Tls {
         self.certificate.current().ends_at()
     }
 
-    /// Takes up renewed files, and says when they have not come, for ever.
+    /// Reloads renewed files, and warns before the certificate expires. Never returns.
     pub(crate) async fn reload_files(&self) {
         let Some((cert, key)) = &self.certificate.files else {
             return std::future::pending().await;
@@ -192,13 +193,13 @@ impl Pair {
         self.validity.not_after.timestamp()
     }
 
-    /// Why clients refuse it or soon will, at a time in seconds since 1970.
+    /// Why clients reject it, or soon will, at a time in seconds since 1970.
     fn fault(&self, now: i64) -> Option<&'static str> {
         let begins_at = self.validity.not_before.timestamp();
         if now < begins_at {
-            Some("the certificate is not valid yet: clients refuse it")
+            Some("the certificate is not valid yet: clients reject it")
         } else if now > self.ends_at() {
-            Some("the certificate has ended: clients refuse it; renew its files")
+            Some("the certificate has ended: clients reject it; renew its files")
         } else if (self.ends_at() - now) * LAST_PART < self.ends_at() - begins_at {
             Some("the certificate ends soon: renew its files")
         } else {
@@ -250,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_that_clients_refuse_or_soon_will_is_told() {
+    fn a_certificate_that_clients_reject_or_soon_will_is_reported() {
         let day = |year, month, day| rcgen::date_time_ymd(year, month, day);
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(["localhost".into()]).unwrap();
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_wins_may_also_say_no() {
+    fn a_flag_may_also_switch_off() {
         let says = |cert: Option<&str>, self_signed| {
             let file = cert.map(PathBuf::from);
             TlsSettings { cert: file.clone(), key: file, self_signed }

@@ -1,8 +1,8 @@
 //! A TLS session on a non-blocking socket, once the handshake is done.
 //!
-//! The session is sans-IO, so this is what a plain socket is: frames go in and are encrypted at
-//! once; ciphertext that the kernel does not take waits in the session, as much as waits for a
-//! plain one ([`OUTBOX_BYTES_MAX`] behind what was sent first).
+//! It behaves like a plain socket. The rustls session is sans-IO: frames are encrypted at once, and
+//! ciphertext that the kernel does not take waits in the session, within the same bound as a plain
+//! socket's outbox ([`OUTBOX_BYTES_MAX`] behind the first send).
 
 use std::{
     fmt,
@@ -37,10 +37,11 @@ impl TlsSession {
         if is_flushed {
             self.tls.set_buffer_limit(Some(frames.len() + OUTBOX_BYTES_MAX));
         }
-        // It takes as much as its limit allows.
+        // The session accepts as much as its buffer limit allows.
         let taken = self.tls.writer().write(frames).map_err(|_| SendError::Lost)?;
         if taken < frames.len() {
-            // What is said now, if anything, is that it ends; it must not be said within a frame.
+            // The rest of the frame is sent all the same: a close frame may follow, which must not
+            // begin within another frame.
             self.unbound();
             self.tls.writer().write_all(&frames[taken..]).map_err(|_| SendError::Lost)?;
             return Err(SendError::Full);
@@ -48,7 +49,7 @@ impl TlsSession {
         if is_flushed { self.flush() } else { Ok(()) }
     }
 
-    /// Has room for what is sent last, however much waits.
+    /// Lifts the buffer limit, so that a close frame fits in.
     pub(crate) fn unbound(&mut self) {
         self.tls.set_buffer_limit(None);
     }
@@ -57,8 +58,8 @@ impl TlsSession {
         write_out(&mut self.tls, &self.stream)
     }
 
-    /// Reads until the buffer is full or the socket is drained. Keys can be changed, or records be
-    /// small, as fast as a client likes, for no bytes or few: so what is taken in is bounded too.
+    /// Reads until the buffer is full or the socket is drained. Key updates and small records carry
+    /// little or no plaintext, so the ciphertext of one call is bounded too.
     pub(crate) fn read(&mut self, intake: &mut Intake) -> Arrived {
         let Self { stream, tls } = self;
         let (bytes, mut stamped) = intake.of(stream);
@@ -69,7 +70,7 @@ impl TlsSession {
         };
         loop {
             match tls.reader().read(&mut bytes[count..]) {
-                // Ended in order, or the buffer is full.
+                // A close_notify, or the buffer is full.
                 Ok(0) if count == 0 => return Arrived::End,
                 Ok(0) => return so_far(count, &stamped),
                 Ok(more) => {
@@ -85,20 +86,20 @@ impl TlsSession {
             match take_in(tls, &mut stamped) {
                 TakenIn::Some => {}
                 TakenIn::Nothing => return so_far(count, &stamped),
-                // What came before the end is told first.
+                // Bytes before the end are returned first; the next read returns the end.
                 TakenIn::End if count > 0 => return so_far(count, &stamped),
                 TakenIn::End => return Arrived::End,
             }
         }
     }
 
-    /// Sends the end of the session, as far as that was not done.
+    /// Queues a close_notify, unless one was queued before.
     pub(crate) fn say_end(&mut self) {
         self.tls.send_close_notify();
     }
 }
 
-/// What moving ciphertext from a socket into its session brought.
+/// The result of moving ciphertext from a socket into its session.
 enum TakenIn {
     Some,
     Nothing,
@@ -113,7 +114,7 @@ fn take_in(tls: &mut ServerConnection, stamped: &mut Stamped<'_>) -> TakenIn {
         Err(_) => return TakenIn::End,
     }
     let processed = tls.process_new_packets();
-    // Answers of the protocol itself: a new key, an alert.
+    // TLS' own answers, such as a key update or an alert.
     let flushed = write_out(tls, stamped.stream);
     match (processed, flushed) {
         (Ok(_), Ok(())) => TakenIn::Some,
