@@ -1,5 +1,5 @@
-//! A whole game: tag. Who is "it" catches somebody by touching them, and starts again in a corner;
-//! the one who was caught is "it" now.
+//! A whole game: tag. The player who is "it" catches another by touching them, and is moved to a
+//! corner; the caught player is "it" now.
 
 use serde::{Deserialize, Serialize};
 use tickwire_shared::game::{Game, Input, MatchOptions, Step};
@@ -7,10 +7,10 @@ use tickwire_shared::ids::{EntityId, Seat};
 use tickwire_shared::rows::Rows;
 use tickwire_shared::schema::{Field, Predict, Schema};
 
-/// The field that is played on is a square, with a wall around it. Places are in metres.
+/// Side of the square playing field, which has a wall around it. Positions are in metres.
 const SIDE: f32 = 20.0;
 
-/// Which way to run: each axis is -1, 0 or 1.
+/// The direction to run in: -1, 0 or 1 on each axis.
 #[derive(Clone, Default)]
 pub(crate) struct Keys(pub(crate) [i32; 2]);
 

@@ -74,7 +74,7 @@ impl Matchmaker {
         match (id, mode) {
             (None, mode) => self.mode(mode).map(Wish::Any),
             (Some(id), None) => Ok(Wish::Match(id)),
-            (Some(_), Some(_)) => Err("mode is only for match=auto: a match has its mode".into()),
+            (Some(_), Some(_)) => Err("mode goes only with match=auto: a match has its own".into()),
         }
     }
 

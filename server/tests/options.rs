@@ -59,7 +59,7 @@ fn matches_are_created_listed_and_joined_by_mode() {
     for (path, body, why) in [
         ("/v1/matches", r#"{"mode":"ctf"}"#, "mode must be one of duel, teams"),
         ("/v1/join", r#"{"mode":""}"#, "mode must be one of duel, teams"),
-        ("/v1/join", r#"{"match":1,"mode":"teams"}"#, "only for any match"),
+        ("/v1/join", r#"{"match":1,"mode":"teams"}"#, "only with match=auto"),
     ] {
         let (status, said) = post(path, body);
         assert_eq!(status, 400);

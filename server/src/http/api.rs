@@ -23,37 +23,37 @@ use crate::{
     tickets::{Grant, TicketRole, random_id, unix_now},
 };
 
-/// A match, as the API tells it.
+/// A match in the API.
 #[derive(Debug, Serialize)]
 pub(super) struct MatchInfo {
     id: u32,
     players: u16,
     seats: u16,
     tick_rate_hz: u16,
-    /// Of a game that has modes.
+    /// Empty if the game has no modes.
     #[serde(skip_serializing_if = "str::is_empty")]
     mode: &'static str,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct MatchList {
-    /// Of all matches, as its schema calls it.
+    /// The game's name, from its schema.
     game: String,
-    /// That a new match can have.
+    /// The modes that a new match can have.
     modes: &'static [&'static str],
     matches: Vec<MatchInfo>,
-    /// What `after` is for the matches that follow, if any do.
+    /// The value of `after` for the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<u32>,
 }
 
-/// Which matches to list.
+/// Which page of matches to list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     #[serde(default = "Page::default_limit")]
     limit: usize,
-    /// A match id, which need not be there any more: those that are younger.
+    /// Only matches with a greater id. The match itself may be gone.
     after: Option<u32>,
 }
 
@@ -65,28 +65,28 @@ impl Page {
     }
 }
 
-/// What `POST /v1/matches` takes: all else is as the server's settings say.
+/// The body of `POST /v1/matches`. All other options come from the server's settings.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateRequest {
-    /// One of the game's; the first, if unsaid.
+    /// One of the game's modes; the first by default.
     mode: Option<String>,
 }
 
-/// What `POST /v1/join` takes.
+/// The body of `POST /v1/join`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JoinRequest {
-    /// A match id; with `auto` or without it, any match with a free seat, or a new one.
+    /// A match id; `auto` (the default) is any match with a free seat, or a new one.
     #[serde(rename = "match", default, deserialize_with = "match_or_auto")]
     match_id: Option<u32>,
-    /// Of any match: one of the game's; the first, if unsaid.
+    /// With `auto`: one of the game's modes; the first by default.
     mode: Option<String>,
-    /// Who, for the ticket; only an operator may say it.
+    /// The ticket's subject; only an operator may set it.
     subject: Option<String>,
-    /// As what, for the ticket: a player, if unsaid; only an operator may ask for an operator's.
+    /// The ticket's role; player by default. Only an operator may request an operator's.
     role: Option<TicketRole>,
-    /// What others will call the player.
+    /// The player's display name.
     name: Option<String>,
 }
 
@@ -104,7 +104,7 @@ pub(super) struct JoinAnswer {
     #[serde(rename = "match")]
     match_id: u32,
     url: String,
-    /// `null` where the server runs open, or can't sign.
+    /// `null` if the server has no ticket key, or only a public one.
     ticket: Option<String>,
     /// In seconds since 1970.
     expires_at: Option<u64>,
@@ -149,8 +149,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, headers, Json(info(&entry, &door))))
 }
 
-/// Picks or makes a match, and gives a ticket for it. No seat is held: it is taken by the
-/// WebSocket.
+/// Picks or opens a match, and issues a ticket. No seat stays reserved: the WebSocket takes one.
 pub(super) async fn join(
     State(door): State<Arc<FrontDoor>>,
     operator: Result<Operator, Problem>,
@@ -161,22 +160,23 @@ pub(super) async fn join(
     if let Err(problem) = operator {
         let are_guests = door.tickets.is_none() || door.config.tickets.guests;
         let is_bold = request.subject.is_some() || request.role == Some(TicketRole::Operator);
-        // Whoever shows a token is told what is wrong with it.
+        // A request with a token gets the error of the token.
         if !are_guests || is_bold && bearer(&headers).is_some() {
             return Err(problem);
         }
         if is_bold {
-            let message = "only operators may say who";
+            let message = "only operators may set subject, or the role operator";
             return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
         }
     }
-    // Who may join any match finds another if this one is full by then.
+    // `None` leaves the ticket valid for any match: its bearer gets another one if this one has
+    // become full.
     let only = request.match_id.map(MatchId);
     let role = request.role.unwrap_or(TicketRole::Player);
     let subject = request.subject.unwrap_or_else(|| format!("guest-{}", random_id()));
     let name = request.name.unwrap_or_default();
     let grant = Grant { subject: &subject, role, match_id: only, name: &name };
-    // Before a match is opened: a request that is refused leaves none behind.
+    // Before a match is opened, so that a rejected request leaves none behind.
     if door.tickets.is_some()
         && let Some(flaw) = grant.flaw()
     {
@@ -204,7 +204,7 @@ pub(super) async fn join(
     Ok(Json(JoinAnswer { match_id, url, ticket, expires_at }))
 }
 
-/// Where clients reach this server.
+/// The URL by which clients reach this server, up to the routes.
 fn base_url(door: &FrontDoor, headers: &HeaderMap) -> Result<String, Problem> {
     if let Some(url) = &door.config.public_url {
         return Ok(url.trim_end_matches('/').into());
@@ -219,7 +219,7 @@ fn base_url(door: &FrontDoor, headers: &HeaderMap) -> Result<String, Problem> {
     Ok(format!("{scheme}://{host}"))
 }
 
-/// Whether every shard still answers.
+/// Liveness: whether every shard answers.
 pub(super) async fn livez(State(door): State<Arc<FrontDoor>>) -> Result<&'static str, Problem> {
     match door.shards.stats().await.silent {
         0 => Ok("ok\n"),
@@ -227,7 +227,7 @@ pub(super) async fn livez(State(door): State<Arc<FrontDoor>>) -> Result<&'static
     }
 }
 
-/// Whether players should be sent here.
+/// Readiness: whether players should be sent to this server.
 pub(super) async fn readyz(State(door): State<Arc<FrontDoor>>) -> Result<&'static str, Problem> {
     refuse_when_draining(&door)?;
     if !door.shards.is_any_fit() {
@@ -244,7 +244,7 @@ pub(super) fn silent() -> Problem {
 fn refuse_when_draining(door: &FrontDoor) -> Result<(), Problem> {
     if door.is_draining() {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        return Err(Problem::new(status, "draining", "the server is going away"));
+        return Err(Problem::new(status, "draining", "the server is draining"));
     }
     Ok(())
 }

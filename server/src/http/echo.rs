@@ -1,5 +1,5 @@
-//! An echo behind the very listener, handshake, socket and decoder that matches use, so that the
-//! Autobahn test suite can say whether they speak RFC 6455.
+//! An echo server on the same listener, handshake, socket and decoder that matches use, for the
+//! Autobahn test suite, which checks them against RFC 6455.
 
 use std::{process::Command, sync::Arc, thread};
 
@@ -40,7 +40,7 @@ use crate::{
 
 /// The longest message of the suite is 16 MiB.
 const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// How long a client may take to answer a close.
+/// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// Runs the program that `AUTOBAHN_CLIENT` names with the echo's URL; `.ci/conformance` does.
@@ -93,7 +93,7 @@ struct Echo {
     intake: Intake,
 }
 
-/// Who ended the connection.
+/// Which end closed the connection.
 enum Ended {
     Client(Option<u16>),
     Server(CloseReason),
@@ -125,7 +125,7 @@ impl Echo {
         while matches!(self.socket.read(&mut self.intake), Arrived::Bytes { .. }) {}
     }
 
-    /// Sends back what the bytes bring, however long that takes.
+    /// Echoes the messages in the bytes, and waits until all is sent.
     fn answer(&mut self, bytes: &mut [u8]) -> Option<Ended> {
         let mut frames = Vec::new();
         let mut feed = self.decoder.feed(bytes);
@@ -141,7 +141,7 @@ impl Echo {
             };
             push(frame, &mut frames);
         };
-        // The client may be gone; the next read tells.
+        // Errors are left to the next read: the client may be gone.
         let mut sent = self.socket.send(&frames);
         while sent.is_ok() && !self.socket.is_flushed() {
             self.wait(PollFlags::OUT, None);

@@ -1,4 +1,4 @@
-//! Server-Sent Events: streams that one reads for as long as one likes.
+//! Event feeds as Server-Sent Events.
 
 use std::{
     pin::Pin,
@@ -24,19 +24,19 @@ use tokio::{
 use super::{Peer, Problem, extract::PathMatch};
 use crate::{feeds::Reader, front_door::FrontDoor, places::AddressPlace};
 
-/// A stream that is silent for this long says that it is there.
+/// A stream without events for this long sends an empty comment as a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Lets a browser come back sooner than it would by itself.
+/// Makes a browser reconnect after a second, sooner than by default.
 const BEGIN: &[u8] = b"retry: 1000\n\n";
 
-/// What somebody holds who follows a feed.
+/// The places that a feed reader holds.
 pub(super) struct FollowerPlace {
     _reader: OwnedSemaphorePermit,
-    /// Of the address, if a proxy speaks for it.
+    /// The client address' place, if a trusted proxy names the address.
     _address: Option<AddressPlace>,
 }
 
-/// A place for somebody who follows a feed, if there is one left.
+/// Takes the places for a feed reader, if there are any left.
 pub(super) fn place(
     door: &FrontDoor,
     peer: &Peer,
@@ -45,7 +45,7 @@ pub(super) fn place(
     let address = peer.behind(door, headers)?;
     let reader = door.followers.place().ok_or_else(|| {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        Problem::new(status, "too_many_readers", "as many follow feeds as may")
+        Problem::new(status, "too_many_readers", "too many clients read feeds")
     })?;
     Ok(FollowerPlace { _reader: reader, _address: address })
 }
@@ -81,7 +81,7 @@ fn follow(
     Ok(stream(body))
 }
 
-/// Feeds one reader until it is gone, too slow, or the match is over.
+/// Sends a feed to one reader until the reader is gone or too slow, or the match is over.
 async fn run(
     door: Arc<FrontDoor>,
     mut reader: Reader,
@@ -96,7 +96,7 @@ async fn run(
             }
             let news = tokio::select! {
                 news = timeout(HEARTBEAT, reader.wait()) => news,
-                // Its place is another's at once.
+                // The reader is gone: frees its place at once.
                 () = chunks.closed() => return,
             };
             match news {
@@ -108,8 +108,8 @@ async fn run(
     }
 }
 
-/// Hands somebody the next chunk. `false`: they are gone, or have taken nothing for too long, which
-/// is counted.
+/// Sends a reader the next chunk. `false`: the reader is gone, or has read nothing for too long,
+/// which is counted.
 pub(super) async fn hand(door: &FrontDoor, chunks: &mpsc::Sender<Bytes>, chunk: Bytes) -> bool {
     match timeout(door.config.limits.stall_timeout, chunks.send(chunk)).await {
         Ok(handed) => handed.is_ok(),
@@ -120,12 +120,12 @@ pub(super) async fn hand(door: &FrontDoor, chunks: &mpsc::Sender<Bytes>, chunk: 
     }
 }
 
-/// The answer that says what comes through the channel.
+/// A response that streams the chunks of the channel.
 pub(super) fn stream(chunks: mpsc::Receiver<Bytes>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
-        // nginx holds an answer back until it has 4 KiB of it.
+        // nginx would buffer the response up to 4 KiB.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     (headers, Body::new(Chunks(chunks))).into_response()

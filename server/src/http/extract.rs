@@ -1,5 +1,4 @@
-//! Extractors: what handlers take from a request. Whatever is wrong with it is answered as any other
-//! problem.
+//! Extractors for handlers, whose rejections are [`Problem`]s.
 
 use std::sync::Arc;
 
@@ -17,8 +16,8 @@ use crate::{
     front_door::FrontDoor,
 };
 
-/// The request with all of its body. To be done before any answer: a connection on which a part of
-/// it is left unread ends, whatever its client sends next.
+/// Reads all of a request's body. Must come before any response: hyper closes a connection whose
+/// request body is not fully read.
 pub(super) async fn read_body(request: Request) -> Result<Request, Problem> {
     if request.body().is_end_stream() {
         return Ok(request);
@@ -35,7 +34,7 @@ pub(super) async fn read_body(request: Request) -> Result<Request, Problem> {
     Ok(Request::from_parts(parts, body.into()))
 }
 
-/// The request's body, in JSON. No body is an empty object.
+/// The request's body as a JSON object. No body counts as an empty object.
 pub(super) struct JsonObject<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<FrontDoor>> for JsonObject<T> {
@@ -44,7 +43,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<FrontDoor>> for JsonObject<T> {
     async fn from_request(request: Request, door: &Arc<FrontDoor>) -> Result<Self, Problem> {
         let body = Bytes::from_request(request, door).await.map_err(Problem::bad_request)?;
         let body = if body.is_empty() { b"{}" } else { &*body };
-        // A struct may be read from a list as well, by the order of its fields.
+        // serde would also accept a list, in the order of the struct's fields.
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(Problem::bad_request("the body must be a JSON object"));
         }

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what there is to count, in Prometheus' text format.
+//! `GET /metrics`: all counters in Prometheus' text format.
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
@@ -19,19 +19,23 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     let matches = door.directory.list();
     let sum = |of: fn(&Entry) -> u16| matches.iter().map(|entry| u32::from(of(entry))).sum::<u32>();
     let free = door.places_free() as f64;
-    page.gauge("connections_free", "connections that there is still room for", free);
+    page.gauge("connections_free", "connections that can still be accepted", free);
     page.gauge("seats", "seats of the matches that run", sum(|entry| entry.seats).into());
     page.gauge("players", "seats that are taken", sum(Entry::taken).into());
-    page.gauge("draining", "1 while the server is going away", f64::from(door.is_draining()));
+    page.gauge("draining", "1 while the server drains", f64::from(door.is_draining()));
     let followers = &door.followers;
     let readers = followers.count() as f64;
     page.gauge("feed_readers", "readers that follow feeds or the monitor", readers);
     let slow = followers.slow() as f64;
     page.counter("feed_readers_slow_total", "readers dropped as too slow", slow);
     let lost = followers.feeds.lost() as f64;
-    page.counter("feed_items_lost_total", "items that no feed has told", lost);
+    page.counter(
+        "feed_items_lost_total",
+        "items that were dropped before they reached a feed",
+        lost,
+    );
     let lost = log::lines_lost() as f64;
-    page.counter("log_lines_lost_total", "lines of the log that nobody took in time", lost);
+    page.counter("log_lines_lost_total", "log lines dropped because the queue was full", lost);
     if let Some(tls) = &door.tls {
         let help = "when the certificate ends, since 1970";
         page.gauge("certificate_end_timestamp_seconds", help, tls.ends_at() as f64);
@@ -39,7 +43,7 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0)
 }
 
-/// What all shards and the front door have counted.
+/// The metrics of all shards and the front door.
 fn page_of(counted: &Counted, refusals: &BTreeMap<&'static str, u64>) -> Page {
     let shards = &*counted.shards;
     let mut page = Page(String::new());
@@ -50,29 +54,42 @@ fn page_of(counted: &Counted, refusals: &BTreeMap<&'static str, u64>) -> Page {
     page.counter("ticks_total", "ticks that ran", sum(|s| s.ticks));
     page.counter("tick_overruns_total", "ticks an interval late or later", sum(|s| s.overruns));
     let slipped = sum(|s| s.slipped.0) / 1e6;
-    page.counter("tick_slipped_seconds_total", "time by which games were put off", slipped);
+    page.counter("tick_slipped_seconds_total", "time by which matches were postponed", slipped);
     page.counter("snapshots_written_total", "snapshots written", sum(|s| s.snapshots));
-    page.counter("snapshot_bytes_total", "their bytes with heads", sum(|s| s.snapshot_bytes));
+    page.counter(
+        "snapshot_bytes_total",
+        "bytes of snapshots, frame heads included",
+        sum(|s| s.snapshot_bytes),
+    );
     page.counter("snapshot_encodings_total", "encodings made", sum(|s| s.encodings));
     let encoding = sum(|s| s.encoding.0) / 1e6;
-    page.counter("snapshot_encoding_seconds_total", "time that those took", encoding);
-    page.head("snapshots_skipped_total", "counter", "snapshots left out");
+    page.counter("snapshot_encoding_seconds_total", "time spent on encoding", encoding);
+    page.head("snapshots_skipped_total", "counter", "snapshots skipped, by reason");
     page.line("snapshots_skipped_total{reason=\"unflushed\"}", sum(|s| s.skipped_unflushed));
     page.line("snapshots_skipped_total{reason=\"credit\"}", sum(|s| s.skipped_credit));
     page.line("snapshots_skipped_total{reason=\"overload\"}", sum(|s| s.skipped_overload));
     page.line("snapshots_skipped_total{reason=\"storm\"}", sum(|s| s.skipped_storm));
     let step = shards.iter().map(|shard| shard.step).max().unwrap_or(0);
     page.gauge("overload_step", "step of the overload ladder, of the worst shard", step as f64);
-    page.head("overload_steps_total", "counter", "steps of the ladder, how often each was taken");
+    page.head(
+        "overload_steps_total",
+        "counter",
+        "how often each step of the overload ladder was taken",
+    );
     let steps = Step::ALL.map(Step::name);
     page.each("overload_steps_total", "step", steps, &total(shards, |shard| &shard.steps));
     page.counter("busy_seconds_total", "time that shards were busy", sum(|s| s.busy.0) / 1e6);
     page.counter("inputs_total", "inputs accepted", sum(|s| s.inputs));
-    page.counter("inputs_dropped_total", "inputs passed over", sum(|s| s.inputs_dropped));
+    page.counter(
+        "inputs_dropped_total",
+        "inputs that were never applied",
+        sum(|s| s.inputs_dropped),
+    );
     let starved = sum(|s| s.inputs_starved);
     page.counter("inputs_starved_total", "ticks of a seat without its input", starved);
-    page.head("snapshot_bits_total", "counter", "bits of encodings, by what they tell");
-    // Also those that nothing was spent on yet, since what begins above 0 is no increase.
+    page.head("snapshot_bits_total", "counter", "bits of encodings, by field");
+    // Fields without bits are listed too: Prometheus sees no increase in a series that starts above
+    // 0.
     let mut fields: BTreeMap<_, _> = counted.field_names.iter().map(|name| (name, 0.0)).collect();
     let bits = shards.iter().flat_map(|shard| counted.field_names.iter().zip(&shard.field_bits));
     for (name, bits) in bits {
@@ -104,7 +121,7 @@ fn page_of(counted: &Counted, refusals: &BTreeMap<&'static str, u64>) -> Page {
     page
 }
 
-/// What all shards have counted by name.
+/// Sums a counter by name over all shards.
 fn total(
     shards: &[Stats],
     of: fn(&Stats) -> &BTreeMap<&'static str, u64>,
@@ -116,7 +133,7 @@ fn total(
     total
 }
 
-/// A label's value, as the format wants it.
+/// Escapes a label's value for the text format.
 fn escape(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -132,8 +149,8 @@ impl Page {
         let _ = writeln!(self.0, "tickwire_{name} {value}");
     }
 
-    /// A line for each label that there may be, since what begins above 0 is no increase, and for
-    /// those that are counted beside them.
+    /// A line for each known label, also if its count is 0, since Prometheus sees no increase in a
+    /// series that starts above 0; and for all others with a count.
     fn each(
         &mut self,
         name: &str,
@@ -177,8 +194,8 @@ impl Page {
     }
 }
 
-/// Upper ends of the buckets of histograms, in microseconds: from what is usual to what everybody
-/// notices.
+/// Upper bounds of the histograms' buckets, in microseconds: from usual values to those that every
+/// player notices.
 const BUCKETS_US: [u64; 14] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
     5_000_000,

@@ -1,4 +1,4 @@
-//! The routes: everything that is request and response, and the way into a match.
+//! The HTTP routes: pages, API, health, and the WebSocket handshake.
 
 mod api;
 #[cfg(test)]
@@ -48,7 +48,7 @@ pub use security::Origins;
 
 /// Longest body that a request may have.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// How long a client may take to hear that there is no place for it.
+/// How long writing the answer to a rejected connection may take.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All routes.
@@ -59,7 +59,7 @@ pub(crate) fn routes(door: Arc<FrontDoor>) -> Router {
         .with_state(door)
 }
 
-/// What those ask who watch over the server.
+/// The routes of the health port.
 pub(crate) fn health_routes(door: Arc<FrontDoor>) -> Router {
     with_routes(Router::new(), health()).with_state(door)
 }
@@ -78,7 +78,7 @@ fn with_routes(
         })
 }
 
-/// A path, and what is done there.
+/// A path and its handlers.
 type Route = (&'static str, MethodRouter<Arc<FrontDoor>>);
 
 fn health() -> [Route; 3] {
@@ -89,7 +89,7 @@ fn health() -> [Route; 3] {
     ]
 }
 
-/// What programs ask; `openapi.json` describes each.
+/// The routes of the API; `openapi.json` describes each.
 fn api_routes() -> Vec<Route> {
     let mut routes = vec![
         ("/v1/play", get(play::play)),
@@ -109,7 +109,7 @@ fn api_routes() -> Vec<Route> {
     routes
 }
 
-/// An error, as the API tells it.
+/// An error response of the API.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -138,7 +138,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The headers that say how to be answered otherwise.
+/// Response headers that say how to get another answer.
 const fn remedy(status: StatusCode) -> &'static [(&'static str, &'static str)] {
     match status {
         StatusCode::UNAUTHORIZED => &[("www-authenticate", "Bearer")],
@@ -148,20 +148,20 @@ const fn remedy(status: StatusCode) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// What a connection holds while HTTP is spoken on it.
+/// The other end of an HTTP connection, and the places that the connection holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    /// Of the client, or of a proxy.
+    /// The client's address, or a proxy's.
     ip: IpAddr,
     held: Arc<Mutex<Held>>,
 }
 
-/// Shared and locked only because a request's extensions must be: it has one owner.
+/// Behind a lock only because a request's extensions must be `Clone + Sync`; never contended.
 #[derive(Debug)]
 struct Held {
-    /// Goes with the socket when that becomes a WebSocket.
+    /// Moves on with the socket when it becomes a WebSocket.
     place: Option<ConnectionPlace>,
-    /// Given back with the first request.
+    /// Released by the first request.
     handshake: Option<HandshakePlace>,
 }
 
@@ -171,12 +171,12 @@ impl Peer {
         Self { ip, held: Arc::new(Mutex::new(held)) }
     }
 
-    /// From where a request with these headers comes.
+    /// The client address of a request with these headers.
     fn client(&self, door: &FrontDoor, headers: &HeaderMap) -> IpAddr {
         door.config.proxies.client(self.ip, headers)
     }
 
-    /// One of the places of the address behind a proxy, if this is one.
+    /// If this is a trusted proxy, takes a place of the client address that it names.
     fn behind(
         &self,
         door: &FrontDoor,
@@ -189,7 +189,7 @@ impl Peer {
         door.enter_by_proxy(client).map_err(Problem::from)
     }
 
-    /// The client has sent a request with these headers, if it may.
+    /// Checks a request with these headers against the client's rate limit.
     fn allow_request(&self, door: &FrontDoor, headers: &HeaderMap) -> Result<(), Problem> {
         lock(&self.held).handshake = None;
         let is_operator = || security::shows_operators_token(door, headers);
@@ -216,7 +216,7 @@ const fn status_of(reason: TurnedAway) -> StatusCode {
     }
 }
 
-/// Answers a connection for which there is no place.
+/// Answers a rejected connection with the reason, and closes it.
 pub(crate) async fn turn_away(mut stream: TcpStream, reason: TurnedAway) {
     let status = status_of(reason);
     let body =
@@ -234,6 +234,6 @@ pub(crate) async fn turn_away(mut stream: TcpStream, reason: TurnedAway) {
         while stream.read(&mut ignored).await? > 0 {}
         Ok::<_, std::io::Error>(())
     };
-    // Who is gone need not be told.
+    // The client may be gone already.
     let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, said).await;
 }

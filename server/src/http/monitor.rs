@@ -1,7 +1,7 @@
-//! How the server does, once a second, as a stream for the monitor page.
+//! `GET /v1/monitor`: a sample of the server's counters once a second, for the monitor page.
 //!
-//! One sample is taken for all who watch, and none when nobody does. A watcher who is slow is told
-//! the newest sample when there is room, never an old one.
+//! All clients share one sample, and none is taken without clients. A slow client gets only the
+//! newest sample: older ones are skipped.
 
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Takes samples for ever.
+/// Takes the samples. Never returns.
 pub(crate) async fn sample(door: &FrontDoor) -> Infallible {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,7 +55,7 @@ pub(super) async fn monitor(
         loop {
             let changed = tokio::select! {
                 changed = samples.changed() => changed,
-                // Its place is another's at once.
+                // The client is gone: frees its place at once.
                 () = chunks.closed() => return,
             };
             if changed.is_err() {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_goes_between_two_samples_frees_the_place_at_once() {
+    async fn a_client_that_goes_between_two_samples_frees_its_place_at_once() {
         let (door, _) = FrontDoor::with_failed_shard();
         let ip = Ipv4Addr::LOCALHOST.into();
         let (place, handshake) = door.enter(ip).unwrap();

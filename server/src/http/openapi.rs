@@ -1,4 +1,4 @@
-//! What the API offers, as a document that programs read. The pages are not in it.
+//! The OpenAPI document of the API. The pages are not in it.
 
 use axum::{http::header, response::IntoResponse};
 
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
     use crate::{Server, config::Config, http::api_routes};
 
-    /// Those that the document can name, but HEAD and OPTIONS, which come with any route.
+    /// The methods that the document can name, except HEAD and OPTIONS, which come with any route.
     const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
     #[tokio::test]

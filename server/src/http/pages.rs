@@ -1,8 +1,8 @@
-//! The pages to play on and to watch the server on. They are part of the binary, so whoever has the
-//! server has them; `server/web` has their sources, and builds them into `server/src/web/dist`.
+//! The playable page and the monitor page, embedded in the binary. Their sources are in
+//! `server/web`, which builds them into `server/src/web/dist`.
 //!
-//! Pages link their assets with a hash of what is in them, so browsers keep those for ever. A page
-//! itself is asked for each time, and not sent again as long as it is the same.
+//! Pages link their assets with a hash of the content, so browsers cache assets for ever. A page
+//! itself is revalidated each time, and sent again only if it has changed.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -16,7 +16,7 @@ use axum::{
     routing::get,
 };
 
-/// The routes of everything that a page consists of.
+/// The routes of all pages and their assets.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     FILES.iter().fold(Router::new(), |router, file| {
         router.route(file.route, get(async |headers: HeaderMap| file.answer(&headers)))
@@ -29,7 +29,7 @@ struct File {
     kind: &'static str,
     cache: &'static str,
     bytes: &'static [u8],
-    /// Of what is in it, once somebody has asked.
+    /// The ETag, a hash of the content, computed at first use.
     tag: OnceLock<String>,
 }
 

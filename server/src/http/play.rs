@@ -1,7 +1,7 @@
-//! The way into a match: the WebSocket handshake, after which the raw socket goes to its shard.
+//! `GET /v1/play`: the WebSocket handshake, after which the raw socket goes to the match's shard.
 //!
-//! Who may not play is told by a close code rather than by an HTTP status, since a browser shows
-//! its page the one but not the other.
+//! A client that may not join gets a close code rather than an HTTP status, since a browser shows
+//! its page only the former.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,13 +26,13 @@ use crate::{
     socket::{Handed, Socket},
 };
 
-/// How long a client that was refused may take to answer the close.
+/// How long a refused client may take to answer the close frame.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the query of `/v1/play` asks for.
+/// The query of `/v1/play`.
 #[derive(Debug)]
 pub struct PlayQuery {
-    /// `None`: any.
+    /// `None`: any match.
     match_id: Option<MatchId>,
     mode: Option<String>,
     role: Role,
@@ -44,14 +44,14 @@ struct Params {
     /// `auto` (the default) or a match id.
     #[serde(rename = "match")]
     match_id: Option<String>,
-    /// Of any match.
+    /// The mode, for any match.
     mode: Option<String>,
     #[serde(default)]
     role: PlayRole,
     /// Set (to anything) by a client whose hello will carry a resume token, which says more than
     /// a ticket.
     resume: Option<String>,
-    /// What lets its bearer in, where the server wants one.
+    /// The ticket, if the server requires one.
     ticket: Option<String>,
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn play(
     let offers_subprotocol = offers_subprotocol(request.headers());
     let behind = peer.behind(&door, request.headers())?;
     let (response, upgraded) = upgrade(&mut request).map_err(Problem::bad_request)?;
-    // Not before: a connection that is not upgraded goes on, and keeps its place.
+    // Only now: a connection whose upgrade fails keeps its place.
     let place = peer.take_place();
     let mut place =
         place.ok_or_else(|| Problem::bad_request("the connection was upgraded before"))?;
@@ -100,7 +100,7 @@ pub(super) async fn play(
 }
 
 impl PlayQuery {
-    /// Reads it, or says what is wrong with it.
+    /// Parses a query. The error says what is wrong with it.
     pub fn parse(uri: &Uri) -> Result<Self, String> {
         let Query(params) =
             Query::<Params>::try_from_uri(uri).map_err(|rejection| rejection.body_text())?;
@@ -132,7 +132,7 @@ fn offers_subprotocol(headers: &HeaderMap) -> bool {
     offers.any(|offer| offer.trim() == SUBPROTOCOL)
 }
 
-/// When the client has the answer to its handshake, its socket goes to the shard.
+/// Hands the socket to the shard once the client has the handshake's response.
 async fn hand_over(
     door: Arc<FrontDoor>,
     admitted: Result<Admitted, CloseReason>,
@@ -142,7 +142,7 @@ async fn hand_over(
     let Some((stream, leftover)) = Stream::take_over(upgraded).await else { return };
     let handed = match stream.into_handed(place) {
         Ok(handed) => handed,
-        Err(error) => return tracing::warn!(%error, "a socket can't be handed over"),
+        Err(error) => return tracing::warn!(%error, "can't hand a socket over"),
     };
     let taken = match admitted {
         Ok(admitted) => door.hand_over(admitted, handed, leftover.to_vec()),
@@ -154,15 +154,15 @@ async fn hand_over(
     }
 }
 
-/// What a WebSocket runs on.
+/// The stream below a WebSocket.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
-    /// Takes a connection from hyper once the client has the answer to its handshake, with what the
-    /// client has sent since.
+    /// Takes a connection from hyper once the client has the handshake's response, with the bytes
+    /// that the client has sent since.
     pub(super) async fn take_over(upgraded: UpgradeFut) -> Option<(Self, Bytes)> {
         let upgraded = upgraded.await.ok()?.into_inner().into_inner();
         Some(match upgraded.downcast::<TokioIo<TcpStream>>() {
@@ -186,7 +186,7 @@ impl Stream {
     }
 }
 
-/// Says why, and waits for the client to end, as the shards do with those whom they close.
+/// Sends a close frame and waits for the client to close too, as shards do.
 async fn refuse(handed: Handed, reason: CloseReason) {
     tracing::debug!(%reason, "refused");
     let mut socket = Socket::new(handed);
@@ -198,7 +198,7 @@ async fn refuse(handed: Handed, reason: CloseReason) {
         while stream.read(&mut ignored).await? > 0 {}
         Ok::<_, std::io::Error>(())
     };
-    // Whether it was heard makes no difference.
+    // A timeout or an error makes no difference now.
     let _ = tokio::time::timeout(REFUSED_TIMEOUT, heard).await;
 }
 
@@ -210,7 +210,7 @@ mod tests {
     use crate::{http, listener};
 
     #[tokio::test]
-    async fn whom_no_shard_takes_is_told_and_counted() {
+    async fn a_connection_that_no_shard_takes_is_refused_and_counted() {
         let (door, entry) = FrontDoor::with_failed_shard();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();

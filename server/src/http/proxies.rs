@@ -1,4 +1,4 @@
-//! Proxies that speak for others, and for whom.
+//! Trusted proxies, and the client address that they name.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,10 +7,10 @@ use ipnet::IpNet;
 
 use crate::config::ConfigError;
 
-/// What a proxy adds the address to that it was spoken to from.
+/// Each proxy appends the address that it received the request from.
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where proxies are that are believed: what comes from there counts for whom they name.
+/// Networks of trusted proxies: their requests count for the client address that they name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Proxies(Vec<IpNet>);
 
@@ -27,13 +27,13 @@ impl Proxies {
         places.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether this is one.
+    /// Whether this is a trusted proxy's address.
     pub(crate) fn believes(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip.to_canonical()))
     }
 
-    /// From where a request comes that was sent by `peer`: the last that is no proxy. What such a
-    /// one says itself is not believed.
+    /// The client address of a request from `peer`: the last hop that is not a trusted proxy. Hops
+    /// before it are not trusted, since a client can send the header too.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let said = headers.get_all(FORWARDED_FOR).iter().filter_map(|said| said.to_str().ok());
         let hops: Vec<_> = said.flat_map(|said| said.split(',')).map(str::trim).collect();

@@ -1,5 +1,5 @@
-//! What every request passes: the origin that a browser sends it from, a deadline, and the headers
-//! that keep a page from being turned against its user.
+//! Checks for every request: the rate limit, the origin and a deadline; and security headers for
+//! every response. Also the check for operators.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -21,10 +21,10 @@ use crate::{
     tickets::{TicketRole, Tickets, unix_now},
 };
 
-/// How long a request may take until its answer begins; a body that trickles in is cut off.
+/// How long a request may take until its response begins; a body that trickles in is cut off.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A page may load from and talk to this server alone, and be in nobody's frame.
+/// A page may load from and connect to this server only, and may not be framed.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const HEADERS: [(HeaderName, &str); 5] = [
@@ -34,22 +34,22 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
-/// What pages of other origins may send, as a browser asks before it does.
+/// The answer to a browser's CORS preflight: methods and headers for pages of other origins.
 const PREFLIGHT: [(HeaderName, &str); 2] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
     (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id"),
 ];
-/// What they may read of an answer's head, beside what any may.
+/// Response headers that pages of other origins may read, beside those that CORS always allows.
 const EXPOSED: &str = "location, retry-after, www-authenticate";
-/// Told over TLS: a browser that was here does not come back in the clear.
+/// HSTS, over TLS: for a year, a browser connects to this host only by TLS.
 const STRICT_TRANSPORT: &str = "max-age=31536000";
 
-/// Pages of which origins a browser may let talk to the server. Its own page always may.
+/// Origins whose pages may use the server. The server's own pages always may.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Each is `*`, or spelled as browsers do. Another spelling would never be met.
+    /// Each is `*`, or an origin exactly as browsers send it: any other spelling would never match.
     pub fn new(origins: Vec<String>) -> Result<Self, ConfigError> {
         match origins.iter().find(|origin| *origin != "*" && !is_spelled_as_browsers_do(origin)) {
             None => Ok(Self(origins)),
@@ -60,8 +60,8 @@ impl Origins {
         }
     }
 
-    /// Whether a request with these headers comes from a page that may send it. What does not
-    /// come from a page has no origin.
+    /// Whether the origin of a request is allowed. A request that does not come from a page has no
+    /// origin, and is allowed.
     fn allow(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
@@ -73,7 +73,7 @@ impl Origins {
     }
 }
 
-/// Whether it is a scheme, a host and a port, if that is not the scheme's own, in lower case.
+/// Whether it is a scheme, a host and, unless it is the scheme's default, a port, in lower case.
 fn is_spelled_as_browsers_do(origin: &str) -> bool {
     let Ok(uri) = origin.parse::<Uri>() else { return false };
     let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return false };
@@ -82,7 +82,7 @@ fn is_spelled_as_browsers_do(origin: &str) -> bool {
     !is_usual && origin == format!("{scheme}://{host}{port}").to_lowercase()
 }
 
-/// Whether a page of this origin was served by the host that the request is for.
+/// Whether the origin is the host that the request is for.
 fn is_own(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = origin.split_once("://").map(|(_, authority)| authority);
@@ -97,7 +97,7 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let origins = &door.config.origins;
-    // Only origins that are named need to be told; a page's own origin is not asked about.
+    // CORS headers are only for configured origins: same-origin requests don't need them.
     let origin = request.headers().get(header::ORIGIN).cloned();
     let origin = origin.filter(|o| o.to_str().is_ok_and(|origin| origins.names(origin)));
     let answer = answer(&door, &peer, origin.as_ref(), request, next).await;
@@ -119,7 +119,7 @@ pub(super) async fn guard(
     response
 }
 
-/// What whoever may ask is answered; `named` is an origin that may ask a browser for leave.
+/// Answers a request, or rejects it; `named` is its origin if that is a configured one.
 async fn answer(
     door: &FrontDoor,
     peer: &Peer,
@@ -133,7 +133,7 @@ async fn answer(
         let request = read_body(request).await;
         allowed?;
         if !is_allowed {
-            let message = "pages of this origin may not talk to the server";
+            let message = "pages of this origin may not use the server";
             return Err(Problem::new(StatusCode::FORBIDDEN, "origin", message));
         }
         let request = request?;
@@ -148,8 +148,8 @@ async fn answer(
     })
 }
 
-/// Somebody who may run the server: the bearer of an operator's token, or anybody on this machine
-/// while the server runs open for it alone. To be an argument of operators' routes.
+/// Extractor for operators' routes: rejects requests without an operator's token. On a server
+/// without a key that listens on loopback only, any request from this machine is an operator's.
 #[derive(Debug)]
 pub(super) struct Operator;
 
@@ -171,7 +171,7 @@ impl FromRequestParts<Arc<FrontDoor>> for Operator {
     }
 }
 
-/// Whether a request comes from an operator, on a server that knows them by their tokens.
+/// Whether a request carries a valid operator's token; never on a server without a key.
 pub(super) fn shows_operators_token(door: &FrontDoor, headers: &HeaderMap) -> bool {
     door.tickets.as_ref().is_some_and(|tickets| check_operators_token(tickets, headers).is_ok())
 }
@@ -187,10 +187,10 @@ fn check_operators_token(tickets: &Tickets, headers: &HeaderMap) -> Result<(), P
     }
 }
 
-/// What proxies add, beside `X-Forwarded-…`.
+/// Headers that proxies add, beside `X-Forwarded-…`.
 const PASSED_ON: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
-/// Whether a proxy has sent it for somebody, who may have named any host.
+/// Whether a proxy has forwarded the request: its client may be elsewhere, and name any host.
 fn is_passed_on(headers: &HeaderMap) -> bool {
     headers
         .keys()
@@ -198,10 +198,10 @@ fn is_passed_on(headers: &HeaderMap) -> bool {
         .any(|name| PASSED_ON.contains(&name) || name.starts_with("x-forwarded-"))
 }
 
-/// Whether this machine is named as the host. Another name is one that its owner has led here, for a
-/// browser that has a page from there, or a proxy's.
+/// Whether the Host header names this machine. Any other name is a proxy's, or DNS rebinding: a
+/// foreign page whose domain its owner points at this machine.
 fn is_for_this_machine(headers: &HeaderMap) -> bool {
-    // Of two, others may go by the second.
+    // With two Host headers, a proxy may go by the other one.
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
@@ -211,7 +211,7 @@ fn is_for_this_machine(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The token that a request shows. How its scheme is spelled makes no difference (RFC 9110).
+/// The bearer token of a request. The scheme is case-insensitive (RFC 9110).
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())

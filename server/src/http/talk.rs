@@ -1,4 +1,4 @@
-//! What is said to a match, or to all, from outside.
+//! Operators' notices, and the lobby chat.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use super::{
 };
 use crate::{front_door::FrontDoor, lobby::LobbyLine, tickets::unix_now};
 
-/// What `POST /v1/notices` takes, and answers once it is cleaned.
+/// The body of `POST /v1/notices`, and its answer with the text cleaned.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Notice {
-    /// Where; without it, everywhere.
+    /// The match; all matches by default.
     #[serde(rename = "match")]
     match_id: Option<u32>,
     text: String,
@@ -40,13 +40,13 @@ pub(super) async fn notice(
         Problem::bad_request(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters"))
     })?;
     if door.notice(match_id.map(MatchId), &text).map_err(problem)? > 0 {
-        let message = "a shard does not answer: its matches were not told";
+        let message = "a shard does not answer: its matches did not get the notice";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_told", message));
     }
     Ok((StatusCode::CREATED, Json(Notice { match_id, text })))
 }
 
-/// What `POST /v1/chat` takes.
+/// The body of `POST /v1/chat`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Saying {
@@ -54,7 +54,7 @@ pub(super) struct Saying {
     text: String,
 }
 
-/// What `GET /v1/chat` answers.
+/// The answer of `GET /v1/chat`.
 #[derive(Debug, Serialize)]
 pub(super) struct Lines {
     lines: Vec<LobbyLine>,

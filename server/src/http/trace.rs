@@ -1,4 +1,4 @@
-//! What the flight recorders of the shards hold, for `chrome://tracing` and ui.perfetto.dev.
+//! The flight recorders of matches, for `chrome://tracing` and ui.perfetto.dev.
 
 use std::sync::Arc;
 
