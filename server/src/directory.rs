@@ -82,7 +82,7 @@ impl Directory {
         &self,
         mode: &'static str,
         seats: u16,
-        is_fit: impl Fn(usize) -> bool,
+        is_available: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
         let mut next_id = lock(&self.next_id);
         if self.matches.len() >= self.matches_max {
@@ -90,8 +90,8 @@ impl Directory {
         }
         let mut load = vec![0; self.shards];
         self.matches.iter().for_each(|entry| load[entry.shard] += 1);
-        let fit = (0..self.shards).filter(|&shard| is_fit(shard));
-        let shard = fit.min_by_key(|&shard| load[shard]).ok_or(JoinRefused::Overloaded)?;
+        let available = (0..self.shards).filter(|&shard| is_available(shard));
+        let shard = available.min_by_key(|&shard| load[shard]).ok_or(JoinRefused::Overloaded)?;
         let id = MatchId(*next_id);
         *next_id = next_id.wrapping_add(1);
         let entry = Arc::new(Entry {
@@ -115,10 +115,10 @@ impl Directory {
     pub(crate) fn reserve_any(
         &self,
         mode: &str,
-        is_fit: impl Fn(usize) -> bool,
+        is_available: impl Fn(usize) -> bool,
     ) -> Option<Reservation> {
         let mut entries = self.list();
-        entries.retain(|entry| entry.mode == mode && is_fit(entry.shard));
+        entries.retain(|entry| entry.mode == mode && is_available(entry.shard));
         entries.iter().find_map(|entry| Reservation::new(entry).ok())
     }
 
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_that_are_not_fit_are_passed_over() {
+    fn unavailable_shards_are_skipped() {
         let directory = Directory::new(2, 10);
         let first = directory.add("", 1, |_| true).unwrap();
         let others = |shard| shard != first.shard;

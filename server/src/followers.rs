@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
     clock::Clock,
-    feeds::{Feeds, Happening, Item},
+    feeds::{FeedEvent, Feeds, Item},
     lobby::{Lobby, LobbyLine},
     locks::lock,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Followers {
     pub(crate) feeds: Arc<Feeds>,
     lobby: Mutex<Lobby>,
     places: Arc<Semaphore>,
-    turned_away: AtomicU64,
+    rejected: AtomicU64,
     slow: AtomicU64,
     /// The monitor's sample, once a second.
     pub(crate) samples: watch::Sender<Bytes>,
@@ -41,7 +41,7 @@ impl Followers {
             feeds,
             lobby: Mutex::new(Lobby::new()),
             places: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
-            turned_away: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
             slow: AtomicU64::new(0),
             samples: watch::Sender::default(),
             clock,
@@ -52,7 +52,7 @@ impl Followers {
     pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         if place.is_none() {
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
+            self.rejected.fetch_add(1, Ordering::Relaxed);
         }
         place
     }
@@ -63,8 +63,8 @@ impl Followers {
     }
 
     /// How many feed readers were rejected for want of a place.
-    pub(crate) fn turned_away(&self) -> u64 {
-        self.turned_away.load(Ordering::Relaxed)
+    pub(crate) fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
     }
 
     /// Counts a feed reader that was dropped because it read nothing for too long.
@@ -78,7 +78,7 @@ impl Followers {
     }
 
     /// Publishes an event of one match, or of the whole server.
-    pub(crate) fn tell(&self, match_id: Option<MatchId>, what: Happening) {
+    pub(crate) fn publish(&self, match_id: Option<MatchId>, what: FeedEvent) {
         self.feeds.publish(&Item { match_id, at: self.clock.date(), tick: None, what });
     }
 
@@ -88,7 +88,7 @@ impl Followers {
         let mut lobby = lock(&self.lobby);
         let line = lobby.say(ip, now, at, name.to_owned(), text.to_owned())?;
         // Still locked, so that the feed has the lines in the same order.
-        let what = Happening::Chat(None, name.into(), text.into());
+        let what = FeedEvent::Chat(None, name.into(), text.into());
         self.feeds.publish(&Item { match_id: None, at, tick: None, what });
         Some(line)
     }

@@ -1,9 +1,9 @@
 //! The overload ladder: what a shard sheds when it can't keep up, step by step, and when it
 //! resumes.
 //!
-//! Every [`LOOK_INTERVAL`] the ladder checks how many ticks were overruns and for which part of the
+//! Every [`CHECK_INTERVAL`] the ladder checks how many ticks were overruns and for which part of the
 //! time the shard was busy. Too many overruns take it a step up. It goes a step down after
-//! [`CALM_LOOKS`] checks without an overrun and with few late ticks, if the shard has enough time
+//! [`CALM_CHECKS`] checks without an overrun and with few late ticks, if the shard has enough time
 //! to spare for the work that the step saves; so it does not oscillate. From the last step it is
 //! back on the ground within five seconds ([`RECOVERY_MAX`]) of the load's end.
 //!
@@ -12,18 +12,18 @@
 use tickwire_shared::time::Micros;
 
 /// Time between two checks.
-const LOOK_INTERVAL: Micros = Micros::from_millis(500);
+const CHECK_INTERVAL: Micros = Micros::from_millis(500);
 /// Up to one tick in so many may be an overrun before a step up, or late before a step down.
 const LATE_ONE_IN: u64 = 20;
 /// Calm checks in a row before a step down; one is enough when the shard is busy for less than half
 /// of the time that the step allows.
-const CALM_LOOKS: u32 = 2;
+const CALM_CHECKS: u32 = 2;
 /// Longest time from the last step back to the ground once the load has ended.
 const RECOVERY_MAX: Micros = Micros::from_secs(5);
 const _: () = {
     // The first check may still include some of the load.
-    let looks = 1 + CALM_LOOKS as u64 * (Step::ALL.len() as u64 - 1);
-    assert!(LOOK_INTERVAL.0 * looks < RECOVERY_MAX.0, "as the README promises");
+    let checks = 1 + CALM_CHECKS as u64 * (Step::ALL.len() as u64 - 1);
+    assert!(CHECK_INTERVAL.0 * checks < RECOVERY_MAX.0, "as the README promises");
 };
 
 /// How much work is shed. Each step includes the ones before it.
@@ -101,9 +101,9 @@ pub(crate) struct Work {
 #[derive(Debug, Default)]
 pub(crate) struct Ladder {
     step: Step,
-    looked_at: Micros,
+    checked_at: Micros,
     seen: Work,
-    calm_looks: u32,
+    calm_checks: u32,
 }
 
 impl Ladder {
@@ -113,28 +113,28 @@ impl Ladder {
     }
 
     /// Checks the shard's work, if a check is due, and returns the step after it.
-    pub(crate) fn look(&mut self, work: Work, now: Micros) -> Option<Step> {
-        let passed = now.since(self.looked_at);
-        if passed < LOOK_INTERVAL {
+    pub(crate) fn check(&mut self, work: Work, now: Micros) -> Option<Step> {
+        let passed = now.since(self.checked_at);
+        if passed < CHECK_INTERVAL {
             return None;
         }
         let (ticks, overruns) = (work.ticks - self.seen.ticks, work.overruns - self.seen.overruns);
         let late = work.late - self.seen.late;
         let busy_percent = work.busy.since(self.seen.busy).0 * 100 / passed.0;
-        (self.looked_at, self.seen) = (now, work);
+        (self.checked_at, self.seen) = (now, work);
         let calm_percent = self.step.calm_percent();
         let is_calm = overruns == 0 && late * LATE_ONE_IN <= ticks && busy_percent < calm_percent;
-        self.calm_looks = if is_calm { self.calm_looks + 1 } else { 0 };
+        self.calm_checks = if is_calm { self.calm_checks + 1 } else { 0 };
         let next = if overruns * LATE_ONE_IN > ticks {
             self.step.up()
-        } else if self.calm_looks >= CALM_LOOKS || is_calm && 2 * busy_percent < calm_percent {
+        } else if self.calm_checks >= CALM_CHECKS || is_calm && 2 * busy_percent < calm_percent {
             self.step.down()
         } else {
             None
         };
         if let Some(step) = next {
             self.step = step;
-            self.calm_looks = 0;
+            self.calm_checks = 0;
         }
         Some(self.step)
     }
@@ -172,9 +172,9 @@ mod tests {
     fn a_single_stall_is_no_overload() {
         let mut ladder = Ladder::default();
         let work = |ticks, overruns| Work { ticks, overruns, late: overruns, busy: Micros(0) };
-        assert_eq!(ladder.look(work(150, 7), Micros::from_millis(499)), None);
-        assert_eq!(ladder.look(work(150, 7), Micros::from_millis(500)), Some(Step::Ground));
-        assert_eq!(ladder.look(work(300, 15), Micros::from_secs(1)), Some(Step::Spectators));
+        assert_eq!(ladder.check(work(150, 7), Micros::from_millis(499)), None);
+        assert_eq!(ladder.check(work(150, 7), Micros::from_millis(500)), Some(Step::Ground));
+        assert_eq!(ladder.check(work(300, 15), Micros::from_secs(1)), Some(Step::Spectators));
     }
 
     /// A shard whose work is so many percent of what it can carry.
@@ -190,7 +190,7 @@ mod tests {
     impl Shard {
         fn run(&mut self, seconds: u64, load_percent: u64) {
             for _ in 0..seconds * 2 {
-                self.now = self.now.plus(LOOK_INTERVAL);
+                self.now = self.now.plus(CHECK_INTERVAL);
                 let step = self.ladder.step();
                 // A tenth of the sends go to spectators, and sends are two thirds of the work.
                 let sent_percent = match step {
@@ -203,9 +203,9 @@ mod tests {
                 self.work.ticks += 150;
                 self.work.overruns += if wanted > 100 { 150 } else { 0 };
                 self.work.late += if wanted > 80 { 150 } else { 0 };
-                let busy = LOOK_INTERVAL.0 * wanted.min(100) / 100;
+                let busy = CHECK_INTERVAL.0 * wanted.min(100) / 100;
                 self.work.busy = self.work.busy.plus(Micros(busy));
-                let after = self.ladder.look(self.work, self.now).unwrap();
+                let after = self.ladder.check(self.work, self.now).unwrap();
                 self.steps.extend((after != step).then_some(after));
             }
         }

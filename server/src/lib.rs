@@ -184,14 +184,14 @@ impl Server {
         let clock = Clock::start();
         let directory = Arc::new(Directory::new(config.shards, config.limits.matches_max));
         let settings = MatchSettings::new(&config);
-        let tells_chat = config.feed_chat.unwrap_or_else(|| !config.tickets.has_key());
+        let publishes_chat = config.feed_chat.unwrap_or_else(|| !config.tickets.has_key());
         let known = Arc::clone(&directory);
-        let (feeds, teller) = Feeds::start(G::schema(), G::SCORES, tells_chat, clock, known);
+        let (feeds, feed) = Feeds::start(G::schema(), G::SCORES, publishes_chat, clock, known);
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
         for index in 0..config.shards {
             let directory = Arc::clone(&directory);
             let (handle, thread) =
-                shard::start::<G>(index, clock, config.tick_rate, settings, directory, &teller)?;
+                shard::start::<G>(index, clock, config.tick_rate, settings, directory, &feed)?;
             shards.push(handle);
             threads.push(thread);
         }
@@ -258,7 +258,7 @@ impl Server {
 /// Checks the game's schema and the names that it defines.
 fn check_game<G: Game>(schema: &Schema) -> Result<(), StartError> {
     schema.validate()?;
-    if let Some(taken) = schema.events.iter().find(|event| feeds::tells(&event.name)) {
+    if let Some(taken) = schema.events.iter().find(|event| feeds::is_reserved(&event.name)) {
         return Err(StartError::EventName(taken.name.clone()));
     }
     if G::SCORES.len() > FIELDS_MAX {

@@ -32,7 +32,7 @@ impl Lingering {
     }
 
     /// Reads all sockets, and drops those that have ended or timed out.
-    pub(crate) fn look(&mut self, intake: &mut Intake, now: Micros) {
+    pub(crate) fn poll(&mut self, intake: &mut Intake, now: Micros) {
         self.sockets.retain_mut(|(socket, until)| now < *until && lingers(socket, intake));
     }
 }

@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     front_door::FrontDoor,
-    http::{Peer, turn_away},
+    http::{Peer, reject},
     intake,
     limits::Limits,
     tls::Tls,
@@ -40,7 +40,7 @@ const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 /// acknowledges nothing is usually closed by us first, with a reason.
 const PEER_GRACE: Duration = Duration::from_secs(5);
 /// Rejected connections that are answered with a reason at once. More are just closed.
-pub(crate) const TURNING_AWAY_MAX: usize = 64;
+pub(crate) const REJECTING_MAX: usize = 64;
 
 /// Connections at once on the health port.
 pub(crate) const HEALTH_CONNECTIONS_MAX: usize = 64;
@@ -51,7 +51,7 @@ const FULL_SAID_EVERY: Duration = Duration::from_secs(1);
 
 /// Accepts and serves connections. Never returns.
 pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
-    let turning_away = Arc::new(Semaphore::new(TURNING_AWAY_MAX));
+    let rejecting = Arc::new(Semaphore::new(REJECTING_MAX));
     let limits = Arc::new(door.config.limits.clone());
     loop {
         let (stream, address) = accept(&listener, &door).await;
@@ -65,10 +65,10 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<Front
             Err(reason) => {
                 // Over TLS, sending the reason would take a handshake.
                 if tls.is_none()
-                    && let Ok(permit) = Arc::clone(&turning_away).try_acquire_owned()
+                    && let Ok(permit) = Arc::clone(&rejecting).try_acquire_owned()
                 {
                     tokio::spawn(async move {
-                        turn_away(stream, reason).await;
+                        reject(stream, reason).await;
                         drop(permit);
                     });
                 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     matches::{Newcomer, Recording},
-    socket::Handed,
+    socket::Upgraded,
     telemetry::Stats,
 };
 
@@ -49,7 +49,7 @@ pub(crate) enum Recorded {
 pub(crate) struct Arrival {
     pub(crate) match_id: MatchId,
     pub(crate) newcomer: Newcomer,
-    pub(crate) handed: Handed,
+    pub(crate) upgraded: Upgraded,
     /// Bytes that the client sent right after its handshake request.
     pub(crate) leftover: Vec<u8>,
 }
@@ -57,13 +57,13 @@ pub(crate) struct Arrival {
 /// The front door's end of a shard.
 #[derive(Debug)]
 pub(crate) struct ShardHandle {
-    signs: Arc<Signs>,
+    status: Arc<ShardStatus>,
     mailbox: SyncSender<Command>,
 }
 
 /// What a shard publishes of its state.
 #[derive(Debug, Default)]
-pub(crate) struct Signs {
+pub(crate) struct ShardStatus {
     is_overloaded: AtomicBool,
     /// When it began its current piece of work; 0 while it sleeps.
     busy_since: AtomicU64,
@@ -72,9 +72,9 @@ pub(crate) struct Signs {
 
 /// Whether a shard can take more work.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Standing {
+pub(crate) enum Availability {
     /// It takes matches and connections.
-    Fit,
+    Available,
     /// It takes connections, but no further match: it is on the last step of the overload ladder.
     Overloaded,
     /// It takes nothing: its current piece of work does not return.
@@ -86,25 +86,25 @@ pub(crate) const STUCK_AFTER: Micros = Micros::from_secs(2);
 
 impl ShardHandle {
     /// The front door's end of a new shard, and the shard's own two.
-    pub(crate) fn new() -> (Self, Receiver<Command>, Arc<Signs>) {
+    pub(crate) fn new() -> (Self, Receiver<Command>, Arc<ShardStatus>) {
         let (mailbox, commands) = sync_channel(MAILBOX_MAX);
-        let signs = Arc::<Signs>::default();
-        (Self { signs: Arc::clone(&signs), mailbox }, commands, signs)
+        let status = Arc::<ShardStatus>::default();
+        (Self { status: Arc::clone(&status), mailbox }, commands, status)
     }
 
     /// Whether the shard can take more work now.
-    pub(crate) fn standing(&self, now: Micros) -> Standing {
-        let busy_since = self.signs.busy_since.load(Ordering::Relaxed);
+    pub(crate) fn availability(&self, now: Micros) -> Availability {
+        let busy_since = self.status.busy_since.load(Ordering::Relaxed);
         if busy_since > 0 && now.since(Micros(busy_since)) >= STUCK_AFTER {
-            return Standing::Stuck;
+            return Availability::Stuck;
         }
-        let is_overloaded = self.signs.is_overloaded.load(Ordering::Relaxed);
-        if is_overloaded { Standing::Overloaded } else { Standing::Fit }
+        let is_overloaded = self.status.is_overloaded.load(Ordering::Relaxed);
+        if is_overloaded { Availability::Overloaded } else { Availability::Available }
     }
 
     /// Whether the shard has ended after a drain.
     pub(crate) fn has_drained(&self) -> bool {
-        self.signs.has_drained.load(Ordering::Relaxed)
+        self.status.has_drained.load(Ordering::Relaxed)
     }
 
     /// Sends a command. Returns it if the mailbox is full or the shard has ended.
@@ -115,24 +115,24 @@ impl ShardHandle {
     }
 }
 
-impl Signs {
+impl ShardStatus {
     /// A piece of work begins.
-    pub(crate) fn show_busy(&self, now: Micros) {
+    pub(crate) fn set_busy(&self, now: Micros) {
         self.busy_since.store(now.0, Ordering::Relaxed);
     }
 
     /// All due work is done.
-    pub(crate) fn show_waiting(&self) {
+    pub(crate) fn set_idle(&self) {
         self.busy_since.store(0, Ordering::Relaxed);
     }
 
     /// The shard ends after a drain, and reads no further commands.
-    pub(crate) fn show_drained(&self) {
+    pub(crate) fn set_drained(&self) {
         self.has_drained.store(true, Ordering::Relaxed);
     }
 
     /// Sets whether further matches are rejected.
-    pub(crate) fn show_overloaded(&self, is_overloaded: bool) {
+    pub(crate) fn set_overloaded(&self, is_overloaded: bool) {
         self.is_overloaded.store(is_overloaded, Ordering::Relaxed);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Matchmaker {
 
 /// Which match a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Wish {
+pub(crate) enum MatchSelector {
     /// The oldest match of this mode with a free seat, or a new one.
     Any(&'static str),
     /// The match with this id.
@@ -70,17 +70,21 @@ impl Matchmaker {
     }
 
     /// Selects the match with this id, or any match of a mode.
-    pub(crate) fn wish(&self, id: Option<MatchId>, mode: Option<&str>) -> Result<Wish, String> {
+    pub(crate) fn selector(
+        &self,
+        id: Option<MatchId>,
+        mode: Option<&str>,
+    ) -> Result<MatchSelector, String> {
         match (id, mode) {
-            (None, mode) => self.mode(mode).map(Wish::Any),
-            (Some(id), None) => Ok(Wish::Match(id)),
+            (None, mode) => self.mode(mode).map(MatchSelector::Any),
+            (Some(id), None) => Ok(MatchSelector::Match(id)),
             (Some(_), Some(_)) => Err("mode goes only with match=auto: a match has its own".into()),
         }
     }
 
     /// Opens a match.
     pub(crate) fn open(&self, mode: &'static str) -> Result<Arc<Entry>, JoinRefused> {
-        if !self.shards.is_any_fit() {
+        if !self.shards.any_is_available() {
             return Err(JoinRefused::Overloaded);
         }
         let mut openings = lock(&self.openings);
@@ -89,7 +93,7 @@ impl Matchmaker {
         }
         drop(openings);
         let entry =
-            self.directory.add(mode, self.usual.seats, |shard| self.shards.is_fit(shard))?;
+            self.directory.add(mode, self.usual.seats, |shard| self.shards.is_available(shard))?;
         // Unpredictable: a player who knew the seed would know the game's random events in advance.
         let seed = getrandom::u64().expect("the system has randomness");
         let options = MatchOptions { seed, mode, ..self.usual };
@@ -101,12 +105,12 @@ impl Matchmaker {
     }
 
     /// Reserves a seat.
-    pub(crate) fn reserve(&self, wish: Wish) -> Result<Reservation, JoinRefused> {
-        match wish {
-            Wish::Match(_) => Reservation::new(&self.find(wish)?),
-            Wish::Any(mode) => {
-                let is_fit = |shard| self.shards.is_fit(shard);
-                if let Some(reservation) = self.directory.reserve_any(mode, is_fit) {
+    pub(crate) fn reserve(&self, selector: MatchSelector) -> Result<Reservation, JoinRefused> {
+        match selector {
+            MatchSelector::Match(_) => Reservation::new(&self.find(selector)?),
+            MatchSelector::Any(mode) => {
+                let is_available = |shard| self.shards.is_available(shard);
+                if let Some(reservation) = self.directory.reserve_any(mode, is_available) {
                     return Ok(reservation);
                 }
                 let opened = self.open(mode).and_then(|entry| Reservation::new(&entry));
@@ -120,14 +124,14 @@ impl Matchmaker {
     }
 
     /// The selected match, without a seat; for any match of a mode, the oldest.
-    pub(crate) fn find(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
+    pub(crate) fn find(&self, selector: MatchSelector) -> Result<Arc<Entry>, JoinRefused> {
         let answers = |entry: &Arc<Entry>| !self.shards.is_stuck(entry.shard);
-        match wish {
-            Wish::Match(id) => {
+        match selector {
+            MatchSelector::Match(id) => {
                 let entry = self.directory.find(id).ok_or(JoinRefused::NoMatch)?;
                 if answers(&entry) { Ok(entry) } else { Err(JoinRefused::Stuck) }
             }
-            Wish::Any(mode) => {
+            MatchSelector::Any(mode) => {
                 let mut matches = self.directory.list().into_iter();
                 let oldest = matches.find(|entry| entry.mode == mode && answers(entry));
                 oldest.ok_or(JoinRefused::NoMatch)
@@ -136,10 +140,10 @@ impl Matchmaker {
     }
 
     /// Like [`Self::find`], but opens a match if the mode has none.
-    pub(crate) fn find_or_open(&self, wish: Wish) -> Result<Arc<Entry>, JoinRefused> {
-        self.find(wish).or_else(|refused| match wish {
-            Wish::Match(_) => Err(refused),
-            Wish::Any(mode) => self.open(mode),
+    pub(crate) fn find_or_open(&self, selector: MatchSelector) -> Result<Arc<Entry>, JoinRefused> {
+        self.find(selector).or_else(|refused| match selector {
+            MatchSelector::Match(_) => Err(refused),
+            MatchSelector::Any(mode) => self.open(mode),
         })
     }
 }

@@ -108,16 +108,16 @@ impl ConnectionPlace {
     /// Takes a place for the seat that is kept after this connection is lost. `None`: its address
     /// is not limited. An address may keep as many seats as it may have connections; without a
     /// limit it could occupy any number of seats by losing one connection after another.
-    pub(crate) fn keep(&self) -> Result<Option<AddressPlace>, TurnedAway> {
+    pub(crate) fn keep(&self) -> Result<Option<AddressPlace>, Rejection> {
         let Some(address) = &self.address else { return Ok(None) };
         let (kept, max) = &self.kept;
-        kept.take(&address.key, *max).map(Some).ok_or(TurnedAway::AddressFull)
+        kept.take(&address.key, *max).map(Some).ok_or(Rejection::AddressFull)
     }
 }
 
 /// Why a connection or a request is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum TurnedAway {
+pub(crate) enum Rejection {
     /// The server is at its connection limit.
     AtCapacity,
     /// The address is at its connection limit.
@@ -128,7 +128,7 @@ pub(crate) enum TurnedAway {
     AddressAsksTooOften,
 }
 
-impl TurnedAway {
+impl Rejection {
     pub(crate) const ALL: [Self; 4] =
         [Self::AtCapacity, Self::AddressFull, Self::AddressTooFast, Self::AddressAsksTooOften];
 
@@ -195,12 +195,12 @@ impl ConnectionLimiter {
         &self,
         ip: Option<IpAddr>,
         now: Micros,
-    ) -> Result<(ConnectionPlace, HandshakePlace), TurnedAway> {
+    ) -> Result<(ConnectionPlace, HandshakePlace), Rejection> {
         let address = match ip {
             Some(ip) => self.place_of(ip, now)?,
             None => None,
         };
-        let all = Arc::clone(&self.all).try_acquire_owned().ok().ok_or(TurnedAway::AtCapacity)?;
+        let all = Arc::clone(&self.all).try_acquire_owned().ok().ok_or(Rejection::AtCapacity)?;
         let kept = (Arc::clone(&self.kept), self.per_address_max);
         Ok((ConnectionPlace { _all: all, address, kept }, self.handshakes.enter()))
     }
@@ -216,9 +216,9 @@ impl ConnectionLimiter {
     }
 
     /// Whether an address may send another request.
-    pub(crate) fn allow_request(&self, ip: IpAddr, now: Micros) -> Result<(), TurnedAway> {
+    pub(crate) fn allow_request(&self, ip: IpAddr, now: Micros) -> Result<(), Rejection> {
         let may = Address::of(ip).is_none_or(|address| lock(&self.requests).take(address, now));
-        if may { Ok(()) } else { Err(TurnedAway::AddressAsksTooOften) }
+        if may { Ok(()) } else { Err(Rejection::AddressAsksTooOften) }
     }
 
     /// Takes a place of an address that connects. `None`: the address is not limited.
@@ -226,13 +226,13 @@ impl ConnectionLimiter {
         &self,
         ip: IpAddr,
         now: Micros,
-    ) -> Result<Option<AddressPlace>, TurnedAway> {
+    ) -> Result<Option<AddressPlace>, Rejection> {
         let Some(address) = Address::of(ip) else { return Ok(None) };
         if !lock(&self.connects).take(address, now) {
-            return Err(TurnedAway::AddressTooFast);
+            return Err(Rejection::AddressTooFast);
         }
         let place = self.addresses.take(&address, self.per_address_max);
-        place.map(Some).ok_or(TurnedAway::AddressFull)
+        place.map(Some).ok_or(Rejection::AddressFull)
     }
 }
 
@@ -280,8 +280,8 @@ mod tests {
         let limiter = limiter(Limits { connections_per_address_max: 2, ..Limits::default() });
         let held: Vec<_> =
             (0..2).map(|_| limiter.enter(Some(ip("10.0.0.1")), NOW).unwrap()).collect();
-        assert_eq!(enter(&limiter, "10.0.0.1"), Err(TurnedAway::AddressFull));
-        assert_eq!(enter(&limiter, "::ffff:10.0.0.1"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&limiter, "10.0.0.1"), Err(Rejection::AddressFull));
+        assert_eq!(enter(&limiter, "::ffff:10.0.0.1"), Err(Rejection::AddressFull));
         assert_eq!(enter(&limiter, "10.0.0.2"), Ok(()));
         drop(held);
         assert_eq!(enter(&limiter, "10.0.0.1"), Ok(()));
@@ -292,7 +292,7 @@ mod tests {
     fn a_network_of_ipv6_is_one_address() {
         let limiter = limiter(Limits { connections_per_address_max: 1, ..Limits::default() });
         let _held = limiter.enter(Some(ip("2001:db8:0:100::1")), NOW).unwrap();
-        assert_eq!(enter(&limiter, "2001:db8:0:1ff:ffff::2"), Err(TurnedAway::AddressFull));
+        assert_eq!(enter(&limiter, "2001:db8:0:1ff:ffff::2"), Err(Rejection::AddressFull));
         assert_eq!(enter(&limiter, "2001:db8:0:200::1"), Ok(()));
     }
 
@@ -302,7 +302,7 @@ mod tests {
         for _ in 0..BURST {
             assert_eq!(enter(&limiter, "10.0.0.1"), Ok(()));
         }
-        assert_eq!(enter(&limiter, "10.0.0.1"), Err(TurnedAway::AddressTooFast));
+        assert_eq!(enter(&limiter, "10.0.0.1"), Err(Rejection::AddressTooFast));
         for _ in 0..100 {
             assert_eq!(enter(&limiter, "127.0.0.1"), Ok(()));
         }
@@ -313,7 +313,7 @@ mod tests {
         let limiter = limiter(Limits { requests_per_address_hz: 1, ..Limits::default() });
         let ask = |from, now| limiter.allow_request(ip(from), now);
         assert!((0..BURST).all(|_| ask("10.0.0.1", NOW).is_ok()));
-        assert_eq!(ask("10.0.0.1", NOW), Err(TurnedAway::AddressAsksTooOften));
+        assert_eq!(ask("10.0.0.1", NOW), Err(Rejection::AddressAsksTooOften));
         assert_eq!(ask("10.0.0.2", NOW), Ok(()));
         assert_eq!(ask("10.0.0.1", NOW.plus(Micros::from_secs(1))), Ok(()));
         assert!((0..100).all(|_| ask("127.0.0.1", NOW).is_ok()));
@@ -347,7 +347,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn enter(limiter: &ConnectionLimiter, from: &str) -> Result<(), TurnedAway> {
+    fn enter(limiter: &ConnectionLimiter, from: &str) -> Result<(), Rejection> {
         limiter.enter(Some(ip(from)), NOW).map(|_| ())
     }
 }

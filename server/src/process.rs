@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::listener::{HEALTH_CONNECTIONS_MAX, TURNING_AWAY_MAX};
+use crate::listener::{HEALTH_CONNECTIONS_MAX, REJECTING_MAX};
 
 /// Raises the limit of open files to the hard limit: each connection is a file. If the hard limit
 /// is too low, reduces `connections_max`, so that connections past it are answered, and so are
@@ -26,7 +26,7 @@ pub(crate) fn allow_files(connections_max: &mut usize) -> io::Result<()> {
 }
 
 /// Files that are open beside connections: a generous estimate.
-const OTHER_FILES: usize = 64 + TURNING_AWAY_MAX + HEALTH_CONNECTIONS_MAX;
+const OTHER_FILES: usize = 64 + REJECTING_MAX + HEALTH_CONNECTIONS_MAX;
 
 /// Completes when the process has received `count` signals to end.
 pub(crate) fn signals(count: u32) -> io::Result<impl Future<Output = ()>> {

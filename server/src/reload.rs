@@ -8,7 +8,7 @@ use std::{
 use crate::config::ConfigError;
 
 /// How often the files' modification times are checked.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Calls `read` whenever one of the files has changed, and `take` with the result. An error is
 /// logged, and the old value stays in use. Never returns.
@@ -20,7 +20,7 @@ pub(crate) async fn reload_changed<T>(
 ) {
     let (mut seen, mut fault) = (changed_at(files), None);
     loop {
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
         let changed = changed_at(files);
         if changed == seen {
             continue;

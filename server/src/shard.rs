@@ -35,18 +35,18 @@ use crate::{
     clock::Clock,
     deadlines::{Deadline, Deadlines, stagger},
     directory::Directory,
-    feeds::{Happening, Teller},
+    feeds::{FeedEvent, FeedSender},
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
-    mailbox::{Arrival, Command, Recorded, ShardHandle, Signs},
+    mailbox::{Arrival, Command, Recorded, ShardHandle, ShardStatus},
     matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role},
     socket::Socket,
     telemetry::Stats,
 };
 
 /// How often a shard polls lingering sockets, and its overload ladder while that is off the ground.
-const LOOK_INTERVAL: Micros = Micros::from_millis(20);
+const POLL_INTERVAL: Micros = Micros::from_millis(20);
 /// Time span that is recorded before an overrun, and least time between two such recordings.
 const RECORDED: Micros = Micros::from_secs(1);
 /// How late the kernel may wake a shard up; its default is 50 µs.
@@ -59,10 +59,10 @@ pub(crate) fn start<G: Game>(
     rate: TickRate,
     settings: MatchSettings,
     directory: Arc<Directory>,
-    teller: &Teller,
+    feed: &FeedSender,
 ) -> io::Result<(ShardHandle, JoinHandle<()>)> {
-    let (handle, commands, signs) = ShardHandle::new();
-    let teller = teller.clone();
+    let (handle, commands, status) = ShardHandle::new();
+    let feed = feed.clone();
     let run = move || {
         let mut shard = Shard::<G> {
             clock,
@@ -70,19 +70,19 @@ pub(crate) fn start<G: Game>(
             rate,
             settings,
             directory,
-            teller,
+            feed,
             schema: Rc::new(G::schema()),
             matches: Slab::new(),
             deadlines: Deadlines::default(),
-            looked_at: clock.now(),
+            polled_at: clock.now(),
             lingering: Lingering::default(),
             closed: Vec::new(),
             stats: Stats::default(),
             intake: Intake::new(),
             ladder: Ladder::default(),
             overrun: (Micros(0), Vec::new()),
-            signs,
-            leaves_by: None,
+            status,
+            drain_deadline: None,
         };
         if let Err(error) = set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NANOS)) {
             tracing::warn!(%error, "ticks may be some 50 µs late");
@@ -100,12 +100,12 @@ struct Shard<G: Game> {
     settings: MatchSettings,
     directory: Arc<Directory>,
     /// Publishes events to the feeds.
-    teller: Teller,
+    feed: FeedSender,
     schema: Rc<Schema>,
     matches: Slab<Match<G>>,
     deadlines: Deadlines,
     /// When lingering sockets were last polled.
-    looked_at: Micros,
+    polled_at: Micros,
     lingering: Lingering,
     /// Sockets that matches have closed, on their way to `lingering`.
     closed: Vec<Socket>,
@@ -114,9 +114,9 @@ struct Shard<G: Game> {
     ladder: Ladder,
     /// When an overrun was last recorded, and that recording.
     overrun: (Micros, Vec<Recording>),
-    signs: Arc<Signs>,
+    status: Arc<ShardStatus>,
     /// The deadline of the drain, once it has begun.
-    leaves_by: Option<Micros>,
+    drain_deadline: Option<Micros>,
 }
 
 impl<G: Game> Shard<G> {
@@ -125,7 +125,7 @@ impl<G: Game> Shard<G> {
         while !self.has_drained() {
             let Ok(command) = self.sleep() else { return };
             let now = self.clock.now();
-            self.signs.show_busy(now);
+            self.status.set_busy(now);
             self.handle_commands(command, now);
             // Bounded, so that a shard that can't keep up still handles commands.
             for _ in 0..=self.matches.len() {
@@ -136,9 +136,9 @@ impl<G: Game> Shard<G> {
             let done = self.clock.now();
             self.stats.busy = self.stats.busy.plus(done.since(now));
             self.relieve(done);
-            self.signs.show_waiting();
+            self.status.set_idle();
         }
-        self.signs.show_drained();
+        self.status.set_drained();
     }
 
     /// Waits for a command, or until the next wake-up is due.
@@ -157,7 +157,7 @@ impl<G: Game> Shard<G> {
     /// When the shard must wake up without a command.
     fn next_wake(&self) -> Option<Micros> {
         let is_settled = self.lingering.is_empty() && self.ladder.step() == Step::Ground;
-        let look = (!is_settled).then(|| self.looked_at.plus(LOOK_INTERVAL));
+        let look = (!is_settled).then(|| self.polled_at.plus(POLL_INTERVAL));
         self.deadlines.next().into_iter().chain(look).min()
     }
 
@@ -179,13 +179,13 @@ impl<G: Game> Shard<G> {
     fn run_match(&mut self, deadline: Deadline) {
         let Deadline { slot, id, .. } = deadline;
         let (now, overruns) = (self.clock.now(), self.stats.overruns);
-        self.signs.show_busy(now);
+        self.status.set_busy(now);
         let end = self.guard(slot, now, |found, context, intake| {
             found.run(intake, context);
             if found.is_over() {
                 return Some((CloseReason::MatchOver, "the game is over"));
             }
-            let may_end = context.leaves_by.is_some_and(|by| now >= by || found.may_end());
+            let may_end = context.drain_deadline.is_some_and(|by| now >= by || found.may_end());
             may_end.then_some((CloseReason::Drain, "the server drains"))
         });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
@@ -203,7 +203,7 @@ impl<G: Game> Shard<G> {
     }
 
     fn has_drained(&self) -> bool {
-        self.leaves_by.is_some() && self.matches.is_empty() && self.lingering.is_empty()
+        self.drain_deadline.is_some() && self.matches.is_empty() && self.lingering.is_empty()
     }
 
     fn handle_commands(&mut self, first: Option<Command>, now: Micros) {
@@ -216,7 +216,7 @@ impl<G: Game> Shard<G> {
                     for slot in 0..self.matches.capacity() {
                         let found = self.matches.get(slot).map(Match::id);
                         if found.is_some_and(|id| only.is_none_or(|only| only == id)) {
-                            self.guard(slot, now, |m, context, _| m.hear_notice(&text, context));
+                            self.guard(slot, now, |m, context, _| m.handle_notice(&text, context));
                         }
                     }
                 }
@@ -229,9 +229,9 @@ impl<G: Game> Shard<G> {
                     let _ = reply.send(self.report());
                 }
                 Command::Drain { deadline } => {
-                    self.leaves_by = Some(deadline);
+                    self.drain_deadline = Some(deadline);
                     for (_, found) in &mut self.matches {
-                        found.tell_leaving(deadline.since(now));
+                        found.announce_drain(deadline.since(now));
                     }
                 }
             }
@@ -242,9 +242,9 @@ impl<G: Game> Shard<G> {
         let slot = self.matches.vacant_key();
         let start = stagger(self.rate, options.seats, slot, now);
         let (schema, settings) = (&self.schema, self.settings);
-        let mut teller = self.teller.of(id);
-        let told = teller.clone();
-        let made = catch_unwind(|| Match::new(id, options, settings, schema, start, told));
+        let mut feed = self.feed.of(id);
+        let match_feed = feed.clone();
+        let made = catch_unwind(|| Match::new(id, options, settings, schema, start, match_feed));
         let made = match made {
             Ok(made) => made,
             Err(panic) => {
@@ -256,22 +256,22 @@ impl<G: Game> Shard<G> {
                     "the game panicked when its match was made"
                 );
                 self.directory.remove(id);
-                return teller.tell(None, Happening::Ended);
+                return feed.send(None, FeedEvent::Ended);
             }
         };
         self.matches.insert(made);
         self.deadlines.push(Deadline { due: start, slot, id });
-        teller.tell(None, Happening::Opened);
+        feed.send(None, FeedEvent::Opened);
         tracing::info!(match_id = id.0, seed = options.seed, "match opened");
     }
 
     fn connect(&mut self, arrival: Arrival, now: Micros) {
-        let Arrival { match_id, newcomer, handed, mut leftover } = arrival;
-        let mut socket = Socket::new(handed);
+        let Arrival { match_id, newcomer, upgraded, mut leftover } = arrival;
+        let mut socket = Socket::new(upgraded);
         let slot = self.matches.iter().find_map(|(slot, m)| (m.id() == match_id).then_some(slot));
-        let may_enter = self.leaves_by.is_none() || newcomer.role == Role::Resumer;
+        let may_enter = self.drain_deadline.is_none() || newcomer.role == Role::Resumer;
         let Some(slot) = slot.filter(|_| may_enter) else {
-            let reason = match self.leaves_by {
+            let reason = match self.drain_deadline {
                 Some(_) => CloseReason::Drain,
                 None => newcomer.too_late(),
             };
@@ -289,12 +289,12 @@ impl<G: Game> Shard<G> {
     fn relieve(&mut self, now: Micros) {
         let Stats { ticks, overruns, late, busy, .. } = self.stats;
         let before = self.ladder.step();
-        let Some(step) = self.ladder.look(Work { ticks, overruns, late, busy }, now) else {
+        let Some(step) = self.ladder.check(Work { ticks, overruns, late, busy }, now) else {
             return;
         };
         if step != before {
             tracing::warn!(step = step.name(), "overload ladder");
-            self.signs.show_overloaded(step == Step::Matches);
+            self.status.set_overloaded(step == Step::Matches);
             self.stats.step = step as u64;
             *self.stats.steps.entry(step.name()).or_default() += 1;
         } else if step == Step::Ground {
@@ -329,7 +329,7 @@ impl<G: Game> Shard<G> {
         let found = self.matches.get_mut(slot)?;
         let (stats, closed) = (&mut self.stats, &mut self.closed);
         let mut context =
-            Context { now, clock: self.clock, leaves_by: self.leaves_by, stats, closed };
+            Context { now, clock: self.clock, drain_deadline: self.drain_deadline, stats, closed };
         let intake = &mut self.intake;
         let called = catch_unwind(AssertUnwindSafe(|| call(found, &mut context, intake)));
         if let Err(panic) = &called {
@@ -352,9 +352,9 @@ impl<G: Game> Shard<G> {
         let (stats, closed) = (&mut self.stats, &mut self.closed);
         ended.account(stats);
         let mut context =
-            Context { now, clock: self.clock, leaves_by: self.leaves_by, stats, closed };
+            Context { now, clock: self.clock, drain_deadline: self.drain_deadline, stats, closed };
         ended.close_all(why, &mut context);
-        self.teller.of(id).tell(None, Happening::Ended);
+        self.feed.of(id).send(None, FeedEvent::Ended);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(ended))) {
             let reason = reason(&*panic);
             tracing::error!(
@@ -371,9 +371,9 @@ impl<G: Game> Shard<G> {
         for socket in self.closed.drain(..) {
             self.lingering.insert(socket, now);
         }
-        if now.since(self.looked_at) >= LOOK_INTERVAL {
-            self.looked_at = now;
-            self.lingering.look(&mut self.intake, now);
+        if now.since(self.polled_at) >= POLL_INTERVAL {
+            self.polled_at = now;
+            self.lingering.poll(&mut self.intake, now);
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::{
     clock::Clock,
-    mailbox::{Command, Recorded, STUCK_AFTER, ShardHandle, Standing},
+    mailbox::{Availability, Command, Recorded, STUCK_AFTER, ShardHandle},
     matches::Recording,
     telemetry::{self, Stats},
 };
@@ -51,18 +51,18 @@ impl Shards {
     }
 
     /// Whether any shard can take another match.
-    pub(crate) fn is_any_fit(&self) -> bool {
-        (0..self.handles.len()).any(|shard| self.is_fit(shard))
+    pub(crate) fn any_is_available(&self) -> bool {
+        (0..self.handles.len()).any(|shard| self.is_available(shard))
     }
 
     /// Whether this shard can take another match.
-    pub(crate) fn is_fit(&self, shard: usize) -> bool {
-        self.handles[shard].standing(self.clock.now()) == Standing::Fit
+    pub(crate) fn is_available(&self, shard: usize) -> bool {
+        self.handles[shard].availability(self.clock.now()) == Availability::Available
     }
 
     /// Whether this shard is stuck: its current piece of work does not return.
     pub(crate) fn is_stuck(&self, shard: usize) -> bool {
-        self.handles[shard].standing(self.clock.now()) == Standing::Stuck
+        self.handles[shard].availability(self.clock.now()) == Availability::Stuck
     }
 
     /// Sends a command. Returns it if the shard's mailbox is full or the shard has ended.
@@ -71,20 +71,20 @@ impl Shards {
     }
 
     /// Sends a command to one shard or to all. Returns how many did not accept it.
-    pub(crate) fn tell(&self, only: Option<usize>, command: impl Fn() -> Command) -> usize {
-        let mut untold = 0;
+    pub(crate) fn broadcast(&self, only: Option<usize>, command: impl Fn() -> Command) -> usize {
+        let mut rejected = 0;
         for (shard, handle) in self.handles.iter().enumerate() {
-            let is_meant = only.is_none_or(|only| only == shard) && !handle.has_drained();
-            if is_meant && let Err(command) = handle.send(command()) {
+            let is_addressed = only.is_none_or(|only| only == shard) && !handle.has_drained();
+            if is_addressed && let Err(command) = handle.send(command()) {
                 tracing::error!(
                     shard,
                     ?command,
                     "a shard's mailbox is full or the shard has failed: command dropped"
                 );
-                untold += 1;
+                rejected += 1;
             }
         }
-        untold
+        rejected
     }
 
     /// The counters of all shards. Concurrent callers share one report, so that requests can't keep
@@ -162,11 +162,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_shard_that_has_drained_is_not_silent() {
-        let (handle, commands, signs) = ShardHandle::new();
+        let (handle, commands, status) = ShardHandle::new();
         let shards = Shards::new(vec![handle], Clock::start(), &Schema::default());
         drop(commands);
         assert_eq!(shards.stats().await.silent, 1, "it has failed");
-        signs.show_drained();
+        status.set_drained();
         assert_eq!(shards.stats().await.silent, 0);
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Socket {
 
 /// A connection as the front door hands it over.
 #[derive(Debug)]
-pub(crate) struct Handed {
+pub(crate) struct Upgraded {
     pub(crate) stream: TcpStream,
     /// The TLS session, unless the connection is a plain one.
     pub(crate) tls: Option<Box<ServerConnection>>,
@@ -73,8 +73,8 @@ pub(crate) enum Arrived {
 }
 
 impl Socket {
-    pub(crate) fn new(handed: Handed) -> Self {
-        let Handed { stream, tls, place } = handed;
+    pub(crate) fn new(upgraded: Upgraded) -> Self {
+        let Upgraded { stream, tls, place } = upgraded;
         let transport = match tls {
             Some(tls) => Transport::Tls(TlsSession::new(stream, tls)),
             None => Transport::Plain { stream, outbox: Outbox::default() },

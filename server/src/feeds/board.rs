@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 use tickwire_shared::ids::{MatchId, Seat};
 
-use super::item::{Came, Happening, Values, Words, player};
+use super::item::{FeedEvent, PresenceChange, Values, Words, player};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -27,35 +27,35 @@ struct Line {
 
 impl Board {
     /// Applies an event of the match.
-    pub(super) fn follow(&mut self, what: &Happening) {
+    pub(super) fn apply(&mut self, what: &FeedEvent) {
         match what {
-            Happening::Came(how, seat, name) => {
+            FeedEvent::Presence(how, seat, name) => {
                 let line = self.lines.entry(seat.0).or_default();
-                line.name = (*how != Came::Leave).then(|| Arc::clone(name));
-                line.is_away = *how == Came::Away;
+                line.name = (*how != PresenceChange::Leave).then(|| Arc::clone(name));
+                line.is_away = *how == PresenceChange::Away;
             }
-            Happening::Score(seat, name, values) => {
+            FeedEvent::Score(seat, name, values) => {
                 let line = self.lines.entry(seat.0).or_default();
                 line.name.clone_from(name);
                 line.score = Some(values.clone());
             }
-            Happening::Opened
-            | Happening::Ended
-            | Happening::Event(..)
-            | Happening::Chat(..)
-            | Happening::Notice(_)
-            | Happening::Lost(_) => return,
+            FeedEvent::Opened
+            | FeedEvent::Ended
+            | FeedEvent::Event(..)
+            | FeedEvent::Chat(..)
+            | FeedEvent::Notice(_)
+            | FeedEvent::Lost(_) => return,
         }
         self.written = None;
     }
 
     /// The `state` event. It has no id: a reader that reconnects resumes after the last event with
     /// one, or gets the state again.
-    pub(super) fn tell(&mut self, id: MatchId, words: &Words) -> Bytes {
+    pub(super) fn event(&mut self, id: MatchId, words: &Words) -> Bytes {
         let lines = &self.lines;
         let write = || {
             let players: Vec<_> =
-                lines.iter().filter_map(|(seat, l)| l.tell(*seat, words)).collect();
+                lines.iter().filter_map(|(seat, l)| l.to_json(*seat, words)).collect();
             let data = json!({ "match": id.0, "players": players });
             format!("event: state\ndata: {data}\n\n").into()
         };
@@ -65,7 +65,7 @@ impl Board {
 
 impl Line {
     /// `None` for an empty seat without a score.
-    fn tell(&self, seat: u16, words: &Words) -> Option<Value> {
+    fn to_json(&self, seat: u16, words: &Words) -> Option<Value> {
         let score = self.score.as_ref().filter(|score| self.name.is_some() || !score.are_zero());
         if self.name.is_none() && score.is_none() {
             return None;
@@ -92,27 +92,27 @@ mod tests {
         let words = Words { schema: Schema::default(), scores: &["kills"] };
         let mut board = Board::default();
         let mut check = |what, expected: &str| {
-            board.follow(&what);
-            let told = board.tell(MatchId(7), &words);
+            board.apply(&what);
+            let event = board.event(MatchId(7), &words);
             let expected =
                 format!("event: state\ndata: {{\"match\":7,\"players\":[{expected}]}}\n\n");
-            assert_eq!(std::str::from_utf8(&told), Ok(expected.as_str()));
+            assert_eq!(std::str::from_utf8(&event), Ok(expected.as_str()));
         };
         let (ada, score) = (Arc::<str>::from("Ada"), |kills| Values::new(&[kills]));
-        check(Happening::Opened, "");
-        let came = |how| Happening::Came(how, Seat(1), Arc::clone(&ada));
-        check(came(Came::Join), r#"{"name":"Ada","seat":1}"#);
+        check(FeedEvent::Opened, "");
+        let came = |how| FeedEvent::Presence(how, Seat(1), Arc::clone(&ada));
+        check(came(PresenceChange::Join), r#"{"name":"Ada","seat":1}"#);
         let scored = r#"{"name":"Ada","seat":1,"values":{"kills":2}}"#;
-        check(Happening::Score(Seat(1), Some(Arc::clone(&ada)), score(2)), scored);
+        check(FeedEvent::Score(Seat(1), Some(Arc::clone(&ada)), score(2)), scored);
         let away = r#"{"away":true,"name":"Ada","seat":1,"values":{"kills":2}}"#;
-        check(came(Came::Away), away);
-        check(came(Came::Back), scored);
+        check(came(PresenceChange::Away), away);
+        check(came(PresenceChange::Back), scored);
         let computer = r#"{"seat":0,"values":{"kills":1}}"#;
-        check(Happening::Score(Seat(0), None, score(1)), &format!("{computer},{scored}"));
+        check(FeedEvent::Score(Seat(0), None, score(1)), &format!("{computer},{scored}"));
         check(
-            came(Came::Leave),
+            came(PresenceChange::Leave),
             &format!("{computer},{}", scored.replace("\"name\":\"Ada\",", "")),
         );
-        check(Happening::Score(Seat(1), None, score(0)), computer);
+        check(FeedEvent::Score(Seat(1), None, score(0)), computer);
     }
 }

@@ -21,18 +21,18 @@ pub(crate) struct Item {
     pub(crate) match_id: Option<MatchId>,
     pub(crate) at: UnixMillis,
     pub(crate) tick: Option<Tick>,
-    pub(crate) what: Happening,
+    pub(crate) what: FeedEvent,
 }
 
 /// See [`Item`].
 #[derive(Clone, Debug)]
-pub(crate) enum Happening {
+pub(crate) enum FeedEvent {
     /// A match begins.
     Opened,
     /// A match is over.
     Ended,
     /// A player's presence changes: how, seat and name.
-    Came(Came, Seat, Arc<str>),
+    Presence(PresenceChange, Seat, Arc<str>),
     /// A seat has a new score; a computer player has no name.
     Score(Seat, Option<Arc<str>>, Values),
     /// One of the game's own events for all clients, by its kind.
@@ -45,7 +45,7 @@ pub(crate) enum Happening {
 
 /// How a player's presence changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Came {
+pub(crate) enum PresenceChange {
     /// A new session.
     Join,
     /// The session ends.
@@ -56,7 +56,7 @@ pub(crate) enum Came {
     Back,
 }
 
-impl Came {
+impl PresenceChange {
     const fn name(self) -> &'static str {
         match self {
             Self::Join => "join",
@@ -68,9 +68,10 @@ impl Came {
 }
 
 /// Whether feeds reserve this name for an event that is not the game's.
-pub(crate) fn tells(name: &str) -> bool {
+pub(crate) fn is_reserved(name: &str) -> bool {
     let others = ["opened", "ended", "gap", "state", "score", "chat", "notice"];
-    let came = [Came::Join, Came::Leave, Came::Away, Came::Back];
+    let came =
+        [PresenceChange::Join, PresenceChange::Leave, PresenceChange::Away, PresenceChange::Back];
     others.contains(&name) || came.iter().any(|came| came.name() == name)
 }
 
@@ -83,7 +84,7 @@ pub(super) struct Words {
 
 impl Words {
     /// Name and data of an item's event.
-    pub(super) fn tell(&self, item: &Item) -> (&str, Value) {
+    pub(super) fn encode(&self, item: &Item) -> (&str, Value) {
         let mut data = Map::new();
         data.insert("match".into(), json!(item.match_id.map(|id| id.0)));
         data.insert("at".into(), json!(item.at.0));
@@ -91,32 +92,32 @@ impl Words {
             data.insert("tick".into(), json!(tick.0));
         }
         let kind = match &item.what {
-            Happening::Opened => "opened",
-            Happening::Ended => "ended",
-            Happening::Lost(count) => {
+            FeedEvent::Opened => "opened",
+            FeedEvent::Ended => "ended",
+            FeedEvent::Lost(count) => {
                 data.insert("lost".into(), json!(count));
                 "gap"
             }
-            Happening::Came(how, seat, who) => {
+            FeedEvent::Presence(how, seat, who) => {
                 data.extend(player(Some(*seat), Some(who)));
                 how.name()
             }
-            Happening::Score(seat, who, values) => {
+            FeedEvent::Score(seat, who, values) => {
                 data.extend(player(Some(*seat), who.as_deref()));
                 data.insert("values".into(), self.score(values));
                 "score"
             }
-            Happening::Event(kind, values) => {
+            FeedEvent::Event(kind, values) => {
                 let event = &self.schema.events[usize::from(*kind)];
                 data.insert("values".into(), values.named(event.values.iter().map(String::as_str)));
                 &event.name
             }
-            Happening::Chat(seat, who, text) => {
+            FeedEvent::Chat(seat, who, text) => {
                 data.extend(player(*seat, Some(who)));
                 data.insert("text".into(), json!(&**text));
                 "chat"
             }
-            Happening::Notice(text) => {
+            FeedEvent::Notice(text) => {
                 data.insert("text".into(), json!(&**text));
                 "notice"
             }
@@ -166,22 +167,22 @@ impl Values {
 
 /// The sending end of the channel, for a shard or one of its matches.
 #[derive(Clone, Debug)]
-pub(crate) struct Teller {
+pub(crate) struct FeedSender {
     sender: mpsc::Sender<Item>,
     clock: Clock,
     match_id: Option<MatchId>,
     /// Items dropped since the last report of that, and by all senders ever.
     lost: u64,
-    lost_ever: Arc<AtomicU64>,
+    lost_total: Arc<AtomicU64>,
 }
 
-impl Teller {
+impl FeedSender {
     pub(super) const fn new(
         sender: mpsc::Sender<Item>,
         clock: Clock,
-        lost_ever: Arc<AtomicU64>,
+        lost_total: Arc<AtomicU64>,
     ) -> Self {
-        Self { sender, clock, match_id: None, lost: 0, lost_ever }
+        Self { sender, clock, match_id: None, lost: 0, lost_total }
     }
 
     /// The sending end for one match.
@@ -190,17 +191,17 @@ impl Teller {
     }
 
     /// Sends an event, or counts it as lost if the channel is full.
-    pub(crate) fn tell(&mut self, tick: Option<Tick>, what: Happening) {
+    pub(crate) fn send(&mut self, tick: Option<Tick>, what: FeedEvent) {
         let (match_id, at) = (self.match_id, self.clock.date());
         if self.lost > 0 {
-            let what = Happening::Lost(self.lost);
+            let what = FeedEvent::Lost(self.lost);
             if self.sender.try_send(Item { match_id, at, tick, what }).is_ok() {
                 self.lost = 0;
             }
         }
         if self.sender.try_send(Item { match_id, at, tick, what }).is_err() {
             self.lost += 1;
-            self.lost_ever.fetch_add(1, Ordering::Relaxed);
+            self.lost_total.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -33,7 +33,7 @@ use tokio::{
 use crate::{clock::Clock, directory::Directory, locks::lock};
 use board::Board;
 use item::Words;
-pub(crate) use item::{Came, Happening, Item, Teller, Values, tells};
+pub(crate) use item::{FeedEvent, FeedSender, Item, PresenceChange, Values, is_reserved};
 use log::Log;
 pub(crate) use reader::Reader;
 
@@ -56,7 +56,7 @@ pub(crate) struct Feeds {
     boot: u32,
     words: Words,
     /// Whether the players' chat in matches is published.
-    tells_chat: bool,
+    publishes_chat: bool,
     logs: Mutex<Logs>,
     /// Items that were dropped because the channel was full. Counted by the senders, since a match
     /// that ends can't report its last ones.
@@ -83,10 +83,10 @@ impl Feeds {
     pub(crate) fn start(
         schema: Schema,
         scores: &'static [&'static str],
-        tells_chat: bool,
+        publishes_chat: bool,
         clock: Clock,
         directory: Arc<Directory>,
-    ) -> (Arc<Self>, Teller) {
+    ) -> (Arc<Self>, FeedSender) {
         let mut boot = [0; 4];
         getrandom::fill(&mut boot).expect("the system has randomness");
         let everything = Log::new(0, EVERYTHING_MAX);
@@ -95,7 +95,7 @@ impl Feeds {
         let feeds = Arc::new(Self {
             boot: u32::from_le_bytes(boot),
             words: Words { schema, scores },
-            tells_chat,
+            publishes_chat,
             logs: Mutex::new(logs),
             lost: Arc::clone(&lost),
             reader_came: Notify::new(),
@@ -114,7 +114,7 @@ impl Feeds {
                 collecting.let_gather().await;
             }
         });
-        (feeds, Teller::new(sender, clock, lost))
+        (feeds, FeedSender::new(sender, clock, lost))
     }
 
     /// The game's name.
@@ -134,27 +134,27 @@ impl Feeds {
     /// Appends an item to the log of all events and to that of its match; a notice without a match,
     /// to the logs of all matches.
     pub(crate) fn publish(&self, item: &Item) {
-        let is_chat = matches!(item.what, Happening::Chat(..)) && item.match_id.is_some();
-        if is_chat && !self.tells_chat {
+        let is_chat = matches!(item.what, FeedEvent::Chat(..)) && item.match_id.is_some();
+        if is_chat && !self.publishes_chat {
             return;
         }
         let mut logs = lock(&self.logs);
         logs.newest += 1;
         let n = logs.newest;
-        let (kind, data) = self.words.tell(item);
+        let (kind, data) = self.words.encode(item);
         let bytes = self.event(n, kind, &data);
         logs.everything.push(n, bytes.clone());
         match item.match_id {
             Some(id) => {
                 let followed = logs.matches.entry(id).or_insert_with(|| Followed::new(n - 1));
-                followed.board.follow(&item.what);
+                followed.board.apply(&item.what);
                 followed.log.push(n, bytes);
-                if matches!(item.what, Happening::Ended) {
+                if matches!(item.what, FeedEvent::Ended) {
                     followed.log.end(true);
                     logs.matches.remove(&id);
                 }
             }
-            None if matches!(item.what, Happening::Notice(_)) => {
+            None if matches!(item.what, FeedEvent::Notice(_)) => {
                 logs.matches.values().for_each(|followed| followed.log.push(n, bytes.clone()));
             }
             None => {}
@@ -191,8 +191,8 @@ impl Feeds {
         let unknown = if last.is_none() { logs.goes_on(only) } else { VecDeque::new() };
         let known = last.and_then(|last| self.parse(last)).filter(|&n| n <= newest);
         self.reader_came.notify_one();
-        let is_stranger = last.is_some() && known.is_none();
-        Reader::new(self, log, only, known.unwrap_or(newest), is_stranger, unknown)
+        let id_is_unknown = last.is_some() && known.is_none();
+        Reader::new(self, log, only, known.unwrap_or(newest), id_is_unknown, unknown)
     }
 
     fn parse(&self, id: &str) -> Option<u64> {
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_reader_goes_on_where_it_was_and_hears_of_gaps() {
+    async fn a_reader_resumes_and_notices_gaps() {
         let feeds = feeds();
         let mut reader = feeds.read(None, None);
         assert_eq!(reader.take(), None, "no match, no state");
@@ -272,9 +272,9 @@ mod tests {
                 what,
             });
         };
-        tell(8, Happening::Opened);
-        tell(7, Happening::Came(Came::Join, Seat(3), "Ada".into()));
-        tell(7, Happening::Ended);
+        tell(8, FeedEvent::Opened);
+        tell(7, FeedEvent::Presence(PresenceChange::Join, Seat(3), "Ada".into()));
+        tell(7, FeedEvent::Ended);
         let chunk = text(reader.take());
         assert_eq!(chunk.matches("data:").count(), 2, "{chunk}");
         assert!(chunk.contains(r#"{"at":1,"match":7,"name":"Ada","seat":3}"#), "{chunk}");
@@ -283,9 +283,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_after_a_look_is_waited_for() {
+    async fn items_after_a_take_are_waited_for() {
         let feeds = feeds();
-        for what in [Happening::Notice("soon over".into()), Happening::Ended] {
+        for what in [FeedEvent::Notice("soon over".into()), FeedEvent::Ended] {
             let mut reader = feeds.read(Some(MatchId(7)), None);
             while reader.take().is_some() {}
             feeds.publish(&Item {
@@ -301,16 +301,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_that_found_no_room_is_noticed() {
+    async fn a_dropped_end_is_noticed() {
         let directory = Arc::new(Directory::new(1, 1));
         let clock = Clock::start();
-        let (feeds, teller) = Feeds::start(Schema::default(), &[], true, clock, directory);
+        let (feeds, feed) = Feeds::start(Schema::default(), &[], true, clock, directory);
         let mut reader = feeds.read(Some(MatchId(7)), None);
-        let mut teller = teller.of(MatchId(7));
+        let mut feed = feed.of(MatchId(7));
         for _ in 0..CHANNEL_MAX {
-            teller.tell(None, Happening::Notice("full".into()));
+            feed.send(None, FeedEvent::Notice("full".into()));
         }
-        teller.tell(None, Happening::Ended);
+        feed.send(None, FeedEvent::Ended);
         let ended = async {
             while reader.wait().await {
                 while reader.take().is_some() {}
@@ -321,24 +321,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_begins_or_has_missed_something_is_told_how_matches_stand() {
+    async fn a_new_or_lagging_reader_gets_the_state_of_matches() {
         let feeds = feeds();
         for id in 1..=1_000 {
             let (match_id, at) = (Some(MatchId(id)), UnixMillis(1));
-            let what = Happening::Came(Came::Join, Seat(0), "Ada".into());
+            let what = FeedEvent::Presence(PresenceChange::Join, Seat(0), "Ada".into());
             feeds.publish(&Item { match_id, at, tick: None, what });
         }
         for last in [None, Some("of-another-run")] {
             let mut reader = feeds.read(None, last);
-            let mut told = String::new();
+            let mut text_read = String::new();
             while let Some(chunk) = reader.take() {
                 assert!(chunk.len() < 2 * CHUNK_BYTES);
-                told.push_str(&text(Some(chunk)));
+                text_read.push_str(&text(Some(chunk)));
             }
-            assert_eq!(told.matches("event: state\n").count(), 1_000);
-            assert_eq!(told.starts_with("id: "), last.is_some());
+            assert_eq!(text_read.matches("event: state\n").count(), 1_000);
+            assert_eq!(text_read.starts_with("id: "), last.is_some());
             assert!(
-                told.ends_with("{\"match\":1000,\"players\":[{\"name\":\"Ada\",\"seat\":0}]}\n\n")
+                text_read
+                    .ends_with("{\"match\":1000,\"players\":[{\"name\":\"Ada\",\"seat\":0}]}\n\n")
             );
         }
         let last = format!("{:08x}-999", feeds.boot);
@@ -352,7 +353,7 @@ mod tests {
 
     fn publish(feeds: &Feeds, numbers: std::ops::RangeInclusive<u64>) {
         for n in numbers {
-            let what = Happening::Notice(n.to_string().into());
+            let what = FeedEvent::Notice(n.to_string().into());
             feeds.publish(&Item { match_id: None, at: UnixMillis(n), tick: None, what });
         }
     }

@@ -21,7 +21,7 @@ pub(crate) struct Reader {
     /// Number of the last item that the reader has.
     after: u64,
     /// Its last event id is unknown, for example from another run of the server.
-    is_stranger: bool,
+    id_is_unknown: bool,
     /// Matches whose state it has yet to get.
     unknown: VecDeque<MatchId>,
     match_id: Option<MatchId>,
@@ -35,11 +35,11 @@ impl Reader {
         log: Arc<Log>,
         match_id: Option<MatchId>,
         after: u64,
-        is_stranger: bool,
+        id_is_unknown: bool,
         unknown: VecDeque<MatchId>,
     ) -> Self {
         let (feeds, news) = (Arc::clone(feeds), log.news());
-        Self { feeds, log, news, is_over: false, after, is_stranger, unknown, match_id }
+        Self { feeds, log, news, is_over: false, after, id_is_unknown, unknown, match_id }
     }
 
     /// The next chunk, if there is anything new.
@@ -58,11 +58,11 @@ impl Reader {
 
     fn take_gap(&mut self, chunk: &mut Vec<u8>) {
         let forgotten = self.log.forgotten();
-        if self.after >= forgotten && !self.is_stranger {
+        if self.after >= forgotten && !self.id_is_unknown {
             return;
         }
         self.after = self.after.max(forgotten);
-        self.is_stranger = false;
+        self.id_is_unknown = false;
         let data = json!({ "match": self.match_id.map(|id| id.0) });
         chunk.extend_from_slice(&self.feeds.event(self.after, "gap", &data));
         self.unknown = lock(&self.feeds.logs).goes_on(self.match_id);
@@ -78,7 +78,7 @@ impl Reader {
         {
             // It may have ended since.
             if let Some(followed) = logs.matches.get_mut(&id) {
-                chunk.extend_from_slice(&followed.board.tell(id, &self.feeds.words));
+                chunk.extend_from_slice(&followed.board.event(id, &self.feeds.words));
             }
         }
     }

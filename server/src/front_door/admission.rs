@@ -9,8 +9,8 @@ use crate::{
     directory::{Entry, JoinRefused},
     mailbox::{Arrival, Command},
     matches::{Claim, Newcomer, Role},
-    matchmaker::Wish,
-    socket::Handed,
+    matchmaker::MatchSelector,
+    socket::Upgraded,
     tickets::{Ticket, TicketRole, unix_now},
 };
 
@@ -25,12 +25,13 @@ impl FrontDoor {
     /// Admits a participant, with a seat reserved for a player.
     pub(crate) fn admit(
         &self,
-        wish: Wish,
+        selector: MatchSelector,
         role: Role,
         token: Option<&str>,
     ) -> Result<Admitted, CloseReason> {
         // While draining, only players of a running match may resume.
-        let goes_on = || matches!(wish, Wish::Match(id) if self.directory.find(id).is_some());
+        let goes_on =
+            || matches!(selector, MatchSelector::Match(id) if self.directory.find(id).is_some());
         if self.is_draining() && !(role == Role::Resumer && goes_on()) {
             return Err(CloseReason::Drain);
         }
@@ -39,26 +40,26 @@ impl FrontDoor {
         let ticket = match &self.tickets {
             Some(tickets) if role != Role::Resumer => {
                 let ticket = tickets.check(token.ok_or(CloseReason::NoTicket)?, now)?;
-                may_use(&ticket, wish, role)?;
+                may_use(&ticket, selector, role)?;
                 Some((tickets, ticket))
             }
             Some(_) | None => None,
         };
-        let wish = match ticket.as_ref().and_then(|(_, ticket)| ticket.match_id) {
-            Some(id) => Wish::Match(id),
-            None => wish,
+        let selector = match ticket.as_ref().and_then(|(_, ticket)| ticket.match_id) {
+            Some(id) => MatchSelector::Match(id),
+            None => selector,
         };
         let mut claim = Claim::default();
         let entry = match role {
             Role::Player => {
-                let reservation = self.matchmaker.reserve(wish).map_err(close_reason)?;
+                let reservation = self.matchmaker.reserve(selector).map_err(close_reason)?;
                 let entry = Arc::clone(reservation.entry());
                 claim.seat = Some(reservation);
                 entry
             }
-            Role::Spectator => self.matchmaker.find_or_open(wish).map_err(close_reason)?,
+            Role::Spectator => self.matchmaker.find_or_open(selector).map_err(close_reason)?,
             // A new match would have no session to resume.
-            Role::Resumer => self.matchmaker.find(wish).map_err(close_reason)?,
+            Role::Resumer => self.matchmaker.find(selector).map_err(close_reason)?,
         };
         if let Some((tickets, ticket)) = ticket {
             let max = self.config.limits.sessions_per_subject_max;
@@ -79,31 +80,31 @@ impl FrontDoor {
     pub(crate) fn hand_over(
         &self,
         admitted: Admitted,
-        handed: Handed,
+        upgraded: Upgraded,
         leftover: Vec<u8>,
-    ) -> Result<(), (Handed, CloseReason)> {
+    ) -> Result<(), (Upgraded, CloseReason)> {
         let Admitted { entry, newcomer } = admitted;
-        let arrival = Arrival { match_id: entry.id, newcomer, handed, leftover };
+        let arrival = Arrival { match_id: entry.id, newcomer, upgraded, leftover };
         let sent = self.shards.send(entry.shard, Command::Connect(Box::new(arrival)));
         let Err(Command::Connect(arrival)) = sent else { return Ok(()) };
         if self.is_draining() {
-            return Err((arrival.handed, CloseReason::Drain));
+            return Err((arrival.upgraded, CloseReason::Drain));
         }
         let shard = entry.shard;
         tracing::warn!(shard, "connection refused: a shard does not keep up or has failed");
-        Err((arrival.handed, CloseReason::Overloaded))
+        Err((arrival.upgraded, CloseReason::Overloaded))
     }
 }
 
 /// Checks that a ticket permits this role in this match.
-fn may_use(ticket: &Ticket, wish: Wish, role: Role) -> Result<(), CloseReason> {
+fn may_use(ticket: &Ticket, selector: MatchSelector, role: Role) -> Result<(), CloseReason> {
     let is_for_role = match ticket.role {
         TicketRole::Player => true,
         TicketRole::Spectator | TicketRole::Operator => role == Role::Spectator,
     };
-    let is_for_match = match (ticket.match_id, wish) {
-        (Some(only), Wish::Match(wished)) => only == wished,
-        (Some(_), Wish::Any(_)) | (None, _) => true,
+    let is_for_match = match (ticket.match_id, selector) {
+        (Some(only), MatchSelector::Match(selected)) => only == selected,
+        (Some(_), MatchSelector::Any(_)) | (None, _) => true,
     };
     if is_for_role && is_for_match {
         return Ok(());

@@ -18,13 +18,13 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError},
     directory::{Directory, JoinRefused},
-    feeds::{Feeds, Happening},
+    feeds::{FeedEvent, Feeds},
     followers::Followers,
     handshakes::HandshakePlace,
     locks::lock,
     mailbox::Command,
-    matchmaker::{Matchmaker, Wish},
-    places::{AddressPlace, ConnectionLimiter, ConnectionPlace, Tally, TurnedAway},
+    matchmaker::{MatchSelector, Matchmaker},
+    places::{AddressPlace, ConnectionLimiter, ConnectionPlace, Rejection, Tally},
     shards::Shards,
     tickets::Tickets,
     tls::Tls,
@@ -120,17 +120,14 @@ impl FrontDoor {
 
     /// Takes a place for a connection that was just accepted, and one among the connections without
     /// a request yet. A trusted proxy's connection counts for no address until a request names one.
-    pub(crate) fn enter(
-        &self,
-        ip: IpAddr,
-    ) -> Result<(ConnectionPlace, HandshakePlace), TurnedAway> {
+    pub(crate) fn enter(&self, ip: IpAddr) -> Result<(ConnectionPlace, HandshakePlace), Rejection> {
         let ip = (!self.config.proxies.believes(ip)).then_some(ip);
         self.limiter.enter(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
     /// Takes a place of a client address that a proxy has named. `None`: the address is not
     /// limited.
-    pub(crate) fn enter_by_proxy(&self, ip: IpAddr) -> Result<Option<AddressPlace>, TurnedAway> {
+    pub(crate) fn enter_by_proxy(&self, ip: IpAddr) -> Result<Option<AddressPlace>, Rejection> {
         self.limiter.place_of(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
     }
 
@@ -140,7 +137,7 @@ impl FrontDoor {
         &self,
         ip: IpAddr,
         is_operator: impl FnOnce() -> bool,
-    ) -> Result<(), TurnedAway> {
+    ) -> Result<(), Rejection> {
         let allowed = self.limiter.allow_request(ip, self.clock.now());
         if allowed.is_ok() || is_operator() {
             return Ok(());
@@ -171,12 +168,12 @@ impl FrontDoor {
 
     /// Refusals of the front door by reason, reasons with a count of 0 included.
     pub(crate) fn refusals(&self) -> BTreeMap<&'static str, u64> {
-        let away = TurnedAway::ALL.map(TurnedAway::name);
+        let away = Rejection::ALL.map(Rejection::name);
         let known = away.into_iter().chain([UNACCEPTED]).chain(REFUSALS.map(CloseReason::name));
         let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
         all.extend(&*lock(&self.refusals));
         all.insert(UNHEARD, self.limiter.handshakes_evicted());
-        all.insert(UNPLACED, self.followers.turned_away());
+        all.insert(UNPLACED, self.followers.rejected());
         all
     }
 
@@ -188,11 +185,11 @@ impl FrontDoor {
     /// Sends an operator's notice to one match, or to all. Returns how many shards did not accept
     /// it.
     pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<usize, JoinRefused> {
-        let entry = only.map(|id| self.matchmaker.find(Wish::Match(id))).transpose()?;
+        let entry = only.map(|id| self.matchmaker.find(MatchSelector::Match(id))).transpose()?;
         let text = Arc::<str>::from(text);
-        self.followers.tell(only, Happening::Notice(Arc::clone(&text)));
+        self.followers.publish(only, FeedEvent::Notice(Arc::clone(&text)));
         let shard = entry.map(|entry| entry.shard);
-        Ok(self.shards.tell(shard, || Command::Notice(only, Arc::clone(&text))))
+        Ok(self.shards.broadcast(shard, || Command::Notice(only, Arc::clone(&text))))
     }
 
     /// Starts the drain: rejects new sessions, and tells all shards to end each match when it may
@@ -200,7 +197,7 @@ impl FrontDoor {
     pub(crate) fn drain(&self) {
         let deadline = self.clock.now().plus(self.config.drain_timeout.into());
         self.draining.store(true, Ordering::Release);
-        self.shards.tell(None, || Command::Drain { deadline });
+        self.shards.broadcast(None, || Command::Drain { deadline });
     }
 }
 

@@ -91,10 +91,10 @@ pub(super) struct JoinRequest {
 }
 
 fn match_or_auto<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    let wish = Value::deserialize(from)?;
-    let id = wish.as_u64().and_then(|id| u32::try_from(id).ok());
-    let is_any = wish.is_null() || wish == "auto";
-    let wrong = || D::Error::custom(format!("match is `auto` or a match id, not {wish}"));
+    let value = Value::deserialize(from)?;
+    let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let is_any = value.is_null() || value == "auto";
+    let wrong = || D::Error::custom(format!("match is `auto` or a match id, not {value}"));
     if is_any { Ok(None) } else { id.map(Some).ok_or_else(wrong) }
 }
 
@@ -184,10 +184,11 @@ pub(super) async fn join(
     }
     let base = base_url(&door, &headers)?;
     let matchmaker = &door.matchmaker;
-    let wish = matchmaker.wish(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
+    let selector =
+        matchmaker.selector(only, request.mode.as_deref()).map_err(Problem::bad_request)?;
     let entry = match role {
-        TicketRole::Player => matchmaker.reserve(wish).map(|seat| Arc::clone(seat.entry())),
-        TicketRole::Spectator | TicketRole::Operator => matchmaker.find_or_open(wish),
+        TicketRole::Player => matchmaker.reserve(selector).map(|seat| Arc::clone(seat.entry())),
+        TicketRole::Spectator | TicketRole::Operator => matchmaker.find_or_open(selector),
     };
     let match_id = entry.map_err(problem)?.id.0;
     let mut url = format!("{base}/v1/play?match={match_id}");
@@ -230,7 +231,7 @@ pub(super) async fn livez(State(door): State<Arc<FrontDoor>>) -> Result<&'static
 /// Readiness: whether players should be sent to this server.
 pub(super) async fn readyz(State(door): State<Arc<FrontDoor>>) -> Result<&'static str, Problem> {
     refuse_when_draining(&door)?;
-    if !door.shards.is_any_fit() {
+    if !door.shards.any_is_available() {
         return Err(problem(JoinRefused::Overloaded));
     }
     Ok("ok\n")

@@ -77,7 +77,7 @@ async fn accept(Extension(peer): Extension<Peer>, mut request: Request) -> Respo
     assert_declines_extensions(response.headers());
     tokio::spawn(async move {
         let Some((stream, leftover)) = Stream::take_over(upgraded).await else { return };
-        let socket = Socket::new(stream.into_handed(place).unwrap());
+        let socket = Socket::new(stream.into_upgraded(place).unwrap());
         thread::spawn(move || Echo::new(socket).run(&mut leftover.to_vec()));
     });
     response.map(Body::new)

@@ -89,7 +89,7 @@ async fn run(
     _place: FollowerPlace,
 ) {
     let mut chunk = Bytes::from_static(BEGIN);
-    while hand(&door, &chunks, chunk).await {
+    while send_chunk(&door, &chunks, chunk).await {
         chunk = loop {
             if let Some(chunk) = reader.take() {
                 break chunk;
@@ -110,7 +110,11 @@ async fn run(
 
 /// Sends a reader the next chunk. `false`: the reader is gone, or has read nothing for too long,
 /// which is counted.
-pub(super) async fn hand(door: &FrontDoor, chunks: &mpsc::Sender<Bytes>, chunk: Bytes) -> bool {
+pub(super) async fn send_chunk(
+    door: &FrontDoor,
+    chunks: &mpsc::Sender<Bytes>,
+    chunk: Bytes,
+) -> bool {
     match timeout(door.config.limits.stall_timeout, chunks.send(chunk)).await {
         Ok(handed) => handed.is_ok(),
         Err(_) => {

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_are_told_by_field_of_all_shards() {
+    fn bits_are_summed_by_field_over_all_shards() {
         let field = |name| Field::new(name, 1.0, 0, 9);
         let schema =
             Schema::new("game").kind("a", [field("x"), field("y")]).kind("b", [field("x")]);
@@ -269,11 +269,11 @@ mod tests {
         let shards = vec![one.clone(), Stats::default(), one];
         let field_names = field_names(&schema).collect();
         let Page(page) = page_of(&Counted { shards, silent: 0, field_names }, &BTreeMap::new());
-        let told: Vec<_> = page.lines().filter(|line| line.contains("{field=")).collect();
+        let lines: Vec<_> = page.lines().filter(|line| line.contains("{field=")).collect();
         let line = |name, bits| format!("tickwire_snapshot_bits_total{{field=\"{name}\"}} {bits}");
         let all = [("a.(changes)", 6), ("a.(moment)", 4), ("a.x", 0), ("a.y", 2)];
         let more = [("b.(changes)", 0), ("b.(moment)", 0), ("b.x", 8)];
         let all = all.into_iter().chain(more);
-        assert_eq!(told, all.map(|(name, bits)| line(name, bits)).collect::<Vec<_>>());
+        assert_eq!(lines, all.map(|(name, bits)| line(name, bits)).collect::<Vec<_>>());
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     front_door::FrontDoor,
     handshakes::HandshakePlace,
     locks::lock,
-    places::{AddressPlace, ConnectionPlace, TurnedAway},
+    places::{AddressPlace, ConnectionPlace, Rejection},
 };
 pub(crate) use monitor::sample;
 pub use play::PlayQuery;
@@ -49,7 +49,7 @@ pub use security::Origins;
 /// Longest body that a request may have.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long writing the answer to a rejected connection may take.
-const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
+const REJECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All routes.
 pub(crate) fn routes(door: Arc<FrontDoor>) -> Router {
@@ -201,23 +201,23 @@ impl Peer {
     }
 }
 
-impl From<TurnedAway> for Problem {
-    fn from(reason: TurnedAway) -> Self {
+impl From<Rejection> for Problem {
+    fn from(reason: Rejection) -> Self {
         Self::new(status_of(reason), reason.name(), reason.message())
     }
 }
 
-const fn status_of(reason: TurnedAway) -> StatusCode {
+const fn status_of(reason: Rejection) -> StatusCode {
     match reason {
-        TurnedAway::AtCapacity => StatusCode::SERVICE_UNAVAILABLE,
-        TurnedAway::AddressFull | TurnedAway::AddressTooFast | TurnedAway::AddressAsksTooOften => {
+        Rejection::AtCapacity => StatusCode::SERVICE_UNAVAILABLE,
+        Rejection::AddressFull | Rejection::AddressTooFast | Rejection::AddressAsksTooOften => {
             StatusCode::TOO_MANY_REQUESTS
         }
     }
 }
 
 /// Answers a rejected connection with the reason, and closes it.
-pub(crate) async fn turn_away(mut stream: TcpStream, reason: TurnedAway) {
+pub(crate) async fn reject(mut stream: TcpStream, reason: Rejection) {
     let status = status_of(reason);
     let body =
         json!({ "error": { "code": reason.name(), "message": reason.message() } }).to_string();
@@ -235,5 +235,5 @@ pub(crate) async fn turn_away(mut stream: TcpStream, reason: TurnedAway) {
         Ok::<_, std::io::Error>(())
     };
     // The client may be gone already.
-    let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, said).await;
+    let _ = tokio::time::timeout(REJECT_TIMEOUT, said).await;
 }

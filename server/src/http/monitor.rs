@@ -62,7 +62,7 @@ pub(super) async fn monitor(
                 return;
             }
             let sample = samples.borrow_and_update().clone();
-            if !events::hand(&door, &chunks, sample).await {
+            if !events::send_chunk(&door, &chunks, sample).await {
                 return;
             }
         }

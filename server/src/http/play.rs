@@ -23,7 +23,7 @@ use crate::{
     front_door::{Admitted, FrontDoor},
     matches::Role,
     places::ConnectionPlace,
-    socket::{Handed, Socket},
+    socket::{Socket, Upgraded},
 };
 
 /// How long a refused client may take to answer the close frame.
@@ -69,9 +69,9 @@ pub(super) async fn play(
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
     let query = PlayQuery::parse(request.uri()).map_err(Problem::bad_request)?;
-    let wish = door
+    let selector = door
         .matchmaker
-        .wish(query.match_id, query.mode.as_deref())
+        .selector(query.match_id, query.mode.as_deref())
         .map_err(Problem::bad_request)?;
     if !is_upgrade_request(&request) {
         let status = StatusCode::UPGRADE_REQUIRED;
@@ -91,7 +91,7 @@ pub(super) async fn play(
     let admitted = if offers_subprotocol {
         let chosen = HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
-        door.admit(wish, query.role, query.ticket.as_deref())
+        door.admit(selector, query.role, query.ticket.as_deref())
     } else {
         Err(CloseReason::WrongSubprotocol)
     };
@@ -140,17 +140,17 @@ async fn hand_over(
     place: ConnectionPlace,
 ) {
     let Some((stream, leftover)) = Stream::take_over(upgraded).await else { return };
-    let handed = match stream.into_handed(place) {
-        Ok(handed) => handed,
+    let upgraded = match stream.into_upgraded(place) {
+        Ok(upgraded) => upgraded,
         Err(error) => return tracing::warn!(%error, "can't hand a socket over"),
     };
     let taken = match admitted {
-        Ok(admitted) => door.hand_over(admitted, handed, leftover.to_vec()),
-        Err(reason) => Err((handed, reason)),
+        Ok(admitted) => door.hand_over(admitted, upgraded, leftover.to_vec()),
+        Err(reason) => Err((upgraded, reason)),
     };
-    if let Err((handed, reason)) = taken {
+    if let Err((upgraded, reason)) = taken {
         door.count_refused(reason);
-        refuse(handed, reason).await;
+        refuse(upgraded, reason).await;
     }
 }
 
@@ -175,21 +175,21 @@ impl Stream {
         })
     }
 
-    pub(super) fn into_handed(self, place: ConnectionPlace) -> std::io::Result<Handed> {
+    pub(super) fn into_upgraded(self, place: ConnectionPlace) -> std::io::Result<Upgraded> {
         match self {
-            Self::Plain(stream) => Ok(Handed { stream: stream.into_std()?, tls: None, place }),
+            Self::Plain(stream) => Ok(Upgraded { stream: stream.into_std()?, tls: None, place }),
             Self::Tls(stream) => {
                 let (stream, tls) = stream.into_inner();
-                Ok(Handed { stream: stream.into_std()?, tls: Some(Box::new(tls)), place })
+                Ok(Upgraded { stream: stream.into_std()?, tls: Some(Box::new(tls)), place })
             }
         }
     }
 }
 
 /// Sends a close frame and waits for the client to close too, as shards do.
-async fn refuse(handed: Handed, reason: CloseReason) {
+async fn refuse(upgraded: Upgraded, reason: CloseReason) {
     tracing::debug!(%reason, "refused");
-    let mut socket = Socket::new(handed);
+    let mut socket = Socket::new(upgraded);
     socket.close(reason);
     let (stream, _place) = socket.into_stream();
     let heard = async {

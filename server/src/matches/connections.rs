@@ -17,13 +17,13 @@ use super::{Claim, Connection, Context, Match, Ping, Role, SessionState, push_me
 use crate::{
     bucket::Bucket,
     clock::Reading,
-    feeds::Came,
+    feeds::PresenceChange,
     intake::Intake,
     socket::{Arrived, SendError, Socket, push_pong},
 };
 
 /// A spectator's socket is read once in so many rounds: no tick needs its messages.
-const WATCHERS_READ_EVERY: usize = 4;
+const SPECTATORS_READ_EVERY: usize = 4;
 /// The rate limit counts every so many bytes as one more message, or as many as an input takes if
 /// that is more. So empty fragments don't get around it.
 const BYTES_PER_MESSAGE: usize = 64;
@@ -83,28 +83,28 @@ impl<G: Game> Match<G> {
             claim,
             role,
             allowance: Bucket::full(now),
-            took_at: now,
+            sendable_at: now,
             ping: None,
         });
         self.handle_bytes(key, leftover, 0, now, context);
-        self.look_at(key, context.clock.reading(), intake, context);
+        self.read_socket(key, context.clock.reading(), intake, context);
     }
 
     /// Flushes and reads all sockets, and handles what was received.
-    pub(super) fn look(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
-        self.looked_at = context.now;
-        self.looks = self.looks.wrapping_add(1);
+    pub(super) fn read_sockets(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
+        self.read_at = context.now;
+        self.reads = self.reads.wrapping_add(1);
         let reading = context.clock.reading();
         for key in 0..self.connections.capacity() {
             let can_wait = self.connections.get(key).is_some_and(Connection::can_wait);
-            if !can_wait || self.looks.wrapping_add(key) % WATCHERS_READ_EVERY == 0 {
-                self.look_at(key, reading, intake, context);
+            if !can_wait || self.reads.wrapping_add(key) % SPECTATORS_READ_EVERY == 0 {
+                self.read_socket(key, reading, intake, context);
             }
         }
     }
 
     /// Does the same for one socket.
-    fn look_at(
+    fn read_socket(
         &mut self,
         key: usize,
         reading: Reading,
@@ -243,7 +243,7 @@ impl<G: Game> Match<G> {
             }
             Received::Hello(hello) => self.handle_hello(key, &hello, context),
             Received::Chat(typed) => {
-                if let Some(refused) = self.hear_chat(key, &typed, context) {
+                if let Some(refused) = self.handle_chat(key, &typed, context) {
                     let refused = ServerMessage::Social(Social::ChatRefused(refused));
                     push_message(&refused, &mut Vec::new(), answers);
                 }
@@ -317,7 +317,7 @@ impl<G: Game> Match<G> {
         match kept {
             Some(kept) if session.seat.is_some() => {
                 session.state = SessionState::Away { since: now, _kept: kept };
-                self.tell_presence(key, Came::Away);
+                self.announce_presence(key, PresenceChange::Away);
             }
             Some(_) | None => self.forget(key),
         }

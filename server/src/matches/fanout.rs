@@ -28,7 +28,7 @@ use tickwire_shared::{
 use super::{Connection, Context, HalfRate, Match};
 use crate::{
     clock::Clock,
-    feeds::{Happening, Values},
+    feeds::{FeedEvent, Values},
     socket::{SendError, push_frame},
     telemetry::Stats,
 };
@@ -178,7 +178,7 @@ impl<G: Game> Match<G> {
         if let Some(model) = self.encoder.poll_model() {
             self.fanout.push_message(Audience::All, &ServerMessage::Model(model.into()));
         }
-        self.tell_events();
+        self.queue_events();
         let mut fulls = Fulls { first: FULLS_MAX, resyncs: RESYNCS_MAX };
         for key in 0..self.connections.capacity() {
             if let Err(error) = self.send_tick(key, &mut fulls, context) {
@@ -186,7 +186,7 @@ impl<G: Game> Match<G> {
             }
         }
         self.fanout.end();
-        self.talk.tell();
+        self.talk.mark_sent();
         // Only after the loop: these ends are announced to all clients with the next tick.
         while let Some((key, error)) = self.fanout.failed.pop() {
             self.end(key, error.into(), context);
@@ -194,7 +194,7 @@ impl<G: Game> Match<G> {
     }
 
     /// Queues this tick's events for clients, for sessions that may resume, and for the feeds.
-    fn tell_events(&mut self) {
+    fn queue_events(&mut self) {
         for event in self.events.iter() {
             let values = event.values.into();
             let message = ServerMessage::Event { tick: self.tick, kind: event.kind, values };
@@ -202,7 +202,7 @@ impl<G: Game> Match<G> {
             self.log.push(event.audience, &self.fanout.payload);
             if event.audience == Audience::All {
                 let values = Values::new(event.values);
-                self.teller.tell(Some(self.tick), Happening::Event(event.kind, values));
+                self.feed.send(Some(self.tick), FeedEvent::Event(event.kind, values));
             }
             for (_, session) in &mut self.sessions {
                 session.events += u32::from(event.audience.includes(session.seat));
@@ -232,15 +232,15 @@ impl<G: Game> Match<G> {
         let fulls_left = fulls.left(connection.link.has_sent());
         if self.history.rows(tick).is_none() {
             // The match is younger than the spectators' delay.
-            connection.took_at = now;
+            connection.sendable_at = now;
         } else if self.half_rate.leaves_out(seat, tick) {
             stats.skipped_overload += 1;
-            connection.took_at = now;
+            connection.sendable_at = now;
         } else if is_full && *fulls_left == 0 {
             stats.skipped_storm += 1;
-            connection.took_at = now;
+            connection.sendable_at = now;
         } else if may_send(connection, tick, now, stats) {
-            connection.took_at = now;
+            connection.sendable_at = now;
             *fulls_left -= usize::from(is_full);
             self.push_snapshot(key, tick, basis, context);
         }

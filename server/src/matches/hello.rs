@@ -9,7 +9,7 @@ use tickwire_shared::{
 };
 
 use super::{Context, Match, Role, Session, SessionState, connections::End, people::name_of};
-use crate::{bucket::Bucket, feeds::Came, socket::push_frame};
+use crate::{bucket::Bucket, feeds::PresenceChange, socket::push_frame};
 
 impl<G: Game> Match<G> {
     /// Starts or resumes a session, and welcomes its client.
@@ -46,20 +46,20 @@ impl<G: Game> Match<G> {
         if let Some(applied) = applied.filter(|&applied| self.history.rows(applied).is_some()) {
             connection.link.resume_from(applied);
         }
-        if self.slowdown_told != 1 {
+        if self.slowdown_sent != 1 {
             let pace = self.pace(self.newest_for(self.connections[key].seat));
             self.say(key, &ServerMessage::Pace(pace))?;
         }
-        if let Some(by) = context.leaves_by {
+        if let Some(by) = context.drain_deadline {
             let within = by.since(context.now);
             self.say(key, &ServerMessage::Leaving { within })?;
         }
         let social_at = self.sessions[session].social_at;
         if applied.is_none_or(|applied| applied.since(social_at) < 0) {
-            self.brief(key)?;
+            self.send_briefing(key)?;
         }
-        let how = if hello.resume.is_some() { Came::Back } else { Came::Join };
-        self.tell_presence(session, how);
+        let how = if hello.resume.is_some() { PresenceChange::Back } else { PresenceChange::Join };
+        self.announce_presence(session, how);
         Ok(())
     }
 

@@ -31,7 +31,7 @@ use crate::{
     bucket::Rate,
     clock::Clock,
     config::Config,
-    feeds::{Came, Teller},
+    feeds::{FeedSender, PresenceChange},
     intake::Intake,
     limits::Limits,
     socket::{SendError, Socket},
@@ -49,7 +49,7 @@ use schedule::Schedule;
 /// A match that is due within this time runs now, to save a wake-up.
 pub(crate) const EARLY: Micros = Micros(250);
 /// Sockets are read when a tick is due, and at least this often at low tick rates.
-const LOOK_INTERVAL_MAX: Micros = Micros::from_millis(50);
+const READ_INTERVAL_MAX: Micros = Micros::from_millis(50);
 
 /// What a shard lends a match for one call.
 pub(crate) struct Context<'a> {
@@ -57,7 +57,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Micros,
     pub(crate) clock: Clock,
     /// The deadline of the drain, once it has begun.
-    pub(crate) leaves_by: Option<Micros>,
+    pub(crate) drain_deadline: Option<Micros>,
     pub(crate) stats: &'a mut Stats,
     /// Sockets that were sent their close frame; the shard lets them linger.
     pub(crate) closed: &'a mut Vec<Socket>,
@@ -103,7 +103,7 @@ pub(crate) struct Match<G: Game> {
     schema_hash: u32,
     /// The rate limit counts every so many received bytes as one more message.
     bytes_per_message: usize,
-    teller: Teller,
+    feed: FeedSender,
     /// The scores that the feeds have, by seat.
     scores: Vec<i32>,
     schedule: Schedule,
@@ -111,12 +111,12 @@ pub(crate) struct Match<G: Game> {
     /// Which clients get only every other snapshot while the shard can't keep up.
     half_rate: HalfRate,
     /// The slowdown that clients were last notified of.
-    slowdown_told: u8,
+    slowdown_sent: u8,
     /// When the newest tick was due.
     tick_due: Micros,
     /// When the sockets were last read, and how many rounds of reads there were.
-    looked_at: Micros,
-    looks: usize,
+    read_at: Micros,
+    reads: usize,
     recorder: Recorder,
     queues: Vec<InputQueue<G::Input>>,
     inputs: Vec<G::Input>,
@@ -150,7 +150,7 @@ impl<G: Game> Match<G> {
         settings: MatchSettings,
         schema: &Rc<Schema>,
         start: Micros,
-        teller: Teller,
+        feed: FeedSender,
     ) -> Self {
         let seats = usize::from(options.seats);
         let late_by = options.tick_rate.ticks_in(settings.spectator_delay);
@@ -160,15 +160,15 @@ impl<G: Game> Match<G> {
             schema: Rc::clone(schema),
             schema_hash: schema_hash(schema),
             bytes_per_message: connections::bytes_per_message(schema),
-            teller,
+            feed,
             scores: vec![0; seats * G::SCORES.len()],
             schedule: Schedule::new(options.tick_rate, start),
             tick: Tick(0),
             half_rate: HalfRate::Nobody,
-            slowdown_told: 1,
+            slowdown_sent: 1,
             tick_due: start,
-            looked_at: start,
-            looks: 0,
+            read_at: start,
+            reads: 0,
             recorder: Recorder::default(),
             queues: (0..seats).map(|_| InputQueue::default()).collect(),
             inputs: vec![G::Input::default(); seats],
@@ -194,7 +194,7 @@ impl<G: Game> Match<G> {
 
     /// When [`Self::run`] is to be called next.
     pub(crate) fn due(&self) -> Micros {
-        self.schedule.due().min(self.looked_at.plus(LOOK_INTERVAL_MAX))
+        self.schedule.due().min(self.read_at.plus(READ_INTERVAL_MAX))
     }
 
     /// The recorded phases of the last ticks that ended after `since`.
@@ -237,7 +237,7 @@ impl<G: Game> Match<G> {
     }
 
     /// Notifies all clients, with the next tick, that the server ends within this time.
-    pub(crate) fn tell_leaving(&mut self, within: Micros) {
+    pub(crate) fn announce_drain(&mut self, within: Micros) {
         self.fanout.push_message(Audience::All, &ServerMessage::Leaving { within });
     }
 
@@ -254,7 +254,7 @@ impl<G: Game> Match<G> {
 
     /// The pace of ticks, for clients whose newest tick is `tick`.
     const fn pace(&self, tick: Tick) -> Pace {
-        Pace { slowdown: self.slowdown_told, tick, tick_time: self.tick_due }
+        Pace { slowdown: self.slowdown_sent, tick, tick_time: self.tick_due }
     }
 
     /// The newest tick that spectators see.
@@ -269,7 +269,7 @@ impl<G: Game> Match<G> {
 
     /// Reads the sockets, and runs a tick if one is due.
     pub(crate) fn run(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
-        self.look(intake, context);
+        self.read_sockets(intake, context);
         if self.schedule.due() <= context.now.plus(EARLY) {
             self.tick(context);
         }
@@ -294,20 +294,20 @@ impl<G: Game> Match<G> {
             events: &mut self.events,
         });
         let rows = context.clock.now();
-        let told = self.history.push(self.tick);
-        self.game.write_rows(told);
+        let written = self.history.push(self.tick);
+        self.game.write_rows(written);
         let fits =
-            self.schema.check_rows(told).and_then(|()| self.schema.check_events(&self.events));
+            self.schema.check_rows(written).and_then(|()| self.schema.check_events(&self.events));
         fits.unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
         let has_stood = begun.slipped >= self.schedule.interval();
-        if has_stood || self.slowdown_told != self.schedule.slowdown() {
-            self.slowdown_told = self.schedule.slowdown();
+        if has_stood || self.slowdown_sent != self.schedule.slowdown() {
+            self.slowdown_sent = self.schedule.slowdown();
             let (live, late) = (self.pace(self.tick), self.pace(self.late_tick()));
             self.fanout.push_pace(live, late);
         }
         let (write, encoded) = (context.clock.now(), context.stats.encoding);
         self.fan_out(context);
-        self.tell_scores();
+        self.publish_scores();
 
         let done = context.clock.now();
         let stats = &mut *context.stats;
@@ -364,7 +364,7 @@ impl<G: Game> Match<G> {
 
     /// Ends a session for good, and frees its seat.
     fn forget(&mut self, session: usize) {
-        self.tell_presence(session, Came::Leave);
+        self.announce_presence(session, PresenceChange::Leave);
         let session = self.sessions.remove(session);
         if let Some(seat) = session.seat {
             self.queues[seat.index()].vacate();

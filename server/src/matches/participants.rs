@@ -35,7 +35,7 @@ pub(super) struct Connection {
     /// Rate limit of messages.
     pub(super) allowance: Bucket,
     /// When a snapshot was last sent, or skipped for the server's reasons: the start of a stall.
-    pub(super) took_at: Micros,
+    pub(super) sendable_at: Micros,
     /// Answered with the next snapshot.
     pub(super) ping: Option<Ping>,
 }
@@ -112,7 +112,7 @@ impl Connection {
         if now.since(self.link.heard_at()) > silence_max {
             return Some(CloseReason::Idle);
         }
-        let is_stalled = is_welcomed && now.since(self.took_at) > settings.stall_timeout;
+        let is_stalled = is_welcomed && now.since(self.sendable_at) > settings.stall_timeout;
         is_stalled.then_some(CloseReason::TooSlow)
     }
 }

@@ -21,7 +21,7 @@ use tickwire_shared::{
 use super::{Context, Match, Session, SessionState, push_message};
 use crate::{
     bucket::Rate,
-    feeds::{Came, Happening, Values},
+    feeds::{FeedEvent, PresenceChange, Values},
     socket::SendError,
 };
 
@@ -54,12 +54,12 @@ impl Talk {
     }
 
     /// Lines that were sent to all clients already.
-    fn told(&self) -> impl Iterator<Item = &Line> {
+    fn sent(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().take(self.lines.len().saturating_sub(self.fresh))
     }
 
     /// Marks all lines as sent.
-    pub(super) fn tell(&mut self) {
+    pub(super) fn mark_sent(&mut self) {
         self.fresh = 0;
     }
 }
@@ -83,7 +83,7 @@ pub(super) fn name_of(ticket: &str, typed: &str, seat: Option<Seat>) -> Arc<str>
 
 impl<G: Game> Match<G> {
     /// Sends the roster and the last chat lines to a client that was just welcomed.
-    pub(super) fn brief(&mut self, key: usize) -> Result<(), SendError> {
+    pub(super) fn send_briefing(&mut self, key: usize) -> Result<(), SendError> {
         let presence = |session: &Session| match session.state {
             SessionState::Connected(_) => Presence::Here,
             SessionState::Away { .. } => Presence::Away,
@@ -92,7 +92,7 @@ impl<G: Game> Match<G> {
             self.sessions.iter().filter_map(|(_, s)| s.player(presence(s))).collect();
         roster.sort_unstable_by_key(|player| player.seat);
         let (mut frames, mut payload) = (Vec::new(), Vec::new());
-        let lines = self.talk.told().cloned().map(Social::Line);
+        let lines = self.talk.sent().cloned().map(Social::Line);
         for social in std::iter::once(Social::Roster(roster)).chain(lines) {
             push_message(&ServerMessage::Social(social), &mut payload, &mut frames);
         }
@@ -100,38 +100,38 @@ impl<G: Game> Match<G> {
     }
 
     /// Announces that a player joined, resumed, was disconnected or left.
-    pub(super) fn tell_presence(&mut self, subject: usize, how: Came) {
+    pub(super) fn announce_presence(&mut self, subject: usize, how: PresenceChange) {
         let session = &self.sessions[subject];
         let presence = match how {
-            Came::Join | Came::Back => Presence::Here,
-            Came::Away => Presence::Away,
-            Came::Leave => Presence::Gone,
+            PresenceChange::Join | PresenceChange::Back => Presence::Here,
+            PresenceChange::Away => Presence::Away,
+            PresenceChange::Leave => Presence::Gone,
         };
         let Some(player) = session.player(presence) else { return };
-        let what = Happening::Came(how, player.seat, Arc::clone(&session.name));
-        self.teller.tell(Some(self.tick), what);
-        self.tell_all(Social::Presence(player), Some(subject));
+        let what = FeedEvent::Presence(how, player.seat, Arc::clone(&session.name));
+        self.feed.send(Some(self.tick), what);
+        self.announce(Social::Presence(player), Some(subject));
     }
 
     /// Publishes the scores that have changed in this tick to the feeds.
-    pub(super) fn tell_scores(&mut self) {
+    pub(super) fn publish_scores(&mut self) {
         let mut score = [0; FIELDS_MAX];
         let score = &mut score[..G::SCORES.len()];
-        for (seat, told) in (0..).map(Seat).zip(self.scores.chunks_exact_mut(score.len().max(1))) {
+        for (seat, sent) in (0..).map(Seat).zip(self.scores.chunks_exact_mut(score.len().max(1))) {
             score.fill(0);
             self.game.write_score(seat, score);
-            if score != told {
-                told.copy_from_slice(score);
+            if score != sent {
+                sent.copy_from_slice(score);
                 let session = self.sessions.iter().find(|(_, s)| s.seat == Some(seat));
                 let name = session.map(|(_, session)| Arc::clone(&session.name));
-                let what = Happening::Score(seat, name, Values::new(score));
-                self.teller.tell(Some(self.tick), what);
+                let what = FeedEvent::Score(seat, name, Values::new(score));
+                self.feed.send(Some(self.tick), what);
             }
         }
     }
 
     /// Handles a client's chat line. `Some`: why it is refused.
-    pub(super) fn hear_chat(
+    pub(super) fn handle_chat(
         &mut self,
         key: usize,
         typed: &str,
@@ -141,10 +141,10 @@ impl<G: Game> Match<G> {
         match self.sessions[session].may_say(typed, context.now) {
             Ok((speaker, text)) => {
                 let Session { seat, name, .. } = &self.sessions[session];
-                let what = Happening::Chat(*seat, Arc::clone(name), text.as_str().into());
-                self.teller.tell(Some(self.tick), what);
+                let what = FeedEvent::Chat(*seat, Arc::clone(name), text.as_str().into());
+                self.feed.send(Some(self.tick), what);
                 let line = self.talk.say(speaker, text, context.clock.date());
-                self.tell_all(Social::Line(line), None);
+                self.announce(Social::Line(line), None);
                 None
             }
             Err(refused) => Some(refused),
@@ -152,13 +152,13 @@ impl<G: Game> Match<G> {
     }
 
     /// Sends an operator's notice, cleaned already, to all clients.
-    pub(crate) fn hear_notice(&mut self, text: &str, context: &Context<'_>) {
+    pub(crate) fn handle_notice(&mut self, text: &str, context: &Context<'_>) {
         let line = self.talk.say(Speaker::Operator, text.to_owned(), context.clock.date());
-        self.tell_all(Social::Line(line), None);
+        self.announce(Social::Line(line), None);
     }
 
     /// Sends a social message to all clients. It is no news to the session `subject`.
-    fn tell_all(&mut self, social: Social, subject: Option<usize>) {
+    fn announce(&mut self, social: Social, subject: Option<usize>) {
         let tick = self.tick.plus(1);
         for (key, session) in &mut self.sessions {
             if subject != Some(key) {
@@ -186,19 +186,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newcomers_hear_the_last_lines_but_not_those_that_the_next_tick_brings() {
+    fn newcomers_get_the_last_lines_without_those_of_the_next_tick() {
         let mut talk = Talk::default();
         for n in 1..=40 {
             if n == 39 {
-                talk.tell();
+                talk.mark_sent();
             }
             let line = talk.say(Speaker::Operator, n.to_string(), UnixMillis(n));
             assert_eq!(u64::from(line.id), n);
         }
-        let told: Vec<_> = talk.told().map(|line| line.id).collect();
-        assert_eq!(told, (9..=38).collect::<Vec<_>>());
-        talk.tell();
-        assert_eq!(talk.told().count(), HISTORY_LINES);
+        let sent: Vec<_> = talk.sent().map(|line| line.id).collect();
+        assert_eq!(sent, (9..=38).collect::<Vec<_>>());
+        talk.mark_sent();
+        assert_eq!(talk.sent().count(), HISTORY_LINES);
     }
 
     #[test]
