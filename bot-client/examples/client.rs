@@ -1,4 +1,4 @@
-//! A client of any game: it joins, commands at random, and says once a second what it sees.
+//! A client for any game: it joins, sends random inputs, and prints once a second what it sees.
 //! `cargo run -p tickwire-bot-client --example client -- 127.0.0.1:8080`
 
 #![expect(clippy::print_stdout, reason = "somebody reads it")]
@@ -31,8 +31,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (mut websocket, _) = handshake::client(&TokioExecutor::new(), request, socket).await?;
     websocket.set_max_message_size(SERVER_FRAME_BYTES_MAX + 1);
     let (mut reader, mut writer) = websocket.split(split);
-    // A frame that is half read must not be given up, so one task does nothing but read. It answers
-    // no pings, which the server does not send.
+    // Reading a frame is not cancel-safe, so one task does nothing but read. WebSocket pings are
+    // not answered, since the server sends none.
     let (sender, mut frames) = mpsc::channel(16);
     tokio::spawn(async move {
         while let Ok(frame) = reader.read_frame(&mut |_| ready(Ok::<_, Infallible>(()))).await
@@ -86,7 +86,7 @@ fn closed(payload: &[u8]) -> String {
     format!("closed with code {code} ({})", String::from_utf8_lossy(reason))
 }
 
-/// Says what the newest entity is like.
+/// Prints the newest entity.
 fn say(link: &ClientLink) -> Option<()> {
     let (schema, tick, rows) = (link.schema()?, link.applied()?, link.rows()?);
     let row = rows.iter().last()?;

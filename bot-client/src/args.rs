@@ -5,47 +5,48 @@ use std::{path::PathBuf, time::Duration};
 use clap::Parser;
 use tickwire_bot_client::{Fingerprint, Options, Profile, Progress, Scenario, Target, duration};
 
-/// A swarm of bots that plays on a Tickwire server, checks what it is sent, and measures it.
+/// A swarm of bots that plays on a Tickwire server, checks every snapshot, and measures latencies.
 ///
-/// Exit code 0: every bot joined and stayed, every snapshot was decoded and every digest agreed.
-/// 1: not so, and the reason on stderr. 2: the command line is wrong.
+/// Exit code 0: every bot joined and stayed, every snapshot was decoded and every digest matched.
+/// 1: one of these failed; the reason is on stderr. 2: the command line is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "tickwire-bot-client", version)]
 pub(crate) struct Args {
-    /// The server; with a path, one of its matches
+    /// URL of the server; with a path and query, of one of its matches
     #[arg(long, default_value_t, value_name = "URL")]
     url: Target,
-    /// SHA-256 of the certificate that a server at wss:// has, as it logs it
+    /// SHA-256 of the server's certificate, for a wss:// URL; the server logs it
     #[arg(long, value_name = "HEX")]
     tls_sha256: Option<Fingerprint>,
-    /// File with an operator's token, for a server that wants tickets: bots ask it for theirs
+    /// File with an operator's token, with which bots request tickets from a server that requires
+    /// them
     #[arg(long = "operator-token-file", value_name = "FILE", value_parser = token)]
     operator_token: Option<String>,
-    /// How many bots; they fill matches in order
+    /// Number of bots; they fill matches in order
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = bots)]
     bots: usize,
     /// Length of the measured window, such as 500ms, 10s or 2m
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = window)]
     duration: Duration,
-    /// Time from the last join to the window
+    /// Time from the last join to the start of the window
     #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration::parse)]
     warm_up: Duration,
     /// Time over which bots join
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration::parse)]
     ramp: Duration,
-    /// All that bots decide follows from it
+    /// Seed of all the bots' decisions
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// What the run is about; `list` lists all
+    /// How the bots behave; `list` lists all scenarios
     #[arg(long, default_value = "steady", value_name = "NAME", value_parser = scenario)]
     scenario: Wanted,
-    /// The network between each bot and the server: lan, wifi, 4g, 3g or bad
+    /// Simulated network between each bot and the server: lan, wifi, 4g, 3g or bad
     #[arg(long, value_name = "NAME", value_parser = net)]
     net: Option<Profile>,
-    /// Also report what this process costs: the server's
+    /// Also report CPU time and memory of this process, the server's
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
-    /// Write the report as JSON; `-` for stdout, which then has nothing else
+    /// Write the report as JSON; `-` for stdout, instead of the table
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Write the report with plots, as one HTML file
@@ -61,7 +62,7 @@ enum Wanted {
 }
 
 impl Args {
-    /// What to run, or `None` if the scenarios are to be listed.
+    /// The options of the run, or `None` to list the scenarios.
     pub(crate) fn options(&self) -> Option<Options> {
         let Wanted::Run(scenario) = self.scenario else { return None };
         Some(Options {

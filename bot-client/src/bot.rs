@@ -1,4 +1,4 @@
-//! One bot: what it does with frames from the server, and what it sends. It knows no socket.
+//! One bot, sans-IO: it handles frames from the server, and writes the frames to send.
 
 use std::collections::VecDeque;
 
@@ -16,10 +16,10 @@ use crate::{
     outgoing::Outgoing,
 };
 
-/// Gives each bot its brain.
+/// Makes each bot's brain.
 pub(crate) type BrainMaker = dyn Fn(&Newcomer<'_>) -> Box<dyn Brain>;
 
-/// Time between two acknowledgements of a bot that has no inputs to carry them; as the page's.
+/// Time between two acknowledgements of a spectator, whose inputs can't carry them; as the page's.
 const ACK_INTERVAL: Micros = Micros::from_millis(100);
 /// Time between a bot's pings.
 const PING_INTERVAL: Micros = Micros::from_millis(500);
@@ -33,13 +33,13 @@ pub(crate) struct Bot {
     link: ClientLink,
     outgoing: Outgoing,
     player: Option<Player>,
-    /// What it sees the others as, unless it is the newest snapshot.
+    /// How it sees other entities, unless it sees the newest snapshot.
     others: Option<Interpolation>,
     /// Inputs that no snapshot has included yet, and when they were written.
     unanswered: VecDeque<(InputSeq, Micros)>,
     /// The newest snapshot, and when it was applied.
     newest: Option<(Tick, Micros)>,
-    /// It has no connection, or has said hello again on a new one and waits for the welcome.
+    /// Set while it has no connection, or waits for the welcome on a new one.
     absence: Option<Absence>,
 }
 
@@ -47,21 +47,21 @@ pub(crate) struct Bot {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Absence {
     pub(crate) since: Micros,
-    /// The scenario has it be away: nothing is expected of the server for it.
+    /// Caused by the scenario: no snapshots are expected for that time.
     pub(crate) is_meant: bool,
 }
 
-/// What a bot comes for.
+/// A bot's part in a match.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Part {
     Plays,
     Watches,
 }
 
-/// What a bot is once it is welcome.
+/// The state of a welcomed bot.
 struct Player {
     rate: TickRate,
-    /// None: it watches.
+    /// `None` for a spectator.
     seated: Option<Seated>,
     sends_until_ack: u32,
     sends_until_ping: u32,
@@ -73,20 +73,20 @@ struct Seated {
     values: Vec<i32>,
 }
 
-/// What a frame meant to the bot, as far as the swarm must know.
+/// What a frame meant to the bot, as far as it concerns the swarm.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Heard {
-    /// The server takes it in, at this rate.
+    /// The server has started its session, with this tick rate.
     Welcome(TickRate),
-    /// The server has taken it back after this.
+    /// The server has resumed its session, after this absence.
     Back(Absence),
     /// The digest differs, and a request for a full snapshot waits to be sent.
     Mismatch,
-    /// It goes on playing.
+    /// Anything else.
     Other,
 }
 
-/// Why a bot can't go on with what the server sent.
+/// Why a bot can't play on: a fault in what the server sent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Unplayable {
     #[error(transparent)]
@@ -96,7 +96,7 @@ pub(crate) enum Unplayable {
 }
 
 impl Bot {
-    /// A bot that has its hello to send.
+    /// A bot whose hello waits to be sent.
     pub(crate) fn new(
         number: usize,
         swarm_seed: u64,
@@ -121,8 +121,8 @@ impl Bot {
         }
     }
 
-    /// Its connection was lost: what was on its way is, and it has its hello to send on the next
-    /// one.
+    /// Its connection was lost, with everything in flight. A hello that resumes its session waits
+    /// to be sent on the next one.
     pub(crate) fn resume(&mut self, absence: Absence, measures: &mut Measures) {
         if absence.is_meant {
             self.unanswered.clear();
@@ -134,24 +134,25 @@ impl Bot {
         self.outgoing.binary(|payload| self.link.write_hello_again(payload));
     }
 
-    /// It leaves for good: it has its goodbye to send, and nothing after it.
+    /// It leaves for good: its close frame waits to be sent, and nothing follows that.
     pub(crate) fn leave(&mut self, now: Micros) {
         self.absence = Some(Absence { since: now, is_meant: true });
         self.outgoing.close(NORMAL_CLOSURE);
     }
 
-    /// Somebody else in its place, since it left.
+    /// A new bot that takes its place after it left.
     pub(crate) fn successor(&self, swarm_seed: u64) -> Self {
         let others = self.others.as_ref().map(|_| Interpolation::default());
         Self { absence: self.absence, ..Self::new(self.number, swarm_seed, self.part, others) }
     }
 
-    /// Set unless the server has taken it in on its newest connection.
+    /// Set until the server has welcomed it on its newest connection.
     pub(crate) const fn absence(&self) -> Option<Absence> {
         self.absence
     }
 
-    /// Path and query with which its session is taken up. A spectator's ends with its connection.
+    /// Path and query to resume its session. `None` for a spectator, whose session ends with its
+    /// connection.
     pub(crate) fn resume_path(&self) -> Option<String> {
         let welcome = self.link.welcome()?;
         welcome.seat?;
@@ -159,12 +160,12 @@ impl Bot {
         Some(format!("/v1/play?match={id}&resume=1"))
     }
 
-    /// What waits to be sent.
+    /// Frames that wait to be sent.
     pub(crate) fn outgoing(&mut self) -> &mut Outgoing {
         &mut self.outgoing
     }
 
-    /// Takes in a binary message; `now` tells the time whenever asked.
+    /// Handles a binary message; `now` reads the clock.
     pub(crate) fn handle_frame(
         &mut self,
         frame: &[u8],
@@ -216,7 +217,7 @@ impl Bot {
         let seated = welcome.seat.map(|seat| Seated {
             seat,
             brain: make_brain(&newcomer),
-            // What is nearest to doing nothing.
+            // The input nearest to doing nothing.
             values: schema.input.iter().map(|part| 0.clamp(part.min, part.max)).collect(),
         });
         self.player = Some(Player { rate, seated, sends_until_ack: 0, sends_until_ping: 0 });
@@ -261,8 +262,8 @@ impl Bot {
         }
     }
 
-    /// Writes what is to be sent for this tick interval: an input, or now and then an
-    /// acknowledgement, and now and then a ping.
+    /// Writes the frames of one tick interval: an input, or now and then an acknowledgement, and
+    /// now and then a ping.
     pub(crate) fn play(&mut self, due: Micros, now: impl Fn() -> Micros, measures: &mut Measures) {
         let Some(player) = self.player.as_mut().filter(|_| self.absence.is_none()) else { return };
         let (link, outgoing) = (&mut self.link, &mut self.outgoing);
@@ -280,7 +281,7 @@ impl Bot {
             if let Some((_, moment)) = others {
                 link.set_seen(moment);
             }
-            // Bots don't predict: to name a tick that is past is to say "as soon as possible".
+            // Bots don't predict: an input for a past tick is applied as soon as possible.
             let write = |payload: &mut Vec<u8>| link.write_input(applied, values, payload);
             if let Some(seq) = outgoing.binary(write) {
                 let sent_at = now();
@@ -302,13 +303,13 @@ impl Bot {
         player.sends_until_ping -= 1;
     }
 
-    /// Whether an input that counts still waits for its snapshot.
+    /// Whether an input of the window still waits for its snapshot.
     pub(crate) fn awaits_answer(&self, measures: &Measures) -> bool {
         self.unanswered.front().is_some_and(|&(_, sent_at)| measures.counts(sent_at))
     }
 
-    /// Counts the inputs that were never answered with the time that they have waited: to leave
-    /// them out would hide the worst.
+    /// Counts unanswered inputs with the time that they have waited: leaving them out would hide
+    /// the worst latencies.
     pub(crate) fn give_up(&mut self, now: Micros, measures: &mut Measures) {
         for (_, sent_at) in self.unanswered.drain(..) {
             measures.answered(sent_at, now);

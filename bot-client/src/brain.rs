@@ -1,4 +1,4 @@
-//! What a bot plays with: from what a client sees to what it commands.
+//! Brains of bots: they turn what a client sees into inputs.
 
 use tickwire_shared::{
     arena::{Arena, brain::Brain as ArenaMind},
@@ -11,10 +11,10 @@ use tickwire_shared::{
     wire::{Welcome, schema_hash},
 };
 
-/// One bot's mind. What it does follows from its seed and what it is shown.
+/// Decides one bot's inputs, from nothing but its seed and its views.
 pub trait Brain {
-    /// Decides on the next input: `values` has a place for each of the schema's `input` integers
-    /// and still holds what was decided last. Called once for each tick interval.
+    /// Decides the next input: `values` has an element for each of the schema's `input` integers,
+    /// and still holds the last input. Called once per tick interval.
     fn decide(&mut self, view: &View<'_>, values: &mut [i32]);
 }
 
@@ -25,20 +25,20 @@ pub struct View<'a> {
     pub seat: Seat,
     /// The newest snapshot.
     pub rows: &'a Rows,
-    /// What only the seat's owner is told.
+    /// Values that only this seat's player receives.
     pub owner: &'a [i32],
 }
 
-/// What is known of a bot when it is given its brain.
+/// What is known of a bot when its brain is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Newcomer<'a> {
-    /// Which bot of the swarm, from 0.
+    /// Index of the bot in the swarm, from 0.
     pub number: usize,
     /// This bot's own seed.
     pub seed: u64,
-    /// What the server said.
+    /// The server's welcome.
     pub welcome: &'a Welcome,
-    /// The game.
+    /// The game's schema.
     pub schema: &'a Schema,
 }
 
@@ -53,7 +53,7 @@ pub fn for_game(newcomer: &Newcomer<'_>) -> Box<dyn Brain> {
     }
 }
 
-/// Plays the arena as its computer players do.
+/// Plays the arena like its computer players.
 #[derive(Debug)]
 struct ArenaPlayer(ArenaMind);
 
@@ -63,7 +63,7 @@ impl Brain for ArenaPlayer {
     }
 }
 
-/// Holds every part of the input for a while, then changes it to something else.
+/// Holds every integer of the input for a while, then changes it at random.
 #[derive(Debug)]
 struct Fidget {
     dice: Dice,
@@ -77,7 +77,7 @@ struct Held {
     ticks_left: i32,
 }
 
-/// Nothing is held for longer than this.
+/// Longest time for which an integer is held.
 const HOLD_S_MAX: i32 = 2;
 
 impl Fidget {

@@ -1,4 +1,4 @@
-//! The swarm's clock: microseconds since it was made, on the clock that timerfd goes by.
+//! The swarm's clock: microseconds since its start, on the clock that timerfd uses.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -9,7 +9,7 @@ use rustix::time::{
 use tickwire_shared::time::Micros;
 use tokio::io::unix::AsyncFd;
 
-/// Copies of it agree.
+/// A monotonic clock; copies agree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start_nanos: u64,
@@ -25,8 +25,8 @@ impl Clock {
     }
 }
 
-/// Wakes a task at a point in time to within tens of microseconds; tokio's own timers are only
-/// good to a millisecond.
+/// Wakes a task at a point in time, precise to tens of microseconds; tokio's own timers are precise
+/// to a millisecond.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     clock: Clock,
@@ -41,7 +41,7 @@ impl Alarm {
         Ok(Self { clock, fd: AsyncFd::new(fd)? })
     }
 
-    /// Waits until `at`, or not at all if that has passed.
+    /// Waits until `at`; returns at once if that has passed.
     pub(crate) async fn wait_until(&self, at: Micros) -> io::Result<()> {
         let nanos = self.clock.start_nanos + at.0 * 1_000;
         let once_at = Itimerspec {
@@ -52,8 +52,7 @@ impl Alarm {
             },
         };
         timerfd_settime(self.fd.get_ref(), TimerfdTimerFlags::ABSTIME, &once_at)?;
-        // Setting the timer again takes back what an earlier one left to be read, so that nothing
-        // needs to be read here.
+        // Setting the timer clears an earlier expiration, so it need not be read here.
         self.fd.readable().await?.clear_ready();
         Ok(())
     }

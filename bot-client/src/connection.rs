@@ -1,4 +1,4 @@
-//! One bot's WebSocket: the upgrade, reading, and writing without waiting.
+//! One bot's WebSocket: the upgrade, reading, and non-blocking writing.
 
 use std::{
     convert::Infallible,
@@ -38,9 +38,9 @@ pub(crate) enum ConnectError {
     Refused(StatusCode),
     #[error("the WebSocket handshake failed: {0}")]
     Handshake(WebSocketError),
-    #[error("the server does not answer in HTTP; if it has a certificate, say wss:// in the URL")]
+    #[error("the server does not answer in HTTP; if it has a certificate, use wss:// in the URL")]
     NoHttp,
-    #[error("the server does not answer in TLS; if it has no certificate, say ws:// in the URL")]
+    #[error("the server does not answer in TLS; if it has no certificate, use ws:// in the URL")]
     NoTls,
     #[error("the server's certificate is not that of --tls-sha256; it logs its own when it starts")]
     WrongCertificate,
@@ -49,7 +49,7 @@ pub(crate) enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether it may go better in a while.
+    /// Whether a later attempt may succeed.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Refused(status) => {
@@ -65,7 +65,7 @@ impl ConnectError {
     }
 }
 
-/// How a connection ends when it is not the bot that ends it.
+/// How a connection ends, unless the bot closes it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     #[error("closed by the server with code {code} ({reason})")]
@@ -79,13 +79,13 @@ pub(crate) enum ReadError {
 /// One message from the server.
 pub(crate) enum Message<'a> {
     Binary(Payload<'a>),
-    /// To be answered by a pong with the same payload.
+    /// Must be answered by a pong with the same payload.
     Ping(Payload<'a>),
     Pong,
 }
 
-/// The reading end. Dropping a half-done [`Reader::next`] loses the stream's place, so it belongs
-/// to one task that does nothing else.
+/// The reading end. [`Reader::next`] is not cancel-safe: dropping it halfway loses the position in
+/// the stream. So the reader belongs to one task that does nothing else.
 pub(crate) struct Reader(WebSocketRead<Chain<Cursor<Bytes>, ReadHalf<Stream>>>);
 
 impl Reader {
@@ -115,16 +115,17 @@ fn closed(payload: &[u8]) -> ReadError {
 pub(crate) struct Writer(WriteHalf<Stream>);
 
 impl Writer {
-    /// Writes as much as is taken now.
+    /// Writes as much as the kernel takes now.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // One task writes for all bots: tokio would have the 129th wait for that task's next turn.
+        // One task writes for all bots: tokio's cooperative budget would stop it at the 129th
+        // write.
         let writing = pin!(unconstrained(poll_fn(|context| {
             let taken = ready!(Pin::new(&mut self.0).poll_write(context, bytes))?;
-            // What TLS has taken may be on its way to the kernel yet.
+            // TLS may have buffered bytes that the kernel has not taken yet.
             let _ = Pin::new(&mut self.0).poll_flush(context)?;
             Poll::Ready(Ok(taken))
         })));
-        // Nobody waits for it to take more: the next send tries again.
+        // No waker is registered: the next send tries again.
         match writing.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(written) => written,
             Poll::Pending => Ok(0),
@@ -157,12 +158,12 @@ pub(crate) async fn connect(
     let upgraded = websocket.into_inner().into_inner();
     let parts = upgraded.downcast::<TokioIo<Stream>>().expect("hyper was given a Stream");
     let (read, write) = split(parts.io.into_inner());
-    // What the server sent right behind its answer was already read.
+    // Bytes that the server sent right after its response were already read.
     let read = Cursor::new(parts.read_buf).chain(read);
     let (mut reader, _) = after_handshake_split(read, sink(), Role::Client);
     reader.set_auto_close(false);
     reader.set_auto_pong(false);
-    // The limit itself is refused as well.
+    // fastwebsockets rejects messages of exactly the limit too.
     reader.set_max_message_size(SERVER_FRAME_BYTES_MAX + 1);
     Ok((Reader(reader), Writer(write)))
 }
@@ -170,12 +171,12 @@ pub(crate) async fn connect(
 pub(crate) fn not_dialed(error: io::Error) -> ConnectError {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
     match tls {
-        // The first byte says what a record is of, and is no letter.
+        // A TLS record's first byte is its content type, which is never a letter.
         Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
             ConnectError::NoTls
         }
         Some(rustls::Error::InvalidCertificate(_)) => ConnectError::WrongCertificate,
-        // It hung up on what it took for nonsense.
+        // A server without TLS closes the connection on a ClientHello.
         None if error.kind() == io::ErrorKind::UnexpectedEof => ConnectError::NoTls,
         Some(_) | None => ConnectError::Network(error),
     }

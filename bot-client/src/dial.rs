@@ -1,8 +1,8 @@
-//! The way to the server below the WebSocket: TCP, and TLS on it where the URL says so.
+//! Connecting to the server below the WebSocket: TCP, and TLS for `wss://` URLs.
 //!
-//! Whoever loads a server knows it, so its certificate is told by its SHA-256, as the server logs it
-//! and browsers show it: one made for development is as good as any, and no authority is asked.
-//! A bad network, if there is to be one, lies between TCP and TLS.
+//! The server's certificate is pinned by its SHA-256, which the server logs and browsers show, and
+//! not verified by an authority; so a self-signed one works too. A simulated network, if there is
+//! one, is between TCP and TLS.
 
 use std::{
     fmt, io,
@@ -35,7 +35,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::{net, target::Target};
 
-/// A connection, whatever it runs on.
+/// A connection: plain TCP, TLS, or either over a simulated network.
 pub(crate) type Stream = Box<dyn ReadWrite>;
 
 /// See [`Stream`].
@@ -47,7 +47,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fingerprint([u8; 32]);
 
-/// Why a text is no fingerprint.
+/// Why a text is not a fingerprint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not the SHA-256 of a certificate; the server logs its own when it starts")]
 pub struct BadFingerprint;
@@ -63,8 +63,8 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// A dialer to the target, whose name was found to be this address. With a fingerprint it
-    /// speaks TLS.
+    /// A dialer for the target, whose name resolves to this address. With a fingerprint it uses
+    /// TLS.
     pub(crate) fn new(
         target: &Target,
         address: SocketAddr,
@@ -78,17 +78,17 @@ impl Dialer {
         Ok(Self { address, tls: tls.transpose()?, net: None, seed: Arc::default() })
     }
 
-    /// The same, over a network like this.
+    /// The same dialer, over a simulated network.
     pub(crate) fn over(self, net: Option<Profile>, seed: u64) -> Self {
         Self { net, seed: Arc::new(AtomicU64::new(seed)), ..self }
     }
 
-    /// Where it connects to.
+    /// The server's address.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A connection on which HTTP may be spoken.
+    /// Opens a connection that is ready for HTTP.
     pub(crate) async fn dial(&self) -> io::Result<Stream> {
         let socket = TcpStream::connect(self.address).await?;
         socket.set_nodelay(true)?;
@@ -114,7 +114,7 @@ fn connector(fingerprint: Fingerprint) -> Result<TlsConnector, Error> {
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Bots stand for as many players, none of whom was here before.
+    // Each bot stands for a new player, whose handshake can't resume an earlier TLS session.
     config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }
@@ -140,7 +140,7 @@ impl fmt::Debug for Dialer {
     }
 }
 
-/// Trusts one certificate, whoever it names and whoever signed it.
+/// Trusts exactly one certificate, whatever its name and issuer.
 #[derive(Debug)]
 struct OneCertificate {
     fingerprint: Fingerprint,

@@ -1,13 +1,13 @@
-//! Spans of time on a command line.
+//! Durations on the command line.
 
 use std::time::Duration;
 
-/// Why text is not a span of time.
+/// Why a text is not a duration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("expected a number with its unit, such as 500ms, 10s or 2m")]
 pub struct BadDuration;
 
-/// Reads a number with a unit: `ms`, `s` or `m`.
+/// Parses a number with a unit: `ms`, `s` or `m`.
 pub fn parse(text: &str) -> Result<Duration, BadDuration> {
     let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

@@ -1,8 +1,8 @@
-//! A swarm of bots that plays on a Tickwire server, checks everything that it is sent, and
-//! measures it.
+//! A swarm of bots that plays on a Tickwire server, checks everything that it receives, and
+//! measures latencies.
 //!
 //! One bot is one [`ClientLink`](tickwire_shared::link::ClientLink), one socket and one
-//! [`Brain`]. All of them live on one thread and send on a fixed schedule, whatever comes back.
+//! [`Brain`]. All bots run on one thread and send on a fixed schedule, whatever they receive.
 //!
 //! ```no_run
 //! use tickwire_bot_client::{Options, brain, run};

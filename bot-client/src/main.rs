@@ -23,14 +23,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error is the one line that says why the run is not a success.
+/// Runs the swarm. An error is one line that says why the run is not a success.
 fn play(args: &Args, options: &Options) -> Result<(), String> {
     let report = run(options, brain::for_game).map_err(|error| error.to_string())?;
     deliver(args, &report)?;
     report.failure.map_or(Ok(()), Err)
 }
 
-/// One that can't be written does not cost the rest of what a run found.
+/// Writes all reports. If one can't be written, the others still are.
 fn deliver(args: &Args, report: &Report) -> Result<(), String> {
     let json = report.to_json().map_err(|error| error.to_string())? + "\n";
     let is_piped = args.json.as_deref() == Some(Path::new("-"));

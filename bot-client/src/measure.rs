@@ -1,15 +1,15 @@
-//! What is counted and timed over a run. All times are in microseconds.
+//! Counters and timings of a run. All times are in microseconds.
 //!
 //! Distributions, snapshots and bytes are those of the *window*: of snapshots that are applied,
-//! inputs that are written and pongs that arrive while it is open. What must never happen, and
-//! the digests that show it, count over the whole run.
+//! inputs that are written and pongs that arrive while it is open. Errors, and the digests that
+//! reveal them, count over the whole run.
 
 use hdrhistogram::Histogram;
 use tickwire_shared::{link::Digest, time::Micros};
 
-/// Times beyond this one count as this one.
+/// Longer times count as this.
 const TIME_MAX: Micros = Micros::from_secs(60);
-/// Decimal digits that every recorded time keeps.
+/// Significant decimal digits of every recorded time.
 const DIGITS: u8 = 3;
 
 /// See the module.
@@ -24,10 +24,10 @@ pub(crate) struct Measures {
     pub(crate) snapshot_age: Histogram<u64>,
     pub(crate) rtt: Histogram<u64>,
     pub(crate) send_lateness: Histogram<u64>,
-    /// The oldest snapshot that was the first in a second, when it was applied.
+    /// The greatest age of a snapshot that ended a gap of a second or more.
     pub(crate) age_after_gap: Option<Micros>,
     pub(crate) timeline: Timeline,
-    /// Of the whole run.
+    /// Snapshots over the whole run.
     pub(crate) snapshots_ever: u64,
     pub(crate) decode_errors: u64,
     pub(crate) digests_checked: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Measures {
     pub(crate) resyncs: u64,
 }
 
-/// When things count.
+/// The measured window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Window {
     Ahead,
@@ -51,11 +51,11 @@ pub(crate) struct Applied {
     pub(crate) bytes: usize,
     pub(crate) entities: usize,
     pub(crate) digest: Digest,
-    /// Since its tick was due, on the bot's clock.
+    /// Time since its tick was due, on the bot's clock.
     pub(crate) age: Option<Micros>,
-    /// Whether there was none for the second before.
+    /// Whether there was no snapshot in the second before it.
     pub(crate) ends_gap: bool,
-    /// How far the time since the snapshot before it is from what the ticks between them say.
+    /// Difference between the time since the previous snapshot and the ticks between the two.
     pub(crate) interval_error: Option<Micros>,
 }
 
@@ -93,7 +93,7 @@ impl Measures {
         }
     }
 
-    /// Whether what happens at this time counts.
+    /// Whether this time is within the window.
     pub(crate) fn counts(&self, at: Micros) -> bool {
         match self.window {
             Window::Ahead => false,
@@ -102,7 +102,7 @@ impl Measures {
         }
     }
 
-    /// How much of the time from `start` to `end` is within the window.
+    /// How much of the time between the two is within the window.
     pub(crate) fn overlap(&self, from: Micros, to: Micros) -> Micros {
         match self.window {
             Window::Ahead => Micros(0),
@@ -117,7 +117,7 @@ impl Measures {
         }
     }
 
-    /// An input of `sent_at` was answered, or given up, at `now`.
+    /// Counts an input of `sent_at` that was answered, or given up, at `now`.
     pub(crate) fn answered(&mut self, sent_at: Micros, now: Micros) {
         if self.counts(sent_at) {
             let took = now.since(sent_at);
@@ -176,9 +176,9 @@ pub(crate) struct Timeline {
 /// One second of the window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Second {
-    /// Applied in it.
+    /// Snapshots that were applied in it.
     pub(crate) snapshots: u64,
-    /// Input-to-snapshot latency of what was answered in it: p50 and p99.
+    /// Input-to-snapshot latency of the inputs that were answered in it: p50 and p99.
     pub(crate) p50: Micros,
     pub(crate) p99: Micros,
 }

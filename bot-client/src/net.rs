@@ -1,6 +1,6 @@
-//! A bad network between a bot and the server, in real time: what goes either way is carried by
-//! the same [`Pipe`] as in simulations, so nothing is lost or overtaken, but it comes late, in
-//! bunches, and no faster than the link carries. Good to a millisecond.
+//! A simulated network between a bot and the server, in real time. Each direction is a [`Pipe`] as
+//! in the simulations: bytes are neither lost nor reordered, but arrive late, in bunches, and no
+//! faster than the link's rate. Precise to a millisecond.
 
 use std::io;
 
@@ -16,21 +16,22 @@ use tokio::{
 
 use crate::dial::Stream;
 
-/// Bytes that either end may write before it has to wait, as with a socket.
+/// Bytes that either end may write before it has to wait, like a socket's buffer.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// Pieces that are on their way at most: what is sent beyond waits with the sender.
+/// Most pieces in flight: further bytes wait at the sender.
 const PIECES_MAX: usize = 128;
-/// Bytes of a piece at most: whatever is there goes together, as it does in TCP.
+/// Most bytes of a piece: available bytes travel together, as in TCP.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
 
-/// `socket`, as it looks over such a network. It ends when both ends have and all is delivered.
+/// The far end of `socket` over such a network. It ends once both ends have closed and all bytes
+/// are delivered.
 pub(crate) fn over(profile: &Profile, seed: u64, socket: Stream) -> Stream {
     let (near, far) = duplex(BUFFER_BYTES);
     let (down, up) = (Pipe::down(profile, seed), Pipe::up(profile, seed));
     tokio::spawn(async move {
         let (from_server, to_server) = split(socket);
         let (from_bot, to_bot) = split(far);
-        // Whichever end is gone, what the other has sent is delivered before it hears of it.
+        // If one end closes, the bytes it has sent are delivered before the other sees the end.
         let _ = join!(carry(from_server, to_bot, down), carry(from_bot, to_server, up));
     });
     Box::new(near)

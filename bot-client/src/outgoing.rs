@@ -1,12 +1,12 @@
-//! Frames on their way out of one bot: formatted and masked, waiting for the kernel to take them.
+//! A bot's outbox: frames, formatted and masked, that wait for the kernel to take them.
 //!
-//! Bound: [`UNSENT_BYTES_MAX`]. A server that lets a bot wait for that long does not read any more,
-//! and the bot counts as lost.
+//! Bound: [`UNSENT_BYTES_MAX`]. If that much waits, the server no longer reads, and the bot counts
+//! as lost.
 
 use fastwebsockets::{Frame, OpCode, Payload};
 use tickwire_shared::dice::Dice;
 
-/// Bytes that may wait for the kernel: some minutes of inputs, beyond what the kernel buffers.
+/// Bytes that may wait: some minutes of inputs, beyond the kernel's own buffer.
 pub(crate) const UNSENT_BYTES_MAX: usize = 64 * 1024;
 
 /// See the module.
@@ -22,8 +22,8 @@ impl Outgoing {
         Self { bytes: Vec::new(), payload: Vec::new(), masks }
     }
 
-    /// Adds a binary frame whose payload `write` appends to an empty buffer. No frame is added
-    /// when it appends nothing.
+    /// Adds a binary frame whose payload `write` appends to an empty buffer. Adds no frame if it
+    /// appends nothing.
     pub(crate) fn binary<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         self.payload.clear();
         let written = write(&mut self.payload);
@@ -33,26 +33,26 @@ impl Outgoing {
         written
     }
 
-    /// Adds the answer to a WebSocket ping.
+    /// Adds the pong for a WebSocket ping.
     pub(crate) fn pong(&mut self, payload: &[u8]) {
         self.payload.clear();
         self.payload.extend_from_slice(payload);
         self.frame(OpCode::Pong);
     }
 
-    /// Adds a close frame: after it, nothing may be added.
+    /// Adds a close frame, after which nothing may be added.
     pub(crate) fn close(&mut self, code: u16) {
         self.payload.clear();
         self.payload.extend(code.to_be_bytes());
         self.frame(OpCode::Close);
     }
 
-    /// What the kernel has not taken yet.
+    /// Bytes that the kernel has not taken yet.
     pub(crate) fn unsent(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Forgets the first `count` unsent bytes: the kernel has taken them.
+    /// Removes the first `count` unsent bytes, which the kernel has taken.
     pub(crate) fn taken(&mut self, count: usize) {
         self.bytes.drain(..count);
     }

@@ -1,4 +1,4 @@
-//! What a process costs, and what it may have.
+//! CPU time, memory and file limits of processes.
 
 use std::{fs, io, time::Duration};
 
@@ -12,7 +12,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process that this is called in.
+    /// The current process.
     #[must_use]
     pub fn this() -> Self {
         Self { pid: std::process::id() }
@@ -24,17 +24,17 @@ impl Process {
         Self { pid }
     }
 
-    /// User and system time of all its threads since it started, those that have ended included.
+    /// User and system time of all its threads since it started, including threads that have ended.
     ///
-    /// From the process's CPU clock, which is good to far less than the 10 ms of `/proc/PID/stat`.
+    /// From the process's CPU clock, which is much more precise than the 10 ms of `/proc/PID/stat`.
     pub fn cpu_time(self) -> io::Result<Duration> {
-        // The kernel takes a negative one for the caller's own.
+        // A negative id would mean the caller's own process to the kernel.
         let pid = i32::try_from(self.pid).map_err(|_| io::ErrorKind::NotFound)?;
         let pid = Pid::from_raw(pid);
         Ok(ClockId::pid_cpu_clock_id(pid)?.now()?.into())
     }
 
-    /// Bytes of its memory that are in RAM.
+    /// Resident memory, in bytes.
     pub fn rss_bytes(self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let kib = status.lines().find_map(|line| {
@@ -45,7 +45,7 @@ impl Process {
     }
 }
 
-/// Sees to it that this process, and those that it starts, may have so many sockets open.
+/// Raises the file limit, so that this process and its children may each have `count` sockets open.
 pub fn allow_sockets(count: usize) -> io::Result<()> {
     let needed = count as u64 + OTHER_FILES;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -55,7 +55,7 @@ pub fn allow_sockets(count: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Files that are open beside sockets, generously.
+/// Files that are open beside sockets: a generous estimate.
 const OTHER_FILES: u64 = 64;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The line on stderr that shows a run going on.
+//! The progress line on stderr.
 
 use std::io::{IsTerminal, Write, stderr};
 
 use crate::measure::Measures;
 
-/// What the line says.
+/// The contents of the line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
     pub(crate) phase: &'a str,
@@ -13,7 +13,7 @@ pub(crate) struct Line<'a> {
     pub(crate) lost: usize,
 }
 
-/// A line that is written over itself on a terminal; elsewhere, one line for each phase.
+/// On a terminal, one line that is overwritten; elsewhere, one line for each phase.
 #[derive(Debug)]
 pub(crate) struct ProgressLine {
     is_terminal: bool,
@@ -27,7 +27,7 @@ impl ProgressLine {
         Self { is_terminal, phase: String::new(), snapshots_before: 0 }
     }
 
-    /// To be called once a second.
+    /// Must be called once a second.
     pub(crate) fn show(&mut self, line: &Line<'_>, measures: &Measures) {
         let per_second = measures.snapshots_ever - self.snapshots_before;
         self.snapshots_before = measures.snapshots_ever;
@@ -40,7 +40,7 @@ impl ProgressLine {
         if !measures.input_to_snapshot.is_empty() {
             text += &format!(", latency p50 {:.1} ms, p99 {:.1} ms", quantile(0.5), quantile(0.99));
         }
-        // A progress line that can't be written is no reason to stop.
+        // Progress is optional: write errors are ignored.
         let _ = if self.is_terminal {
             write!(stderr(), "\r\x1b[K{text}")
         } else if self.phase != phase {
@@ -52,7 +52,7 @@ impl ProgressLine {
     }
 }
 
-/// Takes the line away from a terminal, for what is printed next.
+/// Erases the line on a terminal, to make room for the next output.
 pub(crate) fn erase() {
     if stderr().is_terminal() {
         let _ = write!(stderr(), "\r\x1b[K");

@@ -1,4 +1,4 @@
-//! What a run is about.
+//! Scenarios: how the bots of a run behave.
 
 use std::time::Duration;
 
@@ -10,27 +10,27 @@ const STORM: Duration = Duration::from_secs(1);
 /// How the bots behave over a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Scenario {
-    /// Everybody joins, plays and stays.
+    /// All bots join, play and stay.
     #[default]
     Steady,
-    /// Everybody joins within a second.
+    /// All bots join within a second.
     JoinStorm,
-    /// Nobody plays: all attack, each in every way that there is.
+    /// All bots attack the server, in every known way, instead of playing.
     Hostile,
-    /// Everybody joins and never reads.
+    /// All bots join and never read.
     SlowReader,
-    /// All connections are cut at once, and everybody comes back.
+    /// All connections are cut at once, and all bots resume.
     Reconnect,
-    /// Everybody leaves after some seconds and joins anew, over and over.
+    /// All bots leave after some seconds and join anew, over and over.
     Churn,
-    /// One of eight stops reading for a while.
+    /// One bot of eight stops reading for a while.
     Stall,
-    /// Nobody plays: everybody watches.
+    /// All bots watch as spectators.
     Spectate,
 }
 
 impl Scenario {
-    /// All there are.
+    /// All scenarios.
     pub const ALL: [Self; 8] = [
         Self::Steady,
         Self::JoinStorm,
@@ -42,7 +42,7 @@ impl Scenario {
         Self::Spectate,
     ];
 
-    /// What it is called on the command line and in reports.
+    /// Its name on the command line and in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,14 +57,14 @@ impl Scenario {
         }
     }
 
-    /// What it does, in a line.
+    /// A one-line description.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
             Self::Steady => "every bot joins during the ramp, plays, and stays to the end",
             Self::JoinStorm => "every bot joins within one second, whatever the ramp, and plays on",
-            Self::Hostile => "nobody plays: every bot attacks, in one way after the other",
-            Self::SlowReader => "every bot joins, says that it is alive, and never reads",
+            Self::Hostile => "every bot attacks the server, in one way after the other",
+            Self::SlowReader => "every bot joins, keeps its session alive, and never reads",
             Self::Reconnect => {
                 "all connections are cut mid-window, and every bot resumes by itself"
             }
@@ -74,7 +74,7 @@ impl Scenario {
         }
     }
 
-    /// The time over which bots join, where `ramp` is what was asked for.
+    /// The time over which bots join, given the `--ramp` option.
     pub(crate) fn ramp(self, ramp: Duration) -> Duration {
         match self {
             Self::JoinStorm => STORM,
@@ -88,7 +88,7 @@ impl Scenario {
         }
     }
 
-    /// What bots come for.
+    /// The bots' part in a match.
     pub(crate) const fn part(self) -> Part {
         match self {
             Self::Spectate => Part::Watches,

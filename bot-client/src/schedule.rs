@@ -1,15 +1,16 @@
-//! When each bot sends: once in every tick interval, at a phase of its own that never moves.
+//! The send schedule: each bot sends once per tick interval, at a fixed phase of its own.
 //!
-//! A send is due whether or not anything came back, so that a server that stalls is seen and not
-//! waited for. The phases follow the golden ratio, which spreads any run of neighbours evenly
-//! over the interval: bots of one match are neighbours, and the mean wait for its tick is half an
-//! interval. Phases fall on `MOMENTS`, so that a large swarm does not wake for each bot alone.
+//! Sends are due whatever the bot receives, so that a server's stall shows up in the latencies (no
+//! coordinated omission). The phases follow the golden ratio, which spreads any run of neighbours
+//! evenly over the interval: bots of one match are neighbours, so their mean wait for its tick is
+//! half an interval. Phases are rounded to `MOMENTS`, so that one wake-up serves several bots of a
+//! large swarm.
 
 use tickwire_shared::time::{Micros, TickRate};
 
 /// Moments of a tick interval at which bots send: 130 µs apart at 30 Hz.
 const MOMENTS: u64 = 256;
-/// The part of an interval between the phases of neighbours: the golden ratio's, in 2^64ths.
+/// The part of an interval between the phases of neighbours: the golden ratio, in units of 2^-64.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// See the module.
@@ -35,7 +36,7 @@ struct Slot {
 pub struct Send {
     /// Which bot.
     pub bot: usize,
-    /// When it was to be sent.
+    /// When it is due.
     pub due: Micros,
 }
 

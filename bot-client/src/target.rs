@@ -1,4 +1,4 @@
-//! Where the swarm plays.
+//! The URL of the server that the swarm plays on.
 
 use std::{
     fmt, io,
@@ -8,8 +8,8 @@ use std::{
 
 use hyper::Uri;
 
-/// A server's address, or one of its matches: `ws://HOST:PORT` or `wss://HOST:PORT`, with a path and
-/// query if the bots are not to fill matches in order.
+/// The URL of a server or of one of its matches: `ws://HOST:PORT` or `wss://HOST:PORT`. Bots fill
+/// matches in order, unless it has a path and query.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
     is_secure: bool,
@@ -19,34 +19,34 @@ pub struct Target {
     path: String,
 }
 
-/// Why a URL is not one that bots can play on.
+/// Why bots can't play on a URL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadTarget {
-    /// It is no URL at all.
+    /// It is not a URL.
     #[error("not a URL; expected something like ws://127.0.0.1:8080")]
     NoUrl,
-    /// It is not one of a WebSocket.
+    /// It is not the URL of a WebSocket.
     #[error("the URL must start with ws:// or wss://")]
     NotWs,
 }
 
-/// What is asked for when the URL names no path.
+/// Path and query for a URL without a path.
 const AUTO: &str = "/v1/play?match=auto";
 
 impl Target {
-    /// The address to connect to; the first, if the host has several.
+    /// The address to connect to: the host's first one.
     pub(crate) fn resolve(&self) -> io::Result<SocketAddr> {
         let mut addresses = (self.host.as_str(), self.port).to_socket_addrs()?;
         addresses.next().ok_or_else(|| io::Error::other("the host has no address"))
     }
 
-    /// Whether TLS is spoken.
+    /// Whether it uses TLS.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.is_secure
     }
 
-    /// Whose certificate it should be.
+    /// The host, without the port.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
@@ -61,13 +61,13 @@ impl Target {
         &self.path
     }
 
-    /// The same for one who only watches.
+    /// Path and query of the WebSocket for a spectator.
     pub(crate) fn spectators_path(&self) -> String {
         with_query(&self.path, "role=spectator")
     }
 }
 
-/// A path that asks for this as well.
+/// A path with this added to its query.
 pub(crate) fn with_query(path: &str, pair: &str) -> String {
     let joint = if path.contains('?') { '&' } else { '?' };
     format!("{path}{joint}{pair}")
@@ -99,7 +99,7 @@ impl FromStr for Target {
 }
 
 impl Default for Target {
-    /// Where a server listens unless told otherwise.
+    /// The server's default address.
     fn default() -> Self {
         Self {
             is_secure: false,

@@ -1,4 +1,4 @@
-//! Tickets for bots, of a server that wants one of whoever joins: it signs them for its operator.
+//! Tickets for bots, requested from the server with an operator's token.
 
 use std::{fmt::Display, io};
 
@@ -13,10 +13,10 @@ use crate::{
     target::{Target, with_query},
 };
 
-/// Longest answer that is read.
+/// Longest response that is read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
-/// The path that a bot wants, with a ticket that lets it in once.
+/// Adds a fresh ticket, which admits one bot once, to a path.
 pub(crate) async fn path_with_ticket(
     dialer: &Dialer,
     target: &Target,
@@ -49,7 +49,7 @@ pub(crate) async fn path_with_ticket(
     Ok(with_query(wanted, &format!("ticket={ticket}")))
 }
 
-/// What a path asks for, in the words of `POST /v1/join`.
+/// Converts a path's query into the body of `POST /v1/join`.
 fn wish(path: &str, number: usize) -> Value {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));

@@ -1,6 +1,6 @@
-//! Bots that do not play: they attack the server in every [`Way`] that there is, or never read
-//! what it sends. They know nothing of snapshots; what a run of them finds is whether the server
-//! is still there, and what that cost it.
+//! Attackers: bots that don't play, but attack the server in every [`Way`], or never read. They
+//! ignore snapshots; a run of them checks that the server survives, and measures its CPU and
+//! memory.
 
 mod ways;
 
@@ -27,30 +27,30 @@ use crate::{
 };
 use ways::Way;
 
-/// Rest of an attacker between two attacks: 200 attackers make up to 800 a second.
+/// Pause of an attacker between two attacks: 200 attackers make up to 800 attacks a second.
 const REST: Duration = Duration::from_millis(250);
-/// How often a reader that never reads says that it is alive.
+/// How often a client that never reads sends a ping, so that it is not idle.
 const ALIVE_INTERVAL: Duration = Duration::from_millis(200);
-/// How often the server's memory is looked at.
+/// How often the server's memory is sampled.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// How long the server may take to say that it is well when all is over.
+/// How long the final health check may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What attacks came to.
+/// The result of a run of attackers.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) attacks: u64,
-    /// Of those who never read: the longest that one of them was kept.
+    /// The longest time for which the server kept a client that never reads.
     pub(crate) kept_max: Option<Duration>,
     pub(crate) window: Duration,
     pub(crate) bot_cpu: Duration,
     pub(crate) server_cpu: Option<Duration>,
-    /// The most that the server had.
+    /// The server's peak memory.
     pub(crate) server_rss_bytes_max: Option<u64>,
     pub(crate) failure: Option<String>,
 }
 
-/// Who is attacked.
+/// The server under attack.
 #[derive(Debug)]
 struct Victim {
     dialer: Dialer,
@@ -60,13 +60,13 @@ struct Victim {
 #[derive(Debug, Default)]
 struct Counts {
     attacks: Cell<u64>,
-    /// How long each reader that never reads was kept.
+    /// How long the server kept each client that never reads.
     kept: RefCell<Vec<Duration>>,
 }
 
-/// Attacks for as long as the options say.
+/// Attacks for the duration in the options.
 pub(crate) fn run(options: &Options, dialer: Dialer) -> io::Result<Outcome> {
-    // Some ways take two sockets or more.
+    // Some attacks take two sockets or more.
     allow_sockets(4 * options.bots)?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(attack(options, dialer))
@@ -106,8 +106,8 @@ async fn attack(options: &Options, dialer: Dialer) -> io::Result<Outcome> {
         Some(String::from("the server does not answer any more"))
     } else if options.scenario == Scenario::SlowReader && unclosed > 0 {
         Some(format!(
-            "{unclosed} that never read never were connected, or still are: by default the server \
-             waits 35 s for them, so --duration should be longer"
+            "{unclosed} bots that never read could not connect, or were not closed: by default the \
+             server waits 35 s before it closes them, so --duration should be longer"
         ))
     } else {
         None
@@ -124,17 +124,17 @@ async fn attack(options: &Options, dialer: Dialer) -> io::Result<Outcome> {
     })
 }
 
-/// One attacker: way after way, beginning where its number says.
+/// One attacker: makes one attack after the other, starting with a different one for each number.
 async fn attack_on(number: usize, victim: &Victim, mut dice: Dice, counts: &Counts) {
     for way in Way::ALL.iter().cycle().skip(number % Way::ALL.len()) {
-        // An error is the server's defence.
+        // An error means that the server has defended itself.
         let _ = way.attack(victim, &mut dice).await;
         counts.attacks.set(counts.attacks.get() + 1);
         sleep(REST).await;
     }
 }
 
-/// Joins, and then says now and then that it is alive but takes nothing, until it is cut off.
+/// Joins, and then sends pings but reads nothing, until the server closes the connection.
 async fn never_read(victim: &Victim, mut dice: Dice, counts: &Counts) {
     let Ok(mut socket) = victim.upgrade("match=auto").await else { return };
     counts.attacks.set(counts.attacks.get() + 1);

@@ -1,6 +1,6 @@
-//! The ways to attack: each is a connection or two, from the first byte to the server's last word.
+//! The attacks: each opens one or more connections, and reads until the server closes them.
 //!
-//! An error means that the server has cut the connection, which is what it should do.
+//! An error means that the server has cut the connection, as it should.
 
 use std::{io, time::Duration};
 
@@ -20,11 +20,11 @@ use tokio::{
 use super::Victim;
 use crate::{dial::Stream, outgoing::Outgoing};
 
-/// How long an attacker listens to what it gets for an attack.
+/// How long an attacker waits for the server's reaction.
 const LISTEN_TIMEOUT: Duration = Duration::from_millis(500);
-/// Time between the bytes of one who trickles.
+/// Time between the bytes of a trickled request.
 const TRICKLE_INTERVAL: Duration = Duration::from_millis(200);
-/// How long an attacker holds what it has no use for.
+/// How long an attacker holds idle connections.
 const HOLD_TIME: Duration = Duration::from_secs(8);
 
 /// See the module.
@@ -76,7 +76,7 @@ impl Way {
         Self::NeverRead,
     ];
 
-    /// Attacks once.
+    /// Makes one attack.
     pub(super) async fn attack(self, victim: &Victim, dice: &mut Dice) -> io::Result<()> {
         match self {
             Self::Noise => say(Box::new(victim.connect_bare().await?), &noise(dice, 2_000)).await,
@@ -114,7 +114,7 @@ impl Way {
                 say(victim.dialer.dial().await?, request.repeat(50).as_bytes()).await
             }
             Self::OthersTicket => {
-                // Of an algorithm called none, of a stranger, and none at all.
+                // Its algorithm is `none`, and its signature is made up.
                 let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1MSIsImV4cCI6OTk5OTk5OTk5OX0.";
                 let query = format!("match=auto&ticket={token}{}", dice.next());
                 say(victim.upgrade(&query).await?, &[]).await
@@ -145,7 +145,7 @@ impl Way {
         }
     }
 
-    /// What those send who are let in.
+    /// The frames of attacks on an open WebSocket.
     fn frames(self, dice: &mut Dice) -> Vec<u8> {
         /// A masked frame's head with length 0.
         const EMPTY_PART: [u8; 6] = [0x00, 0x80, 1, 2, 3, 4];
@@ -197,14 +197,14 @@ impl Way {
     }
 }
 
-/// A hello, in its frame.
+/// A frame with a hello.
 pub(super) fn hello(dice: &mut Dice, resume: Option<ResumeToken>) -> Vec<u8> {
     let mut payload = Vec::new();
     ClientLink::write_hello("", resume, &mut payload);
     messages(dice, &[&payload])
 }
 
-/// A ping of the protocol, in its frame: those of WebSocket keep no connection alive.
+/// A frame with a ping of the protocol: WebSocket pings don't reset the idle timeout.
 pub(super) fn sign_of_life(dice: &mut Dice) -> Vec<u8> {
     let mut payload = Vec::new();
     ClientLink::default().write_ping(Micros(0), &mut payload);
@@ -223,7 +223,7 @@ fn noise(dice: &mut Dice, bytes: usize) -> Vec<u8> {
     (0..bytes).map(|_| dice.next() as u8).collect()
 }
 
-/// Sends all of it, and hears what the server makes of it.
+/// Sends bytes, and reads the server's reaction.
 async fn say(mut socket: Stream, bytes: &[u8]) -> io::Result<()> {
     let said = async {
         socket.write_all(bytes).await?;
@@ -234,7 +234,7 @@ async fn say(mut socket: Stream, bytes: &[u8]) -> io::Result<()> {
     timeout(LISTEN_TIMEOUT, said).await.unwrap_or(Ok(()))
 }
 
-/// Sends a beginning, and then one byte after the other until it is cut off.
+/// Sends a beginning, and then single bytes until the server cuts the connection.
 async fn trickle(victim: &Victim, begin: &[u8], byte: u8) -> io::Result<()> {
     let mut socket = victim.dialer.dial().await?;
     socket.write_all(begin).await?;
@@ -245,12 +245,12 @@ async fn trickle(victim: &Victim, begin: &[u8], byte: u8) -> io::Result<()> {
 }
 
 impl Victim {
-    /// Without TLS, whatever the victim speaks.
+    /// Connects without TLS, even if the victim uses it.
     async fn connect_bare(&self) -> io::Result<TcpStream> {
         TcpStream::connect(self.dialer.address()).await
     }
 
-    /// From an address that is not this machine's usual one, if the victim is on this machine.
+    /// Connects from another loopback address than the usual one, if the victim is on this machine.
     async fn connect_from_elsewhere(&self, dice: &mut Dice) -> io::Result<TcpStream> {
         let address = self.dialer.address();
         if !address.ip().is_loopback() || address.is_ipv6() {
@@ -261,7 +261,7 @@ impl Victim {
         socket.connect(address).await
     }
 
-    /// A WebSocket, whatever the server then says on it.
+    /// Opens a WebSocket, even if the server closes it right after the handshake.
     pub(super) async fn upgrade(&self, query: &str) -> io::Result<Stream> {
         let mut socket = self.dialer.dial().await?;
         let head = format!(

@@ -1,4 +1,4 @@
-//! A distribution, as reports have it.
+//! Distributions in reports.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -8,11 +8,11 @@ use serde::Serialize;
 pub struct Distribution {
     /// The median.
     pub p50: u64,
-    /// 90 of 100 are at most this.
+    /// The 90th percentile.
     pub p90: u64,
-    /// 99 of 100 are at most this.
+    /// The 99th percentile.
     pub p99: u64,
-    /// 999 of 1,000 are at most this.
+    /// The 99.9th percentile.
     pub p99_9: u64,
     /// The largest.
     pub max: u64,
@@ -25,7 +25,7 @@ pub struct Distribution {
     pub(super) bars: Vec<Bar>,
 }
 
-/// A point of a percentile plot, whose axis gives each further nine as much room as the one before.
+/// A point of a percentile plot, whose axis has equal room for 90 %, 99 %, 99.9 % and so on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Quantile {
     /// 1 at 90 %, 2 at 99 %, 3 at 99.9 %.
@@ -41,9 +41,9 @@ pub(super) struct Bar {
     pub(super) part: f64,
 }
 
-/// Points of a curve for each nine.
+/// Points of a curve per nine.
 const CURVE_STEPS: usize = 24;
-/// Further nines than these are not plotted.
+/// Most nines of the axis.
 const NINES_MAX: usize = 5;
 
 impl Distribution {
@@ -67,7 +67,7 @@ impl Distribution {
     }
 }
 
-/// As far as there are values to tell quantiles apart.
+/// The curve, as far as there are enough values to distinguish quantiles.
 fn curve(histogram: &Histogram<u64>) -> Vec<Quantile> {
     let nines_known = (histogram.len() as f64).log10();
     (0..=NINES_MAX * CURVE_STEPS)
@@ -80,7 +80,7 @@ fn curve(histogram: &Histogram<u64>) -> Vec<Quantile> {
         .collect()
 }
 
-/// Each range starts where the one before ends and is about a fifth wider.
+/// The histogram. Each range starts where the one before ends, and is about a fifth wider.
 fn bars(histogram: &Histogram<u64>) -> Vec<Bar> {
     let mut bars = Vec::new();
     let (mut low, mut high) = (0, 2);

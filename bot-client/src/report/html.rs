@@ -1,4 +1,4 @@
-//! The report as a page: one file, no script, nothing to fetch.
+//! The report as an HTML page: one file, without scripts or external resources.
 
 use std::fmt::{Result, Write};
 
@@ -36,14 +36,14 @@ fn fill(report: &Report, out: &mut String) -> Result {
     write!(out, "</main></html>")
 }
 
-/// Appends all of a page that comes before its content; `</main></html>` ends it.
+/// Appends everything of a page before its content. The page must end with `</main></html>`.
 pub fn open_page(title: &str, out: &mut String) -> Result {
     write!(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">")?;
     write!(out, "<meta name=\"viewport\" content=\"width=device-width\">")?;
     write!(out, "<title>{title}</title><style>{STYLE}</style><main>")
 }
 
-/// The few numbers to look at first.
+/// The most important numbers.
 fn fill_tiles(report: &Report, out: &mut String) -> Result {
     let latency = report.input_to_snapshot_us.as_ref();
     let ms = |us: Option<f64>| us.map(|us| format!("{:.1} ms", us / 1_000.0));
@@ -178,7 +178,7 @@ fn snapshot_timeline(report: &Report) -> Plot {
     }
 }
 
-/// Nines and milliseconds.
+/// Points of the curve: nines and milliseconds.
 fn curve(all: &Distribution) -> Vec<(f64, f64)> {
     all.curve.iter().map(|point| (point.nines, point.value as f64 / 1_000.0)).collect()
 }
@@ -218,7 +218,7 @@ fn fill_tables(report: &Report, out: &mut String) -> Result {
     write!(out, "</table></section>")
 }
 
-/// Text that may hold anything, as HTML.
+/// Text, escaped for HTML.
 struct Escaped<'a>(&'a str);
 
 impl std::fmt::Display for Escaped<'_> {
@@ -231,7 +231,7 @@ impl std::fmt::Display for Escaped<'_> {
     }
 }
 
-/// How pages and plots look, in light and in dark.
+/// The style of pages and plots, for light and dark mode.
 pub const STYLE: &str = "\
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--text:#1b1f24;--soft:#5c6670;\
 --grid:#e3e6ea;--s0:#2468c8;--s1:#d9622b;--s2:#16876a;--s3:#8450c9;--s4:#b8324f}\

@@ -1,4 +1,4 @@
-//! What a run found: numbers for programs, a table and plots for people.
+//! Reports: numbers for programs, a table and plots for people.
 
 mod distribution;
 mod html;
@@ -19,72 +19,72 @@ use crate::{
 pub use distribution::Distribution;
 pub use html::{STYLE, open_page};
 
-/// What a run found. Names of fields are the keys of the JSON report and end with the unit; what
-/// was not measured is `None`.
+/// The results of a run. Field names are the keys of the JSON report and end with the unit; values
+/// that were not measured are `None`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// [`crate::Scenario::name`].
     pub scenario: &'static str,
-    /// What the bots' behaviour followed from.
+    /// Seed of the bots' behaviour.
     pub seed: u64,
-    /// Bots that were to join.
+    /// Number of bots in the options.
     pub bots_requested: usize,
-    /// Bots that the server took in.
+    /// Bots that the server has welcomed.
     pub bots_joined: usize,
     /// Bots whose connection ended before the run did.
     pub bots_lost: usize,
     /// Length of the measured window.
     pub window_s: f64,
-    /// The server's, of which attackers know nothing.
+    /// The server's tick rate; `None` for attackers, which don't learn it.
     pub tick_rate_hz: Option<u16>,
-    /// Applied in the window.
+    /// Snapshots that were applied in the window.
     pub snapshots_received: u64,
-    /// One for each tick of the window and bot, as long as it was there.
+    /// One for each tick of the window and bot, for as long as the bot was connected.
     pub snapshots_expected: u64,
-    /// Payload and frame header.
+    /// Mean bytes of a snapshot: payload and frame header.
     pub snapshot_bytes_mean: Option<f64>,
-    /// Entities in a snapshot.
+    /// Mean entities in a snapshot.
     pub entities_mean: Option<f64>,
-    /// All bytes of snapshots by all their entities.
+    /// All bytes of snapshots divided by all their entities.
     pub bytes_per_entity_mean: Option<f64>,
     /// Frames that could not be decoded, over the whole run.
     pub decode_errors: u64,
-    /// Digests that came, over the whole run.
+    /// Digests received, over the whole run.
     pub digests_checked: u64,
-    /// Those that did not agree with the bot's rows.
+    /// Digests that did not match the bot's rows.
     pub digest_mismatches: u64,
     /// Full snapshots that bots asked for.
     pub resyncs: u64,
-    /// From writing an input to having applied the first snapshot that includes it; of every
+    /// Time from writing an input until the first snapshot that includes it is applied, for every
     /// input of the window.
     pub input_to_snapshot_us: Option<Distribution>,
-    /// The mean of that beyond half a tick interval, the wait for a tick that no server avoids.
+    /// Its mean minus half a tick interval, the wait for the next tick that no server avoids.
     pub input_to_snapshot_excess_us: Option<f64>,
-    /// How far the time between a bot's snapshots is from what the ticks between them say.
+    /// Difference between the time between a bot's snapshots and the ticks between them.
     pub snapshot_interval_error_us: Option<Distribution>,
-    /// From when a tick was due to having applied its snapshot, on the synchronised clock.
+    /// Time from a tick's deadline until its snapshot is applied, on the synchronised clock.
     pub snapshot_age_us: Option<Distribution>,
-    /// From writing a ping to reading its pong.
+    /// Time from writing a ping to reading its pong.
     pub rtt_us: Option<Distribution>,
-    /// How late the bots themselves were.
+    /// How late the bots themselves sent.
     pub send_lateness_us: Option<Distribution>,
     /// CPU time of the swarm in the window.
     pub bot_cpu_s: f64,
     /// CPU time of the server in the window.
     pub server_cpu_s: Option<f64>,
-    /// The same by snapshots received.
+    /// The same divided by snapshots received.
     pub server_cpu_us_per_snapshot: Option<f64>,
     /// The server's memory at the end of the window.
     pub server_rss_bytes: Option<u64>,
     /// Attacks that were made, in a scenario that attacks.
     pub attacks: Option<u64>,
-    /// The longest that the server kept a client which never reads.
+    /// The longest time for which the server kept a client that never reads.
     pub kept_s_max: Option<f64>,
-    /// Times that bots came back.
+    /// How often bots came back.
     pub resumed: Option<usize>,
-    /// The longest that one was away.
+    /// The longest time that a bot was away.
     pub all_back_ms: Option<f64>,
-    /// Age of the oldest snapshot that was the first in a second, as after a bot had stalled.
+    /// Greatest age of a snapshot that ended a gap of a second or more, as after a bot's stall.
     pub age_after_gap_ms: Option<f64>,
     /// Why the run is not a success.
     pub failure: Option<String>,
@@ -93,20 +93,20 @@ pub struct Report {
     timeline: Vec<Second>,
 }
 
-/// Who was there.
+/// How many bots were connected, and for how long.
 #[derive(Clone, Debug)]
 pub(crate) struct Attendance {
     pub(crate) joined: usize,
     pub(crate) lost: usize,
-    /// Time in the window, all bots added up.
+    /// Time played within the window, summed over all bots.
     pub(crate) played: Duration,
-    /// How often bots came back, and how long one was away at most.
+    /// How often bots came back, and the longest time that one was away.
     pub(crate) back: Option<(usize, Micros)>,
     /// The first thing that went wrong for a bot.
     pub(crate) first_trouble: Option<String>,
 }
 
-/// What it cost, over the window.
+/// CPU time and memory over the window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Costs {
     pub(crate) window: Duration,
@@ -167,7 +167,7 @@ impl Report {
         report
     }
 
-    /// What those found who did not play.
+    /// The report of a run of attackers.
     pub(crate) fn of_attack(options: &Options, outcome: &Outcome) -> Self {
         let attendance = Attendance {
             joined: options.bots,
@@ -182,7 +182,7 @@ impl Report {
             server_cpu: outcome.server_cpu,
             server_rss_bytes: outcome.server_rss_bytes_max,
         };
-        // Nothing was measured that follows from it.
+        // Any rate will do: nothing that depends on it was measured.
         let rate = TickRate::new(1).expect("1 is a valid rate");
         Self {
             tick_rate_hz: None,
@@ -193,7 +193,7 @@ impl Report {
         }
     }
 
-    /// One line on what must not be, if anything.
+    /// Why the run is not a success, in one line, if it is not.
     fn judge(&self, first_trouble: Option<&str>) -> Option<String> {
         let because = first_trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
         if self.bots_joined < self.bots_requested {
@@ -205,7 +205,7 @@ impl Report {
         }
         if self.digest_mismatches > 0 {
             let (wrong, all) = (self.digest_mismatches, self.digests_checked);
-            return Some(format!("{wrong} of {all} digests did not agree"));
+            return Some(format!("{wrong} of {all} digests did not match"));
         }
         if self.decode_errors > 0 {
             return Some(format!("{} frames could not be decoded{because}", self.decode_errors));
@@ -233,7 +233,7 @@ impl Report {
         table::write(self)
     }
 
-    /// The report with plots, as one file that needs no other.
+    /// The report with plots, as one self-contained file.
     #[must_use]
     pub fn to_html(&self) -> String {
         html::write(self)

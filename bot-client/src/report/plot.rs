@@ -1,6 +1,6 @@
-//! Plots as SVG elements, styled by the page that they stand in.
+//! Plots as SVG elements, styled by the page that contains them.
 //!
-//! A plot is given in its own units; [`Scale`] knows how they lie on paper. Classes `s0`, `s1`, …
+//! A plot's values are in its own units; [`Scale`] maps them to the drawing. Classes `s0`, `s1`, …
 //! are the colours of its series.
 
 use std::fmt::{Result, Write};
@@ -12,42 +12,42 @@ const LEFT: f64 = 58.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
-/// Room for the legend of a picture.
+/// Room for the legend of a stand-alone picture.
 const LEGEND: f64 = 24.0;
 
 /// One plot.
 #[derive(Debug)]
 pub struct Plot {
-    /// To the right.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Upwards.
+    /// The vertical axis.
     pub y: Axis,
-    /// What is drawn, in the order of the legend.
+    /// The series, in the order of the legend.
     pub series: Vec<Series>,
 }
 
-/// One axis: what it is of, and where its ticks are.
+/// One axis with its title and tick marks.
 #[derive(Debug)]
 pub struct Axis {
-    /// Of what, in which unit.
+    /// The quantity and its unit.
     pub title: &'static str,
-    /// How values lie along it.
+    /// How values map to positions.
     pub scale: Scale,
-    /// Values that are marked, and what is written there.
+    /// Tick marks: values and their labels.
     pub ticks: Vec<(f64, String)>,
 }
 
-/// How values lie along an axis, from `min` to `max`.
+/// How values map to positions along an axis, from `min` to `max`.
 #[derive(Clone, Copy, Debug)]
 pub enum Scale {
-    /// Evenly.
+    /// Linearly.
     Linear {
         /// Where it begins.
         min: f64,
         /// Where it ends.
         max: f64,
     },
-    /// By logarithms. `min` is above 0, and smaller values lie with it.
+    /// Logarithmically. `min` must be above 0; smaller values are drawn at `min`.
     Log {
         /// Where it begins.
         min: f64,
@@ -59,7 +59,7 @@ pub enum Scale {
 /// One set of values and its name.
 #[derive(Debug)]
 pub struct Series {
-    /// What the legend says.
+    /// The name in the legend.
     pub name: &'static str,
     /// How it is drawn.
     pub shape: Shape,
@@ -70,14 +70,14 @@ pub struct Series {
 pub enum Shape {
     /// A line through points.
     Line(Vec<(f64, f64)>),
-    /// A level that others are to be compared with.
+    /// A horizontal reference line.
     Level(f64),
-    /// A bar from `x.0` to `x.1` for each height.
+    /// Bars: each is a range on the x axis and a height.
     Bars(Vec<((f64, f64), f64)>),
 }
 
 impl Axis {
-    /// From 0 to a little beyond `max`, with round ticks.
+    /// An axis from 0 to a little beyond `max`, with round ticks.
     #[must_use]
     pub fn linear(title: &'static str, max: f64) -> Self {
         let max = if max > 0.0 { max * 1.05 } else { 1.0 };
@@ -87,7 +87,8 @@ impl Axis {
         Self { title, scale: Scale::Linear { min: 0.0, max }, ticks }
     }
 
-    /// From `min` to `max`, both moved outwards to powers of ten, which are the ticks.
+    /// A logarithmic axis from `min` to `max`, both rounded outwards to powers of ten, which are
+    /// the ticks.
     #[must_use]
     pub fn log(title: &'static str, min: f64, max: f64) -> Self {
         let low = min.log10().floor() as i32;
@@ -103,7 +104,7 @@ impl Axis {
 }
 
 impl Scale {
-    /// Where a value lies: 0 at `min`, 1 at `max`, never outside.
+    /// The position of a value: 0 at `min`, 1 at `max`, clamped to that range.
     fn part(self, value: f64) -> f64 {
         let part = match self {
             Self::Linear { min, max } => (value - min) / (max - min),
@@ -228,7 +229,7 @@ fn round_step(step: f64) -> f64 {
     round.unwrap_or(10.0) * power
 }
 
-/// As few digits as tell it.
+/// A number without trailing zeros.
 fn number(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').into()

@@ -1,4 +1,4 @@
-//! The report on a terminal.
+//! The report as a table for a terminal.
 
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ fn fill(report: &Report, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// All that was timed, by name.
+/// All distributions, by name.
 pub(super) fn timings(report: &Report) -> [(&'static str, &Option<Distribution>); 5] {
     [
         ("input to snapshot", &report.input_to_snapshot_us),
@@ -52,7 +52,7 @@ pub(super) fn timings(report: &Report) -> [(&'static str, &Option<Distribution>)
     ]
 }
 
-/// What [`milliseconds`] gives, by name.
+/// Names of the columns that [`milliseconds`] returns.
 pub(super) const COLUMNS: [&str; 6] = ["p50", "p90", "p99", "p99.9", "max", "mean"];
 
 pub(super) fn milliseconds(all: &Distribution) -> [f64; 6] {
@@ -60,7 +60,7 @@ pub(super) fn milliseconds(all: &Distribution) -> [f64; 6] {
     [ms(all.p50), ms(all.p90), ms(all.p99), ms(all.p99_9), ms(all.max), all.mean / 1_000.0]
 }
 
-/// Everything but distributions: a name, and a value with its unit.
+/// Everything except distributions: a name, and a value with its unit.
 pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let (got, expected) = (report.snapshots_received, report.snapshots_expected);
     let percent = if expected == 0 { 0.0 } else { got as f64 * 100.0 / expected as f64 };

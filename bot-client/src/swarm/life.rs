@@ -1,4 +1,4 @@
-//! One bot's life in the swarm, from connecting to being gone, and its writing.
+//! The life cycle of one bot in the swarm: connecting, reading, writing, reconnecting and ending.
 
 use std::{convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
 
@@ -20,26 +20,26 @@ use crate::{
     tickets::path_with_ticket,
 };
 
-/// Where a bot is.
+/// The connection state of a bot.
 pub(super) enum Place {
-    /// On its way.
+    /// Not connected yet.
     Coming,
     /// Connected.
     Here { bot: Box<Bot>, socket: Writer, joined_at: Option<Micros> },
-    /// Cut off, and on its way back.
+    /// Disconnected, and going to reconnect.
     Away { bot: Box<Bot>, joined_at: Option<Micros> },
-    /// Never to come back.
+    /// Ended for good.
     Gone { joined_at: Option<Micros>, at: Micros },
 }
 
-/// Why a bot is gone.
+/// Why a bot's connection has failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("no welcome within {:?}", super::JOIN_TIMEOUT)]
     NoWelcome,
-    #[error("nothing heard for {SILENCE_MAX:?}")]
+    #[error("nothing received for {SILENCE_MAX:?}")]
     Silence,
     #[error("its connection was lost, and not made again before the run ended")]
     Away,
@@ -56,29 +56,29 @@ enum Loss {
     Trouble(Trouble),
     /// The scenario cuts it.
     Cut,
-    /// The scenario has the bot leave, and somebody else join.
+    /// The scenario has the bot leave, and a new one join.
     Left,
 }
 
-/// A connection that brings nothing for so long is dead, and so is one that takes so long to come.
+/// Timeout of receiving anything, and of connecting.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
-/// The longest wait before connecting again, at first.
+/// Longest backoff before the first reconnect.
 const FIRST_WAIT_MS: u64 = 250;
-/// The longest after failures: one that fails after it is lost.
+/// Longest backoff after failures: a bot that fails after that is lost.
 const WAIT_MS_MAX: u64 = 5_000;
-/// How long a bot stays where all come and go; tests have less time.
+/// How long a bot stays in the scenario churn; shorter in tests.
 const STAY_MS_MIN: u64 = if cfg!(test) { 100 } else { 2_000 };
 const STAY_MS_MAX: u64 = if cfg!(test) { 300 } else { 8_000 };
 
 impl Trouble {
-    /// The code with which the server has closed the connection.
+    /// The close code, if the server has closed the connection.
     const fn code(&self) -> Option<u16> {
         if let Self::Read(ReadError::Closed { code, .. }) = self { Some(*code) } else { None }
     }
 }
 
 impl Loss {
-    /// Whether there is nothing left to take up: who was in joins anew.
+    /// Whether the session can't be resumed, so that the bot joins anew.
     const fn ends_session(&self) -> bool {
         match self {
             Self::Left => true,
@@ -87,7 +87,7 @@ impl Loss {
         }
     }
 
-    /// Whether the scenario has it so, or the match is over.
+    /// Whether the scenario has caused it, or the match is over.
     const fn is_meant(&self) -> bool {
         match self {
             Self::Left | Self::Cut => true,
@@ -101,7 +101,7 @@ impl Loss {
         match trouble {
             Trouble::Connect(error) => error.may_pass(),
             Trouble::Read(ReadError::Broken(_)) | Trouble::Silence => true,
-            // Those of which PROTOCOL.md says so.
+            // The codes after which PROTOCOL.md has clients reconnect.
             Trouble::Read(ReadError::Closed { code, .. }) => {
                 matches!(code, 1001 | 1012 | 1013 | 4014 | 4015)
             }
@@ -115,8 +115,8 @@ impl Loss {
 }
 
 impl Swarm {
-    /// Joins when the ramp says so, and plays. A connection that is lost is made again, as
-    /// PROTOCOL.md asks of clients, until that fails too often or can't help.
+    /// Joins at its time in the ramp, and plays. Reconnects after a lost connection, as PROTOCOL.md
+    /// requires of clients, until that fails too often or can't succeed.
     pub(super) async fn live(self: Rc<Self>, number: usize) {
         let part = number as f64 / self.options.bots as f64;
         sleep(self.options.ramp.mul_f64(part)).await;
@@ -155,8 +155,8 @@ impl Swarm {
         }
     }
 
-    /// A bot has lost its connection, and gets ready for another on this path. `None` if there is
-    /// no bot, which was never let in or is gone.
+    /// Prepares a bot that has lost its connection for the next one, and returns that one's path.
+    /// `None` if there is no bot: it was never connected, or has ended.
     fn go_away(&self, number: usize, loss: &Loss) -> Option<String> {
         let place = &mut *self.places[number].borrow_mut();
         match std::mem::replace(place, Place::Coming) {
@@ -174,7 +174,7 @@ impl Swarm {
         Some(place.resume_path().unwrap_or_else(|| self.first_path()))
     }
 
-    /// One connection, to its end.
+    /// Runs one connection to its end.
     async fn session(&self, number: usize, path: &str, dice: &mut Dice) -> Loss {
         let mut playing = pin!(self.connect_and_listen(number, path));
         select! {
@@ -182,14 +182,14 @@ impl Swarm {
             () = self.cut.notified() => Loss::Cut,
             () = self.stay(dice) => {
                 self.places[number].borrow_mut().leave(self.clock.now());
-                // The server answers the close; if not, it is left all the same.
+                // Waits for the server's close frame, but not for ever.
                 let _ = timeout(LEAVE_TIMEOUT, playing).await;
                 Loss::Left
             }
         }
     }
 
-    /// Waits until the scenario has a bot leave.
+    /// Waits until the scenario has the bot leave.
     async fn stay(&self, dice: &mut Dice) {
         if self.options.scenario != Scenario::Churn {
             return pending().await;
@@ -201,7 +201,7 @@ impl Swarm {
         let target = &self.options.target;
         let connecting = async {
             match &self.options.operator_token {
-                // Who resumes needs none.
+                // A resume needs no ticket.
                 Some(token) if !path.contains("resume=") => {
                     let path = path_with_ticket(&self.dialer, target, token, path, number).await?;
                     connect(&self.dialer, target, &path).await
@@ -215,7 +215,7 @@ impl Swarm {
         let (bot, joined_at) = match place.replace(Place::Coming) {
             Place::Away { bot, joined_at } => (bot, joined_at),
             Place::Coming => {
-                // Over a bad network bots see others as players do: evenly, and a little late.
+                // Over a simulated network bots see others interpolated, as players do.
                 let others = self.options.net.map(|_| Interpolation::default());
                 (
                     Box::new(Bot::new(
@@ -279,7 +279,7 @@ impl Swarm {
         }
     }
 
-    /// A bot's connection has ended, or it never had one.
+    /// Ends a bot for good.
     pub(super) fn gone(&self, number: usize, trouble: Trouble) {
         let at = self.clock.now();
         let mut place = self.places[number].borrow_mut();
@@ -305,7 +305,7 @@ impl Swarm {
     /// Writes for all bots, each when its send is due.
     pub(super) async fn write_on(self: Rc<Self>, mut schedule: Schedule, alarm: Alarm) {
         loop {
-            // One look at the clock, so that a swarm that has fallen behind reads as well.
+            // The clock is read once per round, so that a swarm that is behind still reads too.
             let now = self.clock.now();
             while let Some(send) = schedule.take(now) {
                 self.send(send);
@@ -340,19 +340,19 @@ impl Place {
         matches!(self, Self::Here { bot, .. } if bot.absence().is_none())
     }
 
-    /// Path and query with which the bot's session is taken up, if it ever had one.
+    /// Path and query to resume the bot's session, if it ever had one.
     fn resume_path(&self) -> Option<String> {
         let (Self::Here { bot, .. } | Self::Away { bot, .. }) = self else { return None };
         bot.resume_path()
     }
 
-    /// Whether the bot is away though the scenario has not sent it.
+    /// Whether the bot is away, and not because of the scenario.
     pub(super) fn is_missing(&self) -> bool {
         let (Self::Here { bot, .. } | Self::Away { bot, .. }) = self else { return false };
         bot.absence().is_some_and(|absence| !absence.is_meant)
     }
 
-    /// From when to when the bot has been playing; a span of nothing if it never has.
+    /// When the bot has begun and ended playing; an empty span if it never has played.
     pub(super) fn attendance(&self, now: Micros) -> (Micros, Micros) {
         match *self {
             Self::Coming => (now, now),
@@ -370,11 +370,11 @@ impl Place {
         }
     }
 
-    /// The bot says goodbye.
+    /// Sends the bot's close frame.
     pub(super) fn leave(&mut self, now: Micros) {
         if let Self::Here { bot, .. } = self {
             bot.leave(now);
-            // If it can't be said, the connection is over already.
+            // If that fails, the connection is over already.
             let _ = self.flush();
         }
     }
@@ -390,7 +390,7 @@ impl Place {
     fn flush(&mut self) -> Result<(), Trouble> {
         let Self::Here { bot, socket, .. } = self else { return Ok(()) };
         let outgoing = bot.outgoing();
-        // A connection that is over is for the reader to notice: it also learns why.
+        // Errors are left to the reading end, which also learns the reason.
         if let Ok(count) = socket.try_write(outgoing.unsent()) {
             outgoing.taken(count);
         }

@@ -40,36 +40,36 @@ use crate::{
 };
 use life::{Place, Trouble};
 
-/// What to run.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where.
+    /// The server.
     pub target: Target,
-    /// The certificate that a server at `wss://` has.
+    /// The server's certificate, for a `wss://` URL.
     pub certificate: Option<Fingerprint>,
-    /// An operator's token, with which bots get the tickets that the server wants.
+    /// An operator's token, with which bots request tickets.
     pub operator_token: Option<String>,
     /// How many bots; at least one.
     pub bots: usize,
     /// The measured window.
     pub duration: Duration,
-    /// From the last join to the window.
+    /// Time from the last join to the window.
     pub warm_up: Duration,
     /// The time over which bots join.
     pub ramp: Duration,
-    /// Everything that bots decide follows from it.
+    /// Seed of all the bots' decisions.
     pub seed: u64,
     /// How bots behave.
     pub scenario: Scenario,
-    /// The network between each of them and the server, if it is to be a bad one.
+    /// The simulated network between each bot and the server, if any.
     pub net: Option<Profile>,
-    /// A process whose cost over the window is to be reported: the server's.
+    /// The server's process, to report its CPU time and memory.
     pub server_pid: Option<u32>,
-    /// What is shown while it runs.
+    /// What is shown during the run.
     pub progress: Progress,
 }
 
-/// What is shown while a swarm runs.
+/// What is shown during a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Progress {
     /// Nothing.
@@ -103,26 +103,26 @@ pub enum RunError {
     /// Nothing answers at the address.
     #[error(
         "no server at {target} ({source}); start one with `cargo run --release`, \
-         or say with --url where it is"
+         or give its URL with --url"
     )]
     NoServer {
-        /// Where it was looked for.
+        /// The server's URL.
         target: Target,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The server speaks TLS, and nobody has said which certificate it has.
-    #[error("say with --tls-sha256 which certificate the server has; it logs that when it starts")]
+    /// The URL is `wss://`, but there is no fingerprint of the server's certificate.
+    #[error("wss:// needs --tls-sha256: the certificate's SHA-256, which the server logs at start")]
     NoCertificate,
     /// The first bot could not join, so there is nothing to measure.
     #[error("the first bot could not join: {0}")]
     FirstBot(String),
-    /// The process to be measured is not there.
-    #[error("cannot read what process {pid} costs: {source}")]
+    /// The process to measure can't be read.
+    #[error("cannot read CPU time and memory of process {pid}: {source}")]
     Process {
         /// Its id.
         pid: u32,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// This process can't run a swarm.
@@ -130,8 +130,8 @@ pub enum RunError {
     System(#[from] io::Error),
 }
 
-/// Runs a swarm from the first join to the last leave. It takes the calling thread; each bot
-/// gets its brain from `make_brain` when the server has welcomed it.
+/// Runs a swarm from the first join to the last leave. It blocks the calling thread; `make_brain`
+/// is called for each bot when the server has welcomed it.
 pub fn run(
     options: &Options,
     make_brain: impl Fn(&Newcomer<'_>) -> Box<dyn Brain> + 'static,
@@ -157,7 +157,7 @@ pub fn run(
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last inputs of the window may wait for their snapshots.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the server may take to answer a close.
+/// How long the server may take to answer a close frame.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 struct Swarm {
@@ -168,22 +168,22 @@ struct Swarm {
     places: Vec<RefCell<Place>>,
     measures: RefCell<Measures>,
     phase: Cell<Phase>,
-    /// The server's, from the first welcome.
+    /// The server's tick rate, from the first welcome.
     rate: Cell<Option<TickRate>>,
-    /// Bots that were welcomed, those that were lost since included.
+    /// Bots that were welcomed, including those that were lost since.
     joined: Cell<usize>,
-    /// Bots that never will be.
+    /// Bots that ended without a welcome.
     turned_away: Cell<usize>,
     lost: Cell<usize>,
     first_trouble: RefCell<Option<Trouble>>,
-    /// Told when the scenario cuts all connections.
+    /// Notified when the scenario cuts all connections.
     cut: Notify,
-    /// Until when some do not read.
+    /// Until when some bots do not read.
     stalled_until: Cell<Option<Instant>>,
-    /// Bots that were taken back, and how long they were away at most.
+    /// How often bots came back, and the longest time that one was away.
     resumed: Cell<usize>,
     away_max: Cell<Micros>,
-    /// Time of the window in which the scenario had bots be away, all together.
+    /// Time within the window that the scenario kept bots away, summed over all bots.
     excused: Cell<Micros>,
     /// One of the numbers above has changed.
     changed: Notify,
@@ -275,7 +275,7 @@ impl Swarm {
         while !is_so() && timeout_at(deadline, self.changed.notified()).await.is_ok() {}
     }
 
-    /// Opens the window, and closes it when it is over.
+    /// Runs the measured window.
     async fn measure(&self) -> Result<Costs, RunError> {
         let own = Process::this();
         let (own_before, server_before) = (own.cpu_time()?, self.server_cost()?);
@@ -306,7 +306,7 @@ impl Swarm {
         .await;
         let end = self.clock.now();
         self.measures.borrow_mut().close(end);
-        // A server that is no more has lost all bots, which the report will tell.
+        // If the server is gone, all bots are lost, which the report shows.
         let server = self.server_cost().unwrap_or(None);
         Ok(Costs {
             window: end.since(start).into(),
@@ -324,8 +324,7 @@ impl Swarm {
         cost().map(Some).map_err(|source| RunError::Process { pid, source })
     }
 
-    /// Plays on until the window's inputs are answered and nobody is missing, or for as long as
-    /// that may take.
+    /// Plays on until the window's inputs are answered and no bot is missing, or until a timeout.
     async fn last_answers(&self) {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         while Instant::now() < deadline && self.awaits_answers() {
@@ -354,7 +353,7 @@ impl Swarm {
         }
         let deadline = Instant::now() + LEAVE_TIMEOUT;
         for task in tasks {
-            // However it ends, and if it does not: the bot has left.
+            // A timeout or a failure makes no difference now: the bot has left.
             let _ = timeout_at(deadline, task).await;
         }
     }

@@ -1,4 +1,4 @@
-//! Swarms against a server of a few lines: a thread for each connection, a match for each bot.
+//! Swarms against a minimal server: a thread for each connection, a match for each bot.
 
 use std::{
     io::{self, Read, Write},
@@ -81,7 +81,7 @@ fn who_gets_no_ticket_is_told_why() {
 
 #[test]
 fn who_mixes_up_ws_and_wss_is_told_so() {
-    // What a TLS server says to a request in HTTP: an alert of an unexpected message.
+    // A TLS server's answer to an HTTP request: the alert `unexpected_message`.
     let error = play(Server::Answers(&[21, 3, 3, 0, 2, 2, 10])).unwrap_err();
     assert!(error.to_string().contains("wss://"), "{error}");
     let plain = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
@@ -98,7 +98,7 @@ fn a_certificate_that_is_not_the_one_told_is_refused() {
     let refused = "the server's certificate is not that of --tls-sha256";
     let error = fail_at_wss(address, &"0a".repeat(32));
     assert!(error.contains(refused), "{error}");
-    // Of the right one it is not the certificate that fails: this server says nothing in HTTP.
+    // With the right fingerprint the error is another one: this server does not answer in HTTP.
     let error = fail_at_wss(address, &fingerprint);
     assert!(!error.contains(refused), "{error}");
 }
@@ -168,7 +168,7 @@ const BOTS: usize = 3;
 const HZ: u16 = 100;
 const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
-/// What the server is like.
+/// How the server behaves.
 #[derive(Clone, Copy, Debug)]
 enum Server {
     Honest,
@@ -178,7 +178,7 @@ enum Server {
     Hangs {
         up_after: Tick,
     },
-    /// It sends something meaningless at this tick.
+    /// It sends a meaningless frame at this tick.
     Babbles {
         after: Tick,
     },
@@ -186,15 +186,15 @@ enum Server {
     Drops {
         after: Tick,
     },
-    /// The same, and it takes no session up.
+    /// The same, and it resumes no session.
     Forgets {
         after: Tick,
     },
-    /// It loses all connections after this time, and takes no others.
+    /// It loses all connections after this time, and accepts no others.
     Goes {
         after: Duration,
     },
-    /// It says this to whoever has said something, and no more.
+    /// It sends these bytes in answer to anything, and nothing else.
     Answers(&'static [u8]),
 }
 
@@ -227,7 +227,7 @@ fn options(address: SocketAddr) -> Options {
     }
 }
 
-/// The match has begun before, and goes on from one connection to the next.
+/// Serves one connection. The match began at `begun`, and goes on from one connection to the next.
 fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()> {
     let answer: Option<&[u8]> = match server {
         Server::Answers(answer) => Some(answer),
@@ -314,7 +314,7 @@ impl Connection {
         }
     }
 
-    /// Takes in what has come, and answers it.
+    /// Handles received bytes, and answers them.
     fn read(&mut self, tick: Tick, start: Instant, server: Server) -> io::Result<()> {
         let mut bytes = [0; 4096];
         let count = match self.socket.read(&mut bytes) {
@@ -389,7 +389,7 @@ impl Connection {
     }
 }
 
-/// What bots say that are to find a server with this certificate there.
+/// The error of bots that expect a server with this certificate at this address.
 fn fail_at_wss(address: SocketAddr, certificate: &str) -> String {
     let options = Options {
         target: format!("wss://{address}").parse().unwrap(),
@@ -399,7 +399,7 @@ fn fail_at_wss(address: SocketAddr, certificate: &str) -> String {
     run(&options, brain::for_game).unwrap_err().to_string()
 }
 
-/// A server that has a certificate, and goes once it has shown it. Gives the certificate's SHA-256.
+/// A server that closes after the TLS handshake. Returns its address and its certificate's SHA-256.
 fn start_tls() -> (SocketAddr, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let der = made.cert.der().clone();
@@ -417,7 +417,7 @@ fn start_tls() -> (SocketAddr, String) {
     thread::spawn(move || {
         for socket in listener.incoming() {
             let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            // A client that does not want the certificate says so and goes.
+            // A client that rejects the certificate sends an alert and closes.
             let _ = tls.complete_io(&mut socket.unwrap());
         }
     });
