@@ -30,7 +30,7 @@ fn play(args: &Args, options: &Options) -> Result<(), String> {
     report.failure.map_or(Ok(()), Err)
 }
 
-/// Writes all reports. If one can't be written, the others still are.
+/// Prints the report and writes its files. If one file can't be written, the other still is.
 fn deliver(args: &Args, report: &Report) -> Result<(), String> {
     let json = report.to_json().map_err(|error| error.to_string())? + "\n";
     let is_piped = args.json.as_deref() == Some(Path::new("-"));

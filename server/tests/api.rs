@@ -1,4 +1,4 @@
-//! What those rely on who ask by HTTP: a studio's backend, its pages, its dashboards.
+//! The HTTP API as its users rely on it: a studio's backend, pages and dashboards.
 
 mod support;
 
@@ -16,7 +16,7 @@ use tickwire_server::{
 use tickwire_shared::arena::Arena;
 
 #[test]
-fn who_is_refused_is_told_what_would_help() {
+fn refusals_say_how_to_be_accepted() {
     let (server, _) = guarded_server("remedy", |_| {});
     let told = ask(server.addr, "GET /v1/overruns", "");
     assert!(told.starts_with("HTTP/1.1 401 "), "{told}");
@@ -27,7 +27,7 @@ fn who_is_refused_is_told_what_would_help() {
 }
 
 #[test]
-fn who_may_not_join_opens_no_match() {
+fn a_refused_join_opens_no_match() {
     let (server, _) = guarded_server("unopened", |config| config.tickets.guests = true);
     let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(25));
     assert_eq!(server.post("/v1/join", &long).0, 400);
@@ -41,7 +41,7 @@ fn who_may_not_join_opens_no_match() {
 }
 
 #[test]
-fn a_page_of_a_named_origin_may_read_that_it_asks_too_often() {
+fn a_page_of_a_named_origin_may_read_a_rate_limit_error() {
     let server = TestServer::start::<Arena>(|config| {
         config.origins = Origins::new(vec!["https://play.example".into()]).unwrap();
         config.proxies = Proxies::new(&["127.0.0.1".into()]).unwrap();
@@ -61,7 +61,7 @@ fn a_page_of_a_named_origin_may_read_that_it_asks_too_often() {
 }
 
 #[test]
-fn what_is_not_there_is_a_problem_on_the_health_port_too() {
+fn unknown_routes_are_problems_on_the_health_port_too() {
     let server = TestServer::start::<Arena>(|config| {
         config.health_listen = Some((Ipv4Addr::LOCALHOST, 0).into());
     });
@@ -76,14 +76,14 @@ fn what_is_not_there_is_a_problem_on_the_health_port_too() {
 }
 
 #[test]
-fn what_a_match_costs_is_counted_from_nothing() {
+fn costs_of_a_match_are_counted_from_zero() {
     let server = TestServer::start::<Arena>(|_| {});
     let (_, page) = server.get("/metrics");
     assert!(page.contains("\ntickwire_snapshot_bits_total{field=\"player.x\"} 0\n"), "{page}");
 }
 
 #[test]
-fn what_may_be_left_out_may_be_null() {
+fn optional_members_may_be_null() {
     let server = TestServer::start::<Arena>(|_| {});
     let all = r#"{"match":null,"mode":null,"subject":null,"role":null,"name":null}"#;
     for (path, body) in [
@@ -98,7 +98,7 @@ fn what_may_be_left_out_may_be_null() {
 }
 
 #[test]
-fn who_is_refused_while_the_body_is_on_its_way_goes_on_on_the_same_connection() {
+fn a_refusal_before_the_body_has_arrived_keeps_the_connection() {
     let (server, _) = guarded_server("unread", |_| {});
     for (line, headers, status) in [
         ("POST /v1/notices", "", "401"),
@@ -141,7 +141,7 @@ fn a_body_is_an_object() {
 }
 
 #[test]
-fn who_shows_a_ticket_that_has_expired_is_told_so() {
+fn an_expired_ticket_is_reported_as_such() {
     let (server, tickets) = guarded_server("late", |_| {});
     let grant = Grant { subject: "u1", role: TicketRole::Player, match_id: None, name: "Ada" };
     let say = |life: u64| {
@@ -156,7 +156,7 @@ fn who_shows_a_ticket_that_has_expired_is_told_so() {
     assert!(status == 401 && told.contains(r#""a ticket is needed""#), "{told}");
 }
 
-/// A whole answer, head and body, to a request with these header lines.
+/// The whole response, head and body, to a request with these header lines.
 fn ask(addr: SocketAddr, line: &str, headers: &str) -> String {
     let head = "host: localhost\r\nconnection: close\r\n";
     exchange(addr, &format!("{line} HTTP/1.1\r\n{head}{headers}\r\n"))

@@ -1,4 +1,4 @@
-//! When and how a connection is seen off that the server closes.
+//! When and how the server closes a connection.
 
 mod support;
 
@@ -9,14 +9,14 @@ use support::{Client, End, Stream, TestServer, frame};
 use tickwire_shared::arena::Arena;
 
 #[test]
-fn who_is_behind_with_reading_is_told_all_the_same_why_it_is_closed() {
+fn a_slow_reader_still_gets_its_close_reason() {
     let server = TestServer::start::<Arena>(|config| config.limits.messages_hz = 1_000);
     let mut client = connect_narrowly(&server);
-    // More than the kernels take, and less than may wait behind that.
+    // More than the kernel's buffers hold, and less than the outbox may hold behind them.
     let pings = frame(0x89, &[7; 125]).repeat(400);
     client.send_raw(&pings);
     client.send_raw(&frame(0x81, b"hello"));
-    // What is unread when a socket is closed would take the reason away.
+    // A socket closed with unread bytes would be reset, and lose the close frame.
     client.send_raw(&pings);
     server.wait_metric("tickwire_connections_closed_total{reason=\"text\"}", 1.0);
     assert_eq!(client.wait_end(), End::Close(1003));
@@ -24,7 +24,7 @@ fn who_is_behind_with_reading_is_told_all_the_same_why_it_is_closed() {
 }
 
 #[test]
-fn who_goes_on_talking_is_not_taken_for_silent() {
+fn a_client_that_keeps_sending_is_not_idle() {
     let server = TestServer::start::<Arena>(|config| {
         config.limits.idle_timeout = Duration::from_secs(2);
     });
@@ -34,7 +34,7 @@ fn who_goes_on_talking_is_not_taken_for_silent() {
     assert_eq!(player.end, None);
 }
 
-/// A connection on which little is under way.
+/// A connection with a small receive buffer.
 fn connect_narrowly(server: &TestServer) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets");
     socket.set_recv_buffer_size(4 * 1024).expect("buffers can be small");

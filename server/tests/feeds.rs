@@ -1,4 +1,4 @@
-//! Server-Sent Events, read from real sockets as any program would.
+//! Event feeds (Server-Sent Events), read from real sockets.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
@@ -14,7 +14,7 @@ use support::{TestServer, frame};
 use tickwire_shared::arena::Arena;
 
 #[test]
-fn a_feed_tells_what_happens_and_goes_on_where_it_was() {
+fn a_feed_delivers_events_and_resumes() {
     let server = TestServer::start::<Arena>(|config| config.npcs = 8);
     let mut everything = Stream::open(&server, "/v1/events", "");
     let mut ada = server.connect();
@@ -46,13 +46,13 @@ fn a_feed_tells_what_happens_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn who_leaves_a_feed_gives_its_place_back() {
+fn a_reader_that_leaves_a_feed_frees_its_place() {
     let server = TestServer::start::<Arena>(|_| {});
     let mut everything = Stream::open(&server, "/v1/events", "");
     everything.wait("retry:");
     assert_eq!(server.metric("tickwire_feed_readers"), 1.0);
     drop(everything);
-    // Before the heartbeat, which would find out too.
+    // Sooner than the heartbeat, which would notice too.
     let is_given_back = (0..1_000).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
         server.metric("tickwire_feed_readers") == 0.0
@@ -61,7 +61,7 @@ fn who_leaves_a_feed_gives_its_place_back() {
 }
 
 #[test]
-fn a_feed_of_computer_players_tells_kills_and_scores() {
+fn a_feed_of_computer_players_has_kills_and_scores() {
     let server = TestServer::start::<Arena>(|config| config.npcs = 16);
     let mut everything = Stream::open(&server, "/v1/events", "");
     let _match_with_somebody = server.join();
@@ -69,7 +69,7 @@ fn a_feed_of_computer_players_tells_kills_and_scores() {
     everything.wait(r#""killer":"#);
     everything.wait("event: score");
     everything.wait(r#""deaths":1"#);
-    // Only the seat of somebody has a name.
+    // Only the seat of a person has a name.
     let scores = everything.read.split("event: score\ndata: ").skip(1);
     for score in scores.filter_map(|rest| rest.lines().next()) {
         let score: serde_json::Value = serde_json::from_str(score).unwrap();
@@ -78,7 +78,7 @@ fn a_feed_of_computer_players_tells_kills_and_scores() {
 }
 
 #[test]
-fn a_server_that_goes_lets_followers_hear_the_end() {
+fn a_draining_server_ends_its_feeds() {
     let mut server = TestServer::start::<Arena>(|_| {});
     let mut everything = Stream::open(&server, "/v1/events", "");
     drop(server.join());
@@ -88,7 +88,7 @@ fn a_server_that_goes_lets_followers_hear_the_end() {
 }
 
 #[test]
-fn on_a_server_with_tickets_the_feed_keeps_chat_to_itself() {
+fn on_a_server_with_tickets_the_feed_has_no_chat() {
     let server = TestServer::start::<Arena>(|config| config.feed_chat = Some(false));
     let mut everything = Stream::open(&server, "/v1/events", "");
     let mut ada = server.join();
@@ -100,7 +100,7 @@ fn on_a_server_with_tickets_the_feed_keeps_chat_to_itself() {
 }
 
 #[test]
-fn the_lobby_talks_within_bounds() {
+fn lobby_chat_is_bounded() {
     let server = TestServer::start::<Arena>(|_| {});
     let mut everything = Stream::open(&server, "/v1/events", "");
     for text in ["\\u0007", "", &"x".repeat(201)] {
@@ -118,11 +118,11 @@ fn the_lobby_talks_within_bounds() {
 }
 
 #[test]
-fn the_monitor_tells_how_the_server_does() {
+fn the_monitor_streams_samples() {
     let server = TestServer::start::<Arena>(|config| config.npcs = 4);
     let mut ada = server.join();
     let mut sample = Stream::ask(&server, "/v1/monitor", "");
-    // Whoever takes nothing is soon sent nothing.
+    // A client that reads nothing soon gets nothing more.
     ada.wait_snapshots(50);
     sample.wait("event: sample\n");
     sample.wait("\n\n\r\n");
@@ -169,7 +169,7 @@ impl Stream {
     fn wait(&mut self, text: &str) {
         let (mut buffer, start) = ([0; 4096], Instant::now());
         while !self.read.contains(text) {
-            // Heartbeats come for ever.
+            // Heartbeats alone would keep this loop going.
             assert!(start.elapsed() < PATIENCE, "no {text}: {}", self.read);
             let count = self.socket.read(&mut buffer).expect("the feed goes on");
             assert!(count > 0, "the feed ended before {text}: {}", self.read);

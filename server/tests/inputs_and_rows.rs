@@ -1,4 +1,4 @@
-//! What the server's half of a link tells of inputs and rows, over a real socket.
+//! Input leads and resyncs of the server's link, over a real socket.
 
 mod support;
 
@@ -6,21 +6,21 @@ use support::{Client, TestServer};
 use tickwire_shared::{arena::Arena, game::Game, ids::Tick, time::TickRate};
 
 #[test]
-fn players_are_told_how_early_their_inputs_come() {
+fn players_learn_the_lead_of_their_inputs() {
     let server = TestServer::start::<Arena>(|config| config.tick_rate = TickRate::new(20).unwrap());
     let mut player = server.join();
     player.wait_snapshots(1);
     let first = player.link.applied().unwrap();
-    // Of what a busy machine reads late, nothing is told.
+    // Inputs that a busy machine reads late give no lead.
     let mut inputs = 0;
     while player.lead.is_none() {
-        assert!(inputs < 400, "nothing is said of inputs");
+        assert!(inputs < 400, "no lead is reported");
         let newest = player.link.applied().unwrap();
         input_for(&mut player, newest.plus(6));
         inputs += 1;
         player.wait_snapshots(1);
     }
-    // They were sent after a snapshot had come, and had come before the one that tells of them.
+    // They were sent after one snapshot, and arrived before the one that reports their lead.
     let (told, lead) = player.lead.unwrap();
     let least = 50_000 * i64::from(first.plus(5).since(told)) - 33_000;
     assert!((least..=300_000).contains(&lead), "{lead} us, told with {told:?} after {first:?}");
@@ -29,11 +29,11 @@ fn players_are_told_how_early_their_inputs_come() {
 }
 
 #[test]
-fn who_asks_for_all_rows_is_sent_them() {
+fn a_resync_is_answered_with_a_full_snapshot() {
     let server = TestServer::start::<Arena>(|_| {});
     let mut player = server.join();
     player.wait_snapshots(1);
-    // Each has a digest, of others only one in 32.
+    // Each full snapshot has a digest, others only one in 32.
     for resyncs in 1..=5 {
         let (mut resync, digests) = (Vec::new(), player.digests);
         player.link.write_resync(&mut resync);

@@ -1,5 +1,5 @@
-//! Games of many entities: as many as the protocol allows are told, whoever reads how slowly, and
-//! beyond that a match ends alone, with a reason.
+//! Games of many entities: clients get as many as the protocol allows, however slowly they read; a
+//! match with more ends alone, with a reason.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
@@ -14,7 +14,7 @@ use tickwire_shared::{
 };
 
 #[test]
-fn who_joins_a_large_world_is_told_all_of_it() {
+fn a_client_that_joins_a_large_world_gets_all_of_it() {
     let server = TestServer::start::<World<4_096, 8>>(|_| {});
     check(server.join());
     let files = Certificate::new("large");
@@ -24,7 +24,7 @@ fn who_joins_a_large_world_is_told_all_of_it() {
 
 fn check(mut client: Client) {
     client.wait_snapshots(1);
-    // More than the kernel holds, all fields of all entities: the rest has waited for the client.
+    // All fields of all entities are more than the kernel holds: the rest waited in the outbox.
     assert_eq!(client.link.rows().unwrap().len(), 4_096);
     assert_eq!(client.digests, 1);
     client.wait_snapshots(3);
@@ -43,7 +43,7 @@ fn check_ends(server: &TestServer) {
     assert_eq!(server.metric("tickwire_matches"), 0.0);
 }
 
-/// So many entities that have so many fields, of which nothing can be foretold.
+/// This many entities with this many unpredictable fields.
 #[derive(Default, Serialize, Deserialize)]
 struct World<const ENTITIES: u32, const FIELDS: u32>(u32);
 

@@ -1,4 +1,4 @@
-//! What strangers can write into the log. The only test of its process, since the log is the process'.
+//! What clients can write into the log. The only test in its process, since the log is global.
 
 use tickwire_server::tickets::{TicketError, Tickets};
 

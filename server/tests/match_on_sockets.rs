@@ -1,4 +1,4 @@
-//! A server, real sockets, and clients that play, vanish, come back and misbehave.
+//! A server, real sockets, and clients that play, disconnect, resume and misbehave.
 
 mod support;
 
@@ -44,13 +44,13 @@ fn players_see_the_match_and_their_inputs_processed() {
         player.wait("a digest", |player| player.digests > 1);
     }
     assert_eq!(server.metric("tickwire_connections"), 3.0);
-    // Of those for one tick the newest counts.
+    // Of several inputs for one tick only the newest is applied.
     (0..30).for_each(|_| players[0].input(&[0]));
     players[0].wait("its inputs", |player| player.link.processed() == InputSeq(31));
     let dropped = server.metric("tickwire_inputs_dropped_total");
     let starved = server.metric("tickwire_inputs_starved_total");
     assert!(dropped >= 20.0 && starved >= 20.0, "{dropped} dropped, {starved} starved");
-    // What has happened stays counted when those are gone to whom it did.
+    // Counters keep the counts of clients that have left.
     players.iter_mut().for_each(|player| player.send_raw(&frame(0x88, &1000_u16.to_be_bytes())));
     players.iter_mut().for_each(|player| assert_eq!(player.wait_end(), End::Close(1000)));
     assert!(server.metric("tickwire_inputs_dropped_total") >= dropped);
@@ -86,7 +86,7 @@ fn a_full_match_refuses() {
     let _first = server.join();
     let mut second = Client::open(server.addr, "match=1", "tickwire.v1");
     assert_eq!(second.wait_end(), End::Close(4010));
-    // Any match would do, and a moment later there may be one.
+    // For any match the refusal is temporary: there may be a seat a moment later.
     assert_eq!(server.connect().wait_end(), End::Close(1013));
 }
 
@@ -256,7 +256,7 @@ fn a_seat_is_free_after_the_grace_period_or_a_goodbye() {
 }
 
 #[test]
-fn a_match_without_anybody_ends() {
+fn an_empty_match_ends() {
     let server = TestServer::start::<Tally>(|config| {
         config.match_idle = Duration::from_secs(1);
         config.resume_grace = Duration::ZERO;
@@ -269,7 +269,7 @@ fn a_match_without_anybody_ends() {
 }
 
 #[test]
-fn who_joins_a_match_that_can_not_be_made_is_told_that_it_failed() {
+fn joining_a_match_that_can_not_be_made_fails_with_its_code() {
     let server = TestServer::start::<Tally>(|config| config.seats = SEATS_MOST + 1);
     for failed in 1..3 {
         let mut client = server.connect();
@@ -287,7 +287,7 @@ fn a_match_that_is_over_ends_and_says_so() {
     players[0].input(&[OVER]);
     let [winner, loser, neighbour] = &mut players;
     assert_eq!((winner.wait_end(), loser.wait_end()), (End::Close(4017), End::Close(4017)));
-    // They were told how it ended, and the next are in another match.
+    // Clients got the final events, and the next ones are in another match.
     assert_eq!(winner.link.rows().unwrap().row(0).values, [OVER]);
     assert_eq!(server.get("/v1/matches/1").0, 404);
     assert_eq!(server.metric("tickwire_matches_failed_total"), 0.0);
@@ -325,7 +325,7 @@ fn a_game_that_breaks_its_schema_ends_alone() {
 }
 
 #[test]
-fn a_storm_of_spectators_is_let_in_while_the_match_goes_on() {
+fn a_storm_of_spectators_joins_while_the_match_goes_on() {
     let server = TestServer::start::<Hooked<Holds>>(|_| {});
     let mut player = server.join();
     player.wait_snapshots(1);
@@ -351,7 +351,7 @@ fn a_storm_of_spectators_is_let_in_while_the_match_goes_on() {
 static IS_HELD: AtomicBool = AtomicBool::new(false);
 static HOLDS: AtomicBool = AtomicBool::new(false);
 
-/// Makes one step last as long as is wanted.
+/// Holds one step for as long as `IS_HELD` is set.
 struct Holds;
 
 impl Hook for Holds {
@@ -374,11 +374,11 @@ fn a_server_that_drains_lets_the_round_go_on_for_a_while() {
 }
 
 #[test]
-fn who_loses_the_connection_while_a_server_drains_comes_back_to_the_round() {
+fn a_player_resumes_while_the_server_drains() {
     let (server, mut client) = draining(Duration::from_secs(3));
     let link = std::mem::take(&mut client.link);
     drop(client);
-    // It was the only one, and its seat is kept.
+    // It was the only client, and its seat is kept.
     thread::sleep(Duration::from_millis(500));
     let mut back = server.take_up(link);
     back.wait("a word of the end", |client| client.was_told);
@@ -389,7 +389,7 @@ fn who_loses_the_connection_while_a_server_drains_comes_back_to_the_round() {
     server.drain();
 }
 
-/// A server that drains within this time, and a client that was told so in a round that goes on.
+/// A server that drains within this time, and a client in a running match that was notified.
 fn draining(drain_timeout: Duration) -> (TestServer, Client) {
     let mut server = TestServer::start::<Arena>(|config| config.drain_timeout = drain_timeout);
     let mut client = server.join();
@@ -400,8 +400,8 @@ fn draining(drain_timeout: Duration) -> (TestServer, Client) {
 }
 
 #[test]
-fn draining_tells_everyone_and_ends() {
-    // However long it may wait for rounds to end: this game has none.
+fn draining_notifies_all_clients_and_ends() {
+    // Whatever the drain timeout: this game may end at any time.
     let hour = Duration::from_secs(3600);
     let mut server = TestServer::start::<Tally>(|config| config.drain_timeout = hour);
     let mut players: Vec<_> = (0..3).map(|_| server.join()).collect();
@@ -419,7 +419,7 @@ fn a_client_that_does_not_read_is_skipped_and_catches_up() {
     let mut player = server.join();
     player.wait_snapshots(1);
     let before = player.link.applied().unwrap();
-    // Nothing is acknowledged, so credit runs out.
+    // Without acknowledgements, credit runs out.
     while server.metric("tickwire_snapshots_skipped_total{reason=\"credit\"}") < 20.0 {
         thread::sleep(Duration::from_millis(50));
     }
@@ -515,7 +515,8 @@ fn no_more_connections_than_allowed() {
     }
 }
 
-/// A game in which everybody has a number that inputs add to. One input makes it panic, one ends it, and two break its schema.
+/// A game in which each player has a number that inputs add to. One input makes it panic, one ends
+/// it, and two break its schema.
 #[derive(Debug, Serialize, Deserialize)]
 struct Tally {
     seats: Vec<Option<i32>>,

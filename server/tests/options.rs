@@ -1,4 +1,4 @@
-//! What a match is made with: the mode that somebody chose, and chance.
+//! Options of matches: the chosen mode, and the random seed.
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 mod support;
@@ -16,7 +16,7 @@ use tickwire_shared::{
 };
 
 #[test]
-fn whoever_wants_any_match_gets_one_of_their_mode() {
+fn any_match_of_a_mode_has_that_mode() {
     let server = TestServer::start::<Shown<0>>(|_| {});
     let enter = |query: &str| {
         let mut client = Client::open(server.addr, query, "tickwire.v1");
@@ -26,7 +26,7 @@ fn whoever_wants_any_match_gets_one_of_their_mode() {
         let id = client.link.welcome().unwrap().match_id.0;
         (client, id, mode)
     };
-    // The first is what it is without a choice.
+    // The first mode is the default.
     let (_a, first, duel) = enter("match=auto");
     let (_b, second, teams) = enter("match=auto&mode=teams");
     let (_c, third, _) = enter("match=auto&mode=teams");
@@ -76,7 +76,7 @@ fn no_two_matches_have_the_same_seed() {
         client.wait_snapshots(1);
         client.link.rows().unwrap().row(0).values[1..].to_vec()
     };
-    // The first of each server as well.
+    // Also the first matches of different servers.
     let servers = [(); 3].map(|()| TestServer::start::<Shown<0>>(|config| config.seats = 1));
     let seeds: HashSet<_> =
         servers.iter().flat_map(|server| [seed(server), seed(server)]).collect();
@@ -84,7 +84,7 @@ fn no_two_matches_have_the_same_seed() {
 }
 
 #[test]
-fn names_that_nobody_could_ask_for_are_refused() {
+fn invalid_mode_names_are_rejected() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let started = runtime.block_on(Server::bind::<Shown<1>>(Config::default()));
     assert!(matches!(started, Err(StartError::ModeName("duel"))), "it is there twice");

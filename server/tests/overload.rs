@@ -1,4 +1,4 @@
-//! A shard that can't carry what it has, and one that can again.
+//! A shard that can't keep up with its load, and its recovery.
 
 mod support;
 
@@ -22,10 +22,10 @@ use support::{
 static STEP_MS: AtomicU64 = AtomicU64::new(0);
 
 #[test]
-fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
+fn an_overloaded_shard_sheds_load_closes_nobody_and_recovers() {
     let server = TestServer::start::<Hooked<Slow>>(|config| {
         config.seats = 2;
-        // What takes so long to come must not be taken for silence.
+        // Slow steps must not count as idle or stalled clients.
         config.limits.idle_timeout = Duration::from_secs(600);
         config.limits.stall_timeout = Duration::from_secs(600);
     });
@@ -46,7 +46,7 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
         player.wait("slow motion", |player| player.slowdown == 3);
         player.wait_snapshots(5);
     }
-    // Also whoever comes only now.
+    // Also a client that joins only now.
     let mut late = Client::open(server.addr, "match=1&role=spectator", "tickwire.v1");
     late.say_hello(None);
     late.wait("slow motion", |late| late.slowdown == 3);
@@ -57,7 +57,7 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
         assert!(server.metric(&counter) >= 1.0, "{step} was not counted");
     }
 
-    // The flight recorder shows what takes so long.
+    // The flight recorder shows the slow phase.
     let (status, trace) = server.get("/v1/overruns");
     assert_eq!(status, 200);
     let slow = slow_phases(&trace);
@@ -81,7 +81,7 @@ fn an_overloaded_shard_leaves_things_out_closes_nobody_and_recovers() {
 }
 
 #[test]
-fn who_plays_is_told_that_the_match_stood_still() {
+fn players_are_notified_of_a_stall() {
     let server = TestServer::start::<Hooked<Stops>>(|config| config.seats = 2);
     let mut player = server.join();
     player.wait_snapshots(5);
@@ -92,13 +92,13 @@ fn who_plays_is_told_that_the_match_stood_still() {
 }
 
 #[test]
-fn a_shard_that_is_stuck_is_left_alone_and_the_others_go_on() {
+fn a_stuck_shard_is_avoided_and_the_others_go_on() {
     let server = TestServer::start::<Hooked<Stuck>>(|config| {
         config.seats = 2;
         config.shards = 2;
     });
     let mut stuck = server.join();
-    // More ticks than the other shard will have made.
+    // More ticks than the other shard will have run.
     stuck.wait_snapshots(90);
     let steps = server.metric("tickwire_ticks_total");
     let held = HOLD.lock().unwrap();
@@ -129,7 +129,7 @@ fn a_shard_that_is_stuck_is_left_alone_and_the_others_go_on() {
 }
 
 #[test]
-fn a_new_match_goes_to_a_shard_that_can_carry_it() {
+fn a_new_match_goes_to_a_shard_that_keeps_up() {
     let server = TestServer::start::<Hooked<OneIsSlow>>(|config| {
         config.seats = 1;
         config.shards = 2;
@@ -163,7 +163,7 @@ const STEP: &str = "tickwire_overload_step";
 /// Milliseconds that the next step takes.
 static STOP_MS: AtomicU64 = AtomicU64::new(0);
 
-/// Makes one step as slow as it is told to be.
+/// Makes one step take `STOP_MS`.
 struct Stops;
 
 impl Hook for Stops {
@@ -172,7 +172,7 @@ impl Hook for Stops {
     }
 }
 
-/// Makes each step as slow as it is told to be.
+/// Makes each step take `STEP_MS`.
 struct Slow;
 
 impl Hook for Slow {
@@ -184,7 +184,7 @@ impl Hook for Slow {
 static IS_STUCK: AtomicBool = AtomicBool::new(false);
 static HOLD: Mutex<()> = Mutex::new(());
 
-/// One step waits for as long as the lock is held.
+/// Makes one step wait until `HOLD` is unlocked.
 struct Stuck;
 
 impl Hook for Stuck {
@@ -201,7 +201,7 @@ thread_local! {
     static IS_SLOW: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes each step slow on the shard that steps first once that is wanted.
+/// Once `ONE_IS_SLOW` is set, makes all steps slow on the shard that steps next.
 struct OneIsSlow;
 
 impl Hook for OneIsSlow {

@@ -1,4 +1,4 @@
-//! Who is in a match and what is said there, as clients on real sockets are told.
+//! Roster, presence, chat and notices, as clients on real sockets receive them.
 
 mod support;
 
@@ -9,7 +9,7 @@ use tickwire_shared::{
 };
 
 #[test]
-fn what_one_says_all_hear_in_order_with_names() {
+fn chat_reaches_all_in_order_with_names() {
     let server = TestServer::start::<Arena>(|_| {});
     let mut ada = join(&server, " A\u{7}da ");
     let mut nameless = join(&server, "\u{200B}");
@@ -30,7 +30,7 @@ fn what_one_says_all_hear_in_order_with_names() {
 }
 
 #[test]
-fn who_says_too_much_is_refused_and_stays() {
+fn too_much_chat_is_refused_and_the_client_stays() {
     let server = TestServer::start::<Arena>(|_| {});
     let mut ada = join(&server, "Ada");
     let mut watching = watch(&server);
@@ -51,7 +51,7 @@ fn who_says_too_much_is_refused_and_stays() {
 }
 
 #[test]
-fn who_comes_back_is_told_who_is_here_only_if_that_has_changed() {
+fn a_resumed_client_gets_the_roster_only_if_it_has_changed() {
     let server = TestServer::start::<Arena>(|_| {});
     let (mut ada, mut bob) = (join(&server, "Ada"), join(&server, "Bob"));
     ada.wait("Bob", |client| !presences(client).is_empty());
@@ -73,7 +73,7 @@ fn who_comes_back_is_told_who_is_here_only_if_that_has_changed() {
 }
 
 #[test]
-fn presence_tells_who_comes_vanishes_returns_and_goes() {
+fn presence_announces_join_loss_resume_and_leave() {
     let server = TestServer::start::<Arena>(|_| {});
     let mut watching = watch(&server);
     let ada = join(&server, "Ada");
@@ -98,7 +98,7 @@ fn presence_tells_who_comes_vanishes_returns_and_goes() {
 }
 
 #[test]
-fn newcomers_hear_what_was_said_before() {
+fn newcomers_get_earlier_chat() {
     let server = TestServer::start::<Arena>(|_| {});
     let mut ada = join(&server, "Ada");
     ada.chat("first");

@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 fn a_file_with_a_mistake_ends_the_program_with_its_place() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistaken.toml");
     fs::write(&file, "npcs = 0\nseets = 4\n").expect("there is room for a file");
-    // Nor could it start without the file: this address is nobody's.
+    // The program could not start without the file either: no interface has this address.
     let program = env!("CARGO_BIN_EXE_tickwire-server");
     let mut command = Command::new(program);
     command.args(["--listen", "192.0.2.1:1", "--config"]).arg(&file);

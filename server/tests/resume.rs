@@ -1,4 +1,4 @@
-//! What a session that is taken up is told: every event once, whatever its client has kept.
+//! Resumed sessions: each event arrives exactly once, whatever the client has kept.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
@@ -15,13 +15,13 @@ use tickwire_shared::{
 };
 
 #[test]
-fn every_event_is_told_once_also_after_a_page_was_loaded_again() {
+fn every_event_arrives_once_also_after_a_page_reload() {
     let server = TestServer::start::<Bell>(|_| {});
     let mut page = server.join();
     page.wait("events", |client| client.events >= 20);
     let token = page.link.welcome().unwrap().resume;
     drop(page);
-    // It knows nothing but the token, and is told no event of before.
+    // It has kept nothing but the token, and gets no earlier event.
     let mut page = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
     page.say_hello(Some(token));
     page.wait("events", |client| client.events >= 5);
@@ -35,7 +35,7 @@ fn every_event_is_told_once_also_after_a_page_was_loaded_again() {
 }
 
 #[test]
-fn who_has_kept_what_nobody_told_is_refused_before_a_welcome() {
+fn a_resume_with_impossible_events_is_refused_before_a_welcome() {
     let server = TestServer::start::<Bell>(|_| {});
     let token = leave(&server);
     let mut client = take_up(&server, token, 1_000_000);
@@ -45,7 +45,7 @@ fn who_has_kept_what_nobody_told_is_refused_before_a_welcome() {
 }
 
 #[test]
-fn who_has_kept_other_statistics_is_sent_the_servers() {
+fn a_resume_with_another_model_gets_the_servers() {
     let server = TestServer::start::<Bell>(|_| {});
     let token = leave(&server);
     let mut page = take_up(&server, token, 2);
@@ -60,7 +60,7 @@ fn a_spectator_that_comes_back_joins_anew() {
     watching.say_hello(None);
     watching.wait_snapshots(1);
     let token = watching.link.welcome().unwrap().resume;
-    // Whether or not its old connection is known to be lost.
+    // Whether or not the server has noticed the loss of its old connection.
     for query in ["match=1&role=spectator", "match=1&resume=1"] {
         let mut again = Client::open(server.addr, query, "tickwire.v1");
         again.say_hello(Some(token));
@@ -71,11 +71,11 @@ fn a_spectator_that_comes_back_joins_anew() {
 }
 
 #[test]
-fn a_seat_that_is_taken_up_is_held_once() {
+fn a_resumed_seat_is_reserved_once() {
     let server = TestServer::start::<Bell>(|config| config.seats = 2);
     let page = server.join();
     let token = page.link.welcome().unwrap().resume;
-    // It does not say that it resumes, so a seat is held for it until it says hello.
+    // Its URL does not announce a resume, so a seat is reserved for it until its hello.
     let mut again = Client::open(server.addr, "match=1", "tickwire.v1");
     again.say_hello(Some(token));
     again.wait_snapshots(1);
@@ -84,14 +84,14 @@ fn a_seat_that_is_taken_up_is_held_once() {
     second.wait_snapshots(1);
 }
 
-/// Somebody hears two events and is cut off. What takes the session up.
+/// A client receives two events and disconnects. Returns its resume token.
 fn leave(server: &TestServer) -> ResumeToken {
     let mut page = server.join();
     page.wait("events", |client| client.events >= 2);
     page.link.welcome().unwrap().resume
 }
 
-/// Comes back for a session of which so many events and statistics of no server are kept.
+/// Resumes a session with this number of kept events, and a model that no server has.
 fn take_up(server: &TestServer, token: ResumeToken, events: u32) -> Client {
     let kept = Some(Kept { applied: None, events, model_hash: 0 });
     let hello = Hello {
@@ -107,7 +107,7 @@ fn take_up(server: &TestServer, token: ResumeToken, events: u32) -> Client {
     client
 }
 
-/// A game that tells everybody something every tick.
+/// A game that sends an event to all clients every tick.
 #[derive(Serialize, Deserialize)]
 struct Bell;
 

@@ -1,4 +1,4 @@
-//! Spectators who see a match later than those who play it.
+//! Spectators that see a match later than its players.
 
 mod support;
 
@@ -36,7 +36,7 @@ fn spectators_see_what_players_saw_so_many_ticks_ago_and_nothing_newer() {
     let last = player.link.applied().unwrap().plus(2 * LATE_TICKS);
     LAST.store(last.0, Ordering::Relaxed);
     let newest = last.minus(LATE_TICKS);
-    // The match stands still then: nothing else will ever come.
+    // The match stands still now, so nothing else can arrive.
     while player.newest_event != Some(last) || watching.newest_event != Some(newest) {
         player.pump();
         watching.pump();
@@ -52,11 +52,11 @@ fn spectators_see_what_players_saw_so_many_ticks_ago_and_nothing_newer() {
 }
 
 #[test]
-fn late_spectators_follow_a_real_match_and_are_told_at_once_what_is_said() {
+fn late_spectators_follow_a_real_match_and_get_chat_at_once() {
     let server = TestServer::start::<Arena>(|config| {
         config.npcs = 8;
         config.spectator_delay = Duration::from_secs(1);
-        // They are read one after another, which takes a busy machine its time.
+        // They are read one after another, which takes time on a busy machine.
         config.limits.idle_timeout = Duration::from_secs(60);
     });
     let mut player = server.join();
@@ -69,7 +69,7 @@ fn late_spectators_follow_a_real_match_and_are_told_at_once_what_is_said() {
     }
 }
 
-/// Lets the game go on when it is dropped, so that its server can end.
+/// Lets the game go on when dropped, so that its server can end.
 struct GoesOn;
 
 impl Drop for GoesOn {
@@ -85,7 +85,7 @@ fn watch(server: &TestServer) -> Client {
     client
 }
 
-/// A game that shows and tells its tick, and stands still after [`LAST`].
+/// A game whose rows and events are its tick, and which stands still after [`LAST`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Held {
     tick: u32,
@@ -108,7 +108,7 @@ impl Game for Held {
     fn leave(&mut self, _: Seat) {}
 
     fn step(&mut self, step: &mut Step<'_, Nothing>) {
-        // The whole shard stands still, as one that is stuck would.
+        // This blocks the whole shard, like a stuck game.
         while step.tick.0 > LAST.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(1));
         }

@@ -1,5 +1,5 @@
 //! A steady match allocates nothing on its shard's thread, however many clients it has: inputs,
-//! step, rows, encoding and frames all live in buffers that are kept.
+//! step, rows, encoding and frames all use buffers that are kept.
 
 mod support;
 
@@ -68,8 +68,8 @@ fn a_steady_match_does_not_allocate() {
     let ticks = 300;
     play(&mut players, ticks);
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-    // A buffer may still find a new record, and on a busy machine the ticks before an overrun are copied into
-    // a list of lists; one allocation for each client or tick would be far more.
+    // A buffer may still grow, and on a busy machine the recording of an overrun allocates; one
+    // allocation for each client or tick would be far more.
     let allowed = 16 + 2 * (overruns() - overruns_before);
     assert!(
         allocations <= allowed,

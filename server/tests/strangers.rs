@@ -1,5 +1,4 @@
-//! What strangers may do to a server that faces the internet: what it lets in, what it bounds, and
-//! how it speaks TLS.
+//! A server that faces the internet: admission, limits, and TLS.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
@@ -25,11 +24,11 @@ use tickwire_shared::{arena::Arena, ids::MatchId};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_ticket_is_wanted_and_works_once() {
+fn a_ticket_is_required_and_works_once() {
     let (server, tickets) = guarded_server("once", |_| {});
     check_refused(&server, "match=auto", 4020);
     check_refused(&server, "match=auto&ticket=abc", 4021);
-    // Who says that it resumes needs none, and opens nothing.
+    // A resume needs no ticket, but opens no match.
     check_refused(&server, "match=auto&resume=1", 4011);
     assert_eq!(server.metric("tickwire_matches"), 0.0);
     let ticket = issue(&tickets, TicketRole::Player, None, 60);
@@ -69,7 +68,7 @@ fn a_subject_has_a_number_of_sessions() {
 }
 
 #[test]
-fn operators_routes_want_an_operators_token() {
+fn operators_routes_require_an_operators_token() {
     let (server, tickets) = guarded_server("operator", |config| config.seats = 1);
     let operator = issue(&tickets, TicketRole::Operator, None, 86_400);
     let player = issue(&tickets, TicketRole::Player, None, 60);
@@ -84,7 +83,7 @@ fn operators_routes_want_an_operators_token() {
     let (_, told) = server.post_with("/v1/matches", &with(&late), "");
     assert!(told.contains("expired"), "{told}");
     let (status, told) = server.post_with("/v1/matches", &with(&operator), r#"{"seats":4}"#);
-    assert!(status == 400 && told.contains("seats"), "what is not heeded is refused: {told}");
+    assert!(status == 400 && told.contains("seats"), "an unknown member is refused: {told}");
     assert_eq!(server.post_with("/v1/matches", &with(&operator), "{}").0, 201);
     let spelled = with(&operator).replace("Bearer ", "bearer  ");
     assert_eq!(server.post_with("/v1/matches", &spelled, "{}").0, 201);
@@ -115,7 +114,7 @@ fn operators_routes_want_an_operators_token() {
 }
 
 #[test]
-fn a_new_key_is_taken_up_and_the_old_one_is_good_for_a_while() {
+fn a_new_key_is_reloaded_and_the_old_one_stays_valid_for_a_while() {
     let (server, before) = guarded_server("rotated", |_| {});
     let ask = |tickets: &Tickets| {
         let token = issue(tickets, TicketRole::Operator, None, 600);
@@ -182,7 +181,7 @@ fn pages_of_other_origins_are_refused_unless_named() {
 }
 
 #[test]
-fn whoever_comes_by_another_name_is_no_operator() {
+fn a_request_for_another_host_is_no_operators() {
     let server = start(|_| {});
     let status = |host: &str| {
         let head = format!("POST /v1/matches HTTP/1.1\r\nhost: {host}\r\n");
@@ -191,7 +190,7 @@ fn whoever_comes_by_another_name_is_no_operator() {
         request(server.addr, &(head + &rest)).0
     };
     assert_eq!((status("localhost"), status("evil.example")), (201, 403));
-    // Whoever comes by a proxy on this machine may say any host.
+    // A client behind a proxy on this machine may send any Host.
     for header in [
         "x-forwarded-for: 203.0.113.1\r\n",
         "x-forwarded-host: localhost\r\n",
@@ -205,7 +204,7 @@ fn whoever_comes_by_another_name_is_no_operator() {
 }
 
 #[test]
-fn who_watches_over_the_server_is_answered_when_it_is_full() {
+fn the_health_port_answers_when_the_server_is_full() {
     let server = start(|config| {
         config.health_listen = Some((Ipv4Addr::LOCALHOST, 0).into());
         config.limits.connections_max = 1;
@@ -227,14 +226,14 @@ fn who_watches_over_the_server_is_answered_when_it_is_full() {
 }
 
 #[test]
-fn a_server_says_where_it_is_reached() {
+fn a_join_returns_the_public_url() {
     let server = start(|config| config.public_url = Some("wss://eu-1.play.example/game/".into()));
     let (_, joined) = server.post("/v1/join", "");
     assert!(joined.contains(r#""url":"wss://eu-1.play.example/game/v1/play?match=1""#), "{joined}");
 }
 
 #[test]
-fn pages_of_named_origins_may_ask_what_the_api_offers() {
+fn pages_of_named_origins_may_use_the_whole_api() {
     let server = start(|config| config.origins = origins());
     let preflight = |origin: &str| {
         let head = format!(
@@ -290,7 +289,7 @@ fn an_address_has_its_share_of_connections() {
 }
 
 #[test]
-fn an_address_has_its_share_of_seats_that_are_kept() {
+fn an_address_has_its_share_of_kept_seats() {
     let server = start(|config| config.limits.connections_per_address_max = 2);
     for n in 1..=5 {
         let stream = Stream::Plain(connect_from(40, server.addr));
@@ -322,7 +321,7 @@ fn a_connection_that_fails_to_upgrade_keeps_its_place() {
 }
 
 #[test]
-fn behind_a_proxy_everybody_has_an_address() {
+fn behind_a_proxy_each_client_has_its_own_limits() {
     let server = start(|config| {
         config.proxies = Proxies::new(&["127.0.0.1".into()]).unwrap();
         config.limits.connections_per_address_max = 2;
@@ -347,7 +346,7 @@ fn behind_a_proxy_everybody_has_an_address() {
     assert_eq!(enter(ada).0, "HTTP/1.1 429");
     assert_eq!(enter("203.0.113.9, 203.0.113.1").0, "HTTP/1.1 429", "her own word is not taken");
     assert_eq!(enter(bob).0, "HTTP/1.1 101");
-    // As many follow feeds from one address.
+    // One address may read as many feeds.
     let follow = |path: &str| send(path, "203.0.113.3", "");
     let following = ["/v1/events", "/v1/monitor"].map(follow);
     assert!(following.iter().all(|(status, _)| status == "HTTP/1.1 200"), "{following:?}");
@@ -384,7 +383,7 @@ fn an_address_sends_requests_at_its_rate_on_a_kept_connection_too() {
 }
 
 #[test]
-fn an_operator_asks_as_often_as_there_are_players() {
+fn operators_requests_are_not_rate_limited() {
     let (server, tickets) =
         guarded_server("often", |config| config.limits.requests_per_address_hz = 1);
     let ask = |role| {
@@ -406,7 +405,7 @@ fn an_operator_asks_as_often_as_there_are_players() {
 }
 
 #[test]
-fn a_crowd_that_says_nothing_locks_nobody_out() {
+fn silent_connections_lock_nobody_out() {
     let files = Certificate::new("crowd");
     for files in [None, Some(&files)] {
         let server = start(|config| {
@@ -419,7 +418,7 @@ fn a_crowd_that_says_nothing_locks_nobody_out() {
         let mut byte = [0];
         for silent in &mut crowd[..12] {
             silent.set_read_timeout(Some(PATIENCE)).unwrap();
-            assert_eq!(silent.read(&mut byte).unwrap(), 0, "the oldest had to go");
+            assert_eq!(silent.read(&mut byte).unwrap(), 0, "the oldest is evicted");
         }
         if files.is_none() {
             let gone = "tickwire_connections_refused_total{reason=\"unheard\"}";
@@ -429,14 +428,14 @@ fn a_crowd_that_says_nothing_locks_nobody_out() {
 }
 
 #[test]
-fn who_sends_too_much_is_closed() {
+fn a_client_that_sends_too_much_is_closed() {
     let server = start(|config| config.limits.messages_hz = 10);
     let mut pings = server.join();
     for _ in 0..200 {
         pings.send_raw(&frame(0x89, b"x"));
     }
     assert_eq!(pings.wait_end(), End::Close(4025));
-    // Fragments that never make a message count by their bytes.
+    // Fragments that never complete a message count by their bytes.
     let mut fragments = server.join();
     fragments.send_raw(&frame(0x02, b""));
     fragments.send_raw(&frame(0x00, b"").repeat(2000));
@@ -444,7 +443,7 @@ fn who_sends_too_much_is_closed() {
 }
 
 #[test]
-fn who_says_no_hello_or_nothing_at_all_is_closed() {
+fn a_client_without_hello_or_messages_is_closed() {
     let second = Duration::from_secs(1);
     let server = start(|config| {
         config.limits.hello_timeout = second;
@@ -458,7 +457,7 @@ fn who_says_no_hello_or_nothing_at_all_is_closed() {
 }
 
 #[test]
-fn who_takes_nothing_is_closed_though_it_goes_on_talking() {
+fn a_client_that_reads_nothing_is_closed_though_it_keeps_sending() {
     let server = start(|config| config.limits.stall_timeout = Duration::from_secs(2));
     let mut zombie = server.join();
     zombie.wait_snapshots(1);
@@ -471,7 +470,7 @@ fn who_takes_nothing_is_closed_though_it_goes_on_talking() {
 }
 
 #[test]
-fn who_is_too_slow_and_reads_after_all_is_told_so() {
+fn a_slow_client_that_reads_again_gets_its_close_reason() {
     let files = Certificate::new("slow");
     for files in [None, Some(&files)] {
         let server = start(|config| {
@@ -488,7 +487,7 @@ fn who_is_too_slow_and_reads_after_all_is_told_so() {
             page.contains("tickwire_connections_closed_total{reason=\"too_slow\"} 1\n")
         };
         while !is_closed() {
-            assert!(start.elapsed() < PATIENCE, "all that it asks for is kept for it");
+            assert!(start.elapsed() < PATIENCE, "its outbox is not bounded");
             slow.send_raw(&frame(0x89, &[b'?'; 125]).repeat(100));
         }
         assert_eq!(slow.wait_end(), End::Close(4015));
@@ -496,13 +495,13 @@ fn who_is_too_slow_and_reads_after_all_is_told_so() {
 }
 
 #[test]
-fn who_goes_without_a_word_is_counted_as_lost() {
+fn a_connection_without_a_close_frame_counts_as_lost() {
     let server = start(|_| {});
     let ended = |reason| {
         server.metric(&format!("tickwire_connections_closed_total{{reason=\"{reason}\"}}"))
     };
     for _ in 0..50 {
-        // Gone, with a reset, before it could be answered.
+        // The client is gone, with a reset, before it could be answered.
         let mut hasty = server.connect();
         hasty.say_hello(None);
         socket2::SockRef::from(hasty.stream.tcp()).set_linger(Some(Duration::ZERO)).unwrap();
@@ -520,7 +519,7 @@ fn who_goes_without_a_word_is_counted_as_lost() {
 
 /// Three seconds, where the limit allows for 20.
 #[test]
-fn who_stops_reading_is_sent_half_a_second_of_the_past_and_then_the_present() {
+fn a_client_that_stops_reading_gets_half_a_second_of_the_past_and_then_the_present() {
     let server = start(|_| {});
     let (mut stalled, mut neighbour) = (server.join(), server.join());
     stalled.wait_snapshots(10);
@@ -561,7 +560,7 @@ fn matches_are_played_over_tls() {
         client.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
         assert_eq!(client.wait_end(), End::Close(1000));
         let mut refused = files.open(server.addr, version, "match=9");
-        assert_eq!(refused.wait_end(), End::Close(4011), "who is refused is told");
+        assert_eq!(refused.wait_end(), End::Close(4011), "a refusal has its code");
     }
     let mut plain = TcpStream::connect(server.addr).unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
@@ -571,7 +570,7 @@ fn matches_are_played_over_tls() {
 }
 
 #[test]
-fn who_changes_keys_for_nothing_is_closed() {
+fn a_client_that_floods_key_updates_is_closed() {
     let files = Certificate::new("keys");
     let server = start(|config| config.tls = Some(files.config()));
     let mut client = files.join(server.addr, &rustls::version::TLS13);
@@ -579,7 +578,7 @@ fn who_changes_keys_for_nothing_is_closed() {
     let pong = frame(0x8A, &[]);
     for byte in pong.iter().cycle().take(400) {
         let Stream::Tls(session) = &mut client.stream else { unreachable!() };
-        // As many as rustls takes between two bytes.
+        // As many key updates as rustls accepts between two bytes of plaintext.
         (0..32).for_each(|_| session.conn.refresh_traffic_keys().unwrap());
         client.send_raw(&[*byte]);
     }
@@ -587,14 +586,14 @@ fn who_changes_keys_for_nothing_is_closed() {
 }
 
 #[test]
-fn who_asks_much_at_once_costs_few_writes() {
+fn many_pings_at_once_cost_few_writes() {
     let files = Certificate::new("asked");
     let server = start(|config| config.tls = Some(files.config()));
     let mut client = files.join(server.addr, &rustls::version::TLS13);
     client.wait_snapshots(1);
     client.send_raw(&frame(0x89, b"?").repeat(1_000));
     let Stream::Tls(session) = &mut client.stream else { unreachable!() };
-    // Each write is a record.
+    // Each write is a TLS record.
     let (mut records, mut bytes) = (0, 0);
     while bytes < 3 * 1_000 {
         let mut head = [0; 5];
@@ -644,7 +643,7 @@ fn enter(server: &TestServer, query: &str) -> Client {
     client
 }
 
-/// A client of a server that speaks TLS, if there is a certificate.
+/// A client, over TLS if there is a certificate.
 fn join(server: &TestServer, files: Option<&Certificate>) -> Client {
     match files {
         Some(files) => files.join(server.addr, &rustls::version::TLS13),

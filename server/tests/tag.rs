@@ -85,7 +85,7 @@ impl Played for Tag {
         *held = [0, 1].map(|_| dice.within(-1, 1));
     }
 
-    /// Who was "it" starts again in a corner.
+    /// The player who was "it" starts again in a corner.
     fn has_moved_players(before: Option<&Rows>, rows: Option<&Rows>) -> bool {
         let it =
             |rows: Option<&Rows>| rows?.iter().find(|row| row.values[2] == 1).map(|row| row.id);
@@ -93,7 +93,7 @@ impl Played for Tag {
     }
 }
 
-/// Where somebody is who runs for so many ticks, in centimetres.
+/// The position of a runner after this many ticks, in centimetres.
 #[track_caller]
 fn run(hz: u16, ticks: u16, keys: [i32; 2]) -> [i32; 2] {
     let tick_rate = TickRate::new(hz).unwrap();

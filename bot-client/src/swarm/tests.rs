@@ -43,7 +43,7 @@ fn a_wrong_digest_fails_the_run() {
     let report = play(Server::Lies).unwrap();
     assert!(report.digest_mismatches > 0);
     assert!(report.resyncs > 0);
-    assert!(report.failure.is_some_and(|why| why.contains("digests did not agree")));
+    assert!(report.failure.is_some_and(|why| why.contains("digests did not match")));
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Reader {
     is_over: bool,
     /// Number of the last item that the reader has.
     after: u64,
-    /// Its last event id is unknown, for example from another run of the server.
+    /// Whether its last event id is unknown, for example from another run of the server.
     id_is_unknown: bool,
     /// Matches whose state it has yet to get.
     unknown: VecDeque<MatchId>,

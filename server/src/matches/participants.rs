@@ -105,7 +105,7 @@ impl Connection {
         self.seat.is_none() && self.session.is_some() && self.socket.is_flushed()
     }
 
-    /// Why the connection is to be closed, if it is silent or stalled.
+    /// Why to close the connection, if it is silent or stalled.
     pub(super) fn fault(&self, settings: &MatchSettings, now: Micros) -> Option<CloseReason> {
         let is_welcomed = self.link.is_welcomed();
         let silence_max = if is_welcomed { settings.idle_timeout } else { settings.hello_timeout };

@@ -1,4 +1,4 @@
-//! The arena, with something that a test does before each step.
+//! The arena, with a hook that a test runs before each step.
 
 use std::marker::PhantomData;
 
@@ -11,7 +11,7 @@ use tickwire_shared::{
     schema::Schema,
 };
 
-/// What is done before each step.
+/// Runs before each step.
 pub(crate) trait Hook: Send + 'static {
     fn before_step();
 }

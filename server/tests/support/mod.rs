@@ -1,4 +1,4 @@
-//! A server in this process, and clients that say exactly what a test wants, byte for byte.
+//! A server in this process, and clients that send exactly the bytes that a test wants.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its part")]
 
 pub(crate) mod hooked;
@@ -78,7 +78,7 @@ impl TestServer {
         client
     }
 
-    /// A new connection for the session of a link, which has kept what it knew.
+    /// A new connection that resumes the session of a link, with its state kept.
     pub(crate) fn take_up(&self, mut link: ClientLink) -> Client {
         let mut client = Client::open(self.addr, "match=1&resume=1", "tickwire.v1");
         let mut hello = Vec::new();
@@ -145,7 +145,7 @@ impl Drop for TestServer {
     }
 }
 
-/// The input of a game that listens to nobody.
+/// The input of a game that ignores inputs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Nothing;
 
@@ -164,7 +164,7 @@ pub(crate) enum End {
     Lost,
 }
 
-/// What a client runs on.
+/// The stream below a client.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
@@ -209,19 +209,19 @@ pub(crate) struct Client {
     pub(crate) link: ClientLink,
     pub(crate) status: u16,
     pub(crate) snapshots: u32,
-    /// How early its inputs came, in microseconds, and with which snapshot it was told.
+    /// The lead of its inputs in microseconds, and the snapshot that reported it.
     pub(crate) lead: Option<(Tick, i64)>,
     pub(crate) digests: u32,
     pub(crate) events: u32,
-    /// The tick of the newest.
+    /// The tick of the newest event.
     pub(crate) newest_event: Option<Tick>,
-    /// How many times as far apart as usual ticks are.
+    /// Factor by which the tick interval is stretched.
     pub(crate) slowdown: u8,
-    /// How often that was said.
+    /// How many paces were received.
     pub(crate) paces: u32,
     pub(crate) social: Vec<Social>,
     pub(crate) end: Option<End>,
-    /// The server has said that it goes.
+    /// The server has announced that it drains.
     pub(crate) was_told: bool,
     start: Instant,
     read: Vec<u8>,
@@ -274,7 +274,7 @@ impl Client {
     }
 
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
-        // A server that has closed already is noticed when it is read from.
+        // If the server has closed already, the next read notices.
         let _ = self.stream.write_all(bytes);
     }
 
@@ -288,14 +288,14 @@ impl Client {
         self.send(&hello);
     }
 
-    /// Says something, also what a link would not.
+    /// Sends a chat line, even one that a link would not send.
     pub(crate) fn chat(&mut self, text: &str) {
         let mut payload = vec![MESSAGE];
         write_client(&ClientMessage::Chat(text.to_owned()), &mut payload);
         self.send(&payload);
     }
 
-    /// Lines of chat that it was told, each as `name: text`.
+    /// Chat lines that it has received, each as `name: text`.
     pub(crate) fn lines(&self) -> Vec<String> {
         let line = |social: &Social| match social {
             Social::Line(Line { speaker: Speaker::Operator, text, .. }) => {
@@ -330,7 +330,7 @@ impl Client {
         self.end.clone().unwrap()
     }
 
-    /// Reads until something is so.
+    /// Reads until a condition holds.
     #[track_caller]
     pub(crate) fn wait(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let start = Instant::now();
@@ -349,7 +349,7 @@ impl Client {
         self.send(&payload);
     }
 
-    /// Takes in what has come, and acknowledges it.
+    /// Handles received frames, and acknowledges snapshots.
     pub(crate) fn pump(&mut self) {
         let before = self.snapshots;
         self.take_in();
@@ -360,7 +360,7 @@ impl Client {
         }
     }
 
-    /// Takes in what has come, waiting up to 50 ms for the first byte.
+    /// Handles received frames, waiting up to 50 ms for the first byte.
     pub(crate) fn take_in(&mut self) {
         self.stream.tcp().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut buffer = [0; 16 * 1024];
@@ -440,7 +440,7 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A server that wants tickets, and what issues them.
+/// A server that requires tickets, and their issuer.
 pub(crate) fn guarded_server(
     name: &str,
     change: impl FnOnce(&mut Config),
@@ -461,7 +461,7 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// The whole answer, head and body, to a request after which the connection ends.
+/// The whole response, head and body, to a request that closes the connection.
 pub(crate) fn exchange(addr: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -470,7 +470,7 @@ pub(crate) fn exchange(addr: SocketAddr, request: &str) -> String {
     answer
 }
 
-/// Its status and body.
+/// The response's status and body.
 pub(crate) fn request(addr: SocketAddr, request: &str) -> (u16, String) {
     let answer = exchange(addr, request);
     let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");

@@ -1,4 +1,4 @@
-//! Certificates, and clients that speak TLS.
+//! Certificates, and TLS clients.
 
 use std::{
     net::{SocketAddr, TcpStream},
