@@ -48,7 +48,7 @@ pub(crate) struct Bot {
 pub(crate) struct Absence {
     pub(crate) since: Micros,
     /// Caused by the scenario: no snapshots are expected for that time.
-    pub(crate) is_meant: bool,
+    pub(crate) is_expected: bool,
 }
 
 /// A bot's part in a match.
@@ -75,11 +75,11 @@ struct Seated {
 
 /// What a frame meant to the bot, as far as it concerns the swarm.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum FrameOutcome {
     /// The server has started its session, with this tick rate.
     Welcome(TickRate),
     /// The server has resumed its session, after this absence.
-    Back(Absence),
+    Resumed(Absence),
     /// The digest differs, and a request for a full snapshot waits to be sent.
     Mismatch,
     /// Anything else.
@@ -124,7 +124,7 @@ impl Bot {
     /// Its connection was lost, with everything in flight. A hello that resumes its session waits
     /// to be sent on the next one.
     pub(crate) fn resume(&mut self, absence: Absence, measures: &mut Measures) {
-        if absence.is_meant {
+        if absence.is_expected {
             self.unanswered.clear();
         }
         self.give_up(absence.since, measures);
@@ -136,7 +136,7 @@ impl Bot {
 
     /// It leaves for good: its close frame waits to be sent, and nothing follows that.
     pub(crate) fn leave(&mut self, now: Micros) {
-        self.absence = Some(Absence { since: now, is_meant: true });
+        self.absence = Some(Absence { since: now, is_expected: true });
         self.outgoing.close(NORMAL_CLOSURE);
     }
 
@@ -172,20 +172,20 @@ impl Bot {
         now: impl Fn() -> Micros,
         make_brain: &BrainMaker,
         measures: &mut Measures,
-    ) -> Result<Heard, Unplayable> {
+    ) -> Result<FrameOutcome, Unplayable> {
         let read_at = now();
         match self.link.handle_frame(frame, read_at) {
             Ok(ClientEvent::Snapshot { tick, digest }) => {
                 self.applied(tick, digest, frame.len(), now(), measures);
                 if digest != Digest::Differs {
-                    return Ok(Heard::Other);
+                    return Ok(FrameOutcome::Other);
                 }
                 self.outgoing.binary(|payload| self.link.write_resync(payload));
-                Ok(Heard::Mismatch)
+                Ok(FrameOutcome::Mismatch)
             }
             Ok(ClientEvent::Pong { rtt }) => {
                 measures.pong(read_at, rtt);
-                Ok(Heard::Other)
+                Ok(FrameOutcome::Other)
             }
             Ok(
                 ClientEvent::Event { .. }
@@ -193,7 +193,7 @@ impl Bot {
                 | ClientEvent::Pace { .. }
                 | ClientEvent::Leaving { .. }
                 | ClientEvent::Social(_),
-            ) => Ok(Heard::Other),
+            ) => Ok(FrameOutcome::Other),
             Ok(ClientEvent::Welcome(_)) => self.welcomed(make_brain),
             Err(fault) => {
                 measures.decode_errors += 1;
@@ -202,16 +202,16 @@ impl Bot {
         }
     }
 
-    fn welcomed(&mut self, make_brain: &BrainMaker) -> Result<Heard, Unplayable> {
+    fn welcomed(&mut self, make_brain: &BrainMaker) -> Result<FrameOutcome, Unplayable> {
         let (Some(welcome), Some(schema)) = (self.link.welcome(), self.link.schema()) else {
-            return Ok(Heard::Other);
+            return Ok(FrameOutcome::Other);
         };
         if welcome.seat.is_none() && self.part == Part::Plays {
             return Err(Unplayable::NoSeat);
         }
         let rate = welcome.tick_rate;
         if self.player.is_some() {
-            return Ok(self.absence.take().map_or(Heard::Other, Heard::Back));
+            return Ok(self.absence.take().map_or(FrameOutcome::Other, FrameOutcome::Resumed));
         }
         let newcomer = Newcomer { number: self.number, seed: self.seed, welcome, schema };
         let seated = welcome.seat.map(|seat| Seated {
@@ -221,7 +221,7 @@ impl Bot {
             values: schema.input.iter().map(|part| 0.clamp(part.min, part.max)).collect(),
         });
         self.player = Some(Player { rate, seated, sends_until_ack: 0, sends_until_ping: 0 });
-        Ok(self.absence.take().map_or(Heard::Welcome(rate), Heard::Back))
+        Ok(self.absence.take().map_or(FrameOutcome::Welcome(rate), FrameOutcome::Resumed))
     }
 
     fn applied(

@@ -50,7 +50,7 @@ pub(crate) enum ConnectError {
 
 impl ConnectError {
     /// Whether a later attempt may succeed.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Refused(status) => {
                 matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)

@@ -29,14 +29,14 @@ pub(crate) async fn path_with_ticket(
         .header(header::HOST, target.authority())
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::<Bytes>::from(wish(wanted, number).to_string()))
+        .body(Full::<Bytes>::from(join_request(wanted, number).to_string()))
         .map_err(|error| no_ticket(&error))?;
     let socket = TokioIo::new(dialer.dial().await.map_err(not_dialed)?);
     let (mut sender, connection) = http1::handshake(socket).await.map_err(io::Error::other)?;
     tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(io::Error::other)?;
     let refused = ConnectError::Refused(answer.status());
-    if refused.may_pass() {
+    if refused.is_temporary() {
         return Err(refused);
     }
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
@@ -50,18 +50,18 @@ pub(crate) async fn path_with_ticket(
 }
 
 /// Converts a path's query into the body of `POST /v1/join`.
-fn wish(path: &str, number: usize) -> Value {
+fn join_request(path: &str, number: usize) -> Value {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let mut wish = Map::from_iter([("subject".into(), json!(format!("bot-{number}")))]);
+    let mut body = Map::from_iter([("subject".into(), json!(format!("bot-{number}")))]);
     for (name, value) in pairs {
         match (name, value.parse::<u32>()) {
-            ("match", Ok(id)) => drop(wish.insert("match".into(), json!(id))),
-            ("role", _) => drop(wish.insert("role".into(), json!(value))),
+            ("match", Ok(id)) => drop(body.insert("match".into(), json!(id))),
+            ("role", _) => drop(body.insert("role".into(), json!(value))),
             _ => {}
         }
     }
-    wish.into()
+    body.into()
 }
 
 #[cfg(test)]
@@ -69,10 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wish_is_what_the_path_says() {
+    fn a_join_request_asks_for_what_the_path_does() {
         let any = json!({ "subject": "bot-3" });
-        assert_eq!(wish("/v1/play?match=auto", 3), any);
+        assert_eq!(join_request("/v1/play?match=auto", 3), any);
         let watch = json!({ "subject": "bot-3", "match": 7, "role": "spectator" });
-        assert_eq!(wish("/v1/play?match=7&role=spectator", 3), watch);
+        assert_eq!(join_request("/v1/play?match=7&role=spectator", 3), watch);
     }
 }

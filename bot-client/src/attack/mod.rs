@@ -142,7 +142,7 @@ async fn never_read(victim: &Victim, mut dice: Dice, counts: &Counts) {
     let mut said = socket.write_all(&ways::hello(&mut dice, None)).await;
     while said.is_ok() {
         sleep(ALIVE_INTERVAL).await;
-        said = socket.write_all(&ways::sign_of_life(&mut dice)).await;
+        said = socket.write_all(&ways::ping(&mut dice)).await;
     }
     counts.kept.borrow_mut().push(start.elapsed());
 }

@@ -79,13 +79,15 @@ impl Way {
     /// Makes one attack.
     pub(super) async fn attack(self, victim: &Victim, dice: &mut Dice) -> io::Result<()> {
         match self {
-            Self::Noise => say(Box::new(victim.connect_bare().await?), &noise(dice, 2_000)).await,
+            Self::Noise => {
+                send_and_read(Box::new(victim.connect_bare().await?), &noise(dice, 2_000)).await
+            }
             Self::GiantHead => {
                 let head = format!(
                     "GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n",
                     "a".repeat(99_999)
                 );
-                say(victim.dialer.dial().await?, head.as_bytes()).await
+                send_and_read(victim.dialer.dial().await?, head.as_bytes()).await
             }
             Self::SlowLoris => {
                 trickle(victim, b"GET /v1/play HTTP/1.1\r\nhost: localhost\r\n", b'x').await
@@ -111,18 +113,18 @@ impl Way {
             Self::MatchFlood => {
                 let request =
                     "POST /v1/matches HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
-                say(victim.dialer.dial().await?, request.repeat(50).as_bytes()).await
+                send_and_read(victim.dialer.dial().await?, request.repeat(50).as_bytes()).await
             }
             Self::OthersTicket => {
                 // Its algorithm is `none`, and its signature is made up.
                 let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1MSIsImV4cCI6OTk5OTk5OTk5OX0.";
                 let query = format!("match=auto&ticket={token}{}", dice.next());
-                say(victim.upgrade(&query).await?, &[]).await
+                send_and_read(victim.upgrade(&query).await?, &[]).await
             }
             Self::OthersSession => {
                 let socket = victim.upgrade("match=1&resume=1").await?;
                 let token = ResumeToken(u128::from(dice.next()).to_le_bytes());
-                say(socket, &hello(dice, Some(token))).await
+                send_and_read(socket, &hello(dice, Some(token))).await
             }
             Self::NeverRead => {
                 let mut socket = victim.upgrade("match=auto").await?;
@@ -140,7 +142,7 @@ impl Way {
             | Self::AckOfTheFuture
             | Self::InputJump
             | Self::InputFlood => {
-                say(victim.upgrade("match=auto").await?, &self.frames(dice)).await
+                send_and_read(victim.upgrade("match=auto").await?, &self.frames(dice)).await
             }
         }
     }
@@ -205,7 +207,7 @@ pub(super) fn hello(dice: &mut Dice, resume: Option<ResumeToken>) -> Vec<u8> {
 }
 
 /// A frame with a ping of the protocol: WebSocket pings don't reset the idle timeout.
-pub(super) fn sign_of_life(dice: &mut Dice) -> Vec<u8> {
+pub(super) fn ping(dice: &mut Dice) -> Vec<u8> {
     let mut payload = Vec::new();
     ClientLink::default().write_ping(Micros(0), &mut payload);
     messages(dice, &[&payload])
@@ -224,7 +226,7 @@ fn noise(dice: &mut Dice, bytes: usize) -> Vec<u8> {
 }
 
 /// Sends bytes, and reads the server's reaction.
-async fn say(mut socket: Stream, bytes: &[u8]) -> io::Result<()> {
+async fn send_and_read(mut socket: Stream, bytes: &[u8]) -> io::Result<()> {
     let said = async {
         socket.write_all(bytes).await?;
         let mut answer = [0; 4096];
@@ -294,7 +296,7 @@ mod tests {
     fn who_never_reads_is_not_taken_for_silent() {
         let mut link = ServerLink::new(Micros(0));
         link.welcome(&testing::welcome(Schema::default(), TickRate::new(30).unwrap()));
-        let mut bytes = sign_of_life(&mut Dice::new(1));
+        let mut bytes = ping(&mut Dice::new(1));
         let mut decoder = Decoder::new(1024);
         let mut feed = decoder.feed(&mut bytes);
         if let Ok(Some(Message::Binary(frame))) = feed.next() {

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{LEAVE_TIMEOUT, Phase, Swarm};
 use crate::{
-    bot::{Absence, Bot, Heard, Part, Unplayable},
+    bot::{Absence, Bot, FrameOutcome, Part, Unplayable},
     clock::Alarm,
     connection::{ConnectError, Message, ReadError, Reader, Writer, connect},
     measure::Measures,
@@ -88,7 +88,7 @@ impl Loss {
     }
 
     /// Whether the scenario has caused it, or the match is over.
-    const fn is_meant(&self) -> bool {
+    const fn is_expected(&self) -> bool {
         match self {
             Self::Left | Self::Cut => true,
             Self::Trouble(trouble) => matches!(trouble.code(), Some(4017)),
@@ -96,10 +96,10 @@ impl Loss {
     }
 
     /// Whether another connection may help.
-    fn may_pass(&self) -> bool {
+    fn is_temporary(&self) -> bool {
         let Self::Trouble(trouble) = self else { return true };
         match trouble {
-            Trouble::Connect(error) => error.may_pass(),
+            Trouble::Connect(error) => error.is_temporary(),
             Trouble::Read(ReadError::Broken(_)) | Trouble::Silence => true,
             // The codes after which PROTOCOL.md has clients reconnect.
             Trouble::Read(ReadError::Closed { code, .. }) => {
@@ -128,13 +128,13 @@ impl Swarm {
             if self.phase.get() == Phase::Leaving {
                 return;
             }
-            if loss.is_meant() || self.places[number].borrow().is_welcome() {
+            if loss.is_expected() || self.places[number].borrow().is_welcome() {
                 wait_ms = FIRST_WAIT_MS;
             }
             let was_in = self.places[number].borrow().resume_path().is_some();
-            let may_pass = loss.may_pass() || was_in && loss.ends_session();
-            let has_hope = may_pass && wait_ms <= WAIT_MS_MAX;
-            let Some(next) = self.go_away(number, &loss).filter(|_| has_hope) else {
+            let is_temporary = loss.is_temporary() || was_in && loss.ends_session();
+            let has_hope = is_temporary && wait_ms <= WAIT_MS_MAX;
+            let Some(next) = self.prepare_reconnect(number, &loss).filter(|_| has_hope) else {
                 let trouble = match loss {
                     Loss::Trouble(trouble) => trouble,
                     Loss::Cut | Loss::Left => Trouble::NoWelcome,
@@ -157,11 +157,11 @@ impl Swarm {
 
     /// Prepares a bot that has lost its connection for the next one, and returns that one's path.
     /// `None` if there is no bot: it was never connected, or has ended.
-    fn go_away(&self, number: usize, loss: &Loss) -> Option<String> {
+    fn prepare_reconnect(&self, number: usize, loss: &Loss) -> Option<String> {
         let place = &mut *self.places[number].borrow_mut();
         match std::mem::replace(place, Place::Coming) {
             Place::Here { mut bot, joined_at, .. } => {
-                let absence = Absence { since: self.clock.now(), is_meant: loss.is_meant() };
+                let absence = Absence { since: self.clock.now(), is_expected: loss.is_expected() };
                 bot.resume(absence, &mut self.measures.borrow_mut());
                 if loss.ends_session() || bot.resume_path().is_none() {
                     *bot = bot.successor(self.options.seed);
@@ -258,24 +258,24 @@ impl Swarm {
         let mut measures = self.measures.borrow_mut();
         let now = || self.clock.now();
         match bot.handle_frame(payload, now, &self.make_brain, &mut measures)? {
-            Heard::Welcome(rate) => {
+            FrameOutcome::Welcome(rate) => {
                 *joined_at = Some(now());
                 self.rate.set(Some(rate));
                 self.joined.set(self.joined.get() + 1);
                 self.changed.notify_one();
                 Ok(())
             }
-            Heard::Back(Absence { since, is_meant }) => {
+            FrameOutcome::Resumed(Absence { since, is_expected }) => {
                 let now = now();
                 self.resumed.set(self.resumed.get() + 1);
                 self.away_max.set(self.away_max.get().max(now.since(since)));
-                if is_meant {
+                if is_expected {
                     self.excused.set(self.excused.get().plus(measures.overlap(since, now)));
                 }
                 Ok(())
             }
-            Heard::Mismatch => place.flush(),
-            Heard::Other => Ok(()),
+            FrameOutcome::Mismatch => place.flush(),
+            FrameOutcome::Other => Ok(()),
         }
     }
 
@@ -296,7 +296,7 @@ impl Swarm {
         if self.phase.get() == Phase::Leaving {
             return;
         }
-        let count = if joined_at.is_some() { &self.lost } else { &self.turned_away };
+        let count = if joined_at.is_some() { &self.lost } else { &self.rejected };
         count.set(count.get() + 1);
         self.first_trouble.borrow_mut().get_or_insert(trouble);
         self.changed.notify_one();
@@ -349,7 +349,7 @@ impl Place {
     /// Whether the bot is away, and not because of the scenario.
     pub(super) fn is_missing(&self) -> bool {
         let (Self::Here { bot, .. } | Self::Away { bot, .. }) = self else { return false };
-        bot.absence().is_some_and(|absence| !absence.is_meant)
+        bot.absence().is_some_and(|absence| !absence.is_expected)
     }
 
     /// When the bot has begun and ended playing; an empty span if it never has played.

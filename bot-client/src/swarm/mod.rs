@@ -173,7 +173,7 @@ struct Swarm {
     /// Bots that were welcomed, including those that were lost since.
     joined: Cell<usize>,
     /// Bots that ended without a welcome.
-    turned_away: Cell<usize>,
+    rejected: Cell<usize>,
     lost: Cell<usize>,
     first_trouble: RefCell<Option<Trouble>>,
     /// Notified when the scenario cuts all connections.
@@ -210,7 +210,7 @@ impl Swarm {
             phase: Cell::new(Phase::Joining),
             rate: Cell::new(None),
             joined: Cell::new(0),
-            turned_away: Cell::new(0),
+            rejected: Cell::new(0),
             lost: Cell::new(0),
             first_trouble: RefCell::new(None),
             cut: Notify::new(),
@@ -247,7 +247,7 @@ impl Swarm {
 
     /// The tick rate, once the first bot is welcome. Nothing can be scheduled without it.
     async fn first_welcome(&self) -> Result<TickRate, RunError> {
-        self.wait_until(JOIN_TIMEOUT, || self.joined.get() + self.turned_away.get() > 0).await;
+        self.wait_until(JOIN_TIMEOUT, || self.joined.get() + self.rejected.get() > 0).await;
         if let Some(rate) = self.rate.get() {
             return Ok(rate);
         }
@@ -261,7 +261,7 @@ impl Swarm {
     }
 
     async fn everyone_joins(&self) {
-        let all = || self.joined.get() + self.turned_away.get() == self.options.bots;
+        let all = || self.joined.get() + self.rejected.get() == self.options.bots;
         self.wait_until(self.options.ramp + JOIN_TIMEOUT, all).await;
         for bot in 0..self.options.bots {
             if !self.places[bot].borrow().has_joined() {
