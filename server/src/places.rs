@@ -330,8 +330,8 @@ mod tests {
             let _ = buckets.take(Address::V4(Ipv4Addr::from_bits(n)), NOW);
         }
         assert_eq!(buckets.each.len(), BUCKETS_MAX);
-        assert!(buckets.take(Address::V4(Ipv4Addr::from_bits(7)), NOW), "it has its own");
-        assert!(!buckets.take(Address::V4(Ipv4Addr::BROADCAST), NOW), "the others' is empty");
+        assert!(buckets.take(Address::V4(Ipv4Addr::from_bits(7)), NOW), "it has its own bucket");
+        assert!(!buckets.take(Address::V4(Ipv4Addr::BROADCAST), NOW), "the shared bucket is empty");
         assert!(buckets.take(Address::V4(Ipv4Addr::BROADCAST), Micros::from_secs(60)));
         assert_eq!(buckets.each.len(), 1);
     }

@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_never_reads_is_not_taken_for_silent() {
+    fn a_client_that_never_reads_is_not_idle() {
         let mut link = ServerLink::new(Micros(0));
         link.welcome(&testing::welcome(Schema::default(), TickRate::new(30).unwrap()));
         let mut bytes = ping(&mut Dice::new(1));

@@ -245,14 +245,14 @@ impl Swarm {
             }
             let message = timeout(SILENCE_MAX, reader.next()).await;
             match message.map_err(|_| Trouble::Silence)?? {
-                Message::Binary(payload) => self.hear(number, &payload)?,
+                Message::Binary(payload) => self.handle_payload(number, &payload)?,
                 Message::Ping(payload) => place.borrow_mut().answer_ping(&payload)?,
                 Message::Pong => {}
             }
         }
     }
 
-    fn hear(&self, number: usize, payload: &[u8]) -> Result<(), Trouble> {
+    fn handle_payload(&self, number: usize, payload: &[u8]) -> Result<(), Trouble> {
         let mut place = self.places[number].borrow_mut();
         let Place::Here { bot, joined_at, .. } = &mut *place else { return Ok(()) };
         let mut measures = self.measures.borrow_mut();

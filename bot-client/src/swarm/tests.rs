@@ -61,7 +61,7 @@ fn garbage_is_a_decode_error() {
 }
 
 #[test]
-fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
+fn a_refusal_differs_from_a_missing_server() {
     let refused = play(Server::Answers(UNAVAILABLE)).unwrap_err();
     assert!(refused.to_string().contains("503"), "{refused}");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -70,7 +70,7 @@ fn a_server_that_refuses_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
-fn who_gets_no_ticket_is_told_why() {
+fn a_missing_ticket_has_its_reason() {
     let refusal = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 46\r\n\r\n\
                     {\"error\":{\"message\":\"the ticket has expired\"}}";
     let token = Some("old".into());
@@ -80,7 +80,7 @@ fn who_gets_no_ticket_is_told_why() {
 }
 
 #[test]
-fn who_mixes_up_ws_and_wss_is_told_so() {
+fn mixing_up_ws_and_wss_is_reported() {
     // A TLS server's answer to an HTTP request: the alert `unexpected_message`.
     let error = play(Server::Answers(&[21, 3, 3, 0, 2, 2, 10])).unwrap_err();
     assert!(error.to_string().contains("wss://"), "{error}");
@@ -93,7 +93,7 @@ fn who_mixes_up_ws_and_wss_is_told_so() {
 }
 
 #[test]
-fn a_certificate_that_is_not_the_one_told_is_refused() {
+fn another_certificate_is_rejected() {
     let (address, fingerprint) = start_tls();
     let refused = "the server's certificate is not that of --tls-sha256";
     let error = fail_at_wss(address, &"0a".repeat(32));
@@ -156,7 +156,7 @@ fn bots_play_over_a_bad_network() {
 }
 
 #[test]
-fn where_all_come_and_go_nobody_is_lost() {
+fn churn_loses_no_bot() {
     let (scenario, duration) = (Scenario::Churn, Duration::from_secs(9));
     let address = start(Server::Honest);
     let report = run(&Options { scenario, duration, ..options(address) }, brain::for_game).unwrap();

@@ -140,10 +140,12 @@ impl Config {
     fn consistent(self) -> Result<Self, ConfigError> {
         let refuse = |why: &str| Err(ConfigError(why.into()));
         if self.open && self.tickets.has_key() {
-            return refuse("open to anybody, or with tickets: not both");
+            return refuse("--open and a ticket key exclude each other");
         }
         if self.public_url.as_ref().is_some_and(|url| !is_server(url)) {
-            return refuse("public_url is such as wss://eu-1.play.example, a path may follow");
+            return refuse(
+                "public_url must be like wss://eu-1.play.example, with an optional path",
+            );
         }
         // The filter would take a misspelled level for a module's name, and log only that module.
         let is_level = |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok();
@@ -154,9 +156,7 @@ impl Config {
             return refuse(&format!("log: `{word}` is no level: {levels}"));
         }
         if self.tickets.guests && self.tickets.secret_file.is_none() {
-            return refuse(
-                "guests get tickets of a server that signs them: set ticket_secret_file",
-            );
+            return refuse("guests need a server that signs tickets: set ticket_secret_file");
         }
         Ok(self)
     }
@@ -255,30 +255,30 @@ mod tests {
         check("[tls]\ncert = 'a'", "tls_cert and tls_key go together");
         check(
             "open = true\n[tickets]\nsecret_file = 'a'",
-            "open to anybody, or with tickets: not both",
+            "--open and a ticket key exclude each other",
         );
         for url in
             ["https://play.example", "wss://", "wss://play.example/?a=b", "wss://play.example#a"]
         {
-            let such = "public_url is such as wss://eu-1.play.example, a path may follow";
+            let such = "public_url must be like wss://eu-1.play.example, with an optional path";
             check(&format!("public_url = '{url}'"), such);
         }
-        let unsigned = "guests get tickets of a server that signs them: set ticket_secret_file";
+        let unsigned = "guests need a server that signs tickets: set ticket_secret_file";
         check("[tickets]\nguests = true", unsigned);
         let long = "ticket_life_s must be at most 300 if guests get tickets";
         check("[tickets]\nsecret_file = 'a'\nguests = true\nlife_s = 301", long);
         check("[tickets]\npublic_key_file = 'a'\nguests = true", unsigned);
         check(
             "origins = ['https://play.example/']",
-            "an origin is `*` or such as https://play.example, not https://play.example/",
+            "an origin must be `*` or like https://play.example, not https://play.example/",
         );
         check(
             "proxies = ['10.0.0.0/33']",
-            "a proxy is an address or a network such as 10.0.0.0/8, not 10.0.0.0/33",
+            "a proxy must be an address or a network such as 10.0.0.0/8, not 10.0.0.0/33",
         );
         check(
             "proxies = ['0.0.0.0/0']",
-            "a proxy is an address or a network such as 10.0.0.0/8, not 0.0.0.0/0",
+            "a proxy must be an address or a network such as 10.0.0.0/8, not 0.0.0.0/0",
         );
         check("log = 'inof'", "log: `inof` is no level: error, warn, info, debug, trace or off");
     }

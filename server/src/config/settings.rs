@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_tells_the_defaults() {
+    fn the_help_states_the_defaults() {
         let command = Flags::command();
         let mut flags = vec![String::from("tickwire-server")];
         for argument in command.get_arguments() {

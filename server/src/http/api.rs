@@ -212,8 +212,7 @@ fn base_url(door: &FrontDoor, headers: &HeaderMap) -> Result<String, Problem> {
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.filter(|host| host.parse::<Authority>().is_ok());
-    let host =
-        host.ok_or_else(|| Problem::bad_request("the request has no Host, or a wrong one"))?;
+    let host = host.ok_or_else(|| Problem::bad_request("the request has no valid Host header"))?;
     // A proxy may have ended TLS.
     let is_forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
     let scheme = if door.tls.is_some() || is_forwarded { "wss" } else { "ws" };

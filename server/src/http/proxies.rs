@@ -20,7 +20,7 @@ impl Proxies {
         let read = |place: &String| {
             let network = place.parse().or_else(|_| place.parse::<IpAddr>().map(IpNet::from));
             network.ok().filter(|network: &IpNet| network.prefix_len() > 0).ok_or_else(|| {
-                let such = "a proxy is an address or a network such as 10.0.0.0/8";
+                let such = "a proxy must be an address or a network such as 10.0.0.0/8";
                 ConfigError::new(format!("{such}, not {place}"))
             })
         };
@@ -65,12 +65,16 @@ mod tests {
             });
             proxies.client(peer.parse().unwrap(), &headers).to_string()
         };
-        assert_eq!(client("198.51.100.1", &["203.0.113.5"]), "198.51.100.1", "it is a stranger");
+        assert_eq!(client("198.51.100.1", &["203.0.113.5"]), "198.51.100.1", "not a trusted proxy");
         assert_eq!(client("10.1.2.3", &["203.0.113.5"]), "203.0.113.5");
         assert_eq!(client("::ffff:10.1.2.3", &["[2001:db8::5]:4711"]), "2001:db8::5");
         assert_eq!(client("10.1.2.3", &["[2001:db8::5]"]), "2001:db8::5");
         let forged = ["1.1.1.1, 203.0.113.5", "192.0.2.7,10.9.9.9"];
-        assert_eq!(client("fd00::1", &forged), "203.0.113.5", "the client's own word is not taken");
+        assert_eq!(
+            client("fd00::1", &forged),
+            "203.0.113.5",
+            "hops that the client names are not trusted"
+        );
         assert_eq!(client("10.1.2.3", &["203.0.113.5, unknown"]), "10.1.2.3");
         assert_eq!(client("10.1.2.3", &[]), "10.1.2.3");
     }

@@ -54,7 +54,7 @@ impl Origins {
         match origins.iter().find(|origin| *origin != "*" && !is_spelled_as_browsers_do(origin)) {
             None => Ok(Self(origins)),
             Some(origin) => {
-                let such = "an origin is `*` or such as https://play.example";
+                let such = "an origin must be `*` or like https://play.example";
                 Err(ConfigError::new(format!("{such}, not {origin}")))
             }
         }

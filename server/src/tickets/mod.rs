@@ -439,7 +439,11 @@ mod tests {
         assert!(tickets.check(&old, NOW + 3599).is_ok());
         assert_eq!(tickets.check(&old, NOW + 3600), Err(TicketError::Invalid));
         assert!(replace(b"one that nobody has seen, 32 bytes", NOW + 1));
-        assert_eq!(tickets.check(&old, NOW + 1), Err(TicketError::Invalid), "one before, no more");
+        assert_eq!(
+            tickets.check(&old, NOW + 1),
+            Err(TicketError::Invalid),
+            "only one previous key is kept"
+        );
         assert!(tickets.check(&new, NOW + 1).is_ok());
     }
 
@@ -476,7 +480,11 @@ mod tests {
         let crit = Some(vec!["x".into()]);
         let header = Header { crit, ..Header::new(Algorithm::EdDSA) };
         let token = jsonwebtoken::encode(&header, &claims, &sign).unwrap();
-        assert_eq!(tickets.check(&token, NOW), Err(TicketError::Invalid), "it is not understood");
+        assert_eq!(
+            tickets.check(&token, NOW),
+            Err(TicketError::Invalid),
+            "an unknown critical extension"
+        );
         let secret = Tickets::with_secret(SECRET).unwrap();
         let token = issue(&secret, TicketRole::Player, 60);
         assert_eq!(tickets.check(&token, NOW), Err(TicketError::Invalid));
