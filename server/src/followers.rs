@@ -86,7 +86,7 @@ impl Followers {
     pub(crate) fn chat(&self, ip: IpAddr, name: &str, text: &str) -> Option<LobbyLine> {
         let (now, at) = (self.clock.now(), self.clock.date());
         let mut lobby = lock(&self.lobby);
-        let line = lobby.say(ip, now, at, name.to_owned(), text.to_owned())?;
+        let line = lobby.push(ip, now, at, name.to_owned(), text.to_owned())?;
         // Still locked, so that the feed has the lines in the same order.
         let what = FeedEvent::Chat(None, name.into(), text.into());
         self.feeds.publish(&Item { match_id: None, at, tick: None, what });

@@ -8,7 +8,7 @@ use tickwire_shared::time::Micros;
 
 use crate::{
     intake::Intake,
-    socket::{Arrived, Socket},
+    socket::{ReadResult, Socket},
 };
 
 /// How long a client may take to answer a close.
@@ -45,9 +45,9 @@ fn lingers(socket: &mut Socket, intake: &mut Intake) -> bool {
     let mut bytes = 0;
     while bytes < LINGER_BYTES_MAX {
         match socket.skip(intake) {
-            Arrived::Bytes { count, .. } => bytes += count,
-            Arrived::Nothing => return true,
-            Arrived::End => return false,
+            ReadResult::Bytes { count, .. } => bytes += count,
+            ReadResult::Nothing => return true,
+            ReadResult::End => return false,
         }
     }
     false

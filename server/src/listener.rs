@@ -47,7 +47,7 @@ pub(crate) const HEALTH_CONNECTIONS_MAX: usize = 64;
 /// Wait after a failed accept: connections that end free file descriptors.
 const FULL_WAIT: Duration = Duration::from_millis(50);
 /// Least time between two log lines about failed accepts.
-const FULL_SAID_EVERY: Duration = Duration::from_secs(1);
+const FULL_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Accepts and serves connections. Never returns.
 pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
@@ -119,15 +119,15 @@ pub(crate) async fn serve_health(listener: TcpListener, routes: Router, door: Ar
 }
 
 async fn accept(listener: &TcpListener, door: &FrontDoor) -> (TcpStream, SocketAddr) {
-    let mut said_at: Option<Instant> = None;
+    let mut logged_at: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
                 // Most likely out of file descriptors, which connections that end free.
                 door.count_unaccepted();
-                if said_at.is_none_or(|at| at.elapsed() >= FULL_SAID_EVERY) {
-                    said_at = Some(Instant::now());
+                if logged_at.is_none_or(|at| at.elapsed() >= FULL_LOG_INTERVAL) {
+                    logged_at = Some(Instant::now());
                     tracing::warn!(%error, "can't accept connections");
                 }
                 tokio::time::sleep(FULL_WAIT).await;

@@ -41,7 +41,7 @@ impl Lobby {
     }
 
     /// Adds a line, cleaned already. `None`: the address is past its rate limit.
-    pub(crate) fn say(
+    pub(crate) fn push(
         &mut self,
         ip: IpAddr,
         now: Micros,

@@ -55,7 +55,7 @@ pub(crate) enum SendError {
 
 /// The result of a read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Arrived {
+pub(crate) enum ReadResult {
     /// Bytes were read. If they fill the buffer, there may be more; if not, the rest, or the end of
     /// the stream, is for the next read.
     Bytes {
@@ -133,7 +133,7 @@ impl Socket {
     }
 
     /// Reads available bytes into the intake.
-    pub(crate) fn read(&mut self, intake: &mut Intake) -> Arrived {
+    pub(crate) fn read(&mut self, intake: &mut Intake) -> ReadResult {
         match &mut self.transport {
             Transport::Plain { stream, .. } => read(stream, intake),
             Transport::Tls(session) => session.read(intake),
@@ -141,7 +141,7 @@ impl Socket {
     }
 
     /// Reads and discards available bytes, without decrypting them.
-    pub(crate) fn skip(&mut self, intake: &mut Intake) -> Arrived {
+    pub(crate) fn skip(&mut self, intake: &mut Intake) -> ReadResult {
         read(self.stream(), intake)
     }
 
@@ -170,7 +170,7 @@ impl Socket {
             return;
         }
         if let Transport::Tls(session) = &mut self.transport {
-            session.say_end();
+            session.send_close_notify();
         }
         let _ = self.finish();
     }
@@ -210,13 +210,13 @@ pub(crate) fn push(mut frame: Frame<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&frame.payload);
 }
 
-fn read(stream: &TcpStream, intake: &mut Intake) -> Arrived {
+fn read(stream: &TcpStream, intake: &mut Intake) -> ReadResult {
     let (bytes, mut stamped) = intake.of(stream);
     match retry(|| stamped.read(bytes)) {
-        Ok(0) => Arrived::End,
-        Ok(count) => Arrived::Bytes { count, taken: count, stamp: stamped.arrived },
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::Nothing,
-        Err(_) => Arrived::End,
+        Ok(0) => ReadResult::End,
+        Ok(count) => ReadResult::Bytes { count, taken: count, stamp: stamped.arrived },
+        Err(error) if error.kind() == ErrorKind::WouldBlock => ReadResult::Nothing,
+        Err(_) => ReadResult::End,
     }
 }
 

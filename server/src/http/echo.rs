@@ -35,7 +35,7 @@ use crate::{
     intake::Intake,
     listener,
     shards::Shards,
-    socket::{Arrived, Socket, push},
+    socket::{ReadResult, Socket, push},
 };
 
 /// The longest message of the suite is 16 MiB.
@@ -108,12 +108,12 @@ impl Echo {
         let mut ended = self.answer(leftover);
         while ended.is_none() {
             match self.socket.read(&mut self.intake) {
-                Arrived::Bytes { count, .. } => {
+                ReadResult::Bytes { count, .. } => {
                     let mut bytes = self.intake.bytes[..count].to_vec();
                     ended = self.answer(&mut bytes);
                 }
-                Arrived::Nothing => self.wait(PollFlags::IN, None),
-                Arrived::End => return,
+                ReadResult::Nothing => self.wait(PollFlags::IN, None),
+                ReadResult::End => return,
             }
         }
         match ended {
@@ -122,7 +122,7 @@ impl Echo {
             None => {}
         }
         self.wait(PollFlags::IN, Some(&CLOSE_TIMEOUT));
-        while matches!(self.socket.read(&mut self.intake), Arrived::Bytes { .. }) {}
+        while matches!(self.socket.read(&mut self.intake), ReadResult::Bytes { .. }) {}
     }
 
     /// Echoes the messages in the bytes, and waits until all is sent.

@@ -19,7 +19,7 @@ use crate::{
     clock::Reading,
     feeds::PresenceChange,
     intake::Intake,
-    socket::{Arrived, SendError, Socket, push_pong},
+    socket::{ReadResult, SendError, Socket, push_pong},
 };
 
 /// A spectator's socket is read once in so many rounds: no tick needs its messages.
@@ -118,7 +118,7 @@ impl<G: Game> Match<G> {
                 return self.end(key, error.into(), context);
             }
             match connection.socket.read(intake) {
-                Arrived::Bytes { count, taken, stamp } => {
+                ReadResult::Bytes { count, taken, stamp } => {
                     let arrived = reading.arrival(stamp);
                     let idle = taken.saturating_sub(TLS_BYTES * count);
                     self.handle_bytes(key, &mut intake.bytes[..count], idle, arrived, context);
@@ -127,8 +127,8 @@ impl<G: Game> Match<G> {
                         return;
                     }
                 }
-                Arrived::Nothing => return,
-                Arrived::End => return self.end(key, End::Lost, context),
+                ReadResult::Nothing => return,
+                ReadResult::End => return self.end(key, End::Lost, context),
             }
         }
     }
@@ -166,8 +166,9 @@ impl<G: Game> Match<G> {
                     return self.leave(key, code, context);
                 }
                 Ok(Some(message)) => {
-                    let heard = self.handle_message(key, &message, arrived, &mut answers, context);
-                    if let Err(end) = heard {
+                    let handled =
+                        self.handle_message(key, &message, arrived, &mut answers, context);
+                    if let Err(end) = handled {
                         break Some(end);
                     }
                 }
@@ -269,13 +270,13 @@ impl<G: Game> Match<G> {
         key: usize,
         why: CloseReason,
         context: &mut Context<'_>,
-        tell: impl FnOnce(&mut Socket),
+        send_close: impl FnOnce(&mut Socket),
     ) {
         let mut connection = self.connections.remove(key);
         context.stats.count_closed(why);
         tracing::debug!(match_id = self.id.0, id = connection.id.0, %why, "closed");
         self.detach(&connection, keeps_seat(why), context.now);
-        tell(&mut connection.socket);
+        send_close(&mut connection.socket);
         context.closed.push(connection.socket);
     }
 

@@ -186,7 +186,7 @@ impl<G: Game> Match<G> {
             }
         }
         self.fanout.end();
-        self.talk.mark_sent();
+        self.chat.mark_sent();
         // Only after the loop: these ends are announced to all clients with the next tick.
         while let Some((key, error)) = self.fanout.failed.pop() {
             self.end(key, error.into(), context);

@@ -39,7 +39,7 @@ impl<G: Game> Match<G> {
         self.connections[key].link.welcome(&welcome);
         let (id, name) = (welcome.session.0, &*self.sessions[session].name);
         tracing::debug!(match_id = self.id.0, session = id, seat = ?welcome.seat, name, "welcome");
-        self.say(key, &ServerMessage::Welcome(Box::new(welcome)))?;
+        self.send_now(key, &ServerMessage::Welcome(Box::new(welcome)))?;
         let applied = kept.and_then(|kept| kept.applied);
         let connection = &mut self.connections[key];
         connection.socket.send(&missed)?;
@@ -48,11 +48,11 @@ impl<G: Game> Match<G> {
         }
         if self.slowdown_sent != 1 {
             let pace = self.pace(self.newest_for(self.connections[key].seat));
-            self.say(key, &ServerMessage::Pace(pace))?;
+            self.send_now(key, &ServerMessage::Pace(pace))?;
         }
         if let Some(by) = context.drain_deadline {
             let within = by.since(context.now);
-            self.say(key, &ServerMessage::Leaving { within })?;
+            self.send_now(key, &ServerMessage::Leaving { within })?;
         }
         let social_at = self.sessions[session].social_at;
         if applied.is_none_or(|applied| applied.since(social_at) < 0) {

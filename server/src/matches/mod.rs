@@ -41,7 +41,7 @@ pub(crate) use connections::Newcomer;
 use fanout::{Fanout, push_message};
 pub(crate) use participants::{Claim, Role};
 use participants::{Connection, Ping, Session, SessionState};
-use people::Talk;
+use people::ChatLog;
 pub(crate) use recorder::Recording;
 use recorder::{Recorder, TickTimes};
 use schedule::Schedule;
@@ -125,7 +125,7 @@ pub(crate) struct Match<G: Game> {
     input_values: Vec<i32>,
     events: Events,
     log: EventLog,
-    talk: Talk,
+    chat: ChatLog,
     history: History,
     encoder: Encoder,
     fanout: Fanout,
@@ -176,7 +176,7 @@ impl<G: Game> Match<G> {
             input_values: vec![0; schema.input.len()],
             events: Events::default(),
             log: EventLog::default(),
-            talk: Talk::default(),
+            chat: ChatLog::default(),
             history: History::keeping(late_by as usize),
             encoder: Encoder::new(schema, options.tick_rate),
             fanout: Fanout::new(schema, late_by),
@@ -374,7 +374,7 @@ impl<G: Game> Match<G> {
     }
 
     /// Sends one message at once, without waiting for the next tick.
-    fn say(&mut self, key: usize, message: &ServerMessage<'_>) -> Result<(), SendError> {
+    fn send_now(&mut self, key: usize, message: &ServerMessage<'_>) -> Result<(), SendError> {
         let (mut payload, mut frame) = (Vec::new(), Vec::new());
         push_message(message, &mut payload, &mut frame);
         self.connections[key].socket.send(&frame)

@@ -32,7 +32,7 @@ const LINES_BURST_S: u32 = 5;
 
 /// The chat of a match.
 #[derive(Debug, Default)]
-pub(super) struct Talk {
+pub(super) struct ChatLog {
     /// The last [`HISTORY_LINES`], oldest first.
     lines: VecDeque<Line>,
     /// Id of the newest line.
@@ -41,8 +41,8 @@ pub(super) struct Talk {
     fresh: usize,
 }
 
-impl Talk {
-    fn say(&mut self, speaker: Speaker, text: String, sent_at: UnixMillis) -> Line {
+impl ChatLog {
+    fn push(&mut self, speaker: Speaker, text: String, sent_at: UnixMillis) -> Line {
         self.id += 1;
         self.fresh += 1;
         let line = Line { id: self.id, sent_at, speaker, text };
@@ -92,7 +92,7 @@ impl<G: Game> Match<G> {
             self.sessions.iter().filter_map(|(_, s)| s.player(presence(s))).collect();
         roster.sort_unstable_by_key(|player| player.seat);
         let (mut frames, mut payload) = (Vec::new(), Vec::new());
-        let lines = self.talk.sent().cloned().map(Social::Line);
+        let lines = self.chat.sent().cloned().map(Social::Line);
         for social in std::iter::once(Social::Roster(roster)).chain(lines) {
             push_message(&ServerMessage::Social(social), &mut payload, &mut frames);
         }
@@ -143,7 +143,7 @@ impl<G: Game> Match<G> {
                 let Session { seat, name, .. } = &self.sessions[session];
                 let what = FeedEvent::Chat(*seat, Arc::clone(name), text.as_str().into());
                 self.feed.send(Some(self.tick), what);
-                let line = self.talk.say(speaker, text, context.clock.date());
+                let line = self.chat.push(speaker, text, context.clock.date());
                 self.announce(Social::Line(line), None);
                 None
             }
@@ -153,7 +153,7 @@ impl<G: Game> Match<G> {
 
     /// Sends an operator's notice, cleaned already, to all clients.
     pub(crate) fn handle_notice(&mut self, text: &str, context: &Context<'_>) {
-        let line = self.talk.say(Speaker::Operator, text.to_owned(), context.clock.date());
+        let line = self.chat.push(Speaker::Operator, text.to_owned(), context.clock.date());
         self.announce(Social::Line(line), None);
     }
 
@@ -187,18 +187,18 @@ mod tests {
 
     #[test]
     fn newcomers_get_the_last_lines_without_those_of_the_next_tick() {
-        let mut talk = Talk::default();
+        let mut chat = ChatLog::default();
         for n in 1..=40 {
             if n == 39 {
-                talk.mark_sent();
+                chat.mark_sent();
             }
-            let line = talk.say(Speaker::Operator, n.to_string(), UnixMillis(n));
+            let line = chat.push(Speaker::Operator, n.to_string(), UnixMillis(n));
             assert_eq!(u64::from(line.id), n);
         }
-        let sent: Vec<_> = talk.sent().map(|line| line.id).collect();
+        let sent: Vec<_> = chat.sent().map(|line| line.id).collect();
         assert_eq!(sent, (9..=38).collect::<Vec<_>>());
-        talk.mark_sent();
-        assert_eq!(talk.sent().count(), HISTORY_LINES);
+        chat.mark_sent();
+        assert_eq!(chat.sent().count(), HISTORY_LINES);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rustls::ServerConnection;
 
 use crate::{
     intake::{BYTES, Intake, Stamped},
-    socket::{Arrived, OUTBOX_BYTES_MAX, SendError, retry},
+    socket::{OUTBOX_BYTES_MAX, ReadResult, SendError, retry},
 };
 
 /// See the module.
@@ -60,65 +60,65 @@ impl TlsSession {
 
     /// Reads until the buffer is full or the socket is drained. Key updates and small records carry
     /// little or no plaintext, so the ciphertext of one call is bounded too.
-    pub(crate) fn read(&mut self, intake: &mut Intake) -> Arrived {
+    pub(crate) fn read(&mut self, intake: &mut Intake) -> ReadResult {
         let Self { stream, tls } = self;
         let (bytes, mut stamped) = intake.of(stream);
         let mut count = 0;
         let so_far = |count, stamped: &Stamped<'_>| match (count, stamped.taken) {
-            (0, 0) => Arrived::Nothing,
-            (_, taken) => Arrived::Bytes { count, taken, stamp: stamped.arrived },
+            (0, 0) => ReadResult::Nothing,
+            (_, taken) => ReadResult::Bytes { count, taken, stamp: stamped.arrived },
         };
         loop {
             match tls.reader().read(&mut bytes[count..]) {
                 // A close_notify, or the buffer is full.
-                Ok(0) if count == 0 => return Arrived::End,
+                Ok(0) if count == 0 => return ReadResult::End,
                 Ok(0) => return so_far(count, &stamped),
                 Ok(more) => {
                     count += more;
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => return Arrived::End,
+                Err(_) => return ReadResult::End,
             }
             if stamped.is_drained || stamped.taken >= BYTES {
                 return so_far(count, &stamped);
             }
-            match take_in(tls, &mut stamped) {
-                TakenIn::Some => {}
-                TakenIn::Nothing => return so_far(count, &stamped),
+            match read_ciphertext(tls, &mut stamped) {
+                Ciphertext::Some => {}
+                Ciphertext::Nothing => return so_far(count, &stamped),
                 // Bytes before the end are returned first; the next read returns the end.
-                TakenIn::End if count > 0 => return so_far(count, &stamped),
-                TakenIn::End => return Arrived::End,
+                Ciphertext::End if count > 0 => return so_far(count, &stamped),
+                Ciphertext::End => return ReadResult::End,
             }
         }
     }
 
     /// Queues a close_notify, unless one was queued before.
-    pub(crate) fn say_end(&mut self) {
+    pub(crate) fn send_close_notify(&mut self) {
         self.tls.send_close_notify();
     }
 }
 
 /// The result of moving ciphertext from a socket into its session.
-enum TakenIn {
+enum Ciphertext {
     Some,
     Nothing,
     End,
 }
 
-fn take_in(tls: &mut ServerConnection, stamped: &mut Stamped<'_>) -> TakenIn {
+fn read_ciphertext(tls: &mut ServerConnection, stamped: &mut Stamped<'_>) -> Ciphertext {
     match retry(|| tls.read_tls(stamped)) {
-        Ok(0) => return TakenIn::End,
+        Ok(0) => return Ciphertext::End,
         Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::WouldBlock => return TakenIn::Nothing,
-        Err(_) => return TakenIn::End,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ciphertext::Nothing,
+        Err(_) => return Ciphertext::End,
     }
     let processed = tls.process_new_packets();
     // TLS' own answers, such as a key update or an alert.
     let flushed = write_out(tls, stamped.stream);
     match (processed, flushed) {
-        (Ok(_), Ok(())) => TakenIn::Some,
-        (Ok(_), Err(_)) | (Err(_), _) => TakenIn::End,
+        (Ok(_), Ok(())) => Ciphertext::Some,
+        (Ok(_), Err(_)) | (Err(_), _) => Ciphertext::End,
     }
 }
 
