@@ -7,7 +7,8 @@
 //! - If the excess grows, or the congestion window was full, it is a queue.
 //! - If all RTTs were too long for [`DOUBT`], this is probed: every other snapshot is skipped until
 //!   half as many are in flight. If their RTTs are clearly shorter, it was a queue; if not, the
-//!   path is longer, and `base_rtt` becomes what they took.
+//!   path is longer (others may fill its queue), `base_rtt` becomes what they took, and the window
+//!   what it was at first.
 //!
 //! The congestion window (`window`) limits how many snapshots may be in flight:
 //! - After one that has queued, it shrinks to as many as the link carries in `base_rtt` +
@@ -192,6 +193,8 @@ impl Flight {
                     return Path::Queueing;
                 }
                 if *samples == PROBE_SAMPLES {
+                    // The window was cut for a queue that there was not.
+                    self.window = WINDOW_MAX;
                     self.base_rtt = Some(*least);
                     self.trust = Trust::Sure;
                 }
@@ -334,6 +337,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_queue_that_others_fill_is_learnt_as_the_path() {
+        let mut line = Line::new();
+        line.run(100, 4, 0);
+        // A download fills a queue of 300 ms; then it takes between 180 and 300 ms.
+        let filling = (0..20).map(|tick| 4 + 15 * tick / 20);
+        let busy = || (0..180).map(|tick| 13 + 6 * (tick % 40) / 40);
+        let first = line.run_over(filling.chain(busy()));
+        assert!(first >= 95, "{first} of 200 when it begins");
+        line.run(100, 4, 0);
+        let again = line.run_over(busy());
+        assert!(again >= 130, "{again} of 180 when it begins again");
+    }
+
     /// A simulated link.
     struct Line {
         flight: Flight,
@@ -354,6 +371,11 @@ mod tests {
         fn new() -> Self {
             let flight = Flight::new();
             Self { flight, tick: 1_000, free_at: 0, arriving: [].into(), stalls: false }
+        }
+
+        /// Takes each delay for a tick. Returns how many snapshots were sent.
+        fn run_over(&mut self, delays: impl Iterator<Item = u32>) -> u32 {
+            delays.map(|delay| self.run(1, delay, 0).sent).sum()
         }
 
         /// Each snapshot occupies the link for `tenths` of a tick, and then takes `delay` ticks.
