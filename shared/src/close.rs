@@ -39,17 +39,17 @@ pub enum CloseReason {
     #[error("frame out of order")]
     OutOfOrder,
     /// An input's sequence number is not the previous one plus 1.
-    #[error("the input sequence jumps")]
+    #[error("an input number is not the next one")]
     SequenceJump,
     /// The applied tick in a frame was never sent on this connection, or is older than in a
     /// previous frame.
-    #[error("the applied tick was never sent")]
+    #[error("the applied tick was never sent, or goes back")]
     NeverSent,
     /// An input from a session without a seat.
     #[error("spectators have no inputs")]
     NotSeated,
     /// The moment that the player saw when making an input is before that of an earlier input.
-    #[error("what was seen goes back")]
+    #[error("the seen moment goes back")]
     SeenGoesBack,
     /// No seat is free.
     #[error("the match is full")]

@@ -15,82 +15,82 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Misfit {
     /// There are more than [`ENTITIES_MAX`] rows.
-    #[error("it has {entities} entities, of {ENTITIES_MAX} at most")]
+    #[error("{entities} entities exceed the limit of {ENTITIES_MAX}")]
     Entities {
-        /// How many there are.
+        /// The number of rows.
         entities: usize,
     },
     /// The schema has no such kind of entity.
-    #[error("entity {} is of kind {kind}, of {kinds} kinds counted from 0", id.0)]
+    #[error("entity {} has kind {kind}, but the schema has {kinds} kinds, counted from 0", id.0)]
     RowKind {
-        /// Which entity.
+        /// The entity.
         id: EntityId,
-        /// What the row says.
+        /// The row's kind.
         kind: u8,
-        /// How many the schema has.
+        /// The number of kinds in the schema.
         kinds: usize,
     },
     /// An id is above [`EntityId::MAX`], which the codec can't encode.
-    #[error("an entity has the id {}, and the last is {}", u32::MAX, EntityId::MAX.0)]
+    #[error("the entity id {} exceeds the largest, {}", u32::MAX, EntityId::MAX.0)]
     RowId,
     /// A row has more or fewer values than its kind has fields.
-    #[error("{kind} {} has {values} values, and its kind {fields} fields", id.0)]
+    #[error("{kind} {} has {values} values, but its kind has {fields} fields", id.0)]
     RowLength {
-        /// Which entity.
+        /// The entity.
         id: EntityId,
-        /// Its kind.
+        /// The name of its kind.
         kind: String,
-        /// How many the row has.
+        /// The row's number of values.
         values: usize,
-        /// How many it should have.
+        /// The kind's number of fields.
         fields: usize,
     },
     /// A value is out of its field's range.
-    #[error("{field} of {kind} {} is {value}, out of {min} to {max}", id.0)]
+    #[error("{field} of {kind} {} is {value}, outside {min} to {max}", id.0)]
     RowValue {
-        /// Which entity.
+        /// The entity.
         id: EntityId,
-        /// Its kind.
+        /// The name of its kind.
         kind: String,
-        /// The field.
+        /// The name of the field.
         field: String,
         /// The value.
         value: i32,
-        /// The field's least.
+        /// The field's least value.
         min: i32,
-        /// The field's greatest.
+        /// The field's greatest value.
         max: i32,
     },
     /// A value of the owner's state is out of its range.
-    #[error("{name} of seat {} is {value}, out of {min} to {max}", seat.0)]
+    #[error("{name} of seat {} is {value}, outside {min} to {max}", seat.0)]
     OwnerValue {
         /// The owner's seat.
         seat: Seat,
-        /// Which of the schema's `owner` integers.
+        /// The name of the schema's `owner` integer.
         name: String,
         /// The value.
         value: i32,
-        /// Its least.
+        /// The integer's least value.
         min: i32,
-        /// Its greatest.
+        /// The integer's greatest value.
         max: i32,
     },
     /// The schema has no such kind of event.
-    #[error("an event is of kind {kind}, of {kinds} kinds counted from 0")]
+    #[error("an event has kind {kind}, but the schema has {kinds} kinds, counted from 0")]
     EventKind {
-        /// What the event says.
+        /// The event's kind.
         kind: u8,
-        /// How many the schema has.
+        /// The number of event kinds in the schema.
         kinds: usize,
     },
     /// An event has more or fewer values than its kind names.
-    #[error("an event {kind} has {values} values, and its kind {names}")]
+    #[error("an event {kind} has {values} values, but its kind has {names}")]
     EventLength {
-        /// Its kind.
+        /// The name of the event's kind.
         kind: String,
-        /// How many the event has.
+        /// The event's number of values.
         values: usize,
-        /// How many it should have.
+        /// The number of values that its kind names.
         names: usize,
     },
 }
@@ -165,14 +165,17 @@ mod tests {
             schema().check_rows(&rows).err().map(|misfit| misfit.to_string())
         };
         assert_eq!(says(0, &[0, 9]), None);
-        assert_eq!(says(1, &[]).unwrap(), "entity 7 is of kind 1, of 1 kinds counted from 0");
-        assert_eq!(says(0, &[5]).unwrap(), "cart 7 has 1 values, and its kind 2 fields");
-        assert_eq!(says(0, &[0, 10]).unwrap(), "y of cart 7 is 10, out of 0 to 9");
-        assert_eq!(says(0, &[-1, 0]).unwrap(), "x of cart 7 is -1, out of 0 to 9");
+        assert_eq!(
+            says(1, &[]).unwrap(),
+            "entity 7 has kind 1, but the schema has 1 kinds, counted from 0"
+        );
+        assert_eq!(says(0, &[5]).unwrap(), "cart 7 has 1 values, but its kind has 2 fields");
+        assert_eq!(says(0, &[0, 10]).unwrap(), "y of cart 7 is 10, outside 0 to 9");
+        assert_eq!(says(0, &[-1, 0]).unwrap(), "x of cart 7 is -1, outside 0 to 9");
         let mut crowd = Rows::default();
         (0..=ENTITIES_MAX as u32).for_each(|id| crowd.push(EntityId(id), 0, &[0, 0]));
         let misfit = schema().check_rows(&crowd).unwrap_err();
-        assert_eq!(misfit.to_string(), "it has 4097 entities, of 4096 at most");
+        assert_eq!(misfit.to_string(), "4097 entities exceed the limit of 4096");
         let mut last = Rows::default();
         last.push(EntityId::MAX, 0, &[0, 0]);
         assert_eq!(schema().check_rows(&last), Ok(()));
@@ -189,8 +192,11 @@ mod tests {
             schema().check_events(&events).err().map(|misfit| misfit.to_string())
         };
         assert_eq!(says(0, &[2]), None);
-        assert_eq!(says(1, &[2]).unwrap(), "an event is of kind 1, of 1 kinds counted from 0");
-        assert_eq!(says(0, &[]).unwrap(), "an event crash has 0 values, and its kind 1");
+        assert_eq!(
+            says(1, &[2]).unwrap(),
+            "an event has kind 1, but the schema has 1 kinds, counted from 0"
+        );
+        assert_eq!(says(0, &[]).unwrap(), "an event crash has 0 values, but its kind has 1");
     }
 
     #[test]
@@ -199,7 +205,7 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(schema.pack_owner(Seat(3), &[9, -1], &mut out), Ok(()));
         let misfit = schema.pack_owner(Seat(3), &[0, 2], &mut out).unwrap_err();
-        assert_eq!(misfit.to_string(), "fuel of seat 3 is 2, out of -1 to 1");
+        assert_eq!(misfit.to_string(), "fuel of seat 3 is 2, outside -1 to 1");
     }
 
     fn schema() -> Schema {

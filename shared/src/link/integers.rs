@@ -12,7 +12,7 @@ pub struct NotInRange;
 
 /// The first value that is not within its range.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("{} is {value}, out of {} to {}", integer.name, integer.min, integer.max)]
+#[error("{} is {value}, outside {} to {}", integer.name, integer.min, integer.max)]
 pub struct OutOfRange<'a> {
     /// The integer that it is a value of.
     pub integer: &'a Integer,

@@ -181,7 +181,7 @@ fn typed_text_is_never_too_long_for_the_protocol() {
 }
 
 #[test]
-#[should_panic(expected = "the input does not fit the schema: key is 4, out of 0 to 3")]
+#[should_panic(expected = "the input does not fit the schema: key is 4, outside 0 to 3")]
 fn an_input_out_of_range_is_the_clients_own_fault() {
     let mut pair = Pair::new();
     pair.check_snapshot(Tick(7));

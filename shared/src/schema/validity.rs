@@ -9,7 +9,7 @@ use super::{
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SchemaError {
     /// The schema, or one of its kinds or events, has more parts than the limits allow.
-    #[error("{whole} has {count} {parts}, of {max} at most")]
+    #[error("{whole} has {count} {parts}, more than {max}")]
     TooMany {
         /// What has too many: the name of a kind or an event, or `the schema`.
         whole: String,
@@ -24,7 +24,7 @@ pub enum SchemaError {
     #[error("the name that begins with {0:?} is longer than {NAME_BYTES_MAX} bytes")]
     NameTooLong(String),
     /// A name is empty, or contains a control character.
-    #[error("{0:?} is not a name")]
+    #[error("{0:?} is not a valid name")]
     BadName(String),
     /// Two entries of one list, such as two kinds or two fields of a kind, have the same name.
     #[error("two {parts} of {whole} have the name {name:?}")]
@@ -53,7 +53,7 @@ pub enum SchemaError {
         field: String,
     },
     /// A field's `predict` names a rate that its kind does not have.
-    #[error("{field:?} of {kind} is carried by a field that its kind does not have")]
+    #[error("the rate of {field:?} of {kind} is not a field of its kind")]
     NoSuchRate {
         /// The name of the field's kind.
         kind: String,
@@ -61,7 +61,7 @@ pub enum SchemaError {
         field: String,
     },
     /// The rates of this kind's fields form a cycle.
-    #[error("fields of kind {0:?} are carried by one another in a circle")]
+    #[error("the rates of kind {0:?} form a cycle")]
     RatesInACircle(String),
     /// A field is not part of a group of four as [`Field::quaternion`] makes them.
     #[error("{field:?} of {kind} is not one of four that make a quaternion")]
@@ -204,14 +204,14 @@ mod tests {
         let with = |fields: Vec<Field>| Schema::new("carts").kind("cart", fields);
         assert_eq!(says(&with(vec![x()])), "");
         let many = (0..33).map(|n| Field::new(&format!("f{n}"), 1.0, 0, 9)).collect();
-        assert_eq!(says(&with(many)), "cart has 33 fields, of 32 at most");
+        assert_eq!(says(&with(many)), "cart has 33 fields, more than 32");
         assert_eq!(says(&with(vec![x(), x()])), "two fields of cart have the name \"x\"");
         let again = with(vec![x()]).kind("cart", [x()]);
         assert_eq!(says(&again), "two kinds of the schema have the name \"cart\"");
         let event = with(vec![]).event("crash", ["seat", "seat"]);
         assert_eq!(says(&event), "two values of crash have the name \"seat\"");
         let lines = with(vec![]).event("a\nevent: b", []);
-        assert_eq!(says(&lines), "\"a\\nevent: b\" is not a name");
+        assert_eq!(says(&lines), "\"a\\nevent: b\" is not a valid name");
         let long = with(vec![Field::new(&"x".repeat(49), 1.0, 0, 9)]);
         assert!(says(&long).ends_with("is longer than 48 bytes"));
         let empty = with(vec![Field::new("x", 1.0, 9, 0)]);
@@ -223,14 +223,8 @@ mod tests {
         let owner = with(vec![]).owner("x", 1, 0);
         assert_eq!(says(&owner), "\"x\" of the owner has its minimum above its maximum");
         let carried = |rate| with(vec![x().predict(Predict::Carried { rate })]);
-        assert_eq!(
-            says(&carried(1)),
-            "\"x\" of cart is carried by a field that its kind does not have"
-        );
-        assert_eq!(
-            says(&carried(0)),
-            "fields of kind \"cart\" are carried by one another in a circle"
-        );
+        assert_eq!(says(&carried(1)), "the rate of \"x\" of cart is not a field of its kind");
+        assert_eq!(says(&carried(0)), "the rates of kind \"cart\" form a cycle");
         let half = with(vec![x().predict(Predict::Component)]);
         assert_eq!(says(&half), "\"x\" of cart is not one of four that make a quaternion");
         let turn = |largest: i32, parts: &[(i32, i32)]| {

@@ -38,7 +38,7 @@ pub fn check<G: Game>() {
     let schema = G::schema();
     schema.validate().unwrap_or_else(|error| panic!("bad schema: {error}"));
     let scores = G::SCORES.len();
-    assert!(scores <= FIELDS_MAX, "a score has {scores} numbers, of {FIELDS_MAX} at most");
+    assert!(scores <= FIELDS_MAX, "a score has {scores} numbers, more than {FIELDS_MAX}");
     let modes = if G::MODES.is_empty() { &[""] } else { G::MODES };
     for mode in modes {
         for (seed, hz) in (0..).zip(RATES) {
@@ -177,7 +177,7 @@ fn receive<G: Game>(
     let (tick, bytes) = (world.tick.0, frame.len());
     assert!(
         bytes <= SERVER_FRAME_BYTES_MAX,
-        "at tick {tick}, seat {} is sent {bytes} bytes, of {SERVER_FRAME_BYTES_MAX} at most",
+        "at tick {tick}, seat {} is sent {bytes} bytes, more than {SERVER_FRAME_BYTES_MAX}",
         seat.0
     );
     match client.handle_frame(frame, now) {
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     #[should_panic(
-        expected = "the game does not keep to its schema: x of cart 7 is 10, out of 0 to 9"
+        expected = "the game does not keep to its schema: x of cart 7 is 10, outside 0 to 9"
     )]
     fn a_value_out_of_range_is_found() {
         check::<Cart<ROW>>();
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     #[should_panic(
-        expected = "at tick 9, the game does not keep to its schema: an event is of kind 1"
+        expected = "at tick 9, the game does not keep to its schema: an event has kind 1"
     )]
     fn an_unknown_event_is_found() {
         check::<Cart<EVENT>>();
