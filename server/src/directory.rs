@@ -66,7 +66,7 @@ pub(crate) enum JoinRefused {
     #[error("the match does not answer")]
     Stuck,
     /// The server is at its limit of matches, or opens them faster than its rate limit.
-    #[error("the server runs as many matches as it may")]
+    #[error("the server runs, or opens at once, as many matches as it may")]
     TooManyMatches,
 }
 

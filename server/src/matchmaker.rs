@@ -99,7 +99,7 @@ impl Matchmaker {
         let options = MatchOptions { seed, mode, ..self.usual };
         if self.shards.send(entry.shard, Command::Open(entry.id, options)).is_err() {
             self.directory.remove(entry.id);
-            return Err(JoinRefused::TooManyMatches);
+            return Err(JoinRefused::Overloaded);
         }
         Ok(entry)
     }

@@ -1,9 +1,12 @@
 //! All shards together: which can take more work, and the commands sent to them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tickwire_shared::{ids::MatchId, schema::Schema, time::Micros};
-use tokio::sync::{Mutex, oneshot};
+use tokio::{
+    sync::{Mutex, oneshot},
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     clock::Clock,
@@ -136,9 +139,12 @@ impl Shards {
 
     /// Each shard's answer to a command; `None` if it is stuck or has failed.
     async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<Option<T>> {
+        let pending: Vec<_> =
+            (0..self.handles.len()).map(|shard| self.begin(shard, &command)).collect();
+        let deadline = Instant::now() + Duration::from(STUCK_AFTER);
         let mut answers = Vec::new();
-        for shard in 0..self.handles.len() {
-            answers.push(self.ask_one(shard, &command).await);
+        for answer in pending {
+            answers.push(answer_by(deadline, answer).await);
         }
         answers
     }
@@ -148,12 +154,23 @@ impl Shards {
         shard: usize,
         command: impl Fn(oneshot::Sender<T>) -> Command,
     ) -> Option<T> {
-        let (reply, answer) = oneshot::channel();
-        if self.is_stuck(shard) || self.send(shard, command(reply)).is_err() {
-            return None;
-        }
-        tokio::time::timeout(STUCK_AFTER.into(), answer).await.ok()?.ok()
+        let pending = self.begin(shard, command);
+        answer_by(Instant::now() + Duration::from(STUCK_AFTER), pending).await
     }
+
+    /// Sends a command that is to be answered, unless the shard is stuck or has failed.
+    fn begin<T>(
+        &self,
+        shard: usize,
+        command: impl Fn(oneshot::Sender<T>) -> Command,
+    ) -> Option<oneshot::Receiver<T>> {
+        let (reply, answer) = oneshot::channel();
+        (!self.is_stuck(shard) && self.send(shard, command(reply)).is_ok()).then_some(answer)
+    }
+}
+
+async fn answer_by<T>(deadline: Instant, pending: Option<oneshot::Receiver<T>>) -> Option<T> {
+    timeout_at(deadline, pending?).await.ok()?.ok()
 }
 
 #[cfg(test)]
