@@ -56,17 +56,17 @@ test("all but the agreed share stay below a tail", () => {
   for (let n = 0; n < 110_000; n++) {
     const sample = next(40_001);
     if (n >= 10_000 && sample > tail.value) beyond++;
-    tail.hear(sample, 33_333);
+    tail.record(sample, 33_333);
   }
   assert.ok(beyond > 400 && beyond < 600, `${beyond} of 100,000, instead of 500`);
 });
 
 test("an age counts for as long as it lasts, and a lost connection is no stall", () => {
   const tail = new Tail(100);
-  for (let n = 0; n < 3_000; n++) tail.hearAge(50_000, 150_000);
+  for (let n = 0; n < 3_000; n++) tail.recordAge(50_000, 150_000);
   assert.ok(tail.value > 146_000 && tail.value <= 151_000, `${tail.value}`);
   const before = tail.value;
-  tail.hearAge(50_000, 9_000_000);
+  tail.recordAge(50_000, 9_000_000);
   assert.equal(tail.value, before);
 });
 
@@ -75,7 +75,7 @@ test("stalls that come often are covered and then forgotten", () => {
   const hear = (seconds: number, stalls: number) => {
     for (let n = 0; n < seconds * 30; n++) {
       const isStall = n % 600 === 599 && n / 600 < stalls;
-      tail.hearAge(20_000, isStall ? 320_000 : 53_333);
+      tail.recordAge(20_000, isStall ? 320_000 : 53_333);
     }
     return tail.value;
   };
@@ -94,11 +94,11 @@ test("a stall alone is no habit", () => {
   for (const long of [800_000, 1_900_000]) {
     const tail = new Tail(300);
     const hear = (seconds: number, to: number) => {
-      for (let n = 0; n < seconds * 30; n++) tail.hearAge(20_000, 53_333);
-      tail.hearAge(20_000, to);
+      for (let n = 0; n < seconds * 30; n++) tail.recordAge(20_000, 53_333);
+      tail.recordAge(20_000, to);
       // What waited comes at once, and what comes next was sent when the first had come.
-      tail.hearAge(to, to);
-      tail.hearAge((to * 2) / 3, (to * 2) / 3 + 90_000);
+      tail.recordAge(to, to);
+      tail.recordAge((to * 2) / 3, (to * 2) / 3 + 90_000);
       return tail.value;
     };
     for (const to of [long, 130_000]) {
@@ -113,8 +113,8 @@ test("a stall alone is no habit", () => {
   }
   const tail = new Tail(150);
   for (let n = 0; n < 200; n++) {
-    tail.hear(20_000, 8 * 33_333);
-    if (n === 100) tail.hearSteps(1_020_000, 24_000, 33_333);
+    tail.record(20_000, 8 * 33_333);
+    if (n === 100) tail.recordSteps(1_020_000, 24_000, 33_333);
   }
   assert.ok(tail.value < 30_000, `${tail.value}`);
 });

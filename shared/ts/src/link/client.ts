@@ -1,9 +1,9 @@
 /**
- * The client's side of one session, without sockets or clocks: it says hello, applies snapshots,
- * checks their digests, numbers inputs, keeps the server's clock and its own pace, and takes the
- * session up again when the connection was lost. All times are microseconds of the caller's clock.
+ * The client's side of one session, without I/O: it sends the hello, applies snapshots, checks their
+ * digests, numbers inputs, estimates the server's clock, paces inputs, and resumes the session after
+ * the connection was lost. All times are microseconds on the caller's clock.
  *
- * Whatever the server sends, a frame is either applied whole or a `ServerFault` is thrown.
+ * Whatever the server sends, a frame is either applied completely or rejected with a `ServerFault`.
  */
 
 import { ByteReader, type ByteWriter, fnv } from "../bytes.js";
@@ -19,25 +19,26 @@ import { Clock, roundTrip, ticksBetween } from "./clock.js";
 import { SNAPSHOT, SnapshotHead, writeAck, writeInputHead } from "./frames.js";
 import { Pace } from "./pace.js";
 
-/** Ticks that a baseline may be old. */
+/** A snapshot that is this many ticks old is no baseline any more. */
 const HISTORY_LEN = 64;
-/** Time between two pings, and between the first few. */
+/** Time between two pings. */
 const PING_INTERVAL = 500_000;
+/** Time between the first `FIRST_PINGS` pings of a connection. */
 const FIRST_PING_INTERVAL = 100_000;
 const FIRST_PINGS = 8;
 
-/** What a frame from the server brought. */
+/** What a frame from the server contained. */
 export type ClientEvent =
   | Exclude<wire.ServerMessage, { type: "pong" } | { type: "model" }>
   | { type: "pong"; rtt: number }
   | { type: "model" }
   | SnapshotEvent;
 
-/** `ClientLink.rows` are those of a newer tick. One object for all. */
+/** A snapshot was applied: `ClientLink.rows` are those of a newer tick. One object is reused for all. */
 export interface SnapshotEvent {
   type: "snapshot";
   tick: number;
-  /** If it differs, ask for a full snapshot with `writeResync`. */
+  /** The digest compared with the decoded rows. If it differs, request a full snapshot with `writeResync`. */
   digest: "absent" | "agrees" | "differs";
 }
 
@@ -47,8 +48,8 @@ export class ClientLink {
   #joined: Joined | null = null;
 
   /**
-   * Appends the hello, which must be the first frame of a connection: of the session that the link
-   * has, or of the one that `token` takes up, or of a new one.
+   * Appends the hello, which must be the first frame of a connection. It resumes the session that
+   * this link has, or else the one that `token` belongs to; without either, it asks for a new one.
    */
   writeHello(name: string, token: Uint8Array | null, out: ByteWriter): void {
     const hello = { version: wire.PROTOCOL_VERSION, schemaHash: null, resume: null, name };
@@ -56,7 +57,7 @@ export class ClientLink {
     else wire.writeHello({ ...hello, resume: token && { token, kept: null } }, out);
   }
 
-  /** Takes in one message from the server. */
+  /** Handles one frame from the server. */
   handleFrame(frame: Uint8Array, now: number): ClientEvent {
     if (frame.length === 0) fault("an empty frame");
     if (frame[0] & SNAPSHOT) return this.#welcomed().apply(frame);
@@ -64,7 +65,7 @@ export class ClientLink {
     const message = wire.readServer(new ByteReader(frame, 1));
     switch (message.type) {
       case "welcome":
-        if (this.#joined) this.#joined.again(message.welcome);
+        if (this.#joined) this.#joined.resume(message.welcome);
         else this.#joined = new Joined(message.welcome);
         return message;
       case "pong":
@@ -103,12 +104,12 @@ export class ClientLink {
     return this.#joined?.tick ?? null;
   }
 
-  /** The rows of the newest snapshot. They stay as they are until the next few have come. */
+  /** The rows of the newest snapshot. A few snapshots later, the same object is reused for other rows. */
   get rows(): Rows | null {
     return this.#joined?.basis[0]?.rows ?? null;
   }
 
-  /** What only this seat's owner is told. */
+  /** The values that only this seat's owner receives, as of the newest snapshot. */
   get owner(): Int32Array | null {
     return this.#joined?.owner ?? null;
   }
@@ -131,27 +132,30 @@ export class ClientLink {
     return this.#joined?.stage === "playing";
   }
 
-  /** When the next inputs are made, the others are shown as they were so many ticks before `tick`. */
+  /**
+   * Sets the moment at which the player sees the others, for the next inputs: `ticksBefore` before
+   * `tick`. It only moves forward.
+   */
   setSeen(tick: number, ticksBefore: number): void {
     this.#joined?.setSeen(tick, ticksBefore);
   }
 
-  /** The tick for which an input is to be made now, or -1. Ask until there is none. */
+  /** The tick for which to make an input now, or -1. Call this until it returns -1. */
   pollInput(now: number): number {
     const joined = this.#joined;
     return joined?.stage === "playing" ? joined.pace.poll(joined.clock, now) : -1;
   }
 
   /**
-   * Appends an input for `tick` and gives its number. Only while `isPlaying`. Values that are not the schema's
-   * throw a `RangeError`.
+   * Appends an input for `tick` and returns its number. Only while `isPlaying`. Throws a `RangeError` unless `values`
+   * fit the schema's `input`.
    */
   writeInput(tick: number, values: ArrayLike<number>, out: ByteWriter): number {
     if (!this.#joined || this.#joined.stage !== "playing") throw new Error("not playing");
     return this.#joined.writeInput(tick, values, out);
   }
 
-  /** Appends an acknowledgement, for a client that has no inputs to carry it. */
+  /** Appends an acknowledgement of the newest snapshot, for a client that sends no inputs. */
   writeAck(out: ByteWriter): void {
     const joined = this.#joined;
     if (joined?.stage === "playing" && joined.tick !== null) writeAck(joined.tick, out);
@@ -167,7 +171,7 @@ export class ClientLink {
   }
 
   #welcomed(): Joined {
-    if (!this.#joined || this.#joined.stage === "awaiting-welcome") fault("no welcome came before");
+    if (!this.#joined || this.#joined.stage === "awaiting-welcome") fault("a frame before the welcome");
     return this.#joined;
   }
 }
@@ -177,14 +181,14 @@ interface Slot {
   rows: Rows;
 }
 
-/** What a link is once the server has welcomed it. */
+/** The link's state once the server has welcomed it. */
 class Joined {
   readonly schema: Schema;
   readonly clock: Clock;
   readonly pace = new Pace();
   readonly owner: Int32Array;
   stage: Stage = "awaiting-snapshot";
-  /** The snapshots that the session was sent last, newest first. */
+  /** The last snapshots that were applied, newest first: the next one is a delta against these. */
   basis: Slot[] = [];
   tick: number | null = null;
   processed: number;
@@ -193,11 +197,11 @@ class Joined {
   pingDue = 0;
   #seq: number;
   #seen: { tick: number; before: number } | null = null;
-  /** What the newest input of this connection said about that: it never goes back. */
-  #seenSaid: { tick: number; parts: number } | null = null;
+  /** The seen moment in the newest input of this connection: it must never go back. */
+  #seenSent: { tick: number; parts: number } | null = null;
   readonly #decoder: Decoder;
   #modelHash: number;
-  #free: Slot[] = Array.from({ length: BASIS_MAX + 1 }, () => ({ tick: 0, rows: new Rows() }));
+  #spare: Slot[] = Array.from({ length: BASIS_MAX + 1 }, () => ({ tick: 0, rows: new Rows() }));
   readonly #none = new Rows();
   readonly #head = new SnapshotHead();
   readonly #event: SnapshotEvent = { type: "snapshot", tick: 0, digest: "absent" };
@@ -222,17 +226,17 @@ class Joined {
     this.#modelHash = fnv(model);
   }
 
-  /** The connection was lost and there is a new one. */
+  /** Handles a new connection, and returns what its hello must say to resume the session. */
   helloAgain(): Pick<wire.Hello, "schemaHash" | "resume"> {
     this.stage = "awaiting-welcome";
     this.pace.reconnect();
-    this.#seen = this.#seenSaid = null;
+    this.#seen = this.#seenSent = null;
     const kept = { applied: this.tick, events: this.events, modelHash: this.#modelHash };
     return { schemaHash: this.welcome.schemaHash, resume: { token: this.welcome.resume, kept } };
   }
 
-  /** The same session, welcomed on another connection. */
-  again(welcome: Welcome): void {
+  /** Handles the welcome of the same session on a new connection. */
+  resume(welcome: Welcome): void {
     const isSame =
       this.stage === "awaiting-welcome" &&
       welcome.session === this.welcome.session &&
@@ -241,7 +245,7 @@ class Joined {
     if (!isSame) fault("a welcome to another session");
     if (welcome.model) this.setModel(welcome.model);
     this.stage = "awaiting-snapshot";
-    this.#keep(1);
+    this.#truncateBasis(1);
     this.processed = this.#seq = welcome.seq;
     this.events = welcome.events;
     this.pings = this.pingDue = 0;
@@ -254,24 +258,24 @@ class Joined {
     head.read(reader, this.tick, this.processed);
     if (this.tick !== null && ticksBetween(this.tick, head.tick) <= 0) fault("a snapshot that is not newer");
     if (head.owner) unpack(this.schema.owner, reader, this.owner);
-    const serving = head.full ? 0 : this.#serving(head.tick);
-    if (!head.full && serving === 0) fault("a snapshot refers to one that is too old");
-    this.#rowsOfBasis.length = this.#ages.length = serving;
-    for (let i = 0; i < serving; i++) {
+    const usable = head.full ? 0 : this.#usable(head.tick);
+    if (!head.full && usable === 0) fault("a delta against a snapshot that is too old");
+    this.#rowsOfBasis.length = this.#ages.length = usable;
+    for (let i = 0; i < usable; i++) {
       this.#rowsOfBasis[i] = this.basis[i].rows;
       this.#ages[i] = ticksBetween(this.basis[i].tick, head.tick);
     }
-    const slot = this.#free.pop();
-    if (!slot) throw new Error("there is one slot more than a basis has members");
+    const slot = this.#spare.pop();
+    if (!slot) throw new Error("there is one slot more than a basis has snapshots");
     try {
       const body = frame.subarray(reader.position);
       this.#decoder.decode(this.#rowsOfBasis, this.#ages, body, slot.rows, this.#none);
     } catch (error) {
-      this.#free.push(slot);
+      this.#spare.push(slot);
       throw error;
     }
     slot.tick = head.tick;
-    this.#keep(Math.min(serving, BASIS_MAX - 1));
+    this.#truncateBasis(Math.min(usable, BASIS_MAX - 1));
     this.basis.unshift(slot);
     this.stage = "playing";
     if (head.hasLead) this.pace.hear(head.lead, head.processed, this.clock.interval);
@@ -290,41 +294,41 @@ class Joined {
   }
 
   writeInput(tick: number, values: ArrayLike<number>, out: ByteWriter): number {
-    // Throws before anything has changed, or was written.
+    // First, so that an error changes and writes nothing.
     check(this.schema.input, values);
     const applied = this.tick ?? 0;
     const seen = this.#seen;
     const behind = seen ? ticksBetween(seen.tick, applied) + seen.before : 0;
     let parts = Math.min(Math.max(Math.ceil(behind * 256), 0), 0xffff);
-    const said = this.#seenSaid;
-    if (said) parts = Math.max(Math.min(parts, ticksBetween(said.tick, applied) * 256 + said.parts), 0);
+    const sent = this.#seenSent;
+    if (sent) parts = Math.max(Math.min(parts, ticksBetween(sent.tick, applied) * 256 + sent.parts), 0);
     const seq = (this.#seq + 1) >>> 0;
     writeInputHead(seq, tick, applied, parts, out);
     pack(this.schema.input, values, out);
-    this.#seenSaid = { tick: applied, parts };
+    this.#seenSent = { tick: applied, parts };
     this.#seq = seq;
     this.pace.made(this.#seq);
     return this.#seq;
   }
 
-  /** How many of the basis may serve a snapshot of `tick`. */
-  #serving(tick: number): number {
+  /** How many snapshots of the basis are recent enough for a delta to `tick`. */
+  #usable(tick: number): number {
     let count = this.basis.length;
     while (count > 0 && ticksBetween(this.basis[count - 1].tick, tick) >= HISTORY_LEN) count--;
     return count;
   }
 
-  /** Keeps the newest `count` of the basis. */
-  #keep(count: number): void {
+  /** Keeps the newest `count` snapshots of the basis. */
+  #truncateBasis(count: number): void {
     while (this.basis.length > count) {
       const slot = this.basis.pop();
-      if (slot) this.#free.push(slot);
+      if (slot) this.#spare.push(slot);
     }
   }
 }
 
-/** What rows add up to and what they should, if that is told. */
-function compare(told: number, rows: Rows): SnapshotEvent["digest"] {
-  if (told < 0) return "absent";
-  return told === rows.digest() ? "agrees" : "differs";
+/** Compares the digest that the server sent, or -1, with the rows. */
+function compare(digest: number, rows: Rows): SnapshotEvent["digest"] {
+  if (digest < 0) return "absent";
+  return digest === rows.digest() ? "agrees" : "differs";
 }

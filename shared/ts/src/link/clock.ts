@@ -1,25 +1,31 @@
 /**
- * When the server's ticks are due, on the client's clock, from pongs. All times in microseconds.
+ * Estimates from pongs when the server's ticks are due, on the client's clock. All times in
+ * microseconds.
  *
- * Of each pong it is certain that the ping arrived while the round trip lasted, and likely that
- * this was half-way; how long the server held it is not part of the round trip. So the pong with
- * the shortest round trip of the last 16 tells best, and two that contradict each other mean that
- * the machine slept: then the older ones are forgotten.
+ * A ping reached the server at some time within its round trip, most likely half-way; the time for
+ * which the server held it is not part of the round trip. So of the last `SAMPLES` pongs, the one
+ * with the shortest round trip gives the best estimate of the offset between the clocks. Two pongs
+ * that contradict each other mean that a clock has jumped, as when the client's machine slept; the
+ * older pongs are then discarded.
  *
- * What is told moves smoothly, by 2 % at most. It jumps only just after the first pong, and when it
- * is wrong by more than half a second.
+ * The estimate moves smoothly, by at most `SLEW` of the time passed. It jumps only within
+ * `SETTLING` of the first pong, or when it is wrong by `JUMP_FROM` or more.
  */
 
 import type { Pace, Pong } from "../wire.js";
 
+/** How many pongs are kept. */
 const SAMPLES = 16;
+/** Largest correction, as a part of the time passed. */
 const SLEW = 0.02;
+/** How long after the first pong the clock is still being set. */
 const SETTLING = 2_000_000;
+/** An error of this size or more is corrected at once: the machine has slept. */
 const JUMP_FROM = 500_000;
-/** By how much two clocks that nobody touches may differ in pace. */
+/** Largest difference in rate between two undisturbed clocks, as a part of it. */
 const DRIFT = 1 / 10_000;
 
-/** What a pong told. */
+/** The measurement from one pong. */
 interface Sample {
   at: number;
   rtt: number;
@@ -27,20 +33,20 @@ interface Sample {
   offset: number;
 }
 
-/** When a tick is told to be due: on its way from `due` at `at` to `target`. */
-interface Shown {
+/** When a tick is due by the estimate: at first, at `at`, `due`, then slewing towards `target`. */
+interface Estimate {
   tick: number;
   at: number;
   due: number;
   target: number;
 }
 
-/** From `earlier` to `later`, both counted modulo 2^32. */
+/** Ticks from `earlier` to `later`, both counted modulo 2^32. */
 export function ticksBetween(earlier: number, later: number): number {
   return (later - earlier) | 0;
 }
 
-/** How long ping and pong travelled, when the pong arrives `now`. */
+/** The RTT of a ping whose pong arrived `now`, without the time for which the server held it. */
 export function roundTrip(pong: Pong, now: number): number {
   return Math.max(0, now - pong.held - pong.clientTime);
 }
@@ -48,67 +54,67 @@ export function roundTrip(pong: Pong, now: number): number {
 export class Clock {
   #slowdown = 1;
   #samples: Sample[] = [];
-  #shown: Shown | null = null;
+  #estimate: Estimate | null = null;
   #settledAt = 0;
   #jitter = 0;
 
   constructor(readonly hz: number) {}
 
-  /** Takes in a pong that arrived `now`. */
+  /** Handles a pong that arrived `now`. */
   hear(pong: Pong, now: number): void {
-    if (!this.#shown) this.#settledAt = now + SETTLING;
+    if (!this.#estimate) this.#settledAt = now + SETTLING;
     const rtt = roundTrip(pong, now);
     const sample = { at: now, rtt, offset: pong.clientTime + rtt / 2 - pong.serverTime };
     if (this.#samples.some((earlier) => contradict(earlier, sample))) this.#samples = [];
     if (this.#samples.length === SAMPLES) this.#samples.shift();
     this.#samples.push(sample);
     this.#jitter += (rtt - this.#best(now).rtt - this.#jitter) / 8;
-    this.#learn(pong.tick, pong.tickTime, now);
+    this.#setTarget(pong.tick, pong.tickTime, now);
   }
 
-  /** Takes in how far apart ticks are from now on. */
+  /** Changes the tick interval and the schedule. */
   setPace({ slowdown, tick, tickTime }: Pace, now: number): void {
-    if (this.#shown) this.#learn(tick, tickTime, now);
+    if (this.#estimate) this.#setTarget(tick, tickTime, now);
     this.#slowdown = slowdown;
   }
 
   get isSet(): boolean {
-    return this.#shown !== null;
+    return this.#estimate !== null;
   }
 
-  /** Whether it moves only smoothly from now on. */
+  /** Whether `SETTLING` has passed since the first pong. */
   isSettled(now: number): boolean {
-    return this.#shown !== null && now >= this.#settledAt;
+    return this.#estimate !== null && now >= this.#settledAt;
   }
 
-  /** Microseconds from a tick to the next. */
+  /** Time between two ticks. */
   get interval(): number {
     return (1_000_000 / this.hz) * this.#slowdown;
   }
 
-  /** When `tick` was or will be due, as far as is known `now`; NaN before the first pong. */
+  /** When `tick` was or will be due, by the estimate as of `now`; NaN before the first pong. */
   due(tick: number, now: number): number {
-    if (!this.#shown) return NaN;
-    return dueAt(this.#shown, now) + ticksBetween(this.#shown.tick, tick) * this.interval;
+    if (!this.#estimate) return NaN;
+    return dueAt(this.#estimate, now) + ticksBetween(this.#estimate.tick, tick) * this.interval;
   }
 
   /**
-   * How much later than is told ticks are due, as far as is known `now`: what is left of a correction
-   * that is made smoothly.
+   * How much later than `due` returns `now` ticks are really due: what is left of a smooth
+   * correction.
    */
   lag(now: number): number {
-    return this.#shown ? this.#shown.target - dueAt(this.#shown, now) : 0;
+    return this.#estimate ? this.#estimate.target - dueAt(this.#estimate, now) : 0;
   }
 
   /**
-   * How far the server's match is beyond `tick` at `at`, in ticks and parts of them, as far as is
-   * known `now`.
+   * Ticks, with fraction, from `tick` to where the server's match is at `at`, by the estimate as of
+   * `now`.
    */
   ticksSince(tick: number, at: number, now: number): number {
     return (at - this.due(tick, now)) / this.interval;
   }
 
-  /** Shortest round trip of late; NaN before the first. */
+  /** The shortest recent round trip; NaN before the first pong. */
   get rtt(): number {
     if (this.#samples.length === 0) return NaN;
     return this.#samples.reduce((least, { rtt }) => Math.min(least, rtt), Infinity);
@@ -119,13 +125,13 @@ export class Clock {
     return this.#jitter;
   }
 
-  /** `tick` was due at `tickTime` on the server's clock. */
-  #learn(tick: number, tickTime: number, now: number): void {
+  /** Makes the estimate move to where `tick` was due at `tickTime` on the server's clock. */
+  #setTarget(tick: number, tickTime: number, now: number): void {
     const target = tickTime + this.#best(now).offset;
     const before = this.due(tick, now);
-    // Not before the first, of which NaN says that nothing is near it.
+    // Before the first estimate, `before` is NaN, and the comparison false.
     const slews = this.isSettled(now) && Math.abs(target - before) < JUMP_FROM;
-    this.#shown = { tick, at: now, due: slews ? before : target, target };
+    this.#estimate = { tick, at: now, due: slews ? before : target, target };
   }
 
   #best(now: number): Sample {
@@ -134,12 +140,12 @@ export class Clock {
   }
 }
 
-function dueAt({ at, due, target }: Shown, now: number): number {
+function dueAt({ at, due, target }: Estimate, now: number): number {
   const most = Math.max(0, now - at) * SLEW;
   return due + Math.min(Math.max(target - due, -most), most);
 }
 
-/** Whether no clock that runs evenly fits both. */
+/** Whether no undisturbed clock could have given both samples. */
 function contradict(earlier: Sample, later: Sample): boolean {
   const drift = (later.at - earlier.at) * DRIFT + 2;
   return Math.abs(earlier.offset - later.offset) > (earlier.rtt + later.rtt) / 2 + drift;

@@ -1,11 +1,11 @@
-/** The frames that every tick brings: snapshot heads, inputs and acknowledgements. */
+/** The frames of every tick: snapshot heads, inputs and acknowledgements. */
 
 import type { ByteReader, ByteWriter } from "../bytes.js";
 import { fault } from "../fault.js";
 
 const INPUT = 0x01;
 const ACK = 0x02;
-/** Set in the first byte of a snapshot; the other bits say which parts it has. */
+/** Set in the first byte of a snapshot; the other bits are flags for its optional parts. */
 export const SNAPSHOT = 0x80;
 const FULL = 0x01;
 const GAP = 0x02;
@@ -15,29 +15,29 @@ const PROCESSED_NEXT = 0x10;
 const PROCESSED = 0x20;
 const LEAD = 0x40;
 
-/** What a step of a told lead is worth, in microseconds, and from how many steps on it is more. */
+/** Steps of an encoded lead, in microseconds: fine ones first, and after so many of them coarse ones. */
 const LEAD_FINE = 2_000;
 const LEAD_COARSE = 32_000;
 const LEAD_FINE_STEPS = 64;
-/** The least lead that can be told: it may be less. */
-export const LEAD_MIN = leadOf(-128);
+/** The least lead that can be encoded; it also stands for anything less. */
+export const LEAD_MIN = decodeLead(-128);
 
-/** The part of a snapshot before the owner's values and the body. One object for all. */
+/** The part of a snapshot before the owner's values and the body. One object is reused for all. */
 export class SnapshotHead {
   tick = 0;
-  /** Whether the body refers to nothing. */
+  /** Whether this is a full snapshot; otherwise the body is a delta against earlier ones. */
   full = false;
   /** A checksum of the rows, or -1. */
   digest = -1;
   /** The newest input of this client that the rows include. */
   processed = 0;
-  /** How early the latest inputs came, in microseconds, if it is told. */
+  /** The least lead of the inputs since the last report, in microseconds, if `hasLead`. */
   lead = 0;
   hasLead = false;
   /** Whether the owner's values follow. */
   owner = false;
 
-  /** Heads say only what is new since the last snapshot: its tick (or `null`), and what it had. */
+  /** Reads a head, which is encoded relative to the last snapshot's tick (`null`: none) and `processed`. */
   read(reader: ByteReader, earlier: number | null, processed: number): void {
     const flags = reader.u8();
     const has = (bits: number) => (flags & bits) === bits;
@@ -49,20 +49,20 @@ export class SnapshotHead {
       this.tick = reader.u32();
     } else {
       const gap = has(GAP) ? reader.u8() : 1;
-      if (earlier === null || (has(GAP) && gap < 2)) fault("a snapshot refers to nothing");
+      if (earlier === null || (has(GAP) && gap < 2)) fault("a delta without a baseline, or with an invalid gap");
       this.tick = (earlier + gap) >>> 0;
     }
     this.digest = has(DIGEST) ? reader.u32() : -1;
     this.processed = has(PROCESSED) ? reader.u32() : (processed + (has(PROCESSED_NEXT) ? 1 : 0)) >>> 0;
     this.hasLead = has(LEAD);
-    this.lead = this.hasLead ? leadOf(reader.i8()) : 0;
+    this.lead = this.hasLead ? decodeLead(reader.i8()) : 0;
     this.owner = has(OWNER);
   }
 }
 
-function leadOf(told: number): number {
-  const near = Math.min(Math.max(told, -LEAD_FINE_STEPS), LEAD_FINE_STEPS);
-  return near * LEAD_FINE + (told - near) * LEAD_COARSE;
+function decodeLead(encoded: number): number {
+  const near = Math.min(Math.max(encoded, -LEAD_FINE_STEPS), LEAD_FINE_STEPS);
+  return near * LEAD_FINE + (encoded - near) * LEAD_COARSE;
 }
 
 /** Appends an input's head; the packed values follow. `behind` is in 256ths of a tick. */

@@ -1,71 +1,76 @@
 /**
- * The value that a quantity stays below for all but a small part of the time, learnt as it goes.
- * All values are microseconds.
+ * A running quantile: the value that a quantity exceeds only for a small part of the time. All
+ * values are microseconds.
  *
- * A histogram of the quantity, weighted by time, of which the past is forgotten by and by: the
- * jitter buffers of calls work like this (WebRTC's NetEq). What jitters is covered within seconds; a
- * stall now and then is not, since the part that may lie beyond is one of 100 s at least; and when
- * there were so many stalls that it is used up, hardly anything may lie beyond until they are
- * forgotten. A stall of more than six times what there was of late counts when another comes that is
- * half as long: one alone is no habit of the network.
+ * It is read from a histogram of the quantity, weighted by time, in which old samples decay, as in
+ * the jitter buffer of WebRTC (NetEq). Jitter is covered within seconds. An occasional stall is
+ * not: the time that may lie beyond the value is the agreed part of at least `PATIENCE`. Once
+ * stalls have used up that time, hardly any may lie beyond until they are forgotten. An *outlier*,
+ * a stall more than six times as long as any recent delay, counts only once another stall at least
+ * half as long follows: a single one says nothing about the network.
  *
- * Cells are a millisecond wide at first and a sixteenth of their value later; what lies within one
- * is taken to lie evenly.
+ * Cells are a millisecond wide at first, and later a sixteenth of their value; within a cell,
+ * samples are assumed to be evenly distributed.
  */
 
-/** Time until half of what was heard is forgotten. */
+/** Recorded time after which all earlier samples lose half of their weight. */
 const MEMORY = 300_000_000;
-/** Time that the part which may lie beyond is reckoned from at least. */
+/** Least time from which the part that may lie beyond the value is computed. */
 const PATIENCE = 100_000_000;
-/** What lies beyond for longer than this is a stall: shorter ones are hardly seen. */
+/** Time beyond the value, at a stretch, from which on it is a stall: a shorter one is hardly visible. */
 const STALL_MIN = 50_000;
-/** When there were few stalls yet, one part of so many of what was heard may lie beyond at most. */
+/** At most one part in this many of the recorded time may lie beyond the value, even at first. */
 const FIRST_PART = 64;
-/** When there were too many, one part of so many of what otherwise may. */
+/** After too many stalls, the time that may lie beyond shrinks to one part in this many of itself. */
 const STRICTEST = 16;
+/** A stall is an outlier if it is more than this many times as long as any recent delay. */
+const OUTLIER = 6;
 /**
- * A program that did not get to its work for longer than this can't tell how late the network is from
- * how late it is itself. As slow as this nobody draws on purpose.
+ * A program that did not run for longer than this can't tell the network's lateness from its own.
+ * No program renders this slowly on purpose.
  */
 export const AWAY = 150_000;
-/** Larger values count as this: 2 s. */
+/** Larger values count as this one: 2 s. */
 const VALUE_MAX = 2_047_999;
 /** Width of the first cells. */
 const UNIT = 1_000;
-/** Cells that an octave is divided into. */
+/** Cells per octave. */
 const STEPS = 16;
 const CELLS = 128;
 
 export class Tail {
-  /** NaN before anything was heard. */
+  /** NaN before the first sample. */
   value = NaN;
   /** For how long the quantity was in each cell. */
   readonly #cells = new Float64Array(CELLS);
   #total = 0;
-  /** For how long it was beyond the value in stalls. */
+  /** Time beyond the value in stalls. */
   #stalled = 0;
-  /** How far the longest stall of late went. */
-  #longest = 0;
-  /** From where to where one went that does not count yet. */
-  #aloneFrom = 0;
-  #aloneTo = 0;
-  /** How much of what follows it may still be its end. */
-  #end = 0;
+  /** The largest recent value. */
+  #largest = 0;
+  /** Where the last outlier began and ended, while it does not count. */
+  #outlierFrom = 0;
+  #outlierTo = 0;
+  /** How much of the growth after it still belongs to it. */
+  #aftermath = 0;
 
-  /** One part of so many of the time the value may be larger. */
+  /** The quantity may exceed the value for one part in `part` of the time. */
   constructor(readonly part: number) {}
 
-  /** The quantity was `value` for `span`. */
-  hear(value: number, span: number): void {
+  /** Records that the quantity was `value` for `span`. */
+  record(value: number, span: number): void {
     this.#add(cellOf(value), span);
     this.#settle(value > this.value ? span : 0);
   }
 
-  /** The quantity sank from `value` to just above `to`, and was each step on the way for `step`. */
-  hearSteps(value: number, to: number, step: number): void {
-    if (this.#isAlone(to, value)) return;
+  /**
+   * Records that the quantity sank from one value to just above another, in steps of `step` that
+   * each lasted as long.
+   */
+  recordSteps(from: number, to: number, step: number): void {
+    if (this.#holdBack(to, from)) return;
     let beyond = 0;
-    for (; value > to; value -= step) {
+    for (let value = from; value > to; value -= step) {
       this.#add(cellOf(value), step);
       if (value > this.value) beyond += step;
     }
@@ -73,51 +78,55 @@ export class Tail {
   }
 
   /**
-   * The quantity grew from one value to another as time went by, as an age does. What grows beyond
-   * 2 s is ignored: no network stalls like that, a connection is lost.
+   * Records that the quantity grew with time from one value to another, as an age does. Growth
+   * beyond `VALUE_MAX` is ignored: it is a lost connection, not a stalled network.
    */
-  hearAge(from: number, to: number): void {
+  recordAge(from: number, to: number): void {
     if (to > VALUE_MAX) return;
     const [low, high] = [Math.max(from, 0), Math.max(to, 0)];
-    // Behind a stall comes what waited, and then a gap: a server sends nothing while too much waits.
-    if (!(low > this.value)) this.#end = 0;
-    else if (this.#end > 0) {
-      this.#end -= high - low;
+    // Snapshots that waited arrive at once, and then comes a gap: the server skips some while too
+    // many are in flight.
+    if (!(low > this.value)) this.#aftermath = 0;
+    else if (this.#aftermath > 0) {
+      this.#aftermath -= high - low;
       return;
     }
-    if (!this.#isAlone(low, high)) this.#grow(low, high);
+    if (!this.#holdBack(low, high)) this.#addGrowth(low, high);
   }
 
-  /** Forgets everything. */
+  /** Discards all samples. */
   clear(): void {
     this.#cells.fill(0);
     this.#total = this.#stalled = 0;
-    this.#longest = this.#aloneFrom = this.#aloneTo = this.#end = 0;
+    this.#largest = this.#outlierFrom = this.#outlierTo = this.#aftermath = 0;
     this.value = NaN;
   }
 
-  /** Whether that was a stall such as there was none of late. */
-  #isAlone(from: number, to: number): boolean {
+  /**
+   * Holds a growth back if it is an outlier, and records the one that was held back if this one
+   * confirms it. Returns whether this one was held back.
+   */
+  #holdBack(from: number, to: number): boolean {
     const isStall = this.#beyond(from, to) > STALL_MIN;
-    const isAlone = isStall && to > 6 * this.#longest;
-    this.#end = isAlone ? to : 0;
-    this.#longest = Math.max(this.#longest, to);
-    if (isStall && 2 * to >= this.#aloneTo) {
-      this.#grow(this.#aloneFrom, this.#aloneTo);
-      this.#aloneFrom = isAlone ? from : 0;
-      this.#aloneTo = isAlone ? to : 0;
+    const isOutlier = isStall && to > OUTLIER * this.#largest;
+    this.#aftermath = isOutlier ? to : 0;
+    this.#largest = Math.max(this.#largest, to);
+    if (isStall && 2 * to >= this.#outlierTo) {
+      this.#addGrowth(this.#outlierFrom, this.#outlierTo);
+      this.#outlierFrom = isOutlier ? from : 0;
+      this.#outlierTo = isOutlier ? to : 0;
     }
-    return isAlone;
+    return isOutlier;
   }
 
-  #grow(from: number, to: number): void {
+  #addGrowth(from: number, to: number): void {
     for (let cell = cellOf(from); cell <= cellOf(to); cell++) {
       this.#add(cell, Math.max(Math.min(to, end(cell)) - Math.max(from, start(cell)), 0));
     }
     this.#settle(this.#beyond(from, to));
   }
 
-  /** How much of the way from one value to another lies beyond what is known. */
+  /** How much of a growth lies beyond the value. */
   #beyond(from: number, to: number): number {
     return Math.max(to - Math.max(from, this.value), 0);
   }
@@ -127,15 +136,15 @@ export class Tail {
     this.#total += span;
   }
 
-  /** Finds the value, after one that was beyond the last for so long. */
+  /** Computes the new value, after samples that were beyond the old one for `beyond` in all. */
   #settle(beyond: number): void {
     if (beyond > STALL_MIN) this.#stalled += beyond;
     if (this.#total > MEMORY) {
       for (let i = 0; i < CELLS; i++) this.#cells[i] /= 2;
       this.#total /= 2;
       this.#stalled /= 2;
-      this.#longest /= 2;
-      this.#aloneFrom = this.#aloneTo = 0;
+      this.#largest /= 2;
+      this.#outlierFrom = this.#outlierTo = 0;
     }
     const part = Math.max(this.#total, PATIENCE) / this.part;
     const excess = Math.max(this.#stalled - 1.2 * part, 0);
@@ -144,7 +153,7 @@ export class Tail {
     for (let cell = CELLS - 1; cell >= 0; cell--) {
       const micros = this.#cells[cell];
       if (micros > rest) {
-        // Whole, or what is exactly as long might be taken for longer.
+        // Rounded up, or a quantity of exactly this value might count as beyond it.
         this.value = end(cell) - Math.floor(((end(cell) - start(cell)) * rest) / micros);
         return;
       }

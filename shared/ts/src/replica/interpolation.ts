@@ -1,16 +1,18 @@
 /**
- * The others, shown a little in the past and in between two snapshots, so that they move evenly
- * however unevenly snapshots arrive. All times in microseconds.
+ * Interpolation of other entities: a little in the past, between two snapshots. All times in
+ * microseconds.
  *
- * How far in the past: the newest snapshot grows older until the next one comes, and things are
- * shown as late as its age stays below almost all the time. The delay follows the network by making
- * shown time run a little slower or faster. When a snapshot fails to come, things are carried on
- * for a moment, and then stand still; that is counted. What is shown never goes back.
+ * The interpolation delay adapts to the network. Until the next snapshot arrives, the newest one
+ * ages; with a delay above that age there is always a later snapshot to interpolate to. The delay
+ * is the age that a `Tail` finds to be exceeded only rarely. It changes smoothly, by `STRETCH` of
+ * the time passed. When a snapshot is missing all the same, the newest is extrapolated for
+ * `BEYOND_MAX`, and then stands still; `starved` counts this. The moment that is shown never goes
+ * back.
  *
- * A page that was kept from its work, or sleeps since nobody sees it, can't tell a network that stalls
- * from itself. When there was neither a snapshot nor a picture for `AWAY`, ages count again from the
- * first snapshot that was due after that: those before it have piled up, or were not sent, since
- * servers send less to those who don't answer.
+ * A page that was busy, or suspended because it is in the background, can't tell a stalled network
+ * from its own pause. So after a time of `AWAY` without a snapshot or a rendered frame, ages count
+ * again only from the first snapshot that is due after that: earlier ones have piled up, or were not
+ * sent, since servers send less to clients that don't acknowledge.
  */
 
 import { type Clock, ticksBetween } from "../link/clock.js";
@@ -19,24 +21,28 @@ import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
 import { shorterWay } from "./circle.js";
 
-/** Snapshots that are kept: more than are ever between what is shown and what has come. */
+/** Most snapshots that are kept: more than are ever between the shown moment and the newest. */
 const KEPT = 256;
 const MASK = KEPT - 1;
-/** Change of shown time per time passed. */
+/** Largest change of the delay, as a part of the time passed. */
 const STRETCH = 0.05;
+/** Largest delay: with longer stalls no game is playable. */
 const DELAY_MAX = 1_500_000;
-/** One part of so many of the time there may be nothing to go to. */
+/** For one part in this many of the time there may be no snapshot to interpolate to. */
 const BEYOND_ONE_IN = 300;
-/** What is added to the age that the newest snapshot almost always stays below. */
+/** Added to the age that the newest snapshot rarely exceeds. */
 const MARGIN = 4_000;
-/** How long the newest snapshot is carried on when the next does not come. */
+/** How long the newest snapshot is extrapolated when the next one does not arrive. */
 const BEYOND_MAX = 100_000;
 
 /** How a field is shown between two snapshots. */
 const enum Blend {
+  /** With its older value. */
   Older,
-  Straight,
-  Round,
+  /** Interpolated linearly. */
+  Linear,
+  /** Interpolated along the shorter way round the circle. */
+  Angle,
 }
 
 interface Kept {
@@ -49,44 +55,46 @@ export class Interpolation {
   #count = 0;
   #newest = 0;
   readonly #age = new Tail(BEYOND_ONE_IN);
-  /** When this connection's newest snapshot came (NaN before the first), and whether the clock was settled then. */
+  /** When the newest snapshot of this connection arrived; NaN before the first. */
   #pushedAt = NaN;
+  /** Whether the clock was settled at the last snapshot. */
   #wasSettled = false;
-  /** When there was a snapshot or a picture last. */
+  /** When the page last handled a snapshot or rendered a frame. */
   #ranAt = 0;
-  /** When there was the first after a while without. */
+  /** When it did so for the first time after its last pause. */
   #backAt = 0;
   #delay = NaN;
   #shownAt = 0;
   readonly #blends: Uint8Array[];
-  /** Steps per tick that no velocity exceeds. */
+  /** By kind and field: the most steps per tick that its velocity's range allows; Infinity without a velocity. */
   readonly #fastest: Float64Array[];
-  /** By kind and field: the velocity that carries it, or -1, and what a step of that is in a tick. */
+  /** By kind and field: the field that is its velocity, or -1. */
   readonly #rates: Int8Array[];
+  /** By kind and field: how many steps one step of its velocity moves it in a tick. */
   readonly #perTick: Float64Array[];
   readonly #circles: Float64Array[];
   #from: Rows | null = null;
   #to: Rows | null = null;
-  /** 0 to 1: how far from the older snapshot to the newer. */
+  /** 0 to 1: how far the shown moment is from the older snapshot to the newer. */
   #part = 0;
   /** Ticks between the two. */
   #span = 0;
   #toIndex = 0;
-  /** Times that shown time had to wait for a snapshot. */
+  /** How many times there was no snapshot to interpolate to, because the next one was late. */
   starved = 0;
   #isStarving = false;
   #hasShown = false;
-  /** Ticks that the newest snapshot is carried on for. */
+  /** Ticks for which the newest snapshot is extrapolated. */
   #beyond = 0;
-  /** What is shown: `ticksBefore` (with parts) before `tick`, or after it where that is carried on. */
+  /** The shown moment: `ticksBefore` (with fraction) before `tick`; negative when extrapolating. */
   readonly shown = { tick: 0, ticksBefore: 0 };
-  /** The values of the row that was looked at last. */
+  /** The shown values of the row that `look` was called for last. */
   readonly values = new Float64Array(32);
 
   constructor(schema: Schema, hz: number) {
     const blendOf = (type: string): Blend => {
-      if (type === "linear" || type === "carried") return Blend.Straight;
-      return type === "angle" || type === "turned" ? Blend.Round : Blend.Older;
+      if (type === "linear" || type === "carried") return Blend.Linear;
+      return type === "angle" || type === "turned" ? Blend.Angle : Blend.Older;
     };
     const kinds = schema.kinds.map((kind) => kind.fields);
     this.#blends = kinds.map((fields) => Uint8Array.from(fields, (field) => blendOf(field.predict.type)));
@@ -109,20 +117,20 @@ export class Interpolation {
     );
   }
 
-  /** How far in the past things are shown, in microseconds; NaN until a second snapshot has come. */
+  /** The interpolation delay behind the server's clock, in microseconds; NaN until a second snapshot has arrived. */
   get delay(): number {
     return this.#delay;
   }
 
-  /** The rows between which things are shown now: the older ones say which there are. */
+  /** The rows of the older of the two snapshots. They say which entities there are to show. */
   get rows(): Rows | null {
     return this.#from;
   }
 
-  /** Takes in a snapshot that arrived `now`. */
+  /** Adds the snapshot of `tick`, which was applied `now`. */
   push(tick: number, rows: Rows, clock: Clock, now: number): void {
-    this.#run(now);
-    this.#hear(clock, now);
+    this.#noteActivity(now);
+    this.#recordAge(clock, now);
     this.#newest = (this.#newest + 1) & MASK;
     this.#count = Math.min(this.#count + 1, KEPT);
     const kept = this.#kept[this.#newest];
@@ -130,27 +138,27 @@ export class Interpolation {
     kept.rows.copyFrom(rows);
   }
 
-  /** A snapshot has come, and until then the one before it has grown older. */
-  #hear(clock: Clock, now: number): void {
+  /** Records how old the newest snapshot has got by the time that the next one arrives. */
+  #recordAge(clock: Clock, now: number): void {
     const due = this.#count > 0 ? clock.due(this.#kept[this.#newest].tick, now) + clock.lag(now) : NaN;
     const isSettled = clock.isSettled(now);
-    // What was heard while the clock was still being set is not worth keeping.
+    // Ages measured before the clock has settled are not reliable.
     if (isSettled && !this.#wasSettled) this.#age.clear();
-    if (!Number.isNaN(this.#pushedAt) && due >= this.#backAt) this.#age.hearAge(this.#pushedAt - due, now - due);
+    if (!Number.isNaN(this.#pushedAt) && due >= this.#backAt) this.#age.recordAge(this.#pushedAt - due, now - due);
     this.#pushedAt = now;
     this.#wasSettled = isSettled;
   }
 
-  /** The connection was lost and there is a new one: the time between was no stall. */
+  /** Handles a new connection: the time without one does not count as a stall. */
   restart(): void {
     this.#pushedAt = NaN;
   }
 
-  /** Goes on to what is to be shown `now`. Whether there is anything. */
+  /** Moves on to the moment to show `now`. Returns whether there is anything to show. */
   advance(clock: Clock, now: number): boolean {
-    this.#run(now);
+    this.#noteActivity(now);
     if (this.#count === 0 || !clock.isSet) return false;
-    const delay = this.#follow(clock, now);
+    const delay = this.#adjustDelay(clock, now);
     const newest = this.#kept[this.#newest];
     // How far before the newest snapshot.
     const before = -clock.ticksSince(newest.tick, now - delay, now);
@@ -164,15 +172,16 @@ export class Interpolation {
     return true;
   }
 
-  #run(now: number): void {
+  /** Detects a pause of the page. */
+  #noteActivity(now: number): void {
     if (now - this.#ranAt > AWAY) this.#backAt = now;
     this.#ranAt = now;
   }
 
-  /** Lets the delay go to where it should be, a little for the time that has passed. */
-  #follow(clock: Clock, now: number): number {
+  /** Moves the delay towards its target, and returns it. */
+  #adjustDelay(clock: Clock, now: number): number {
     const age = this.#age.value;
-    // Nothing is known until a second snapshot has come.
+    // No age is known until a second snapshot has arrived.
     const late = Number.isNaN(age) ? 2 * clock.interval : age + MARGIN;
     const wanted = Math.min(Math.max(late + clock.lag(now), 0), DELAY_MAX);
     if (Number.isNaN(this.#delay)) {
@@ -180,7 +189,7 @@ export class Interpolation {
       this.#delay = wanted;
     }
     const most = Math.max(0, now - this.#shownAt) * STRETCH;
-    // What stands still may as well wait until there is enough to go on with.
+    // Entities that stand still already can wait until the delay is long enough.
     const mostUp = this.#isStarving ? Infinity : most;
     this.#delay += Math.min(Math.max(wanted - this.#delay, -most), mostUp);
     this.#shownAt = now;
@@ -210,8 +219,8 @@ export class Interpolation {
   }
 
   /**
-   * Puts the row at `index` of `rows` into `values`, as it is between both snapshots. To be asked
-   * for in ascending order after each `advance`.
+   * Puts the row at `index` of `rows` into `values`, as it is at the shown moment. Call this in
+   * ascending order of `index` after each `advance`.
    */
   look(index: number): void {
     const from = this.#from;
@@ -228,12 +237,12 @@ export class Interpolation {
       for (let i = 0; i < count; i++) this.values[i] = from.values[start + i];
       return;
     }
-    if (this.#beyond > 0) return this.#carry(kind, from.values, start, count);
+    if (this.#beyond > 0) return this.#extrapolate(kind, from.values, start, count);
     this.#blend(kind, from.values, start, to.values, to.start(there), count);
   }
 
-  /** The newest row, carried on by its velocities. */
-  #carry(kind: number, from: Int32Array, start: number, count: number): void {
+  /** Extrapolates the newest row by its velocities. */
+  #extrapolate(kind: number, from: Int32Array, start: number, count: number): void {
     for (let i = 0; i < count; i++) {
       const rate = this.#rates[kind][i];
       const velocity = rate < 0 ? 0 : from[start + rate] * this.#perTick[kind][i];
@@ -245,7 +254,7 @@ export class Interpolation {
     const blends = this.#blends[kind];
     const fastest = this.#fastest[kind];
     let part = this.#part;
-    // What goes further than its velocity can carry it was put there: never show it in between.
+    // An entity that moved further than its velocity allows was teleported: never show it in between.
     for (let i = 0; i < count; i++) {
       const most = fastest[i] * this.#span + 1;
       if (Math.abs(to[toStart + i] - from[start + i]) > most) part = 0;
@@ -254,7 +263,7 @@ export class Interpolation {
       const older = from[start + i];
       let way = to[toStart + i] - older;
       if (blends[i] === Blend.Older) way = 0;
-      else if (blends[i] === Blend.Round) way = shorterWay(way, this.#circles[kind][i]);
+      else if (blends[i] === Blend.Angle) way = shorterWay(way, this.#circles[kind][i]);
       this.values[i] = older + way * part;
     }
   }

@@ -1,63 +1,72 @@
 /**
- * One's own player, shown without waiting for the server: the game's own rule runs the inputs that
- * the server has not yet processed, from the newest state that it has told.
+ * Prediction and reconciliation of the player's own entity: the game's own rule is applied to each
+ * input as it is made, without waiting for the server.
  *
- * When the server's answer is not what was predicted, the difference is a *correction*: the state
- * is put right at once, and what is shown glides there.
+ * Each snapshot has the entity's true state after the input of its tick. If that is not what was
+ * predicted, it is a *correction*: the later inputs are replayed from that state, and the visible
+ * error fades.
  */
 
 import { ticksBetween } from "../link/clock.js";
 import type { Rows } from "../rows.js";
 import { shorterWay } from "./circle.js";
 
-/** What a game does to have a player predicted. A state is a few integers. */
+/** The part of a game's rules that a client can predict. A player's state is a few integers. */
 export interface Predictor {
-  /** Integers of a state. */
+  /** Number of integers in a state. */
   readonly length: number;
-  /** What of it is shown. */
+  /** The integers of a state that are shown. */
   readonly shown: readonly Shown[];
-  /** Reads the state of a seat's player, if there is one to be predicted. */
+  /**
+   * Reads the state of a seat's player from a snapshot's rows. Returns `false` while there is nothing
+   * to predict, such as for a dead player.
+   */
   read(rows: Rows, seat: number, state: Int32Array): boolean;
-  /** Moves a state by one tick. */
+  /** Advances a state by one tick and one input, exactly as the server does. */
   step(state: Int32Array, input: Int32Array, hz: number): void;
 }
 
-/** An integer of a state that is shown, and glides when it is corrected. */
+/** An integer of a state that is shown, and whose error fades after a correction. */
 export interface Shown {
-  /** Which one. */
+  /** Its index in the state. */
   at: number;
-  /** What is corrected by more than this was put elsewhere, and nothing of it glides there. */
+  /**
+   * If one integer is corrected by more than its `jumpFrom`, the server has moved the player, such as
+   * by a respawn: all are shown at their new values at once.
+   */
   jumpFrom: number;
-  /** Of an angle: steps of a full turn, since it glides the shorter way round. */
+  /** For an angle: steps of a full turn. Its error fades the shorter way round. */
   circle?: number;
 }
 
-/** Ticks that are kept: more than an input may be on its way. */
+/** Ticks that are kept: more than an input may be in flight. */
 const KEPT = 512;
-/** How fast what is shown glides: half of the way in 50 ms. */
-const GLIDE_PER_S = Math.LN2 / 0.05;
+/** How fast errors fade: half in 50 ms. */
+const FADE_PER_S = Math.LN2 / 0.05;
 
 export class Prediction {
   readonly #states: Int32Array[];
   readonly #inputs: Int32Array[];
   readonly #ticks = new Float64Array(KEPT).fill(-1);
-  readonly #told: Int32Array;
+  /** The server's state in the newest snapshot. */
+  readonly #actual: Int32Array;
   readonly #next: Int32Array;
   readonly #held: Int32Array;
-  /** What the server repeats when no input comes. */
+  /** The newest input, which the server repeats when the next one is missing. */
   readonly #repeated: Int32Array;
   /** The newest tick that was predicted, or -1. */
   #newest = -1;
   #isOn = false;
-  /** What is shown beside what is predicted, by `shown` of the predictor. */
-  readonly #offset: Float64Array;
-  /** What was predicted before a correction. */
+  /** The visible remainder of past errors as of `#errorAt`, in the order of the predictor's `shown`. */
+  readonly #error: Float64Array;
+  /** The shown values before a correction, in the same order. */
   readonly #before: Float64Array;
-  #glidedAt = 0;
-  /** Answers of the server, and of them those that were not as predicted. */
+  #errorAt = 0;
+  /** Snapshots that had the state for a tick that was predicted. */
   answers = 0;
+  /** Those of them for which the prediction was wrong. */
   corrections = 0;
-  /** What is to be shown, by `shown` of the predictor. Angles may be beyond a full turn. */
+  /** The values to show, in the order of the predictor's `shown`. Angles may be beyond a full turn. */
   readonly values: Float64Array;
 
   constructor(
@@ -69,11 +78,11 @@ export class Prediction {
     const slots = (length: number) => Array.from({ length: KEPT }, () => new Int32Array(length));
     this.#states = slots(predictor.length);
     this.#inputs = slots(inputLength);
-    this.#told = new Int32Array(predictor.length);
+    this.#actual = new Int32Array(predictor.length);
     this.#next = new Int32Array(predictor.length);
     this.#held = new Int32Array(inputLength);
     this.#repeated = new Int32Array(inputLength);
-    this.#offset = new Float64Array(predictor.shown.length);
+    this.#error = new Float64Array(predictor.shown.length);
     this.#before = new Float64Array(predictor.shown.length);
     this.values = new Float64Array(predictor.shown.length);
   }
@@ -83,12 +92,12 @@ export class Prediction {
     return this.#isOn && this.#newest >= 0;
   }
 
-  /** The connection was lost and there is a new one: the server has let go of what was held. */
+  /** Handles a new connection: the server has released all of the player's keys. */
   restart(): void {
     this.#repeated.fill(0);
   }
 
-  /** An input was made for a tick. In ticks that were left out the server repeats the input before them. */
+  /** Adds an input that was made for `tick`. Ticks that were skipped repeat the previous input, as on the server. */
   input(tick: number, values: ArrayLike<number>): void {
     const gap = this.#newest < 0 ? 0 : ticksBetween(this.#newest, tick);
     for (let n = Math.min(gap, KEPT) - 1; n >= 1; n--) {
@@ -107,45 +116,45 @@ export class Prediction {
     this.#newest = tick;
   }
 
-  /** The server has told how it was at a tick. */
+  /** Compares the prediction for `tick` with its snapshot, and corrects it. */
   answer(tick: number, rows: Rows): void {
-    const told = this.#told;
+    const actual = this.#actual;
     const wasOn = this.#isOn;
-    this.#isOn = this.predictor.read(rows, this.seat, told);
+    this.#isOn = this.predictor.read(rows, this.seat, actual);
     if (!this.#isOn) return;
     const ahead = this.#newest < 0 ? -1 : ticksBetween(tick, this.#newest);
     const slot = tick % KEPT;
     if (ahead < 0 || ahead >= KEPT || this.#ticks[slot] !== tick) {
-      // Nothing was predicted for this tick: what is known of later ones starts here.
+      // Nothing was predicted for this tick, so prediction starts again here.
       this.#ticks[slot] = tick;
-      // Of later ticks than any that an input was made for, it is the last that counts.
+      // After the newest input, the server repeats it.
       if (ahead < 0) this.#inputs[slot].set(this.#repeated);
       else this.#inputs[slot].fill(0);
-      this.#states[slot].set(told);
+      this.#states[slot].set(actual);
       if (ahead < 0) this.#newest = tick;
       else this.#replay(tick);
-      this.#offset.fill(0);
+      this.#error.fill(0);
       return;
     }
     this.answers++;
-    const isRight = told.every((value, i) => value === this.#states[slot][i]);
+    const isRight = actual.every((value, i) => value === this.#states[slot][i]);
     if (isRight && wasOn) return;
     if (wasOn) this.corrections++;
     const newest = this.#states[this.#newest % KEPT];
     const { shown } = this.predictor;
     for (let n = 0; n < shown.length; n++) this.#before[n] = newest[shown[n].at];
-    this.#states[slot].set(told);
+    this.#states[slot].set(actual);
     this.#replay(tick);
     let isJump = !wasOn;
     for (let n = 0; n < shown.length; n++) {
       const off = shortest(this.#before[n] - newest[shown[n].at], shown[n]);
       isJump ||= Math.abs(off) > shown[n].jumpFrom;
-      this.#offset[n] = shortest(this.#offset[n] + off, shown[n]);
+      this.#error[n] = shortest(this.#error[n] + off, shown[n]);
     }
-    if (isJump) this.#offset.fill(0);
+    if (isJump) this.#error.fill(0);
   }
 
-  /** Runs all inputs after a tick again. */
+  /** Replays all inputs after a tick. */
   #replay(tick: number): void {
     const count = Math.min(ticksBetween(tick, this.#newest), KEPT - 1);
     for (let n = 1; n <= count; n++) {
@@ -161,15 +170,16 @@ export class Prediction {
   }
 
   /**
-   * Puts what is to be shown into `values`: `part` (0 to 1) of a tick after the newest input, on
-   * its way to where the input of this moment would bring it, so that a key shows at once.
+   * Puts into `values` what to show `part` (0 to 1) of a tick after the newest input, if `input` is
+   * the player's current one: the way to where it would bring the player, so that a key press is
+   * visible in the next frame. A value that would jump in the next tick does not move until then.
    */
   look(part: number, input: ArrayLike<number>, now: number): void {
-    // A session that was taken up again has made inputs, but none for this prediction yet.
+    // A resumed session has made inputs, but none for this prediction yet.
     if (this.#newest < 0) return;
-    const passed = Math.max(0, now - this.#glidedAt) / 1e6;
-    this.#glidedAt = now;
-    const rest = Math.exp(-GLIDE_PER_S * passed);
+    const passed = Math.max(0, now - this.#errorAt) / 1e6;
+    this.#errorAt = now;
+    const rest = Math.exp(-FADE_PER_S * passed);
     const newest = this.#states[this.#newest % KEPT];
     const { shown } = this.predictor;
     this.#next.set(newest);
@@ -179,8 +189,8 @@ export class Prediction {
     for (let n = 0; n < shown.length; n++) {
       const { at, jumpFrom } = shown[n];
       const way = shortest(this.#next[at] - newest[at], shown[n]);
-      this.#offset[n] *= rest;
-      this.values[n] = newest[at] + this.#offset[n] + (Math.abs(way) > jumpFrom ? 0 : way * near);
+      this.#error[n] *= rest;
+      this.values[n] = newest[at] + this.#error[n] + (Math.abs(way) > jumpFrom ? 0 : way * near);
     }
   }
 }
