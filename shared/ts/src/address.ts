@@ -1,6 +1,6 @@
-/** What a server's URL says: where its WebSocket is, and what `POST /v1/join` put into it. */
+/** The parts of a server's URL. */
 export interface Address {
-  /** Without a query. */
+  /** The URL of the WebSocket, without a query. */
   play: URL;
   match: number | "auto" | null;
   mode: string | null;
@@ -8,7 +8,7 @@ export interface Address {
   spectate: boolean;
 }
 
-/** Reads the URL of a server, or one that `POST /v1/join` answered. */
+/** Parses the URL of a server, or one from the answer to `POST /v1/join`. */
 export function readAddress(text: string): Address {
   const play = parse(text);
   play.protocol = play.protocol.replace("http", "ws");
@@ -33,7 +33,7 @@ function parse(text: string): URL {
     const url = new URL(text);
     if (/^(http|ws)s?:$/.test(url.protocol)) return url;
   } catch {
-    // As below.
+    // Not a URL at all: the same error as for other protocols.
   }
   throw new TypeError(`url is ${JSON.stringify(text)}, and should be such as https://play.example or ws://127.0.0.1:8080`);
 }

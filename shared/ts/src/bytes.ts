@@ -1,8 +1,9 @@
 /**
- * Bytes as numbers: little endian, and bincode's standard configuration (an integer below 251 is
- * one byte; 251, 252 and 253 announce 2, 4 and 8; signed ones are zigzag).
+ * Reads and writes numbers as bytes: little endian, and in bincode's standard configuration (an
+ * integer below 251 is one byte; the bytes 251, 252 and 253 precede one of 2, 4 and 8 bytes; signed
+ * integers are zigzag encoded).
  *
- * Numbers are exact up to 2^53; what is beyond is refused.
+ * Numbers are exact below 2^53; larger ones are rejected.
  */
 
 import { fault } from "./fault.js";
@@ -10,7 +11,7 @@ import { fault } from "./fault.js";
 const UTF8_IN = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const UTF8_OUT = new TextEncoder();
 
-/** Reads from bytes, and faults instead of reading beyond their end. */
+/** Reads from bytes. Throws a `ServerFault` rather than read beyond their end. */
 export class ByteReader {
   position: number;
   readonly #view: DataView;
@@ -74,15 +75,15 @@ export class ByteReader {
 
   flag(): boolean {
     const byte = this.u8();
-    return byte > 1 ? fault("neither yes nor no") : byte === 1;
+    return byte > 1 ? fault("a flag is neither 0 nor 1") : byte === 1;
   }
 
-  /** A value that may be missing. */
+  /** An optional value: a flag, then the value if it is set. */
   option<T>(read: () => T): T | null {
     return this.flag() ? read() : null;
   }
 
-  /** Values, each of which takes a byte at least. */
+  /** A list: its length, then the values, each of which must take at least one byte. */
   list<T>(read: () => T): T[] {
     const length = this.#length();
     const list: T[] = [];
@@ -90,7 +91,7 @@ export class ByteReader {
     return list;
   }
 
-  /** So many bytes; they are not copied. */
+  /** The next `count` bytes, without copying them. */
   take(count: number): Uint8Array {
     const start = this.#take(count);
     return this.bytes.subarray(start, start + count);
@@ -124,7 +125,7 @@ export class ByteReader {
   }
 }
 
-/** Writes into a buffer that grows; the same one for every frame. */
+/** Writes into a buffer that grows as needed, and is reused for every frame. */
 export class ByteWriter {
   #bytes = new Uint8Array(64);
   #view = new DataView(this.#bytes.buffer);
@@ -135,7 +136,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** What was written; valid until something else is. */
+  /** The bytes written since `clear`; valid until the next write. */
   written(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length);
   }
@@ -182,7 +183,7 @@ export class ByteWriter {
     this.raw(bytes);
   }
 
-  /** Makes room, perhaps in another buffer, and tells where it is. */
+  /** Makes room for `count` bytes, and returns the position of the first. */
   #more(count: number): number {
     const start = this.#length;
     this.#length += count;

@@ -1,6 +1,6 @@
 /**
- * What a server should not have sent, or a link could not make sense of. The only error that
- * decoding throws; `ClientLink` lets it through, `Session` turns it into the end of a connection.
+ * A protocol violation by the server: a frame that is malformed, or not allowed at this time. It is
+ * the only error that decoding throws. `ClientLink` passes it on; `Session` closes the connection.
  */
 export class ServerFault extends Error {
   override readonly name = "ServerFault";

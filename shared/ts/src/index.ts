@@ -1,4 +1,4 @@
-/** Plays and watches Tickwire matches: `Session` in a page, `ClientLink` anywhere else. */
+/** A client that plays and watches Tickwire matches: `Session` for pages, `ClientLink` for anything else. */
 export { ByteReader, ByteWriter } from "./bytes.js";
 export { ServerFault } from "./fault.js";
 export { type ClientEvent, ClientLink, type SnapshotEvent } from "./link/client.js";

@@ -1,14 +1,14 @@
 /**
- * Integers within known ranges, packed: inputs, and what only a seat's owner is told. Each takes
- * the fewest bits that its range needs, least significant bit first, in the schema's order; the
- * last byte is filled up with zeros.
+ * Packs integers of known ranges: inputs, and the values that only a seat's owner receives. Each
+ * value takes the fewest bits that its range needs, least significant bit first, in the schema's
+ * order; the last byte is padded with zeros.
  */
 
 import type { ByteReader, ByteWriter } from "./bytes.js";
 import { fault } from "./fault.js";
 import type { Integer } from "./schema.js";
 
-/** Throws a `RangeError` unless `values` are what `pack` takes. */
+/** Throws a `RangeError` unless there is one value for each integer, within its range. */
 export function check(integers: readonly Integer[], values: ArrayLike<number>): void {
   if (values.length !== integers.length) {
     const names = integers.map(({ name }) => name).join(", ");
@@ -23,7 +23,7 @@ export function check(integers: readonly Integer[], values: ArrayLike<number>): 
   }
 }
 
-/** Appends `values`, which must be as many as `integers` and within their ranges. */
+/** Appends `values`, which must have passed `check`. */
 export function pack(integers: readonly Integer[], values: ArrayLike<number>, out: ByteWriter): void {
   let pending = 0;
   let pendingBits = 0;
@@ -40,7 +40,7 @@ export function pack(integers: readonly Integer[], values: ArrayLike<number>, ou
   if (pendingBits > 0) out.u8(pending);
 }
 
-/** Reads a list into `values`. */
+/** Reads a packed list into `values`. */
 export function unpack(integers: readonly Integer[], reader: ByteReader, values: Int32Array): void {
   let pending = 0;
   let pendingBits = 0;

@@ -1,11 +1,11 @@
-/** What a page tells a session, and what it is told. */
+/** The options, states and handlers of a `Session`. */
 
 import type { Predictor } from "./replica/prediction.js";
 import type { Store } from "./remembered.js";
 import type { Rows } from "./rows.js";
 import type { ChatRefused, Line, Player, Welcome } from "./wire.js";
 
-/** The part of a WebSocket that a session uses, so that a page can put something in between. */
+/** The part of a WebSocket that a session uses, so that a page can use another implementation or wrap one. */
 export interface Socket {
   binaryType: string;
   readonly readyState: number;
@@ -13,67 +13,78 @@ export interface Socket {
   onmessage: ((event: any) => void) | null;
   onclose: ((event: any) => void) | null;
   onerror?: ((event: any) => void) | null;
-  /** The bytes are used again: whoever sends them later copies them. */
+  /** The buffer is reused after the call: an implementation that sends later must copy the bytes. */
   send(bytes: Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
 }
 
 export interface SessionOptions {
   /**
-   * Of the server: `http://` or `ws://`, and with TLS `https://` or `wss://`, with the path that a proxy adds. Or the
-   * `url` that `POST /v1/join` answered, which says match, role and ticket where the options do not.
+   * The server's URL: `http://` or `ws://`, with TLS `https://` or `wss://`, and any path prefix of a proxy. Or the
+   * `url` in the answer to `POST /v1/join`, whose match, mode, role and ticket are the defaults of the options below.
    */
   url: string;
+  /** A match's id, or "auto" (the default) to let the server choose one. */
   match?: number | "auto" | undefined;
-  /** Of any match: one of the game's modes. The first, if unsaid. */
+  /** With "auto", one of the game's modes. The default is the game's first one. */
   mode?: string | undefined;
+  /** Whether to watch without a seat. */
   spectate?: boolean | undefined;
+  /** The player's name as others see it. The server cleans it, and chooses one when it is empty. */
   name?: string | undefined;
   /**
-   * On servers that want one. A ticket lets in once, and a session may have to join anew (its server was started
-   * again, or its seat was not kept): a function is asked each time, for a ticket to this match. While it fails it is
-   * asked again, as a server is that can't be reached; "" is no ticket. The session waits for as long as it takes.
-   * `{ "match": match }` is what `POST /v1/join` takes.
+   * For servers with a key. A ticket admits a client once, but a session may have to join again (the server was
+   * restarted, or the seat was not kept). A function is called for each join, to get a ticket for `match`; "" means no
+   * ticket. The session waits until it resolves. If it rejects, it is called again later, with the same backoff as for
+   * lost connections. The body of `POST /v1/join` is `{ "match": match }`.
    */
   ticket?: string | ((match: number | "auto") => string | Promise<string>) | undefined;
   /**
-   * What the player wants at this moment: the values of an input. Asked for as often as needed. Values that
-   * are not the schema's throw a `RangeError` where it was asked, and nothing is sent.
+   * Returns the player's current input, as the schema lists its integers. It is called whenever an input is due, and
+   * for prediction in each frame. If the values don't fit the schema, `Session.frame` throws a `RangeError`, and
+   * nothing is sent.
    */
   input?: () => ArrayLike<number>;
-  /** Has one's own player shown at once. */
+  /** The game's rule, with which the player's own entity is predicted. */
   predictor?: Predictor;
   /**
-   * Where to remember the seat, so that a reload of the page takes it up again: `sessionStorage`, since all tabs share
-   * `localStorage`, and a seat goes to the one that came last.
+   * Where to remember the seat, so that a reloaded page resumes its session. Use `sessionStorage`: all tabs share
+   * `localStorage`, and the tab that resumes a session last takes it from the others.
    */
   storage?: Store | undefined;
   handlers?: Handlers;
+  /** Opens a socket; the default is a `WebSocket`. */
   openSocket?: (url: string, subprotocol: string) => Socket;
 }
 
 export type SessionState =
   | { type: "connecting" }
   | { type: "playing" }
-  /** There is no connection, for this reason; the next attempt follows in so many milliseconds. */
+  /** There is no connection; `code` and `reason` are those of its close. The next attempt follows after `inMs`. */
   | { type: "resuming"; inMs: number; code: number; reason: string }
-  /** For good: the page left, the server wants it no more, or nothing came of trying again for a minute. */
+  /** The session is over: the page closed it, the server ended it, or reconnecting has failed for a minute. */
   | { type: "ended"; code: number; reason: string };
 
 export interface Handlers {
-  /** It is another one than before; at first it is "connecting". */
+  /** The state has changed; not called for the first one, "connecting". */
   state?: (state: SessionState) => void;
-  /** The server has let us in, again after each loss. The schema is in `session.link`: a server tells it once. */
+  /**
+   * The server has accepted the hello, at first or after a reconnection. Read the schema from `session.link`: the
+   * welcome to a resumed session has none.
+   */
   welcome?: (welcome: Welcome) => void;
   /** An input was made for a tick, and sent. */
   input?: (tick: number, values: ArrayLike<number>) => void;
+  /** A snapshot was applied. */
   snapshot?: (rows: Rows, tick: number) => void;
-  /** Something happened in the match: the schema's name, and the values by theirs. */
+  /** Something happened in the match; `name` and the names of `values` are the schema's. */
   event?: (name: string, values: Record<string, number>, tick: number) => void;
-  /** Who has a seat now: all of them, by seat, in a new map each time. */
+  /** A player joined, left, lost the connection or came back. All players with a seat, by seat, in a new map. */
   people?: (players: ReadonlyMap<number, Player>) => void;
+  /** A line of chat, or a notice. */
   line?: (line: Line) => void;
+  /** A line of one's own chat was rejected. */
   chatRefused?: (refused: ChatRefused) => void;
-  /** The server goes away within so many milliseconds; the session will try to come back. */
+  /** The server is draining, and closes the connection within `withinMs`; the session then tries to reconnect. */
   leaving?: (withinMs: number) => void;
 }

@@ -1,6 +1,6 @@
-/** The seat that a page had before it was loaded again. */
+/** Remembers a session's seat, so that a reloaded page can resume it. */
 
-/** The part of a `Storage` that is used. */
+/** The part of the browser's `Storage` that is used. */
 export interface Store {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -9,11 +9,11 @@ export interface Store {
 
 export interface Seat {
   match: number;
-  /** 16 bytes, by which the server knows its session again. */
+  /** The 16 bytes with which the session can be resumed. */
   token: Uint8Array;
 }
 
-/** Where it is remembered. Other sessions of the page, or other pages, may use the same store. */
+/** The remembered seat for one URL. Other sessions of the page, or other pages, may use the same store. */
 export class Remembered {
   readonly #store: Store | undefined;
   readonly #key: string;
@@ -38,7 +38,7 @@ export class Remembered {
     this.#try((store) => store.setItem(this.#key, JSON.stringify([match, ...token])));
   }
 
-  /** Forgets this seat, and no other that was kept since. */
+  /** Forgets the seat with this token, but not one that has replaced it since. */
   forget(token: Uint8Array): void {
     if (String(this.get()?.token) === String(token)) this.#try((store) => store.removeItem(this.#key));
   }
@@ -47,7 +47,7 @@ export class Remembered {
     try {
       if (this.#store) change(this.#store);
     } catch {
-      // The browser keeps nothing for this page.
+      // The browser allows this page no storage, or it is full: the seat is not remembered.
     }
   }
 }

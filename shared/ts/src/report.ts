@@ -1,4 +1,4 @@
-/** Calls what a page wrote, whose exceptions are for the page. */
+/** Calls a function of the page, and reports its exceptions to the page. */
 export function call<A extends unknown[]>(handler: ((...args: A) => void) | undefined, ...args: A): void {
   try {
     handler?.(...args);
@@ -7,7 +7,7 @@ export function call<A extends unknown[]>(handler: ((...args: A) => void) | unde
   }
 }
 
-/** As if nobody had caught it. Node has no such function. */
+/** Reports an error as if it had not been caught. Node has no `reportError`. */
 export function report(error: unknown): void {
   if (typeof reportError === "function") reportError(error);
   else console.error(error);

@@ -1,14 +1,14 @@
 /**
  * The state of a match at one tick, as integers: one row for each entity, in order of id.
  *
- * Rows live in a few flat arrays that are cleared and refilled without giving memory back, so a
- * running client makes no garbage of them.
+ * Rows are stored in a few flat arrays. Clearing them keeps their memory for reuse, so a running
+ * client makes no garbage.
  */
 export class Rows {
   length = 0;
   ids = new Uint32Array(64);
   kinds = new Uint8Array(64);
-  /** `ends[i]` is where the values of row `i` end, and those of the next one begin. */
+  /** Index in `values` at which each row ends, and the next one begins. */
   ends = new Uint32Array(64);
   values = new Int32Array(512);
 
@@ -16,12 +16,12 @@ export class Rows {
     this.length = 0;
   }
 
-  /** Where in `values` the row at `index` begins. */
+  /** Index in `values` at which the row at `index` begins. */
   start(index: number): number {
     return index === 0 ? 0 : this.ends[index - 1];
   }
 
-  /** Where an entity's row is in the order of ids, or -1. */
+  /** The index of an entity's row, or -1. */
   find(id: number): number {
     let low = 0;
     let high = this.length;
@@ -34,8 +34,8 @@ export class Rows {
   }
 
   /**
-   * Adds a row, whose id is larger than all before, of `count` values, and tells where in `values`
-   * to write them.
+   * Appends a row of `count` values, and returns the index in `values` at which to write them. Its
+   * id must be larger than that of every row before it.
    */
   push(id: number, kind: number, count: number): number {
     const start = this.start(this.length);

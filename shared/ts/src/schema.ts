@@ -1,21 +1,21 @@
 /**
- * What the integers in a game's rows, inputs and events mean. The server sends it in its welcome,
- * so that a client needs no code made for the game.
+ * What the integers in a game's rows, inputs and events mean. The server sends the schema in its
+ * welcome, so that a client can read and draw a match that it was not built for.
  */
 
 import type { ByteReader } from "./bytes.js";
 import { fault } from "./fault.js";
 
-/** Everything that a client must know about a game to take part in it. */
+/** Everything that a client must know about a game to play it. */
 export interface Schema {
   game: string;
   /** Kinds of entity; a row names its kind by the index in this list. */
   kinds: KindSchema[];
-  /** See `PROTOCOL.md`; 0 unless the game's physics has a clock of its own. */
+  /** Physics steps per tick, if the game's physics does not run in step with ticks; else 0. See `PROTOCOL.md`. */
   substeps: number;
-  /** What only the owner of a seat is told about it. */
+  /** State that only the player in a seat receives, such as ammunition. */
   owner: Integer[];
-  /** The parts of an input. */
+  /** The integers of an input. */
   input: Integer[];
   /** Kinds of event; an event names its kind by the index in this list. */
   events: EventSchema[];
@@ -23,9 +23,9 @@ export interface Schema {
 
 export interface KindSchema {
   name: string;
-  /** A row of this kind has one integer for each. */
+  /** A row of this kind has one integer for each field. */
   fields: Field[];
-  /** If these are the players: the entity of seat 0, from which those of other seats count up. */
+  /** If these entities are the players: the id of the entity of seat 0. That of seat `n` has this id plus `n`. */
   firstSeat: number | null;
 }
 
@@ -33,26 +33,33 @@ export interface Field {
   name: string;
   /** What one integer step is worth, in the game's own unit. */
   step: number;
-  /** Least and greatest integer, inclusive. */
+  /** Least integer, inclusive. */
   min: number;
+  /** Greatest integer, inclusive. */
   max: number;
   predict: Predict;
 }
 
-/** How a field's next value is guessed from earlier ones. */
+/**
+ * How the codec forecasts a field's next value. `rate` is the index of the field that is its velocity, and `spin` that
+ * of the first of the three fields of an angular velocity. `PROTOCOL.md` describes each type.
+ */
 export type Predict =
   | { type: "held" | "linear" | "angle" | "counter" | "flags" | "component" }
   | { type: "carried" | "turned"; rate: number }
   | { type: "quaternion"; spin: number | null };
 
+/** An integer within a range, both ends inclusive: part of an input, or of the owner's state. */
 export interface Integer {
   name: string;
   min: number;
   max: number;
 }
 
+/** A kind of event. */
 export interface EventSchema {
   name: string;
+  /** Names of the values: an event of this kind has one integer for each. */
   values: string[];
 }
 
@@ -61,7 +68,7 @@ const NAME_BYTES_MAX = 48;
 const FIELDS_MAX = 32;
 const EVENTS_MAX = 64;
 
-/** Reads a schema, and faults unless it is one that a match can run on. */
+/** Reads a schema, and throws a `ServerFault` unless it is valid. */
 export function readSchema(reader: ByteReader): Schema {
   const integer = (): Integer => ({
     name: reader.text(),
@@ -115,7 +122,7 @@ function readPredict(reader: ByteReader): Predict {
     case 8:
       return { type: "component" };
     default:
-      return fault("a field moves in an unknown way");
+      return fault("a field has an unknown way to predict it");
   }
 }
 
@@ -132,13 +139,13 @@ function validate({ game, kinds, owner, input, events }: Schema): void {
   }
 }
 
-/** What stands in one list of the schema is told apart by its name. */
+/** Checks that a list has at most `max` entries, with valid and unique names. */
 function validateNames(names: readonly string[], max: number): void {
   if (names.length > max) fault("the schema has more kinds, fields or events than the protocol allows");
   if (new Set(names).size < names.length) fault("two of the schema's names are the same");
   for (const name of names) {
     const bytes = new TextEncoder().encode(name).length;
-    if (bytes === 0 || bytes > NAME_BYTES_MAX || /\p{Cc}/u.test(name)) fault("a name of the schema is none");
+    if (bytes === 0 || bytes > NAME_BYTES_MAX || /\p{Cc}/u.test(name)) fault("a name in the schema is not valid");
   }
 }
 
@@ -148,7 +155,7 @@ function validateKind(kind: KindSchema): void {
     if (min > max) fault(`${name} has its minimum above its maximum`);
     if (!(step > 0 && Number.isFinite(step))) fault(`the step of ${name} is not positive`);
     const [first, count] = rates(predict);
-    if (first + count > kind.fields.length) fault(`${name} is carried by a field that is missing`);
+    if (first + count > kind.fields.length) fault(`the kind of ${name} lacks the rate that it names`);
     const bad = () => fault(`${name} is not one of four that make a quaternion`);
     if ((predict.type === "component") !== componentsDue > 0) bad();
     if (componentsDue > 0) {
@@ -161,17 +168,17 @@ function validateKind(kind: KindSchema): void {
       componentsDue = 3;
     }
   });
-  if (codingRounds(kind) === null) fault(`fields of ${kind.name} carry one another in a circle`);
+  if (codingRounds(kind) === null) fault(`the rates of the fields of ${kind.name} form a cycle`);
 }
 
-/** The fields that move a field: the first of them, and how many. */
+/** The fields that hold a field's velocity: the index of the first, and how many. */
 function rates(predict: Predict): [number, number] {
   if (predict.type === "carried" || predict.type === "turned") return [predict.rate, 1];
   if (predict.type === "quaternion" && predict.spin !== null) return [predict.spin, 3];
   return [0, 0];
 }
 
-/** Whether a field is expected to change all the time, rather than now and then. */
+/** Whether a field is expected to change continually (a *mover*) rather than occasionally (a *still*). */
 export function moves(kind: KindSchema, index: number): boolean {
   if (!["held", "counter", "flags"].includes(kind.fields[index].predict.type)) return true;
   return kind.fields.some(({ predict }) => {
@@ -181,8 +188,8 @@ export function moves(kind: KindSchema, index: number): boolean {
 }
 
 /**
- * In which round each field travels: one after those that move it, 0 if none does. A quaternion's
- * components are of its round. `null` when rates form a circle.
+ * The round in which each field is encoded: one after the last of its rates, 0 for a field without
+ * rates. A quaternion's components share its round. `null` when rates form a cycle.
  */
 export function codingRounds(kind: KindSchema): number[] | null {
   const rounds = kind.fields.map(() => 0);
@@ -199,8 +206,8 @@ export function codingRounds(kind: KindSchema): number[] | null {
 }
 
 /**
- * The order in which a row's fields travel: by rounds, those that don't move at all at last,
- * otherwise as in the row. A quaternion's components are not listed: they follow it.
+ * The order in which a row's fields are encoded: movers before stills, then by round, then as in the
+ * row. A quaternion's components are not listed: they are encoded right after it.
  */
 export function codingOrder(kind: KindSchema, rounds: readonly number[]): number[] {
   const listed = [...rounds.keys()].filter((i) => kind.fields[i].predict.type !== "component");

@@ -1,15 +1,15 @@
 /**
- * A session in a browser: a `ClientLink` with a WebSocket, a clock, and what is shown. It takes the
- * session up again when the connection is lost, and keeps it while the page is in the background.
+ * A session in a browser: a `ClientLink` with a WebSocket, a clock, interpolation and prediction. It
+ * resumes the session after the connection was lost, and keeps it while the page is in the
+ * background.
  *
- * Call `frame` once for each picture; then `others` and `own` say what to draw. Everything else is
- * told by `handlers`. An exception in one of them, or in a predictor, is reported to the page and
- * changes nothing here.
+ * Call `frame` once for each rendered frame; then draw what `others` and `own` have. Everything else
+ * is passed to `handlers`. An exception in a handler, or in the predictor when a snapshot arrives, is
+ * reported to the page and changes nothing here.
  */
 
 import { type Address, checkMatch, readAddress } from "./address.js";
 import { ByteWriter } from "./bytes.js";
-import { Company } from "./company.js";
 import { ServerFault } from "./fault.js";
 import { check } from "./integers.js";
 import { ClientLink } from "./link/client.js";
@@ -18,86 +18,89 @@ import { Interpolation } from "./replica/interpolation.js";
 import { Prediction } from "./replica/prediction.js";
 import { Remembered, type Store } from "./remembered.js";
 import { call, report } from "./report.js";
+import { Social } from "./social.js";
 import { Stats } from "./stats.js";
 import type { Player, Welcome } from "./wire.js";
 import { SUBPROTOCOL, writeChat, writeResync } from "./wire.js";
 
-/** Codes after which a session can be taken up, or is worth another try; see `PROTOCOL.md`. */
+/** Close codes after which the session can be resumed, or another attempt may succeed; see `PROTOCOL.md`. */
 const CODES_TO_RETRY = new Set([1001, 1006, 1011, 1012, 1013, 4014, 4015]);
 /**
- * Codes that say that what there was is gone: another schema, no such match, nothing to resume. So is a match for
- * which there is no ticket any more.
+ * Close codes after which this session can't be resumed, but the client may join anew: another schema, no such match,
+ * nothing to resume, or no valid ticket for the match.
  */
-const CODES_OF_GONE = new Set([4002, 4011, 4012, 4020, 4021, 4022, 4023]);
-/** Another connection has the session now, and what was remembered is its own. */
-const CODE_OF_REPLACED = 4013;
-/** We could not make sense of what the server sent. */
+const CODES_GONE = new Set([4002, 4011, 4012, 4020, 4021, 4022, 4023]);
+/** Another connection has resumed the session, and the remembered seat is now that one's. */
+const CODE_REPLACED = 4013;
+/** Our own close code: the server has sent an invalid frame. */
 const CLIENT_FAULT = 4900;
 const BACKOFF_MS = 250;
 const BACKOFF_MS_MAX = 5_000;
-/** How long it is tried to come back: longer than a seat is kept. */
+/** How long the session tries to reconnect: longer than a seat is kept. */
 const GIVE_UP_MS = 60_000;
-/** A connection that brought nothing for so long is dead. */
-const SILENCE_MS = 6_000;
-/** How often the session looks after itself when there are no pictures to be made. */
-const WATCH_MS = 250;
-/** Characters in a line of chat, and in a name. */
+/** A connection on which nothing was received for this long is dead. */
+const TIMEOUT_MS = 6_000;
+/** Interval of the work that does not depend on rendered frames: acknowledgements, pings, the timeout. */
+const TIMER_MS = 250;
+/** Most characters of a line of chat. */
 const LINE_MAX = 200;
+/** Most characters of a name. */
 const NAME_MAX = 24;
-/** How long a client that has nothing to say may apply snapshots before it says so. */
+/** If nothing was sent for this long, the next snapshot gets an acknowledgement of its own. */
 const ACK_MS = 100;
-/** A browser does not tell pages more. */
+/** A browser gives a page no reason. */
 const NO_CONNECTION = "no connection could be made: is the server there, and does it take this page's origin?";
 
 export class Session {
   readonly stats = new Stats();
-  /** What the others are shown as. */
+  /** The other entities, interpolated; `null` before the first welcome. */
   others: Interpolation | null = null;
-  /** One's own player, if it is predicted. */
+  /** The player's own entity, if it is predicted. */
   own: Prediction | null = null;
   state: SessionState = { type: "connecting" };
 
   readonly #options: SessionOptions;
   readonly #address: Address;
-  readonly #wished: number | "auto";
+  readonly #requestedMatch: number | "auto";
   readonly #spectate: boolean;
   readonly #remembered: Remembered;
-  readonly #company: Company;
+  readonly #social: Social;
   readonly #out = new ByteWriter();
   #link = new ClientLink();
   #socket: Socket | null = null;
   #token: Uint8Array | null = null;
   #match: number | "auto";
-  #spokeAt = 0;
-  /** The newest snapshot that the server was told of. */
+  #sentAt = 0;
+  /** The newest snapshot that was acknowledged. */
   #acknowledged: number | null = null;
   #attempts = 0;
+  /** When the connection was lost, if no snapshot was applied since; else 0. */
   #lostAt = 0;
-  #heardAt = 0;
+  #receivedAt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  readonly #watch: ReturnType<typeof setInterval>;
+  readonly #timer: ReturnType<typeof setInterval>;
 
-  /** Throws a `TypeError` when `url`, `match` or `name` can't be meant. */
+  /** Throws a `TypeError` when `url`, `match` or `name` is invalid. */
   constructor(options: SessionOptions) {
     const { url, match, spectate, name, storage, handlers } = options;
     if (name !== undefined && typeof name !== "string") throw new TypeError("name is no string");
     this.#options = options;
     this.#address = readAddress(url);
-    this.#wished = checkMatch(match ?? this.#address.match ?? "auto");
+    this.#requestedMatch = checkMatch(match ?? this.#address.match ?? "auto");
     this.#spectate = spectate ?? this.#address.spectate;
-    this.#company = new Company(handlers ?? {});
+    this.#social = new Social(handlers ?? {});
     this.#remembered = new Remembered(this.#spectate ? undefined : storage, url);
-    this.#match = this.#wished;
+    this.#match = this.#requestedMatch;
     const seat = this.#remembered.get();
-    if (seat && (this.#wished === "auto" || this.#wished === seat.match)) {
+    if (seat && (this.#requestedMatch === "auto" || this.#requestedMatch === seat.match)) {
       this.#match = seat.match;
       this.#token = seat.token;
     }
     this.#connect();
-    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    this.#timer = setInterval(() => this.#handleTimer(), TIMER_MS);
   }
 
-  /** Whether there is a session that a page had before it was loaded again. */
+  /** Whether `storage` has the seat that the page had before it was reloaded. */
   static isRemembered(storage: Store, url: string): boolean {
     return new Remembered(storage, url).get() !== null;
   }
@@ -106,31 +109,31 @@ export class Session {
     return this.#link;
   }
 
-  /** Who has a seat, by seat. */
+  /** The players with a seat, by seat. */
   get people(): ReadonlyMap<number, Player> {
-    return this.#company.people;
+    return this.#social.people;
   }
 
   get seat(): number | null {
     return this.#link.welcome?.seat ?? null;
   }
 
-  /** To be called for each picture: sends what is due, and makes `others` and `own` current. */
+  /** Sends the inputs that are due, and updates `others` and `own`. Call it once for each rendered frame. */
   frame(): void {
     const now = micros();
     const { clock, pace } = this.#link;
     if (clock && this.others?.advance(clock, now)) {
       this.#link.setSeen(this.others.shown.tick, this.others.shown.ticksBefore);
-      if (this.#isPlaying) this.#poll(now);
+      if (this.#isPlaying) this.#pollInputs(now);
     }
     const { own } = this;
-    // Without a connection one's own player stands still, as it does for the others.
+    // Without a connection the player's own entity stands still, as it does for other players.
     if (clock && pace && own && pace.newest !== null && this.#isPlaying) {
       own.look(clock.ticksSince(pace.newest, now + pace.ahead, now), this.#input(), now);
     }
   }
 
-  /** The server's tick now, with parts; NaN as long as its clock is unknown. */
+  /** The server's current tick, with fraction; NaN while its clock is unknown. */
   tick(): number {
     const { clock, applied } = this.#link;
     if (!clock || applied === null) return NaN;
@@ -138,7 +141,7 @@ export class Session {
     return applied + clock.ticksSince(applied, now, now);
   }
 
-  /** Says something to everyone in the match. Whether it was sent: not while there is no connection. */
+  /** Sends a line of chat to everyone in the match. Returns whether it was sent: not without a connection. */
   chat(text: string): boolean {
     const line = text.trim();
     if ([...line].length > LINE_MAX) {
@@ -151,18 +154,18 @@ export class Session {
     return true;
   }
 
-  /** Leaves. The seat is free at once, or, while there is no connection, when the server no longer waits. */
+  /** Leaves the match. The seat is free at once, or, without a connection, at the end of the grace period. */
   close(): void {
-    this.#hangUp(1000, "bye");
-    // A seat of before that was not taken up yet is not given up.
+    this.#disconnect(1000, "bye");
+    // A remembered seat that was not resumed yet stays remembered.
     this.#end(1000, "bye", this.#link.welcome === null);
   }
 
-  /** Cuts the connection as a bad network would. For tests, and to feel it. */
+  /** Cuts the connection as a bad network would. For tests and demonstrations. */
   cut(): void {
     if (!this.#socket) return;
-    this.#hangUp(CLIENT_FAULT, "cut");
-    this.#lost(1006, "cut");
+    this.#disconnect(CLIENT_FAULT, "cut");
+    this.#handleLoss(1006, "cut");
   }
 
   get #isPlaying(): boolean {
@@ -173,31 +176,31 @@ export class Session {
     this.#retry = undefined;
     const ticket = this.#options.ticket ?? this.#address.ticket ?? "";
     if (this.#token) this.#open("");
-    else if (typeof ticket === "function") this.#ask(ticket);
+    else if (typeof ticket === "function") this.#requestTicket(ticket);
     else this.#open(ticket);
   }
 
-  #ask(tickets: (match: number | "auto") => string | Promise<string>): void {
+  #requestTicket(tickets: (match: number | "auto") => string | Promise<string>): void {
     const since = micros();
-    // What throws at once rejects as well, so that it is told when whoever makes this session has it.
-    const asked = new Promise<string>((resolve) => resolve(tickets(this.#match)));
-    asked.then(
+    // The promise also catches what `tickets` throws, so that it is reported after the constructor has returned.
+    const requested = new Promise<string>((resolve) => resolve(tickets(this.#match)));
+    requested.then(
       (ticket) => {
         if (this.state.type === "ended") return;
-        // Somebody may have had to log in.
+        // The user may have had to log in, which does not count towards `GIVE_UP_MS`.
         if (this.#lostAt > 0) this.#lostAt += micros() - since;
         this.#attempt(() => this.#open(ticket));
       },
       (error: unknown) => {
         console.warn("tickwire: no ticket:", error);
-        // The match may be gone for which it was wanted.
-        this.#match = this.#wished;
-        this.#lost(1006, "no ticket could be had");
+        // The match that the ticket was for may be gone.
+        this.#match = this.#requestedMatch;
+        this.#handleLoss(1006, "could not get a ticket");
       },
     );
   }
 
-  /** What can't be opened again ends the session: nobody is there to catch an exception. */
+  /** Ends the session if `connect` throws: in a timer or promise, no caller could catch the exception. */
   #attempt(connect: () => void): void {
     try {
       connect();
@@ -207,7 +210,7 @@ export class Session {
     }
   }
 
-  /** Connects, to join with a ticket or to take the session up. */
+  /** Connects, to join with a ticket or to resume the session. */
   #open(ticket: string): void {
     const target = new URL(this.#address.play);
     target.searchParams.set("match", String(this.#match));
@@ -226,26 +229,26 @@ export class Session {
       this.#link.writeHello(name, this.#token, this.#out.clear());
       this.#send();
     };
-    socket.onmessage = ({ data }) => this.#hear(data);
-    socket.onclose = ({ code, reason }) => this.#lost(code, reason || (wasOpen ? "" : NO_CONNECTION));
-    // The close that follows says as much; some sockets throw what nobody hears.
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code, reason }) => this.#handleLoss(code, reason || (wasOpen ? "" : NO_CONNECTION));
+    // A close follows every error; but some sockets throw an error that has no listener.
     socket.onerror = () => {};
     this.#socket = socket;
-    this.#heardAt = micros();
+    this.#receivedAt = micros();
   }
 
-  #hear(data: unknown): void {
-    // What a page puts in between may be late.
+  #receive(data: unknown): void {
+    // A socket of the page's own (`openSocket`) may deliver frames after it was closed.
     if (this.state.type === "ended") return;
     const now = micros();
-    this.#heardAt = now;
+    this.#receivedAt = now;
     try {
       if (!(data instanceof ArrayBuffer)) throw new ServerFault("a text frame");
       this.stats.receive(data.byteLength, now);
       this.#handle(new Uint8Array(data), now);
     } catch (error) {
       if (!(error instanceof ServerFault)) throw error;
-      this.#fault(error);
+      this.#handleFault(error);
     }
   }
 
@@ -273,13 +276,13 @@ export class Session {
         call(handlers?.leaving, event.withinMicros / 1_000);
         break;
       default:
-        this.#company.hear(event);
+        this.#social.handle(event);
     }
   }
 
   #welcome(welcome: Welcome): void {
     const schema = this.#link.schema!;
-    if (welcome.matchId !== this.#match) this.#company.change();
+    if (welcome.matchId !== this.#match) this.#social.reset();
     this.#match = welcome.matchId;
     // A spectator's session ends with its connection.
     this.#token = welcome.seat === null ? null : welcome.resume;
@@ -310,19 +313,19 @@ export class Session {
     this.others?.push(tick, rows, clock, now);
     if (this.state.type !== "playing") {
       this.#attempts = this.#lostAt = 0;
-      this.#become({ type: "playing" });
+      this.#setState({ type: "playing" });
     }
     const { own } = this;
     if (own) call(() => own.answer(tick, rows));
     call(this.#options.handlers?.snapshot, rows, tick);
-    // In the background there are no pictures, and hardly any timers, but there are snapshots.
+    // In the background a browser renders no frames and slows timers down, but snapshots arrive.
     if (typeof document !== "undefined" && document.hidden) this.frame();
-    if (now - this.#spokeAt > ACK_MS * 1_000) this.#acknowledge();
+    if (now - this.#sentAt > ACK_MS * 1_000) this.#acknowledge();
     this.#ping(now);
   }
 
-  /** Makes the inputs that are due. */
-  #poll(now: number): void {
+  /** Makes and sends the inputs that are due. */
+  #pollInputs(now: number): void {
     if (!this.#options.input || this.seat === null) return;
     for (let tick = this.#link.pollInput(now); tick >= 0; tick = this.#link.pollInput(now)) {
       const values = this.#input();
@@ -334,7 +337,7 @@ export class Session {
     }
   }
 
-  /** What the player wants at this moment. */
+  /** The player's current input; empty without an `input` option. */
   #input(): ArrayLike<number> {
     const values = this.#options.input?.() ?? [];
     if (this.#options.input) check(this.#link.schema!.input, values);
@@ -355,43 +358,44 @@ export class Session {
   #send(): void {
     const bytes = this.#out.written();
     if (bytes.length === 0 || this.#socket?.readyState !== 1) return;
-    this.#spokeAt = micros();
+    this.#sentAt = micros();
     this.stats.send(bytes.length);
     this.#socket.send(bytes);
   }
 
-  #look(): void {
+  #handleTimer(): void {
     const now = micros();
     this.stats.turn(now);
     if (!this.#socket) return;
-    // A server that waits to be told sends no snapshot that could make us tell it.
+    // While the congestion window is full, no further snapshot arrives that would be acknowledged.
     if (this.#link.applied !== this.#acknowledged) this.#acknowledge();
     this.#ping(now);
-    if (now - this.#heardAt > SILENCE_MS * 1_000) {
-      this.#hangUp();
-      this.#lost(1006, "nothing was heard");
+    if (now - this.#receivedAt > TIMEOUT_MS * 1_000) {
+      this.#disconnect();
+      this.#handleLoss(1006, "the connection timed out");
     }
   }
 
-  /** The server sent something that makes no sense: start anew, in the same seat if possible. */
-  #fault(error: ServerFault): void {
+  /** Handles an invalid frame: starts again with an empty link, in the same seat if possible. */
+  #handleFault(error: ServerFault): void {
     console.warn(`tickwire: ${error.message}`);
     this.stats.faults++;
     this.#link = new ClientLink();
     this.others = this.own = null;
-    this.#hangUp(CLIENT_FAULT, "malformed");
-    this.#lost(CLIENT_FAULT, error.message);
+    this.#disconnect(CLIENT_FAULT, "malformed");
+    this.#handleLoss(CLIENT_FAULT, error.message);
   }
 
-  #lost(code: number, reason: string): void {
+  /** Handles the end of a connection: resumes, joins again, or ends the session. */
+  #handleLoss(code: number, reason: string): void {
     this.#socket = null;
     if (this.state.type === "ended") return;
     const now = micros();
     this.#lostAt ||= now;
-    const isGone = CODES_OF_GONE.has(code) && (this.#token !== null || this.#match !== this.#wished);
+    const isGone = CODES_GONE.has(code) && (this.#token !== null || this.#match !== this.#requestedMatch);
     if (isGone) {
       this.#forget();
-      this.#match = this.#wished;
+      this.#match = this.#requestedMatch;
     }
     if (!this.#token) {
       this.#link = new ClientLink();
@@ -402,18 +406,18 @@ export class Session {
       this.#end(code, reason);
       return;
     }
-    // At random, so that many clients don't come back at the same moment.
+    // With full jitter, so that many clients don't reconnect at the same moment.
     const inMs = Math.random() * Math.min(BACKOFF_MS * 2 ** this.#attempts++, BACKOFF_MS_MAX);
     this.#retry = setTimeout(() => this.#attempt(() => this.#connect()), inMs);
-    this.#become({ type: "resuming", inMs, code, reason });
+    this.#setState({ type: "resuming", inMs, code, reason });
   }
 
-  #end(code: number, reason: string, isRemembered = code === CODE_OF_REPLACED): void {
+  #end(code: number, reason: string, isRemembered = code === CODE_REPLACED): void {
     if (this.state.type === "ended") return;
-    clearInterval(this.#watch);
+    clearInterval(this.#timer);
     clearTimeout(this.#retry);
     if (!isRemembered) this.#forget();
-    this.#become({ type: "ended", code, reason });
+    this.#setState({ type: "ended", code, reason });
   }
 
   #forget(): void {
@@ -421,13 +425,13 @@ export class Session {
     this.#token = null;
   }
 
-  #become(state: SessionState): void {
+  #setState(state: SessionState): void {
     this.state = state;
     call(this.#options.handlers?.state, state);
   }
 
-  /** Closes the connection, if there is one, and hears nothing of it any more. */
-  #hangUp(code?: number, reason?: string): void {
+  /** Closes the connection, if there is one, and handles no more of its events. */
+  #disconnect(code?: number, reason?: string): void {
     const socket = this.#socket;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;

@@ -1,14 +1,14 @@
-/** What a session costs and how it goes, for those who like to look under the bonnet. */
+/** Statistics of a session, for a page that displays them. */
 export class Stats {
   /** Payload bytes of the last whole second. */
   bytesInPerS = 0;
   bytesOutPerS = 0;
   snapshotsPerS = 0;
-  /** From a tick being due to its snapshot being applied, in microseconds: a moving mean. */
+  /** Time from when a tick was due until its snapshot was applied, in microseconds: a moving mean. */
   age = NaN;
-  /** Snapshots whose rows were not the server's. */
+  /** Snapshots whose digest differed, so that a full one was requested. */
   resyncs = 0;
-  /** Frames that made no sense. */
+  /** Frames that were invalid. */
   faults = 0;
   #second = 0;
   #in = 0;
@@ -20,7 +20,7 @@ export class Stats {
     this.#in += bytes;
   }
 
-  /** Begins a new second when it is time. */
+  /** Begins a new second if the last one is over. */
   turn(now: number): void {
     const second = Math.floor(now / 1e6);
     if (second !== this.#second) {

@@ -1,4 +1,4 @@
-/** The low-rate messages, as bincode; `shared/src/wire.rs` and `social.rs` are their originals. */
+/** The low-rate messages, in bincode. They mirror `shared/src/wire.rs` and `social.rs`. */
 
 import { type ByteReader, type ByteWriter, fnv } from "./bytes.js";
 import { fault } from "./fault.js";
@@ -7,95 +7,104 @@ import { readSchema, type Schema } from "./schema.js";
 export const PROTOCOL_VERSION = 1;
 export const SUBPROTOCOL = "tickwire.v1";
 
-/** First byte of a message, both ways. */
+/** First byte of a bincode message, both ways. */
 export const MESSAGE = 0x00;
 
-/** How a client introduces itself. */
+/** The client's half of the handshake. */
 export interface Hello {
   version: number;
-  /** Of the schema that the client still has; `null` asks for the schema. */
+  /** The hash of the schema that the client still has; `null` asks for the schema. */
   schemaHash: number | null;
   resume: Resume | null;
-  /** How others are to call a player; the server cleans it. */
+  /** The player's name as others see it. The server cleans it, and chooses one when it is empty. */
   name: string;
 }
 
-/** How a client takes up an earlier session. */
+/** A request to resume an earlier session. */
 export interface Resume {
-  /** The 16 bytes of its welcome's. */
+  /** The 16 bytes of `resume` in the session's welcome. */
   token: Uint8Array;
-  /** `null` when nothing but the token is left, as after a reload of the page. */
+  /** What the client still has; `null` when it has nothing but the token, as after a reload of the page. */
   kept: Kept | null;
 }
 
+/** What a client still has of the session that it resumes. */
 export interface Kept {
-  /** The newest snapshot that was applied. */
+  /** The newest snapshot that it has applied; the next one may be a delta against it. */
   applied: number | null;
-  /** How many events the session was told. */
+  /** How many of the session's events it has received. */
   events: number;
+  /** The hash of the codec statistics that it uses. */
   modelHash: number;
 }
 
-/** What a client must know to take part. */
+/** The server's answer to an accepted hello. */
 export interface Welcome {
   session: number;
+  /** The token with which the client can resume the session on a new connection. */
   resume: Uint8Array;
   matchId: number;
   /** `null` for a spectator. */
   seat: number | null;
-  /** The newest input that earlier connections brought. */
+  /** The newest input received on the session's earlier connections. */
   seq: number;
-  /** How many events the session was told before those that follow. */
+  /** How many events the session was sent before those that now follow. */
   events: number;
   /** Ticks per second. */
   hz: number;
   schemaHash: number;
-  /** `null` if the hello named the same hash. */
+  /** `null` if the hello had its hash. */
   schema: Schema | null;
+  /** The codec's current statistics; `null` if the hello had their hash. */
   model: Uint8Array | null;
 }
 
-/** The server's clock; all in microseconds but the tick. */
+/** A sample of the server's clock and tick schedule. All times are microseconds. */
 export interface Pong {
+  /** The ping's. */
   clientTime: number;
-  /** When the ping arrived. */
+  /** When the ping arrived, on the server's clock. */
   serverTime: number;
-  /** How long it then waited for its answer. */
+  /** How long the ping then waited until it was read and answered. */
   held: number;
+  /** The match's newest tick. */
   tick: number;
+  /** When that tick was due, on the server's clock. */
   tickTime: number;
 }
 
-/** By how much ticks are farther apart than the welcome's rate says: an overloaded server is slow. */
+/** The schedule of a match's ticks: an overloaded server lengthens the tick interval. */
 export interface Pace {
+  /** Factor by which the ticks after `tick` are farther apart than the welcome's rate says; normally 1. */
   slowdown: number;
   tick: number;
   /** When that tick was due, in microseconds on the server's clock. */
   tickTime: number;
 }
 
-/** Somebody with a seat. */
+/** A player with a seat. */
 export interface Player {
   seat: number;
+  /** Not unique. */
   name: string;
   presence: Presence;
 }
 
-/** Connected; connection lost and seat kept for a while; seat free. */
+/** Connected; or the connection is lost, and the seat kept for the grace period; or the seat is free. */
 export type Presence = "here" | "away" | "gone";
 
-/** Something that was said to everyone in a match. Its text is to be shown as text, not markup. */
+/** A line of chat, or a notice, to everyone in a match. Show its text as text, not as markup. */
 export interface Line {
   /** Counts up within a match, from 1. */
   id: number;
-  /** Milliseconds since 1970, on the server's clock. */
+  /** When the server received it, in milliseconds since 1970. */
   sentAt: number;
-  /** A player, or `null`: whoever runs the server. */
+  /** The player at that time; `null` if the line is a notice from the server's operator. */
   speaker: { seat: number; name: string } | null;
   text: string;
 }
 
-/** Why a line of chat did not go out. */
+/** Why the server rejected a line of chat. */
 export type ChatRefused =
   | { reason: "empty" | "too-long" | "not-seated" }
   | { reason: "too-fast"; waitMicros: number };
@@ -112,7 +121,7 @@ export type ServerMessage =
   | { type: "line"; line: Line }
   | { type: "chat-refused"; refused: ChatRefused };
 
-/** Reads a server's message, up to its end. */
+/** Reads a server's message, which must fill the rest of the frame. */
 export function readServer(reader: ByteReader): ServerMessage {
   const message = readMessage(reader);
   reader.end();
@@ -135,7 +144,7 @@ function readMessage(reader: ByteReader): ServerMessage {
       return { type: "model", model: reader.blob().slice() };
     case 4: {
       const [slowdown, tick] = [reader.u8(), reader.varu32()];
-      if (slowdown === 0) fault("ticks that are no time apart");
+      if (slowdown === 0) fault("a slowdown of 0");
       return { type: "pace", pace: { slowdown, tick, tickTime: reader.varu64() } };
     }
     case 5:
@@ -160,11 +169,11 @@ function readWelcome(reader: ByteReader): Welcome {
     schema: null,
     model: null,
   };
-  if (welcome.hz === 0) fault("a match without ticks");
+  if (welcome.hz === 0) fault("a tick rate of 0");
   const start = reader.position + 1;
   welcome.schema = reader.option(() => readSchema(reader));
   if (welcome.schema && fnv(reader.bytes.subarray(start, reader.position)) !== welcome.schemaHash) {
-    fault("the schema is not the one it is said to be");
+    fault("the schema does not match its hash");
   }
   welcome.model = reader.option(() => reader.blob().slice());
   return welcome;
@@ -181,13 +190,13 @@ function readSocial(reader: ByteReader): ServerMessage {
     case 3:
       return { type: "chat-refused", refused: readRefused(reader) };
     default:
-      return fault("an unknown message about people");
+      return fault("an unknown social message");
   }
 }
 
 function readPlayer(reader: ByteReader): Player {
   const [seat, name, presence] = [reader.varu16(), reader.text(), reader.varu32()];
-  return { seat, name, presence: (["here", "away", "gone"] as const)[presence] ?? fault("neither here nor away") };
+  return { seat, name, presence: (["here", "away", "gone"] as const)[presence] ?? fault("an unknown presence") };
 }
 
 function readLine(reader: ByteReader): Line {
@@ -208,7 +217,7 @@ function readRefused(reader: ByteReader): ChatRefused {
     case 3:
       return { reason: "not-seated" };
     default:
-      return fault("chat was refused for an unknown reason");
+      return fault("chat was rejected for an unknown reason");
   }
 }
 

@@ -1,25 +1,26 @@
-/** Who is in a match, and what they say. */
+/** Presence, chat and notices of a match. */
 
 import type { Handlers } from "./options.js";
 import { call } from "./report.js";
 import type { Line, Player, ServerMessage } from "./wire.js";
 
-export class Company {
+export class Social {
   readonly people = new Map<number, Player>();
   readonly #handlers: Handlers;
-  /** The newest line of chat, since some come twice after a loss. */
+  /** The newest line of chat: a server sends the last lines again after a reconnection. */
   #line: Pick<Line, "id" | "sentAt"> | null = null;
 
   constructor(handlers: Handlers) {
     this.#handlers = handlers;
   }
 
-  /** It is another match than before. */
-  change(): void {
+  /** Handles the change to another match, which counts its lines anew. */
+  reset(): void {
     this.#line = null;
   }
 
-  hear(event: ServerMessage): void {
+  /** Handles a message; those of other types are ignored. */
+  handle(event: ServerMessage): void {
     const { people, line, chatRefused } = this.#handlers;
     switch (event.type) {
       case "roster":
@@ -39,7 +40,7 @@ export class Company {
   }
 
   #isNew({ id, sentAt }: Line): boolean {
-    // A match that was started anew counts from 1 again.
+    // A match that was restarted counts from 1 again, but its lines are later.
     if (this.#line && id <= this.#line.id && sentAt <= this.#line.sentAt) return false;
     this.#line = { id, sentAt };
     return true;
