@@ -1,8 +1,9 @@
 /**
- * Snapshot bodies into rows. Each field is forecast from the basis, and only by how much the
- * forecast was off travels, in a range coder whose tables the model picks; `PROTOCOL.md` has the
- * details. Entities that changed come in groups of one kind, and a group by columns: a field of all
- * of them, then the next field. Doubles, and the order of operations, are the server's.
+ * Decodes snapshot bodies to rows. Each field is forecast from the basis, and only the residual, the
+ * forecast's error, is encoded, by a range coder whose tables the model selects; `PROTOCOL.md` has
+ * the details. Entities that changed are coded in groups of one kind, and a group by columns: one
+ * field of all of them, then the next field. All arithmetic is on doubles, in the same order as on
+ * the server, so that both get the same results.
  */
 
 import { fault } from "../fault.js";
@@ -30,14 +31,16 @@ import { Structure } from "./structure.js";
 import { tableAt } from "./table.js";
 import { halfAngles, largestOf, OTHERS, type Quaternion, turned, unpackQuaternion, type Vector } from "./turn.js";
 
-/** Entities of a group. */
+/** Most entities of a group. */
 const GROUP_MAX = 16;
+/** The integer that stands for a weight of 1 in a model. */
 const WEIGHT_ONE = 64;
+/** Whether the last kept entity that was not settled changed, if there was one; the order is that of contexts. */
 const NOTHING = 0;
 const SAME = 1;
 const CHANGED = 2;
 
-/** Reads the bodies that one match's encoder makes. */
+/** Decodes the bodies of one match's encoder. */
 export class Decoder {
   readonly #plan: Plan;
   readonly #odds = makeOdds();
@@ -46,46 +49,46 @@ export class Decoder {
   #model: Model;
   #values = new Int32Array(0);
 
-  // The group that is being read.
+  // The group that is being decoded, by entity.
   readonly #pasts = Array.from({ length: GROUP_MAX }, () => new Past());
   readonly #starts = new Int32Array(GROUP_MAX);
   readonly #elapsed = new Float64Array(GROUP_MAX);
-  /** How far off the last two forecasts of the same sort were: the next will be off alike. */
+  /** The sizes of the last two residuals of the same sort: the next one is likely to be of a similar size. */
   readonly #lastMisses = new Float64Array(GROUP_MAX);
   readonly #olderMisses = new Float64Array(GROUP_MAX);
-  /** The rotation to come, as integers would say it, and how much it turns. */
+  /** The forecast of the next rotation, in a component's steps, and its activity. */
   readonly #turns = Array.from({ length: GROUP_MAX }, () => new Float64Array(4));
   readonly #activities = new Float64Array(GROUP_MAX);
   #count = 0;
 
-  // The entity of it that is being read.
+  // The entity of the group that is being decoded.
   #past = this.#pasts[0];
   #start = 0;
   #member = 0;
-  /** Of the last forecast: the base, three features, and how much happened lately. */
+  /** The last forecast: the base, three features, and the activity (how much the field has changed lately). */
   readonly #forecast = new Float64Array(5);
 
-  /** Tests give it a range decoder that tells what it reads. */
+  /** Tests pass a range decoder that logs what it reads. */
   constructor(schema: Schema, hz: number, range = new RangeDecoder()) {
     this.#range = range;
     this.#plan = plan.makePlan(schema, hz);
     this.#model = priorModel(this.#plan);
   }
 
-  /** Takes a model that an encoder has made; it is used for all bodies that follow. */
+  /** Sets the model for all later bodies. */
   setModel(bytes: Uint8Array): void {
     this.#model = readModel(bytes, this.#plan, this.#range);
   }
 
   /**
-   * Replaces `rows` by those of a body, which refers to `basis` (newest first), the members of
-   * which are so many ticks older.
+   * Replaces `rows` by those of a body, which is a delta against `basis` (newest first), whose
+   * snapshots are `ages` ticks older. `none` has no rows: it is the baseline of a full snapshot.
    */
   decode(basis: readonly Rows[], ages: readonly number[], body: Uint8Array, rows: Rows, none: Rows): void {
     const baseline = basis.length > 0 ? basis[0] : none;
     const kinds = this.#plan.kinds;
     rows.clear();
-    // The body before may have been malformed.
+    // The previous body may have been malformed, and left a group behind.
     this.#count = 0;
     this.#range.begin(body);
     this.#structure.read(this.#range, baseline, kinds.length);
@@ -95,7 +98,7 @@ export class Decoder {
     while (this.#structure.advance(baseline)) {
       const { id, kind } = this.#structure;
       if (kind !== group || this.#count === GROUP_MAX) {
-        this.#moved(group);
+        this.#decodeGroup(group);
         group = kind;
       }
       this.#start = rows.push(id, kind, kinds[kind].fields.length);
@@ -107,11 +110,11 @@ export class Decoder {
       const changed = this.#changed(this.#structure.before, before, kinds[kind], this.#model.kinds[kind]);
       if (!this.#past.isSettled) before = changed ? CHANGED : SAME;
     }
-    this.#moved(group);
+    this.#decodeGroup(group);
     if (!this.#range.isFinished()) fault("bytes follow the end of the snapshot body");
   }
 
-  /** An entity that was in the baseline. Whether it changed, and joins the group. */
+  /** Decodes whether an entity of the baseline changed. If so, it joins the group. */
   #changed(index: number, before: number, kind: KindPlan, model: KindModel): boolean {
     const past = this.#pasts[this.#count];
     this.#past = past;
@@ -128,6 +131,7 @@ export class Decoder {
     return false;
   }
 
+  /** Decodes the row of an entity that was not in the baseline. */
   #spawned({ fields }: KindPlan, model: KindModel): void {
     for (let i = 0; i < fields.length; i++) {
       const { min, max, width } = fields[i];
@@ -135,14 +139,14 @@ export class Decoder {
       if (table === PLAIN) {
         this.#set(fields[i], i, (min + this.#range.raw(width)) | 0);
       } else {
-        const usual = Math.min(Math.max(0, min), max);
-        this.#set(fields[i], i, (usual + this.#range.number(tableAt(table, 0))) | 0);
+        const expected = Math.min(Math.max(0, min), max);
+        this.#set(fields[i], i, (expected + this.#range.number(tableAt(table, 0))) | 0);
       }
     }
   }
 
-  /** The group of entities that changed, which is empty afterwards. */
-  #moved(group: number): void {
+  /** Decodes the group of entities that changed, and clears it. */
+  #decodeGroup(group: number): void {
     if (this.#count === 0) return;
     const kind = this.#plan.kinds[group];
     const model = this.#model.kinds[group];
@@ -165,7 +169,10 @@ export class Decoder {
     this.#start = this.#starts[member];
   }
 
-  /** The fields that are usually still. If no other field changed, one of these must have. */
+  /**
+   * Decodes the stills of the entities of which a still changed. If no mover of an entity changed,
+   * one of its stills must have, and nothing is coded for it.
+   */
   #stills(kind: KindPlan, model: KindModel): void {
     const members = this.#count;
     this.#count = 0;
@@ -176,7 +183,7 @@ export class Decoder {
         for (const i of kind.stills) this.#values[this.#start + i] = this.#past.now(i);
         continue;
       }
-      // The others move up.
+      // Remove the skipped entities from the group.
       this.#pasts[member] = this.#pasts[this.#count];
       this.#pasts[this.#count] = this.#past;
       this.#starts[this.#count] = this.#start;
@@ -185,7 +192,7 @@ export class Decoder {
     for (const i of kind.stills) this.#column(kind, i, model);
   }
 
-  /** One field of all entities of the group. */
+  /** Decodes one field of all entities of the group. */
   #column(kind: KindPlan, i: number, model: KindModel): void {
     const field = kind.fields[i];
     if (!field.hasNeighbour) this.#forgetMisses();
@@ -198,7 +205,7 @@ export class Decoder {
       if (field.motion === plan.FLAGS) {
         this.#flags(field, i, model);
       } else {
-        this.#expect(field, i);
+        this.#makeForecast(field, i);
         this.#value(field, i, model.fields[i]);
       }
     }
@@ -210,7 +217,7 @@ export class Decoder {
   }
 
   /** Makes the forecast of a field. */
-  #expect(field: FieldPlan, i: number): void {
+  #makeForecast(field: FieldPlan, i: number): void {
     const past = this.#past;
     const elapsed = this.#elapsed[this.#member];
     const forecast = this.#forecast;
@@ -244,8 +251,8 @@ export class Decoder {
   }
 
   /**
-   * What the field would change by at the pace of the last change, of the one before, and so on; of
-   * the oldest that is known, where that is not.
+   * Sets the features to the changes of the field at the pace of the last change, of the one before,
+   * and so on. The pace of the oldest known change stands for that of older ones.
    */
   #slopes(field: FieldPlan, i: number, now: number, elapsed: number): void {
     const past = this.#past;
@@ -261,7 +268,7 @@ export class Decoder {
     }
   }
 
-  /** By how much the last step went beyond where its rate should have carried it. */
+  /** By how much the field's last change exceeded what its rate accounts for. */
   #surprise(field: FieldPlan, i: number): number {
     const past = this.#past;
     if (past.changes === 0) return 0;
@@ -269,7 +276,7 @@ export class Decoder {
     return beyond(field, past.now(i), past.state(1, i)) - mean * past.span(0);
   }
 
-  /** How far a field goes in a tick: by the mean of its old and new velocity, or as the last time. */
+  /** How far a field moves in a tick: the mean of its old and new velocity, or else the pace of its last change. */
   #pace(field: FieldPlan, i: number): number {
     const past = this.#past;
     if (field.motion !== plan.CARRIED) {
@@ -278,7 +285,7 @@ export class Decoder {
     return (past.now(field.rate) + this.#values[this.#start + field.rate]) * 0.5 * field.perTick;
   }
 
-  /** Reads a value of which a forecast was made. */
+  /** Decodes a value for which a forecast was made. */
   #value(field: FieldPlan, i: number, model: FieldModel): void {
     const forecast = this.#forecast;
     const weights = model.weights;
@@ -292,7 +299,7 @@ export class Decoder {
     const rounded = nearest(value);
     const rest = value - rounded;
     let expected = rounded;
-    // Half a step beyond the end of the circle, the nearest may be the other end.
+    // Within half a step of the end of the circle, the nearest integer may be the other end.
     if (field.turns && rounded > max) expected = min;
     else if (field.turns && rounded < min) expected = max;
 
@@ -303,12 +310,12 @@ export class Decoder {
     const residual = this.#range.number(tableAt(model.tables[context], centre));
     this.#olderMisses[member] = this.#lastMisses[member];
     this.#lastMisses[member] = Math.abs(residual);
-    // Tables are centred above the integer; below it, they are used in mirror.
+    // Tables are only centred above the integer: below it, the residual is negated.
     const step = rest < 0 ? -residual | 0 : residual;
     this.#set(field, i, field.turns ? nearest(wrapped(field, expected + step)) : (expected + step) | 0);
   }
 
-  /** Switches: how many to the next one that changed, until there is none. */
+  /** Decodes flags: the distance to each next bit that changed, ended by a 0. */
   #flags(field: FieldPlan, i: number, kind: KindModel): void {
     let toggled = 0;
     let place = 0;
@@ -322,7 +329,7 @@ export class Decoder {
     this.#set(field, i, this.#past.now(i) ^ toggled);
   }
 
-  /** Four fields, of which the rotation to come is a forecast. */
+  /** Decodes the four fields of each quaternion, from a forecast of the next rotation. */
   #quaternions(kind: KindPlan, i: number, model: KindModel): void {
     const { scale } = kind.fields[i];
     for (let member = 0; member < this.#count; member++) {
@@ -351,7 +358,7 @@ export class Decoder {
     }
   }
 
-  /** The rotation to come, and how much it turns, in a component's steps. */
+  /** The forecast of the next rotation, and its activity in a component's steps. */
   #turn(field: FieldPlan, i: number, model: KindModel): [Quaternion, number] {
     const past = this.#past;
     const elapsed = this.#elapsed[this.#member];
@@ -384,7 +391,7 @@ export class Decoder {
     return [turned(now, half), activity * scale];
   }
 
-  /** The ticks that really went by for this entity, if its kind has a clock of its own. */
+  /** Decodes the ticks that really passed for this entity, in a schema with substeps. */
   #moment(kind: KindPlan, model: KindModel): void {
     const { substep } = this.#plan;
     let speed = 0;
@@ -403,18 +410,18 @@ export class Decoder {
   }
 }
 
-/** How far a value is above another: the short way round, if the field turns. */
+/** How far a value is above another; for an angle, the shorter way round. */
 function beyond(field: FieldPlan, value: number, other: number): number {
   const straight = value - other;
   return field.turns ? straight - wholeTurns(field, straight) : straight;
 }
 
-/** The same place on the circle, between `min` and `max`, give or take half a step. */
+/** The same angle between `min` and `max`, give or take half a step. */
 function wrapped(field: FieldPlan, value: number): number {
   return value - wholeTurns(field, value - (field.min + field.max) * 0.5);
 }
 
-/** The whole turns next to so many steps, in steps. */
+/** The nearest number of whole turns to `steps`, in steps. */
 function wholeTurns({ circle }: FieldPlan, steps: number): number {
   return circle * nearest(steps / circle);
 }

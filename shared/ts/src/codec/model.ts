@@ -1,6 +1,7 @@
 /**
- * What both ends expect of a match: for each context of each field one of the family's tables, how
- * a field's forecast weighs its features, and how likely each entity is to change.
+ * The model: a match's statistics, which both ends use. It has one of the family's tables for each
+ * context of each field, the weights of a field's forecast, and the likelihood that an entity
+ * changes.
  */
 
 import { fault } from "../fault.js";
@@ -10,12 +11,12 @@ import { PRIOR_ODDS, PRIOR_TABLES } from "./prior.js";
 import type { RangeDecoder } from "./range.js";
 import { MEMBERS, tableAt, TOTAL_BITS } from "./table.js";
 
-/** Classes of how much a field moved lately, and of how far off its neighbour's forecast was. */
+/** Number of classes, both of a field's recent activity and of the last forecasts' errors. */
 export const CLASSES = 8;
 const CONTEXTS = CLASSES * CLASSES + 1;
 /** The context of a spawned entity. */
 export const SPAWNED = CONTEXTS - 1;
-/** Instead of a table: the value as it is, in as many bits as its range needs. */
+/** Stands for no table: the plain value, in as many bits as its range needs. */
 export const PLAIN = MEMBERS;
 /** Contexts of whether an entity changed. */
 const CHANGE_CONTEXTS = 5 * 4 * 3;
@@ -26,11 +27,11 @@ export interface Model {
 }
 
 export interface KindModel {
-  /** Index of the odds of a change, by context. */
+  /** By context, index of the odds that an entity changed. */
   changes: Uint8Array;
-  /** Index of the odds that also a field that is usually still changed. */
+  /** Index of the odds that a changed entity's stills changed too. */
   stills: Uint8Array;
-  /** By their place in the row; the last is the moment. */
+  /** By place in the row; the last is the moment. */
   fields: FieldModel[];
 }
 
@@ -41,15 +42,15 @@ export interface FieldModel {
   tables: Uint8Array;
 }
 
-/** Twice a magnitude, and one, from which on all are of the last class. */
+/** Twice a magnitude plus 1, from which on it is in the last class. */
 const CLASSED_MAX = 1 << (2 * CLASSES - 3);
 
-/** The class of a magnitude: a factor of four each, from a half up. */
+/** The class of a magnitude: 0 below a half, then one class for each factor of about four. */
 export function classOf(magnitude: number): number {
   return (32 - Math.clz32(Math.min(2 * magnitude + 1, CLASSED_MAX))) >> 1;
 }
 
-/** The class of an amount in a field's steps, which is counted in eighths. */
+/** The class of an amount in a field's steps: that of the amount in eighths. */
 export function classOfSteps(steps: number): number {
   return classOf(steps * 8);
 }
@@ -57,7 +58,7 @@ export function classOfSteps(steps: number): number {
 /** Adding this rounds a double to an integer, halves to even. */
 const ROUNDING = 6_755_399_441_055_744;
 
-/** The integer next to `value`, whose size is below 2^31. */
+/** The integer nearest to `value`, which must be below 2^31 in size. */
 export function nearest(value: number): number {
   return value + ROUNDING - ROUNDING;
 }
@@ -76,12 +77,12 @@ export function makeOdds(): Uint16Array {
   return odds;
 }
 
-/** What is expected of a game that nothing is known about. */
+/** The model that every match starts with. */
 export function priorModel({ kinds }: Plan): Model {
   return { kinds: kinds.map(priorOfKind) };
 }
 
-/** Numbers that are expected to be alike, whatever the game: an index in the prior's tables. */
+/** Sorts of numbers that have the same prior, whatever the game: indices in the prior's tables. */
 const SORT_HELD = 0;
 const SORT_LINEAR = 1;
 const SORT_CARRIED = 2;
@@ -119,10 +120,10 @@ function priorOf(sort: number, ...weights: number[]): FieldModel {
   return { weights: Int8Array.from(weights), tables: Uint8Array.from(PRIOR_TABLES[sort]) };
 }
 
-/** Likelihood in 2^14 that a part of a model differs from what was expected. */
+/** Likelihood in 2^14 that a part of a model differs from the prior, or from the pattern of a list. */
 const DIFFERS = 1 << (TOTAL_BITS - 3);
 
-/** The model that a message tells, as differences from the prior. */
+/** Decodes a model from a message, which has its differences from the prior. */
 export function readModel(bytes: Uint8Array, plan: Plan, range: RangeDecoder): Model {
   if (bytes.length > MODEL_BYTES_MAX) bad();
   const model = priorModel(plan);
@@ -149,7 +150,7 @@ function readField(range: RangeDecoder, { weights, tables }: FieldModel): void {
   readIndices(range, tables.subarray(SPAWNED), 1, MEMBERS + 1);
 }
 
-/** Indices below `end`, each as its difference from the prior's, less the last such difference. */
+/** Reads indices below `end`. Each one's difference from the prior's is coded relative to the last such difference. */
 function readIndices(range: RangeDecoder, indices: Uint8Array, count: number, end: number): void {
   let difference = 0;
   for (let i = 0; i < count; i++) {

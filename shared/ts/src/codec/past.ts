@@ -1,33 +1,33 @@
 /**
- * What both ends know of one entity: the states that it went through in the basis, and when. The
- * same object for all entities of a snapshot, one after the other.
+ * The different states that one entity had in the basis, and when it changed. One object is reused
+ * for many entities.
  */
 
 import type { Rows } from "../rows.js";
 
-/** Snapshots that a basis may have. */
+/** Most snapshots of a basis. */
 export const BASIS_MAX = 5;
-/** Older than this counts as this old, so that a long gap does not throw forecasts far away. */
+/** Largest age, in ticks; older snapshots count as this old, so that forecasts don't extrapolate too far. */
 const AGE_MAX = 64;
 
 export class Past {
   #snapshots: readonly Rows[] = [];
   #count = 0;
   readonly #snapshotAges = new Int32Array(BASIS_MAX);
-  /** The first row of each snapshot that is not yet passed. */
+  /** For each snapshot, the index of the first row whose id may still be looked for. */
   readonly #next = new Int32Array(BASIS_MAX);
-  /** Different states, newest first: which rows' values, and where in them. */
+  /** The states, newest first: the values of the rows that have it, and where it starts in them. */
   readonly #values: Int32Array[] = [];
   readonly #starts = new Int32Array(BASIS_MAX);
   /** How many ticks before the new snapshot each state was first seen. */
   readonly #ages = new Int32Array(BASIS_MAX);
   #length = 0;
-  /** Ticks for which things have moved on since the newest state. */
+  /** Ticks over which to extrapolate, from the newest state to the new snapshot. */
   elapsed = 0;
-  /** Whether the entity was at rest all through a basis of several snapshots. */
+  /** Whether the entity is in two snapshots or more, and has not changed in any. */
   isSettled = false;
 
-  /** A basis, newest first, with how many ticks old each is. */
+  /** Sets the basis, newest first, and how many ticks old each snapshot is. */
   begin(snapshots: readonly Rows[], ages: readonly number[]): void {
     this.#snapshots = snapshots;
     this.#count = snapshots.length;
@@ -37,7 +37,7 @@ export class Past {
     }
   }
 
-  /** The entity whose row in the newest snapshot is at `index`. To be asked for in order. */
+  /** Looks up the entity at `index` of the newest snapshot. Call this in ascending order of `index`. */
   look(index: number): void {
     const baseline = this.#snapshots[0];
     const id = baseline.ids[index];
@@ -71,24 +71,24 @@ export class Past {
     return this.#values[0][this.#starts[0] + field];
   }
 
-  /** The value of a field in the state that is `index` changes older, or of the newest. */
+  /** The value of a field `index` changes ago; the newest value if there were fewer changes. */
   state(index: number, field: number): number {
     const known = index < this.#length ? index : 0;
     return this.#values[known][this.#starts[known] + field];
   }
 
-  /** Ticks between two neighbouring states, of which the newer is `index` changes old. */
+  /** Ticks that a change took; `index` is 0 for the last change. */
   span(index: number): number {
     return this.#ages[index + 1] - this.#ages[index];
   }
 
-  /** One over `span`; 0 when both are too old to be told apart. */
+  /** One over `span`; 0 if both states are `AGE_MAX` old or older. */
   perSpan(index: number): number {
     const span = this.span(index);
     return span > 0 ? 1 / span : 0;
   }
 
-  /** Changes that are known. */
+  /** Number of changes in the basis. */
   get changes(): number {
     return this.#length - 1;
   }

@@ -1,31 +1,31 @@
-/** A schema, prepared for decoding. */
+/** A schema prepared for decoding: each kind's fields, in coding order. */
 
 import { codingOrder, codingRounds, moves, type KindSchema, type Schema } from "../schema.js";
 import { width } from "../integers.js";
 
 export interface Plan {
   kinds: KindPlan[];
-  /** Ticks of a substep; 0 if there are none. */
+  /** Length of a substep in ticks; 0 if the schema has none. */
   substep: number;
 }
 
 /** One kind of entity. */
 export interface KindPlan {
-  /** By their place in the row. */
+  /** By place in the row. */
   fields: FieldPlan[];
-  /** Fields that move, in coding order; a quaternion's components follow from its first. */
+  /** Fields that change continually, in coding order; a quaternion's components are part of its first field. */
   movers: number[];
-  /** The same by their place in the row, with components. */
+  /** The movers and their components, by place in the row. */
   moving: number[];
-  /** Fields that are held and move no other, in coding order. */
+  /** Fields that change occasionally, and are no other field's rate, in coding order. */
   stills: number[];
-  /** The field before which the moment is told, or -1. */
+  /** The field just before which the moment is coded, or -1. */
   momentBefore: number;
-  /** The fields from which the moment can be told. */
+  /** The fields from which the moment is derived, in coding order. */
   paced: number[];
 }
 
-/** How a field moves; the order is of no meaning. */
+/** How a field moves. The numbers have no meaning. */
 export const HELD = 0;
 export const LINEAR = 1;
 export const CARRIED = 2;
@@ -39,24 +39,27 @@ export const COMPONENT = 7;
 export interface FieldPlan {
   min: number;
   max: number;
-  /** Bits that a value needs as it is. */
+  /** Bits of a plain value. */
   width: number;
   motion: number;
-  /** Whether `max` is followed by `min`. */
+  /** Whether values wrap around from `max` to `min`. */
   turns: boolean;
-  /** Steps of a whole turn. */
+  /** Steps of a full turn. */
   circle: number;
-  /** The first field that moves this one, or -1. */
+  /** Index of the field that is this one's velocity (of the first, for a quaternion's angular velocity), or -1. */
   rate: number;
-  /** What one step of that moves this one by in a tick; radians, for a quaternion. */
+  /** How far one step of that moves this one in a tick: in this one's steps, or in radians for a quaternion. */
   perTick: number;
-  /** The integer that a quaternion's component of 1 would have. */
+  /** For a quaternion, the integer that a component of 1 would have. */
   scale: number;
-  /** Whether its kind's rows may be of any moment. */
+  /** Whether rows have moments of their own; see `substeps` of `Schema`. */
   hasOwnClock: boolean;
-  /** Whether the moment is told from it. */
+  /** Whether the moment is derived from it. */
   isPaced: boolean;
-  /** Whether the field before it in coding order moves alike, so that it shows what to expect. */
+  /**
+   * Whether the field before it in coding order has the same step and motion, so that its residual
+   * shows what to expect.
+   */
   hasNeighbour: boolean;
 }
 
@@ -77,7 +80,7 @@ function kindPlan(kind: KindSchema, substeps: number, hz: number): KindPlan {
       before.predict.type === field.predict.type;
   }
   const of = (motion: number) => order.filter((i) => fields[i].motion === motion);
-  // Those whose rates are told before the moment is.
+  // Fields whose rates are coded before the moment.
   const carried = of(CARRIED).filter((i) => rounds[fields[i].rate] === 0);
   const paced = substeps === 0 ? [] : carried.length > 0 ? carried : of(LINEAR);
   for (const field of fields) field.hasOwnClock = substeps > 0;
@@ -120,7 +123,7 @@ function fieldPlan(kind: KindSchema, i: number, hz: number): FieldPlan {
       plan.motion = ANGLE;
       break;
     case "flags":
-      // Switches that move another field are a number.
+      // Flags that are another field's rate are coded as a number.
       if (!moves(kind, i)) plan.motion = FLAGS;
       break;
     case "component":

@@ -1,9 +1,9 @@
 /**
- * What is expected of any game before anything is known of it. Made by `train-priors`, with the
- * server's `codec/prior_tables.json` and `codec/prior_odds.json`.
+ * The prior: the part of the model that every match starts with which is learnt from recordings.
+ * Made by `train-priors`, with the server's `codec/prior_tables.json` and `codec/prior_odds.json`.
  */
 
-/** The index of a table for each sort of numbers and each context. */
+/** By sort of numbers and context, the index of a table. */
 export const PRIOR_TABLES: readonly (readonly number[])[] = [
   [3, 28, 28, 59, 58, 60, 62, 64,
    5, 29, 30, 60, 61, 62, 63, 65,

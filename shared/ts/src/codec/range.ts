@@ -1,29 +1,29 @@
 /**
- * A range decoder on 15-bit ranges: bytes into numbers. Bits that are as likely 0 as 1 stay out of
- * it: they are read backwards from the end of the body. It takes zeros for bytes that it misses,
- * since an encoder may leave out those that would be zero at the end.
+ * A range decoder with 15-bit ranges. Raw bits, which are as likely 0 as 1, bypass it: they are read
+ * backwards from the end of the body. Missing bytes count as zeros, since an encoder may leave out
+ * zero bytes at the end.
  */
 
 import { bucket, bucketBits, FIRST_BUCKET, LONG, sharedFamily, small, TOTAL_BITS } from "./table.js";
 
-/** The range is 2 to this at first, then kept from half of that up. */
+/** The first range is 2 to this. Later ranges are at least half of that. */
 const RANGE_BITS = 15;
-/** Bits by which a range must be shifted are counted from here. */
+/** Leading zeros, in 32 bits, of a range that needs no shift. */
 const SPARE_BITS = 32 - RANGE_BITS;
-/** Raw bits that are taken at a time. */
+/** Most raw bits that are read at a time. */
 const RAW_BITS_MAX = 16;
 
 export class RangeDecoder {
   #bytes: Uint8Array = new Uint8Array(0);
   #next = 0;
   #range = 0;
-  /** What the bytes say beyond the low end of the range, and so many bits that follow. */
+  /** The offset (the body's value less the low end of the range), then the next `#ahead` bits of the body. */
   #window = 0;
   #ahead = 0;
-  /** Raw bits that were taken from the bytes but not asked for yet. */
+  /** Raw bits that were read ahead, and how many. */
   #raw = 0;
   #rawBits = 0;
-  /** Bytes that were taken from the end. */
+  /** How many bytes, from the end, raw bits were read from. */
   #rawNext = 0;
   readonly #family = sharedFamily();
 
@@ -35,7 +35,7 @@ export class RangeDecoder {
     this.#lookAhead();
   }
 
-  /** A residual, by the table that begins there in the family. */
+  /** Decodes a residual with the table that begins at index `table` of the family. */
   number(table: number): number {
     const starts = this.#family;
     const offset = this.#window >>> this.#ahead;
@@ -58,7 +58,7 @@ export class RangeDecoder {
     return negative ? -magnitude | 0 : magnitude;
   }
 
-  /** A yes or no, of which yes has `odds` in 2^14. */
+  /** Decodes a yes or no; yes has the likelihood `odds` in 2^14. */
   bit(odds: number): boolean {
     const no = (this.#range * ((1 << TOTAL_BITS) - odds)) >>> TOTAL_BITS;
     const yes = this.#window >>> this.#ahead >= no;
@@ -67,7 +67,7 @@ export class RangeDecoder {
     return yes;
   }
 
-  /** So many bits as they are, up to 32. */
+  /** Reads `count` raw bits, up to 32. */
   raw(count: number): number {
     if (count > RAW_BITS_MAX) {
       const low = this.raw(RAW_BITS_MAX);
@@ -85,10 +85,10 @@ export class RangeDecoder {
     return value;
   }
 
-  /** Whether the bytes are all used. */
+  /** Whether the body has no superfluous bytes, and no fewer than its raw bits. */
   isFinished(): boolean {
     const length = this.#bytes.length;
-    // Two bits more than moved through the window are enough to tell the last range.
+    // The bits that moved through the window, and 2 that identify the last range.
     const ranged = 8 * this.#next - this.#ahead - RANGE_BITS + 2;
     const raw = 8 * this.#rawNext - this.#rawBits;
     return length <= Math.ceil((ranged + raw) / 8) && raw <= 8 * length && (raw > 0 || this.#bytes[length - 1] !== 0);
@@ -102,7 +102,7 @@ export class RangeDecoder {
     if (this.#ahead < 0) this.#lookAhead();
   }
 
-  /** Takes bytes until enough bits are ahead. */
+  /** Reads bytes until the window is full. */
   #lookAhead(): void {
     while (this.#ahead < 0) {
       const byte = this.#next < this.#bytes.length ? this.#bytes[this.#next] : 0;

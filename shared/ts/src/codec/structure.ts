@@ -1,6 +1,6 @@
 /**
- * Which entities a snapshot has, told as their difference from the baseline: despawned ones by
- * their position, spawned ones by id and kind. One that changes kind does both.
+ * Which entities a snapshot has, encoded as the difference from the baseline: despawned entities by
+ * their position, spawned ones by id and kind. An entity that changes its kind is both.
  */
 
 import { fault } from "../fault.js";
@@ -8,13 +8,13 @@ import type { Rows } from "../rows.js";
 import type { RangeDecoder } from "./range.js";
 import { TOTAL_BITS } from "./table.js";
 
-/** A bound on what a hostile body can make us reserve. */
+/** Most entities of a snapshot: a bound on the memory that a hostile body can make a client reserve. */
 const ENTITIES_MAX = 4096;
 const ID_MAX = 0xffff_fffe;
-/** Likelihood in 2^14 that an entity came or went. */
+/** Likelihood in 2^14 that an entity spawned or despawned. */
 const CHANGED = 1 << (TOTAL_BITS - 6);
 
-/** The difference, and a walk over the entities of the new snapshot, in order of id. */
+/** The difference, and an iteration over the entities of the new snapshot, in order of id. */
 export class Structure {
   /** Positions in the baseline, ascending. */
   readonly #despawned: number[] = [];
@@ -23,10 +23,10 @@ export class Structure {
   #old = 0;
   #spawned = 0;
   #gone = 0;
-  /** The entity that the walk is at. */
+  /** The current entity. */
   id = 0;
   kind = 0;
-  /** Its position in the baseline, or -1 if it is spawned. */
+  /** Its position in the baseline, or -1 if it has spawned. */
   before = -1;
 
   read(range: RangeDecoder, baseline: Rows, kinds: number): void {
@@ -62,7 +62,7 @@ export class Structure {
     }
   }
 
-  /** Goes on to the next entity, if there is one. */
+  /** Moves on to the next entity; returns `false` if there is none. */
   advance(baseline: Rows): boolean {
     while (this.#gone < this.#despawned.length && this.#despawned[this.#gone] === this.#old) {
       this.#gone++;
@@ -86,7 +86,10 @@ export class Structure {
   }
 }
 
-/** A number that is usually small: its length in ones ended by a zero, and its bits. */
+/**
+ * Reads a number that is usually small (Exp-Golomb): of the number plus 1, the bit length less 1 as
+ * ones ended by a zero, then the bits below the highest.
+ */
 function takeCount(range: RangeDecoder): number {
   let length = 0;
   while (range.raw(1) === 1) {

@@ -2,9 +2,9 @@
  * How likely each residual is: a family of distributions, made by a formula, from which a model
  * picks one for each context.
  *
- * A residual is a *symbol* and, when it is large, a few more bits that cost what they are. A table
- * shares out 2^14 among the symbols. Only `+ - * /` and `floor` on doubles, in the same order as
- * on the server, so that the tables are the same to the last bit.
+ * A residual is a *symbol* and, when it is large, some raw bits. A table divides 2^14 among the
+ * symbols. Only `+ - * /` and `floor` on doubles are used, in the same order as on the server, so
+ * that the tables are exactly the same.
  */
 
 /** Symbols: 0, ±1, ±2, ±3; then buckets of growing width; then all the rest. */
@@ -13,41 +13,41 @@ export const SYMBOLS = 28;
 export const FIRST_BUCKET = 7;
 /** The symbol of magnitudes from 4096 up. */
 export const LONG = SYMBOLS - 1;
-/** A table shares out 2 to this. */
+/** The shares of a table add up to 2 to this. */
 export const TOTAL_BITS = 14;
-/** Centres: none, and 1 to 4 eighths above an integer. */
+/** Number of centres: 0 to 4 eighths above an integer. */
 export const CENTRES = 5;
 const SCALES = 28;
 const POWERS = [1, 2, 6];
 /** Members of the family. */
 export const MEMBERS = SCALES * POWERS.length;
-/** Places that a table takes in the family: where each symbol's share starts, and the total. */
+/** Length of a table: where each symbol's share starts, and the total. */
 export const TABLE_LEN = SYMBOLS + 1;
 
 let family: Uint16Array | undefined;
 
-/** All tables, one after the other: members by centres. Made when first asked for. */
+/** All tables, one after the other: of each member, one for each centre. Made at the first call. */
 export function sharedFamily(): Uint16Array {
   return (family ??= makeFamily());
 }
 
-/** Where in the family a member's table at a centre begins. */
+/** The index in the family at which a member's table for a centre begins. */
 export function tableAt(member: number, centre: number): number {
   return (member * CENTRES + centre) * TABLE_LEN;
 }
 
-/** The residual of one of the first symbols. */
+/** The residual of a symbol below `FIRST_BUCKET`. */
 export function small(symbol: number): number {
   const magnitude = (symbol + 1) >> 1;
   return symbol & 1 ? magnitude : -magnitude;
 }
 
-/** Bits of the magnitude that follow a bucket's symbol. */
+/** Raw bits of a bucket's magnitude. */
 export function bucketBits(symbol: number): number {
   return ((symbol - FIRST_BUCKET) >> 1) + 1;
 }
 
-/** The residual of a bucket's symbol and the bits after it, the first of which is the sign. */
+/** The residual of a bucket's symbol and its raw bits, the highest of which is the sign. */
 export function bucket(symbol: number, extra: number): number {
   const bits = bucketBits(symbol);
   const magnitude = ((2 + ((symbol - FIRST_BUCKET) & 1)) << bits) | (extra & ((1 << bits) - 1));
@@ -100,7 +100,7 @@ function shareOut(list: number[], starts: Uint16Array): void {
   const total = list.reduce((sum, mass) => sum + mass, 0);
   const shared = (1 << TOTAL_BITS) - SYMBOLS;
   const shares = list.map((mass) => 1 + Math.floor((mass / total) * shared));
-  // What rounding has left over goes to the first symbol.
+  // The remainder of rounding goes to the first symbol.
   shares[0] += (1 << TOTAL_BITS) - shares.reduce((sum, share) => sum + share, 0);
   shares.forEach((share, symbol) => {
     starts[symbol + 1] = starts[symbol] + share;

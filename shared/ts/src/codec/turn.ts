@@ -1,13 +1,14 @@
 /**
- * Unit quaternions in their smallest form: which component is the largest, and the other three as
- * integers. Only `+ - * /`, `floor` and `sqrt`, so that every language gets the same.
+ * Unit quaternions by their smallest three components: the index of the largest, and the other three
+ * as integers. Only `+ - * /`, `floor` and `sqrt` on doubles are used, so that all languages get the
+ * same results.
  */
 
 /** x, y, z, w. */
 export type Quaternion = [number, number, number, number];
 export type Vector = [number, number, number];
 
-/** The places of the components that are not the largest. */
+/** By the index of the largest component, those of the others. */
 export const OTHERS = [
   [1, 2, 3],
   [0, 2, 3],
@@ -15,7 +16,7 @@ export const OTHERS = [
   [0, 1, 2],
 ] as const;
 
-/** The quaternion that four integers stand for. `perStep` is the component of an integer of 1. */
+/** The quaternion that four integers stand for; an integer of 1 is a component of `perStep`. */
 export function unpackQuaternion(largest: number, parts: Vector, perStep: number): Quaternion {
   const quaternion: Quaternion = [0, 0, 0, 0];
   let rest = 1;
@@ -28,7 +29,7 @@ export function unpackQuaternion(largest: number, parts: Vector, perStep: number
   return quaternion;
 }
 
-/** The place of the largest component, and by how much it is larger than the next. */
+/** The index of the largest component, and by how much it is larger than the next. */
 export function largestOf(quaternion: Quaternion): [number, number] {
   let place = 0;
   let first = -1;
@@ -41,7 +42,7 @@ export function largestOf(quaternion: Quaternion): [number, number] {
   return [place, first - second];
 }
 
-/** A quaternion, turned about the world's axes by twice the angles given. */
+/** A quaternion, turned about the world's axes by twice the angles in `half`. */
 export function turned(quaternion: Quaternion, half: Vector): Quaternion {
   const square = half[0] * half[0] + half[1] * half[1] + half[2] * half[2];
   // The tangent of the half angle, over the half angle.
