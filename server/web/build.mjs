@@ -1,6 +1,6 @@
-// Builds the pages into the folder that the server embeds. `node build.mjs --check` builds them
-// elsewhere and fails unless what is committed is the same: a fresh clone needs cargo alone, so the
-// built pages are committed, and this is how they are kept current.
+// Builds the pages into the folder that the server embeds. The built pages are committed, so that a
+// fresh clone needs only cargo; `node build.mjs --check` builds them elsewhere, and fails if the
+// committed ones differ.
 
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
@@ -28,7 +28,7 @@ await build({
   legalComments: "none",
 });
 
-// Pages name their assets with a hash of what is in them, so that browsers may keep those for ever.
+// Pages link their assets with a hash of the content, so that browsers may cache those for ever.
 for (const page of ["index.html", "monitor.html"]) {
   const html = readFileSync(join(here, "src", page), "utf8");
   const linked = html.replace(/\/assets\/[\w.]+/g, (asset) => `${asset}?v=${hash(join(out, asset)).slice(0, 12)}`);
@@ -39,7 +39,7 @@ if (isCheck) {
   const same = JSON.stringify(contents(out)) === JSON.stringify(contents(dist));
   rmSync(out, { recursive: true, force: true });
   if (!same) {
-    console.error("server/src/web/dist is not what the sources give: run `npm run build` in server/web");
+    console.error("server/src/web/dist is out of date: run `npm run build` in server/web");
     process.exit(1);
   }
 }

@@ -1,4 +1,4 @@
-/** The page at `/monitor`: how the server does, live. */
+/** The page at `/monitor`: live metrics and events of the server. */
 
 import { element, make, setText } from "./hud/elements.js";
 import { onThemeChange, readTheme } from "./draw/theme.js";
@@ -7,10 +7,10 @@ import { Plot } from "./monitor/plot.js";
 import { follow } from "./net/follow.js";
 
 const FIELDS_SHOWN = 14;
-const HAPPENINGS_SHOWN = 12;
+const EVENTS_SHOWN = 12;
 
-/** An event of the feed of everything. */
-interface Happening {
+/** An event of the feed of all matches. */
+interface FeedEvent {
   match: number | null;
   at: number;
   seat?: number;
@@ -19,17 +19,17 @@ interface Happening {
   values?: Record<string, number>;
 }
 
-/** How a match stands, as the feed begins. */
-interface Standing {
+/** The state of a match when the feed begins. */
+interface MatchState {
   match: number;
   players: { seat: number; name: string }[];
 }
 
-/** Names of people, by match and seat. */
+/** Names of players, by match and seat. */
 const people = new Map<number, Map<number, string>>();
 
-/** What is worth a line, in words. */
-const WORDS: Record<string, (happening: Happening) => string> = {
+/** The events that get a line in the list, and its text. */
+const TEXTS: Record<string, (event: FeedEvent) => string> = {
   opened: () => "begins",
   ended: () => "is over",
   join: ({ name }) => `${name} joins`,
@@ -79,10 +79,10 @@ follow("/v1/monitor", { sample: (data) => show(JSON.parse(data) as Sample) }, ()
   isLive = false;
   setText("state", "the connection is lost; trying again…");
 });
-// The feed of everything that happens on the server.
+// The feed of all events on the server.
 follow("/v1/events", {
-  state: (data) => stand(JSON.parse(data) as Standing),
-  ...Object.fromEntries(Object.entries(WORDS).map(([name, words]) => [name, tell(name, words)])),
+  state: (data) => setPlayers(JSON.parse(data) as MatchState),
+  ...Object.fromEntries(Object.entries(TEXTS).map(([name, text]) => [name, listener(name, text)])),
 });
 onThemeChange(() => plots.forEach((plot) => plot.draw()));
 
@@ -128,7 +128,7 @@ function show(sample: Sample): void {
   bars(sample.fields);
 }
 
-/** The fields that cost most. */
+/** Shows the fields that cost most bandwidth. */
 function bars(costs: Record<string, number>): void {
   const sorted = Object.entries(costs)
     .filter(([, bits]) => bits > 0)
@@ -147,33 +147,34 @@ function bars(costs: Record<string, number>): void {
   if (sorted.length === 0) fields.inner.append(make("p", "Nothing is being sent.", "empty"));
 }
 
-function know(event: string, { match, seat, name }: Happening): void {
+/** Updates the names of players. */
+function updateNames(type: string, { match, seat, name }: FeedEvent): void {
   if (match === null) return;
-  if (event === "opened") people.set(match, new Map());
-  else if (event === "ended") people.delete(match);
-  else if (event === "leave") people.get(match)?.delete(seat!);
-  else if (event === "join") people.get(match)?.set(seat!, name!);
+  if (type === "opened") people.set(match, new Map());
+  else if (type === "ended") people.delete(match);
+  else if (type === "leave") people.get(match)?.delete(seat!);
+  else if (type === "join") people.get(match)?.set(seat!, name!);
 }
 
-function stand({ match, players }: Standing): void {
+function setPlayers({ match, players }: MatchState): void {
   people.set(match, new Map(players.map(({ seat, name }) => [seat, name])));
 }
 
-/** Whoever has no name is a computer, or came while nobody listened. */
+/** The name of a player, or the seat's number for a computer player and for one whose join this page has missed. */
 function nameOf(match: number | null, seat: number | undefined): string {
   return people.get(match ?? -1)?.get(seat ?? -1) ?? `seat ${(seat ?? 0) + 1}`;
 }
 
-/** Puts what happened at the top of the list, in these words. */
-function tell(event: string, words: (happening: Happening) => string): (data: string) => void {
+/** A listener for one type of event, which adds a line with this text at the top of the list. */
+function listener(type: string, text: (event: FeedEvent) => string): (data: string) => void {
   return (data) => {
-    const happening = JSON.parse(data) as Happening;
-    know(event, happening);
+    const event = JSON.parse(data) as FeedEvent;
+    updateNames(type, event);
     const line = make("li");
-    const where = happening.match === null ? "server" : `match ${happening.match}`;
-    line.append(make("span", new Date(happening.at).toLocaleTimeString()), make("span", where), words(happening));
+    const where = event.match === null ? "server" : `match ${event.match}`;
+    line.append(make("span", new Date(event.at).toLocaleTimeString()), make("span", where), text(event));
     list.prepend(line);
-    while (list.children.length > HAPPENINGS_SHOWN) list.lastElementChild?.remove();
+    while (list.children.length > EVENTS_SHOWN) list.lastElementChild?.remove();
   };
 }
 
@@ -202,7 +203,7 @@ function micros(value: number): string {
   return value < 1_000 ? `${Math.round(value)} µs` : `${(value / 1_000).toFixed(value < 10_000 ? 1 : 0)} ms`;
 }
 
-/** With a prefix for thousands. */
+/** A number with an SI prefix. */
 function amount(value: number): string {
   if (value < 1_000) return `${Math.round(value)} `;
   return value < 1e6 ? `${(value / 1e3).toFixed(1)} k` : `${(value / 1e6).toFixed(1)} M`;

@@ -1,4 +1,4 @@
-/** The page at `/`: joins, draws, and plays. */
+/** The page at `/`: joins a match, draws it, and plays or watches. */
 
 import { Session, type SessionState } from "@tickwire/client";
 import { ArenaPredictor } from "./arena/body.js";
@@ -8,45 +8,45 @@ import { Scene } from "./draw/scene.js";
 import { Chat } from "./hud/chat.js";
 import { element, setText } from "./hud/elements.js";
 import { Hud } from "./hud/hud.js";
-import { JoinDialog, type Wish } from "./hud/join.js";
+import { JoinDialog, type JoinRequest } from "./hud/join.js";
 import { NetworkPanel } from "./hud/network.js";
 import { Controls } from "./input/controls.js";
 import { openConditioned } from "./net/conditioner.js";
 
-/** How often the furniture around the picture is looked at. */
+/** How often the HUD is updated. */
 const HUD_MS = 150;
-/** From a shot to the next, by what was fired last. */
+/** Time from a shot to the next, by the weapon that was fired. */
 const GUN_COOLDOWN_S = 0.2;
 const ROCKET_COOLDOWN_S = 0.9;
 const ARENA_LABEL =
   "The arena, seen from above. W, A, S, D move; the mouse or the left and right arrow keys aim; " +
   "click or arrow up fires; right click, space or arrow down fires a rocket.";
 
-/** `?match=1&name=Ada&role=spectator&ticket=…`, or `?match=auto&mode=…`, goes straight in. */
-const wished = new URLSearchParams(location.search);
+/** `?match=1&name=Ada&role=spectator&ticket=…`, or `?match=auto&mode=…`, joins without the dialog. */
+const query = new URLSearchParams(location.search);
 const canvas = element<HTMLCanvasElement>("scene");
 const scene = new Scene(canvas);
 const controls = new Controls(canvas, scene);
 const hud = new Hud(scene, nameOf, colourOf);
 const chat = new Chat(() => session, colourOf, () => canvas.focus());
 const panel = new NetworkPanel(() => session?.cut());
-const join = new JoinDialog(enter, dress);
+const join = new JoinDialog(enter, styleFor);
 
 let session: Session | null = null;
 let arena: Arena | null = null;
-/** Instead of the arena, where the server runs another game. */
+/** Used instead of the arena if the server runs another game. */
 let plain: PlainView | null = null;
 let hudAt = 0;
-/** The tick from which one may fire again. */
+/** The tick from which the player may fire again. */
 let readyAt = 0;
 let isLost = false;
-/** Why there was no ticket. */
+/** Why the server gave no ticket; empty if it did, or needs none. */
 let refused = "";
-/** Whether the page is dressed as the arena. */
+/** Whether the page is styled for the arena. */
 let isArena = false;
-/** Milliseconds of script that the last pictures took. */
+/** Milliseconds of script time of the last frames. */
 const frameTimes = new Float64Array(1_024);
-let pictures = 0;
+let frames = 0;
 
 const storage = storageOfTab();
 
@@ -55,23 +55,23 @@ for (const name of ["net", "help"] as const) {
   element(`${name}-button`).addEventListener("click", () => toggle(name));
 }
 element("leave").addEventListener("click", () => session?.close());
-// Whoever clicks plays on; whoever came there by the keyboard stays.
+// A click on the HUD returns the focus to the game; keyboard navigation keeps it.
 element("hud").addEventListener("pointerup", ({ target }) => {
   if (!(target as HTMLElement).matches("#saying")) canvas.focus();
 });
 addEventListener("keydown", shortcut);
 requestAnimationFrame(draw);
 
-if (wished.has("match")) {
-  const match = Number(wished.get("match"));
+if (query.has("match")) {
+  const match = Number(query.get("match"));
   enter({
-    name: wished.get("name") ?? "",
+    name: query.get("name") ?? "",
     match: match === match >>> 0 ? match : "auto",
-    mode: wished.get("mode") ?? undefined,
-    spectate: wished.get("role") === "spectator",
+    mode: query.get("mode") ?? undefined,
+    spectate: query.get("role") === "spectator",
   });
 } else if (isRemembered()) {
-  // The page was loaded again: back to the seat.
+  // The page was reloaded: resume the session.
   enter({ name: "", match: "auto", spectate: false });
 } else {
   join.open("");
@@ -81,7 +81,7 @@ function isRemembered(): boolean {
   return storage !== null && Session.isRemembered(storage, location.origin);
 }
 
-/** What lasts as long as the tab, unless the browser keeps nothing for this page. */
+/** The tab's session storage; `null` if the browser allows this page none. */
 function storageOfTab(): Storage | null {
   try {
     return sessionStorage;
@@ -90,7 +90,7 @@ function storageOfTab(): Storage | null {
   }
 }
 
-function enter({ name, match, mode, spectate }: Wish): void {
+function enter({ name, match, mode, spectate }: JoinRequest): void {
   arena = plain = null;
   scene.ownHealth = 0;
   refused = "";
@@ -103,54 +103,54 @@ function enter({ name, match, mode, spectate }: Wish): void {
     mode,
     spectate,
     name,
-    ticket: wished.get("ticket") ?? ((match) => guestTicket({ name, match, mode, spectate })),
+    ticket: query.get("ticket") ?? ((match) => guestTicket({ name, match, mode, spectate })),
     input: () => (arena ? controls.values() : controls.valuesFor(session!.link.schema!.input)),
     predictor: new ArenaPredictor(() => arena),
     openSocket: openConditioned,
     storage: storage ?? undefined,
     handlers: {
-      state: changed,
+      state: handleState,
       welcome: () => {
         const schema = session!.link.schema!;
         const isFirst = !arena && !plain;
         arena = Arena.of(schema);
         if (!arena && !plain) {
           plain = new PlainView(canvas, scene, schema);
-          chat.note(`The server runs “${schema.game}”, of which this page has no picture: it shows what the schema tells.`);
+          chat.note(`The server runs “${schema.game}”, which this page can't draw: it shows what the schema describes.`);
         }
         if (isFirst) chat.note(session!.seat !== null ? howToPlay() : howToWatch());
-        dress(schema.game);
+        styleFor(schema.game);
         chat.seat(session!.seat !== null);
-        // Whoever writes while the connection is taken up again writes on.
+        // After a reconnection the focus stays, such as in a line of chat that is being written.
         if (isFirst) canvas.focus();
       },
-      input: shoot,
-      snapshot: feel,
-      event: happened,
+      input: showOwnShot,
+      snapshot: showDamage,
+      event: handleEvent,
       line: (line) => chat.line(line),
       chatRefused: (refused) => chat.refused(refused),
       leaving: (ms) => chat.note(`The server goes away within ${Math.ceil(ms / 1_000)} s; you are put into a match again when it is back.`),
     },
   });
-  // For tests and the curious: everything is there to be looked at.
+  // For tests, and for the browser's console.
   Object.assign(globalThis, { tickwire: { session, scene, controls, frameTimes } });
 }
 
-/** What one has to know at first. */
+/** The first note in the chat of a player. */
 function howToPlay(): string {
   const isTouched = matchMedia("(pointer: coarse)").matches;
   if (!arena) return isTouched ? "Left thumb moves; right thumb, further out, fires." : "W, A, S, D and space play it.";
   return isTouched
     ? "Left thumb runs; right thumb aims and, further out, fires."
-    : "W, A, S, D move, the mouse aims, a click fires, a right click fires a rocket. H tells all keys.";
+    : "W, A, S, D move, the mouse aims, a click fires, a right click fires a rocket. H shows all keys.";
 }
 
 function howToWatch(): string {
   return arena ? "You watch. Click a name in the list to follow it." : "You watch.";
 }
 
-/** Puts on what the game has: without the arena's own things it is called by its name, and that is all. */
-function dress(game: string): void {
+/** Styles the page for a game. One other than the arena gets its name as the title, and none of the arena's parts. */
+function styleFor(game: string): void {
   isArena = Arena.isCalled(game);
   document.body.classList.toggle("plain", !isArena);
   document.title = isArena ? "Tickwire arena" : game;
@@ -159,23 +159,26 @@ function dress(game: string): void {
   setText("rocket-button", isArena ? "Rocket" : "Fire");
 }
 
-/** A ticket of a server that wants one and takes guests. Where there is none, `refused` or the connection tells why. */
-async function guestTicket({ name, match, mode, spectate }: Wish): Promise<string> {
+/**
+ * Gets a ticket, if the server needs one and admits guests; else returns "". The reason is then in `refused`, or in
+ * the close of the connection.
+ */
+async function guestTicket({ name, match, mode, spectate }: JoinRequest): Promise<string> {
   const role = spectate ? "spectator" : "player";
   const body = JSON.stringify({ name, role, match, ...(match === "auto" && { mode }) });
   const answer = await fetch("/v1/join", { method: "POST", body });
   const { ticket, error } = (await answer.json()) as { ticket?: string | null; error?: { message: string } };
-  refused = answer.status === 401 ? "whoever plays here needs a ticket" : (error?.message ?? "");
-  // What a moment may change is tried again.
+  refused = answer.status === 401 ? "this server admits only players with a ticket" : (error?.message ?? "");
+  // These errors may be temporary, so the session tries again.
   if (answer.status === 429 || answer.status >= 500) throw new Error(refused);
   return ticket ?? "";
 }
 
-/** One's own shot is seen at once. */
-function shoot(tick: number): void {
+/** Shows the player's own shot at once, without waiting for the server. */
+function showOwnShot(tick: number): void {
   const { rows, owner, welcome } = session!.link;
   if (!arena || !rows || !owner || !welcome) return;
-  // Ticks of another match.
+  // `readyAt` is a tick of another match.
   if (readyAt - tick > welcome.hz) readyAt = 0;
   const isOver = rows.values[rows.start(rows.find(0)) + arena.round.over] > 0;
   if (isOver || scene.ownHealth <= 0 || tick < readyAt) return;
@@ -187,8 +190,8 @@ function shoot(tick: number): void {
   }
 }
 
-/** Being hit, as soon as it is known. */
-function feel(): void {
+/** Shows a hit on the player with the snapshot that has it, without the interpolation delay. */
+function showDamage(): void {
   const rows = session?.link.rows;
   const seat = session?.seat;
   if (!rows || !arena || seat == null) return;
@@ -198,10 +201,10 @@ function feel(): void {
   scene.ownHealth = health;
 }
 
-function happened(name: string, values: Record<string, number>): void {
+function handleEvent(name: string, values: Record<string, number>): void {
   if (!arena) {
-    const said = Object.entries(values).map(([what, value]) => `${what} ${value}`);
-    return chat.note(`${name}: ${said.join(", ")}`);
+    const list = Object.entries(values).map(([what, value]) => `${what} ${value}`);
+    return chat.note(`${name}: ${list.join(", ")}`);
   }
   const seat = session?.seat ?? null;
   switch (name) {
@@ -226,12 +229,12 @@ function happened(name: string, values: Record<string, number>): void {
   }
 }
 
-function changed(state: SessionState): void {
+function handleState(state: SessionState): void {
   switch (state.type) {
     case "connecting":
       break;
     case "resuming":
-      if (!isLost && (arena || plain)) chat.note("The connection is lost; taking it up again…");
+      if (!isLost && (arena || plain)) chat.note("The connection is lost; reconnecting…");
       isLost = true;
       hud.banner(
         arena || plain ? "Connection lost" : refused ? "Not in yet" : "No connection",
@@ -266,7 +269,7 @@ function draw(): void {
     if (arena) hud.update(session, arena, now);
     panel.update(session, scene.theme.line);
   }
-  frameTimes[pictures++ % frameTimes.length] = performance.now() - now;
+  frameTimes[frames++ % frameTimes.length] = performance.now() - now;
 }
 
 function shortcut(event: KeyboardEvent): void {
@@ -280,7 +283,7 @@ function shortcut(event: KeyboardEvent): void {
   }
 }
 
-/** Opens or closes a drawer; there is room for one. */
+/** Opens or closes a drawer. There is room for only one, so the other one closes. */
 function toggle(name: "net" | "help"): void {
   for (const drawer of ["net", "help"] as const) {
     const isOpen = drawer === name && element(drawer).hidden;

@@ -1,6 +1,6 @@
 /**
- * How a player moves: `shared/src/arena/body.rs` and `map.rs`, integer by integer, so that one's own
- * player can be shown without waiting for the server. A test repeats the server's walks.
+ * How a player moves: the same integer arithmetic as in `shared/src/arena/body.rs` and `map.rs`, so
+ * that the user's own player can be predicted. A test replays walks that the server has recorded.
  *
  * A state is [x, y, velocity x, velocity y]; an input [move x, move y, aim, buttons].
  */
@@ -13,18 +13,18 @@ const VELOCITY_STEPS_PER_MPS = 8;
 const SPEED = Math.trunc((65 * VELOCITY_STEPS_PER_MPS) / 10);
 const ACCELERATION = 50 * VELOCITY_STEPS_PER_MPS;
 export const MOVE_MAX = 127;
-/** The longest stretch that a body is moved without a look at the walls. */
+/** The longest distance that a body is moved without a check for walls. */
 const STRIDE = Math.trunc(RADIUS / 2);
 
 type State = Int32Array;
 const [X, Y, VX, VY] = [0, 1, 2, 3];
 
-/** Has the own player shown at once. */
+/** Predicts the user's own player. */
 export class ArenaPredictor implements Predictor {
   readonly length = 4;
   readonly shown = [X, Y].map((at) => ({ at, jumpFrom: 3 * STEPS_PER_M }));
 
-  /** What the rows' fields are is known once the schema has come. */
+  /** `arena` returns `null` until the welcome with the schema has arrived. */
   constructor(readonly arena: () => Arena | null) {}
 
   read(rows: Rows, seat: number, state: State): boolean {
@@ -54,7 +54,7 @@ export function advance(state: State, moveX: number, moveY: number, hz: number):
   slide(state, travelX, travelY);
 }
 
-/** Brings a velocity nearer to what is wanted, and tells how far it goes meanwhile. */
+/** Moves a velocity towards `wanted`, by at most `change`. Returns the distance travelled in this tick. */
 function accelerate(state: State, axis: number, wanted: number, change: number, hz: number): number {
   const before = state[axis];
   state[axis] = before + Math.min(Math.max(wanted - before, -change), change);
@@ -114,12 +114,12 @@ function pushOut(state: State, index: number): void {
   }
 }
 
-/** Rounded away from the wall, or the body would still overlap. */
+/** One axis of the way out of a wall, rounded away from the wall, or the body would still overlap it. */
 function away(part: number, length: number): number {
   return Math.sign(part) * Math.floor((Math.abs(part) * RADIUS + length - 1) / length);
 }
 
-/** From the nearest place within a span to a place. */
+/** The distance to a place from the nearest place within a span. */
 function gap(place: number, low: number, high: number): number {
   return place - Math.min(Math.max(place, low), high);
 }

@@ -1,6 +1,6 @@
 /**
- * The arena's floor plan, as `shared/src/arena/map.rs` has it: all in position steps of 1/128 m.
- * A test compares it with the vectors that the server's tests write.
+ * The arena's floor plan, the same as in `shared/src/arena/map.rs`, in position steps of 1/128 m. A
+ * test compares it with the vectors that the server's tests write.
  */
 
 export const STEPS_PER_M = 128;
@@ -43,7 +43,7 @@ function wall(left: number, top: number, right: number, bottom: number): Wall {
   return { left: cm(left), top: cm(top), right: cm(right), bottom: cm(bottom) };
 }
 
-/** How far a line from a point gets before it meets a wall; `dx`, `dy` is a unit vector. */
+/** The distance from a point to the nearest wall or border in direction `dx`, `dy`, a unit vector. */
 export function reach(x: number, y: number, dx: number, dy: number): number {
   let nearest = Math.min(exit(x, dx, WIDTH), exit(y, dy, HEIGHT));
   for (const { left, top, right, bottom } of WALLS) {
@@ -56,7 +56,7 @@ export function reach(x: number, y: number, dx: number, dy: number): number {
   return nearest;
 }
 
-/** How far it is from a point to the border, on one axis. */
+/** The distance along the line from a point to the border that it meets on one axis. */
 function exit(from: number, way: number, size: number): number {
   if (way === 0) return Infinity;
   return Math.max(0, ((way > 0 ? size : 0) - from) / way);

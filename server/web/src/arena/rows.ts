@@ -1,4 +1,4 @@
-/** Where in the arena's rows which value is, looked up by name in the schema that the server sent. */
+/** The indices of values in the arena's rows, looked up by name in the schema that the server sent. */
 
 import type { Schema } from "@tickwire/client";
 
@@ -10,7 +10,7 @@ export class Arena {
   readonly bullets: number;
   readonly rockets: number;
 
-  /** `null` if the schema is another game's. */
+  /** Looks up the indices; `null` if the schema is another game's. */
   static of(schema: Schema): Arena | null {
     return Arena.isCalled(schema.game) ? new Arena(schema) : null;
   }
@@ -63,7 +63,7 @@ function playerFields(schema: Schema) {
     computer: at("computer"),
     /** The id of the player in seat 0. */
     first: schema.kinds[kind].firstSeat ?? 0,
-    /** Radians of a step of `aim`. */
+    /** Radians per step of `aim`. */
     aimStep: fields[at("aim")].step,
   };
 }

@@ -1,14 +1,14 @@
-/** Which part of the arena is seen, and where on the screen. */
+/** The part of the arena that is visible, and where on the screen. */
 
 import { HEIGHT, STEPS_PER_M, WIDTH } from "../arena/map.js";
 import { MARGIN } from "./plan.js";
 
-/** Metres that one sees at least while playing: along the longer and the shorter side. */
+/** Most metres that a player sees, along the longer and the shorter side of the screen. */
 const LONG_M = 27;
 const SHORT_M = 16.5;
-/** CSS pixels above and below the arena that what stands around the picture covers on a phone. */
+/** CSS pixels above and below the arena that the HUD covers on a phone. */
 const COVERED = 110;
-/** Device pixels per CSS pixel that are drawn at most. */
+/** Most device pixels per CSS pixel. */
 const DENSITY_MAX = 2;
 
 export class Camera {
@@ -18,11 +18,11 @@ export class Camera {
   width = 1;
   height = 1;
   density = 1;
-  /** The arena's place in the middle of the screen. */
+  /** The place in the arena that is in the middle of the screen. */
   x = WIDTH / 2;
   y = HEIGHT / 2;
 
-  /** Fits the screen. Whether something changed. */
+  /** Adapts to the size of the screen. Returns whether anything changed. */
   fit(canvas: HTMLCanvasElement, whole: boolean): boolean {
     this.density = Math.min(devicePixelRatio, DENSITY_MAX);
     const width = Math.round(canvas.clientWidth * this.density);
@@ -40,7 +40,7 @@ export class Camera {
     return changed;
   }
 
-  /** Puts a place in the middle, as far as there is arena around it. */
+  /** Moves a place to the middle of the screen, as far as the arena's borders allow. */
   look(x: number, y: number): void {
     const covered = this.height > this.width ? (COVERED * this.density) / this.scale : 0;
     this.x = within(x, this.width / this.scale, WIDTH, MARGIN);
@@ -65,7 +65,7 @@ export class Camera {
     return ((y - this.y) * this.scale + this.height / 2) / this.density;
   }
 
-  /** Whether something at a place, so large, is seen. */
+  /** Whether any part of a circle is visible. */
   sees(x: number, y: number, radius: number): boolean {
     return (
       Math.abs(x - this.x) * this.scale < this.width / 2 + radius * this.scale &&

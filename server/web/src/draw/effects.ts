@@ -1,6 +1,6 @@
 /**
- * What is seen for a moment: shots, blasts, deaths, numbers. A fixed number of them, the oldest
- * replaced, so that a busy match makes no garbage.
+ * Short visual effects: shots, blasts, deaths, arrivals, damage numbers. There is a fixed number of
+ * them, and a new one replaces the oldest, so that a busy match makes no garbage.
  */
 
 import { cm, STEPS_PER_M } from "../arena/map.js";
@@ -83,7 +83,7 @@ export class Effects {
 function shot(context: CanvasRenderingContext2D, effect: Effect, part: number): void {
   context.lineWidth = cm(7) * (1 - part) + cm(2);
   context.beginPath();
-  // The tail follows the tip.
+  // The tail moves towards the tip.
   const tail = Math.max(0, part * 1.4 - 0.4);
   context.moveTo(effect.x + (effect.toX - effect.x) * tail, effect.y + (effect.toY - effect.y) * tail);
   context.lineTo(effect.toX, effect.toY);

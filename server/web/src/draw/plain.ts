@@ -1,22 +1,22 @@
 /**
- * A game that this page has no picture of, as its schema tells it: what has an `x` and a `y` is a dot
- * in its place, and everything else is words. Players have their names, and one's own dot is in one's
- * own colour. So whoever writes a game can look at it at once, and play. For more there are pages of
- * one's own; `shared/ts` has an example.
+ * A view of any game, from its schema alone: an entity with fields `x` and `y` is a dot at its place,
+ * and all other fields are text. Players have their names, and the player's own dot has its own
+ * colour. So the author of a new game can see and play it at once, before it has a page of its own;
+ * `shared/ts` has an example of one.
  */
 
 import type { KindSchema, Schema, Session } from "@tickwire/client";
 import type { Scene } from "./scene.js";
 
-/** CSS pixels around the field, which the page's furniture covers in part. */
+/** CSS pixels around the field, which the HUD covers in part. */
 const MARGIN = 90;
-/** And on a narrow screen, as a part of it. */
+/** On a narrow screen, the margin on each side as a part of its width. */
 const SIDE_PART = 0.12;
 const DOT = 7;
-/** With more rows than this there would be nothing but words in the field. */
+/** With more rows than this, their fields are not shown: the text would cover the field. */
 const DETAILED_MAX = 40;
 
-/** Where what is, in a row of this kind. */
+/** A kind, with the indices of its fields `x` and `y`, or -1. */
 interface Kind extends KindSchema {
   x: number;
   y: number;
@@ -24,7 +24,7 @@ interface Kind extends KindSchema {
 
 export class PlainView {
   readonly #kinds: Kind[];
-  /** Of all places, in metres or whatever the game counts in. */
+  /** The range of all places, in the game's own unit. */
   readonly #left: number;
   readonly #top: number;
   readonly #width: number;
@@ -101,7 +101,7 @@ function isPlaced(kind: Kind): boolean {
   return kind.x >= 0 && kind.y >= 0;
 }
 
-/** All that a row says beside where it is. */
+/** All fields of a row but its place, as text. */
 function describe(kind: Kind, values: ArrayLike<number>): string {
   const say = ({ name, step }: { name: string; step: number }, i: number) => `${name} ${+(values[i] * step).toFixed(2)}`;
   return kind.fields.map((field, i) => (i === kind.x || i === kind.y ? "" : say(field, i))).filter(Boolean).join("  ");

@@ -1,9 +1,9 @@
-/** What does not move: the arena as an architect would draw it, made once for each size. */
+/** The static background: the arena as an architect would draw it, made once for each size and theme. */
 
 import { cm, HEIGHT, RADIUS, STEPS_PER_M, WALLS, WIDTH } from "../arena/map.js";
 import type { Theme } from "./theme.js";
 
-/** Around the arena, for its dimensions. */
+/** Space around the arena, for its dimension lines. */
 export const MARGIN = 2 * STEPS_PER_M;
 
 export class Plan {
@@ -11,7 +11,7 @@ export class Plan {
   #scale = 0;
   #theme: Theme | null = null;
 
-  /** Makes the drawing at so many device pixels per position step, unless it is made already. */
+  /** Makes the drawing with `scale` device pixels per position step, unless it is made already. */
   prepare(scale: number, theme: Theme): void {
     if (scale === this.#scale && theme === this.#theme) return;
     this.#scale = scale;
@@ -54,7 +54,7 @@ function grid(context: CanvasRenderingContext2D, theme: Theme, pixel: number): v
   }
 }
 
-/** The map looks the same when turned by half a turn: its axes, as drawings show them. */
+/** The axes of the map, which is symmetric under half a turn. */
 function centre(context: CanvasRenderingContext2D, theme: Theme, pixel: number): void {
   context.strokeStyle = theme.faint;
   context.lineWidth = pixel;
@@ -71,7 +71,7 @@ function centre(context: CanvasRenderingContext2D, theme: Theme, pixel: number):
   context.stroke();
 }
 
-/** A wall in section: an outline, hatched. */
+/** A wall: a hatched outline. */
 function block(
   context: CanvasRenderingContext2D,
   theme: Theme,
@@ -91,7 +91,7 @@ function block(
   context.lineWidth = pixel;
   context.beginPath();
   const step = 0.22 * STEPS_PER_M;
-  // On one raster for all walls, so that hatchings meet.
+  // On one raster for all walls, so that hatchings of adjacent walls meet.
   const first = Math.floor((x - y - height) / step) * step;
   for (let at = first; at < x + width - y; at += step) {
     context.moveTo(at + y, y);

@@ -1,7 +1,6 @@
 /**
- * The picture: the plan, and on it everything that moves. It reads a session's `others` and `own`,
- * and finds out by itself what there is to see for a moment: shots and blasts are not events but
- * changes of rows.
+ * Draws the arena: the plan, and on it everything that moves. It reads a session's `others` and
+ * `own`, and derives the effects of shots and blasts from changes of rows, since they are not events.
  */
 
 import type { Session } from "@tickwire/client";
@@ -12,14 +11,14 @@ import { Effects } from "./effects.js";
 import { MARGIN, Plan } from "./plan.js";
 import { onThemeChange, readTheme } from "./theme.js";
 
-/** As many as a match may have. */
+/** Most seats of a match. */
 const SEATS_MAX = 1024;
-/** Rockets' ids are as many in a row before they are used again, so each has a slot of its own. */
+/** Rockets have this many consecutive ids, which are then reused, so each id has a slot of its own. */
 const ROCKETS_MAX = 512;
-/** What happened between two pictures that are further apart in the match, in seconds, is over. */
+/** If more of the match than this, in seconds, passed since the last frame, changes show no effects. */
 const UNSEEN_S = 2;
 
-/** A player as it was drawn last. */
+/** A player as last drawn. */
 class Figure {
   x = 0;
   y = 0;
@@ -27,8 +26,8 @@ class Figure {
   health = 0;
   shots = -1;
   computer = false;
-  /** In which picture it was there. */
-  picture = -1;
+  /** The last frame that it was in. */
+  frame = -1;
   name = "";
   label: HTMLCanvasElement | null = null;
 }
@@ -36,12 +35,12 @@ class Figure {
 export class Scene {
   readonly camera = new Camera();
   readonly effects = new Effects();
-  /** Where one's own weapon points, how one is, and where: as is known now, which is later than what the others are shown as. */
+  /** The own player's aim, health and position, as predicted or newest, while others are shown in the past. */
   ownAim = 0;
   ownHealth = 0;
   ownX = WIDTH / 2;
   ownY = HEIGHT / 2;
-  /** Whom a spectator follows; otherwise all of the arena is seen. */
+  /** The seat that a spectator follows; if `null`, the whole arena is visible. */
   followed: number | null = null;
   theme = readTheme();
   names: (seat: number) => string = (seat) => `Player ${seat + 1}`;
@@ -52,9 +51,9 @@ export class Scene {
   readonly #figures = Array.from({ length: SEATS_MAX }, () => new Figure());
   readonly #rocketIds = new Float64Array(ROCKETS_MAX).fill(-1);
   readonly #rocketPlaces = new Float64Array(ROCKETS_MAX * 3);
-  readonly #rocketPictures = new Int32Array(ROCKETS_MAX);
-  #picture = 0;
-  /** The tick, with parts, of the others in the last picture. */
+  readonly #rocketFrames = new Int32Array(ROCKETS_MAX);
+  #frame = 0;
+  /** The tick, with fraction, at which the others were shown in the last frame. */
   #moment = 0;
   #hurtAt = -Infinity;
 
@@ -69,12 +68,12 @@ export class Scene {
     });
   }
 
-  /** A place near a player, for what concerns it. */
+  /** A player as last drawn, by seat. */
   figure(seat: number): Readonly<Figure> {
     return this.#figures[seat % SEATS_MAX];
   }
 
-  /** One lost health: the border of the screen says so. */
+  /** Flashes the border of the screen, because the user's player has lost health. */
   hurt(now: number): void {
     this.#hurtAt = now;
   }
@@ -88,10 +87,10 @@ export class Scene {
   draw(session: Session, arena: Arena, now: number): void {
     const ownSeat = session.seat ?? -1;
     const { others, own } = session;
-    this.#picture++;
+    this.#frame++;
     if (own?.isOn) [this.ownX, this.ownY] = [own.values[0], own.values[1]];
     const followed = ownSeat < 0 && this.followed !== null ? this.figure(this.followed) : null;
-    const isFollowing = followed?.picture === this.#picture - 1;
+    const isFollowing = followed?.frame === this.#frame - 1;
     this.#begin(ownSeat < 0 && !isFollowing);
     if (ownSeat >= 0) this.camera.look(this.ownX, this.ownY);
     else if (isFollowing) this.camera.look(followed.x, followed.y);
@@ -99,8 +98,8 @@ export class Scene {
     const rows = others?.rows;
     if (!others || !rows) return;
     const moment = others.shown.tick - others.shown.ticksBefore;
-    // As if all of them were new.
-    if (Math.abs(moment - this.#moment) > UNSEEN_S * session.link.clock!.hz) this.#picture++;
+    // Skip a frame number, so that all figures count as new.
+    if (Math.abs(moment - this.#moment) > UNSEEN_S * session.link.clock!.hz) this.#frame++;
     this.#moment = moment;
     const context = this.#context;
     context.lineCap = "round";
@@ -115,12 +114,12 @@ export class Scene {
     this.effects.draw(context, this.theme, now, ownSeat);
     for (let seat = 0; seat < SEATS_MAX; seat++) {
       const figure = this.#figures[seat];
-      if (figure.picture === this.#picture && figure.health > 0) this.#drawFigure(figure, seat, ownSeat);
+      if (figure.frame === this.#frame && figure.health > 0) this.#drawFigure(figure, seat, ownSeat);
     }
     this.#drawHurt(now);
   }
 
-  /** A shot of one's own gun, which is not waited for. */
+  /** Shows a shot of the user's own gun, without waiting for the server. */
   ownShot(seat: number, now: number): void {
     this.#shoot(seat, this.ownX, this.ownY, this.ownAim, now);
   }
@@ -149,7 +148,7 @@ export class Scene {
   #seePlayer(arena: Arena, seat: number, values: Float64Array, ownSeat: number, now: number): void {
     const { player } = arena;
     const figure = this.#figures[seat % SEATS_MAX];
-    const isNew = figure.picture !== this.#picture - 1;
+    const isNew = figure.frame !== this.#frame - 1;
     const isOwn = seat === ownSeat;
     const health = isOwn ? this.ownHealth : values[player.health];
     const x = isOwn ? this.ownX : values[player.x];
@@ -158,7 +157,7 @@ export class Scene {
       if (health <= 0 && figure.health > 0) this.effects.add("death", now, figure.x, figure.y, seat);
       if (health > 0 && figure.health <= 0) this.effects.add("arrival", now, x, y, seat);
     }
-    figure.picture = this.#picture;
+    figure.frame = this.#frame;
     figure.x = x;
     figure.y = y;
     figure.aim = isOwn ? this.ownAim : values[player.aim] * player.aimStep;
@@ -175,7 +174,7 @@ export class Scene {
     let far = reach(x, y, dx, dy);
     for (let other = 0; other < SEATS_MAX; other++) {
       const figure = this.#figures[other];
-      if (other === seat || figure.health <= 0 || figure.picture < this.#picture - 1) continue;
+      if (other === seat || figure.health <= 0 || figure.frame < this.#frame - 1) continue;
       const along = (figure.x - x) * dx + (figure.y - y) * dy;
       const beside = Math.abs((figure.x - x) * dy - (figure.y - y) * dx);
       if (along > 0 && beside < RADIUS) far = Math.min(far, along - RADIUS / 2);
@@ -224,7 +223,7 @@ export class Scene {
     this.#drawLabel(figure, seat, colour, x, y);
   }
 
-  /** Names are drawn once and then copied: text is slow. */
+  /** Draws a name from a cached image, since drawing text is slow. */
   #drawLabel(figure: Figure, seat: number, colour: string, x: number, y: number): void {
     const name = this.names(seat);
     if (!figure.label || figure.name !== name) {
@@ -310,7 +309,7 @@ export class Scene {
     const y = values[projectile.y];
     const slot = id % ROCKETS_MAX;
     this.#rocketIds[slot] = id;
-    this.#rocketPictures[slot] = this.#picture;
+    this.#rocketFrames[slot] = this.#frame;
     this.#rocketPlaces[slot * 3] = x;
     this.#rocketPlaces[slot * 3 + 1] = y;
     const seat = values[projectile.shooter];
@@ -334,12 +333,12 @@ export class Scene {
     context.stroke();
   }
 
-  /** Rockets that were there in the last picture and are gone have blown up. */
+  /** Adds blasts for rockets that were in the last frame and are gone: they have exploded. */
   #blastRockets(now: number): void {
     for (let slot = 0; slot < ROCKETS_MAX; slot++) {
-      if (this.#rocketIds[slot] < 0 || this.#rocketPictures[slot] === this.#picture) continue;
+      if (this.#rocketIds[slot] < 0 || this.#rocketFrames[slot] === this.#frame) continue;
       this.#rocketIds[slot] = -1;
-      if (this.#rocketPictures[slot] < this.#picture - 1) continue;
+      if (this.#rocketFrames[slot] < this.#frame - 1) continue;
       const at = slot * 3;
       const places = this.#rocketPlaces;
       this.effects.add("blast", now, places[at], places[at + 1], places[at + 2]);

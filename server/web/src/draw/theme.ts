@@ -18,7 +18,7 @@ export interface Theme {
 
 const SEATS = 64;
 
-/** Reads the theme that holds now; `changed` is called when the light is switched on or off. */
+/** Reads the current theme. */
 export function readTheme(): Theme {
   const style = getComputedStyle(document.documentElement);
   const value = (name: string) => style.getPropertyValue(`--${name}`).trim();
@@ -40,11 +40,12 @@ export function readTheme(): Theme {
   };
 }
 
+/** Calls `changed` when the user switches between the light and the dark theme. */
 export function onThemeChange(changed: () => void): void {
   matchMedia("(prefers-color-scheme: light)").addEventListener("change", changed);
 }
 
-/** Hues, far apart for neighbours, and away from the orange of oneself. */
+/** Hues: far apart for neighbouring seats, and away from the orange of the user's own player. */
 const HUES = [155, 345, 105, 300, 195, 20, 130, 275, 0, 175, 320, 92, 218, 8, 143, 330];
 
 function seatColour(seat: number, isLight: boolean): string {

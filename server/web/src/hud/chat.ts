@@ -1,4 +1,4 @@
-/** Chat: what others say is text, whatever it looks like. */
+/** Chat. Lines are shown as text, whatever markup they contain. */
 
 import type { ChatRefused, Line, Session } from "@tickwire/client";
 import { element, make } from "./elements.js";
@@ -16,7 +16,7 @@ export class Chat {
     element("say").addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.#input.value.trim();
-      // What was not sent stays, for another try.
+      // A line that was not sent stays, so that the player can try again.
       if (text && !this.session()?.chat(text)) return;
       this.#input.value = "";
       this.#input.blur();
@@ -24,7 +24,7 @@ export class Chat {
     });
     this.#input.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      // The key that opened it may still be held.
+      // The Enter key that opened the chat may still be held.
       if (event.key === "Enter" && event.repeat) event.preventDefault();
       if (event.key !== "Escape") return;
       this.#input.blur();
@@ -32,7 +32,7 @@ export class Chat {
     });
   }
 
-  /** Whether one may speak. */
+  /** Sets whether the user has a seat: spectators can't chat. */
   seat(isSeated: boolean): void {
     this.#input.disabled = !isSeated;
     this.#input.placeholder = isSeated ? "Enter to chat" : "Spectators only listen";
@@ -51,7 +51,7 @@ export class Chat {
     this.#add(line);
   }
 
-  /** Something that the page itself says. */
+  /** Adds a note of the page itself. */
   note(text: string): void {
     this.#add(make("p", text, "quiet"));
   }

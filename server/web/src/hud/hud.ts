@@ -1,6 +1,6 @@
 /**
- * What stands around the picture: players, time, health, kills. Everything is looked at a few times
- * a second and touched only where it has changed.
+ * The HUD around the arena: players, time, health, kills. It is updated a few times a second, and
+ * changes only the elements whose content differs.
  */
 
 import type { Session } from "@tickwire/client";
@@ -12,8 +12,8 @@ const PLAYERS_SHOWN = 8;
 const KILLS_SHOWN = 5;
 const KILL_SHOWN_MS = 6_000;
 const WEAPONS = ["gun", "rocket"];
-/** What may lie over one's own figure. */
-const FURNITURE = ".players, .vitals, .chat, .title-block";
+/** The parts of the HUD that may cover the player's own figure. */
+const COVERING = ".players, .vitals, .chat, .title-block";
 
 interface Score {
   seat: number;
@@ -38,7 +38,7 @@ export class Hud {
     });
   }
 
-  /** Forgets another session's match. */
+  /** Removes everything about the previous session's match. */
   clear(): void {
     this.#scores = "";
     this.scene.followed = null;
@@ -50,7 +50,7 @@ export class Hud {
     element("vitals").hidden = true;
   }
 
-  /** Looks at everything that is not an event. */
+  /** Updates everything that does not come from events. */
   update(session: Session, arena: Arena, now: number): void {
     const { welcome, rows } = session.link;
     if (!welcome || !rows) return;
@@ -84,11 +84,11 @@ export class Hud {
     if (now > this.#bannerUntil) setText("banner", "");
   }
 
-  /** Nothing hides one's own figure, in no corner of the arena. */
+  /** Makes the parts of the HUD that cover the player's own figure transparent. */
   #seeThrough(own: { x: number; y: number } | null): void {
     const x = own ? this.scene.camera.pixelX(own.x) : -1;
     const y = own ? this.scene.camera.pixelY(own.y) : -1;
-    for (const sheet of document.querySelectorAll(FURNITURE)) {
+    for (const sheet of document.querySelectorAll(COVERING)) {
       const { left, right, top, bottom } = sheet.getBoundingClientRect();
       sheet.classList.toggle("over", x > left && x < right && y > top && y < bottom);
     }
@@ -110,7 +110,7 @@ export class Hud {
 
   kill(victim: number, killer: number, weapon: number, ownSeat: number | null): void {
     const line = make("li", "", victim === ownSeat || killer === ownSeat ? "own" : "");
-    // Names may be written from the right to the left.
+    // `bdi`, since names may be in right-to-left scripts.
     const [who, whom] = [make("bdi", this.name(killer)), make("bdi", this.name(victim))];
     if (killer === victim) line.append(whom, make("span", " blew themselves up"));
     else line.append(who, make("span", ` ${WEAPONS[weapon] ?? "?"} › `), whom);
@@ -138,8 +138,8 @@ export class Hud {
     const shown = scores.slice(0, PLAYERS_SHOWN);
     const own = scores.find(({ seat }) => seat === ownSeat);
     if (own && !shown.includes(own)) shown[shown.length - 1] = own;
-    const told = shown.map((score) => [score, this.name(score.seat), session.people.get(score.seat)?.presence]);
-    const key = JSON.stringify([told, ownSeat, this.scene.followed]);
+    const lines = shown.map((score) => [score, this.name(score.seat), session.people.get(score.seat)?.presence]);
+    const key = JSON.stringify([lines, ownSeat, this.scene.followed]);
     if (key === this.#scores) return;
     this.#scores = key;
     const players = element("players");
@@ -167,7 +167,7 @@ export class Hud {
   }
 }
 
-/** What is left of something to fire, and whether nothing is. */
+/** Shows how much ammunition is left, and marks it if there is none. */
 function showStock(id: string, left: number): void {
   setText(id, String(left));
   element(id).parentElement!.classList.toggle("none", left === 0);

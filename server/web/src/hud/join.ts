@@ -1,16 +1,17 @@
-/** The way in: a name, a match, and whether to play or to watch. */
+/** The join dialog: a name, a match, and whether to play or to watch. */
 
 import { element, make } from "./elements.js";
 import { Lobby } from "./lobby.js";
 
 const REFRESH_MS = 2_000;
-/** What the choice of any match begins with; its mode follows. */
+/** Prefix of the choice "any match"; the mode follows. */
 const ANY = "auto:";
 
-export interface Wish {
+/** What the user chose. */
+export interface JoinRequest {
   name: string;
   match: number | "auto";
-  /** Of any match; the game's first, if unsaid. */
+  /** With "auto", the mode; the default is the game's first one. */
   mode?: string | undefined;
   spectate: boolean;
 }
@@ -22,7 +23,7 @@ interface Match {
   seats: number;
 }
 
-/** A page of the list, and what `after` is for the one that follows. */
+/** A page of the list of matches. `next` is the `after` of the next page, if there is one. */
 interface MatchPage {
   game: string;
   modes: string[];
@@ -39,9 +40,9 @@ export class JoinDialog {
   readonly #lobby = new Lobby(() => this.#name.value.trim());
 
   constructor(
-    wish: (wish: Wish) => void,
-    /** Is told which game the server runs. */
-    readonly tell: (game: string) => void,
+    join: (request: JoinRequest) => void,
+    /** Called with the name of the game that the server runs. */
+    readonly onGame: (game: string) => void,
   ) {
     this.#name.value = recall("name");
     const form = element<HTMLFormElement>("join-form");
@@ -54,17 +55,17 @@ export class JoinDialog {
       clearInterval(this.#timer);
       this.#lobby.close();
       const spectate = button?.value === "watch";
-      wish({ name, match: mode === null ? Number(chosen) : "auto", mode: mode || undefined, spectate });
+      join({ name, match: mode === null ? Number(chosen) : "auto", mode: mode || undefined, spectate });
     });
-    // There is nothing behind it to go back to.
+    // Escape must not close the dialog: there is nothing behind it.
     this.#dialog.addEventListener("cancel", (event) => event.preventDefault());
-    // Browsers don't ask when Escape is pressed again.
+    // When Escape is pressed again, browsers close it without a cancel event.
     this.#dialog.addEventListener("close", () => {
       if (this.#dialog.returnValue === "") this.#dialog.showModal();
     });
   }
 
-  /** Opens it, and says why if it was not the user's wish. */
+  /** Opens the dialog. `why` is shown if it is not empty: the reason why a session has ended. */
   open(why: string): void {
     const reason = element("why");
     reason.textContent = why;
@@ -82,7 +83,7 @@ export class JoinDialog {
     this.#isListing = true;
     const { game, modes, matches } = await allMatches();
     this.#isListing = false;
-    if (game !== null) this.tell(game);
+    if (game !== null) this.onGame(game);
     const text = JSON.stringify([modes, matches]);
     if (text === this.#listed) return;
     this.#listed = text;
@@ -98,7 +99,7 @@ export class JoinDialog {
   }
 }
 
-/** As many as are told: the server may be away, and then "any" will say so. */
+/** All matches that could be listed. If the server can't be reached, joining any match reports that. */
 async function allMatches(): Promise<{ game: string | null; modes: string[]; matches: Match[] }> {
   const all = { game: null as string | null, modes: [] as string[], matches: [] as Match[] };
   try {
@@ -112,7 +113,7 @@ async function allMatches(): Promise<{ game: string | null; modes: string[]; mat
       query = next === undefined ? "" : `?after=${next}`;
     } while (query);
   } catch {
-    // It is away.
+    // The server can't be reached.
   }
   return all;
 }
@@ -138,6 +139,6 @@ function remember(key: string, value: string): void {
   try {
     localStorage.setItem(`tickwire ${key}`, value);
   } catch {
-    // Then it is typed again.
+    // The user has to type it again next time.
   }
 }

@@ -1,14 +1,14 @@
-/** Talk among those who are not in a match yet: the last lines, then the feed of everything. */
+/** The lobby's chat, for users who have not joined a match yet: the last lines, then live lines from the event feed. */
 
 import { follow } from "../net/follow.js";
 import { element, make } from "./elements.js";
 
 const LINES_SHOWN = 30;
-/** Lines that are known again; the server tells the last 32 again. */
+/** How many lines are remembered to detect repeats; the server sends the last 32 again. */
 const LINES_SEEN = 256;
 
 interface LobbyLine {
-  /** `null`: not said in a match. */
+  /** `null` for a line of the lobby. */
   match: number | null;
   at: number;
   name: string;
@@ -22,7 +22,7 @@ export class Lobby {
     const input = element<HTMLInputElement>("lobby-saying");
     input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
-      // Not the way into a match.
+      // Enter must not submit the form, which would join a match.
       event.preventDefault();
       void this.#say(input);
     });
@@ -31,7 +31,7 @@ export class Lobby {
   open(): void {
     this.#end();
     element("lobby-lines").replaceChildren();
-    // The feed first: a line that is said in between comes twice rather than not at all.
+    // Open the feed first, so that a line sent in between arrives twice rather than not at all.
     const seen = new Set<string>();
     const show = (line: LobbyLine) => {
       const key = `${line.at} ${line.name} ${line.text}`;
@@ -63,7 +63,7 @@ export class Lobby {
       if (error) this.#show({ match: null, at: Date.now(), name: "", text: `Not sent: ${error.message}.` });
       else input.value = "";
     } catch {
-      // It stays where it was typed.
+      // The text stays in the input, so that the user can try again.
     }
   }
 

@@ -1,4 +1,4 @@
-/** The network panel: how the connection does, and switches that make it worse. */
+/** The network panel: readings of the connection, and controls that make it worse. */
 
 import type { Session } from "@tickwire/client";
 import { CONDITIONS, type Conditions, STALLS } from "../net/conditioner.js";
@@ -10,7 +10,7 @@ const TRACE_LEN = 120;
 interface Reading {
   name: string;
   read: (session: Session) => string;
-  /** What the plot beside it shows, if there is one. */
+  /** The value for the plot beside it, if it has one. */
   value?: (session: Session) => number;
 }
 

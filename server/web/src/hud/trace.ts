@@ -1,4 +1,4 @@
-/** A small plot of the last values of something. */
+/** A small plot of a reading's last values. */
 export class Trace {
   readonly #values: Float64Array;
   #next = 0;

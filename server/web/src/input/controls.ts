@@ -1,4 +1,4 @@
-/** Keyboard, mouse and touch, as one input of the arena: [move x, move y, aim, buttons]. */
+/** Reads keyboard, mouse and touch, and makes inputs of the arena of them: [move x, move y, aim, buttons]. */
 
 import type { Integer } from "@tickwire/client";
 import { MOVE_MAX } from "../arena/body.js";
@@ -8,7 +8,7 @@ import { Touch } from "./touch.js";
 const ANGLES = 1 << 16;
 const FIRE = 1;
 const ALT_FIRE = 2;
-/** Of `MouseEvent.buttons`. */
+/** Bits of `MouseEvent.buttons`. */
 const LEFT = 1;
 const RIGHT = 2;
 /** How fast arrow keys turn the weapon, in radians per second. */
@@ -33,7 +33,7 @@ export class Controls {
   readonly #held = new Set<string>();
   readonly #touch: Touch;
   #mouse: { x: number; y: number } | null = null;
-  /** That were pressed over the picture and are held. */
+  /** The mouse buttons that were pressed over the canvas and are still held. */
   #buttons = 0;
   #turnedAt = 0;
 
@@ -49,12 +49,12 @@ export class Controls {
     addEventListener("pointerup", (event) => this.#release(event));
     addEventListener("pointercancel", (event) => this.#release(event));
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    // Whoever goes away lets go.
-    addEventListener("blur", () => this.#letGo());
-    document.addEventListener("visibilitychange", () => this.#letGo());
+    // Without focus the page does not receive the release of a key or button.
+    addEventListener("blur", () => this.#releaseAll());
+    document.addEventListener("visibilitychange", () => this.#releaseAll());
   }
 
-  /** Points the weapon for the next picture. */
+  /** Updates the aim for the next frame. */
   update(now: number): void {
     const passed = Math.min((now - this.#turnedAt) / 1e3, 0.1);
     this.#turnedAt = now;
@@ -73,7 +73,7 @@ export class Controls {
     this.scene.ownAim = this.aim;
   }
 
-  /** The input for a tick. The same array each time. */
+  /** The current input. The same array is returned each time. */
   values(): Int32Array {
     const held = (name: string) => Number(this.#held.has(name));
     const values = this.#values;
@@ -92,18 +92,18 @@ export class Controls {
   }
 
   /**
-   * The same wishes as an input of another game: its first two integers that go either way are for
+   * The current input for another game: the first two integers whose range includes both signs are for
    * moving, and the first of the others is the trigger. A new array each time.
    */
   valuesFor(input: readonly Integer[]): Int32Array {
     const [moveX, moveY, , buttons] = this.values();
-    const wishes = { ways: [moveX / MOVE_MAX, moveY / MOVE_MAX], triggers: [buttons] };
+    const unused = { ways: [moveX / MOVE_MAX, moveY / MOVE_MAX], triggers: [buttons] };
     return Int32Array.from(input, ({ min, max }) => {
       if (min < 0 && max > 0) {
-        const way = wishes.ways.shift() ?? 0;
+        const way = unused.ways.shift() ?? 0;
         return Math.round(way < 0 ? way * -min : way * max);
       }
-      return wishes.triggers.shift() ? max : Math.min(Math.max(0, min), max);
+      return unused.triggers.shift() ? max : Math.min(Math.max(0, min), max);
     });
   }
 
@@ -117,7 +117,7 @@ export class Controls {
 
   #key(event: KeyboardEvent, isDown: boolean): void {
     const name = KEYS[event.code];
-    // Whatever is held beside it. A Mac tells of no key that is let go while Meta is held.
+    // A release counts with any modifier. A Mac reports no release of other keys while Meta is held.
     if (!isDown) {
       this.#held.delete(name);
       if (event.key === "Meta") this.#held.clear();
@@ -127,12 +127,12 @@ export class Controls {
     }
   }
 
-  #letGo(): void {
+  #releaseAll(): void {
     this.#held.clear();
     this.#buttons = 0;
   }
 
-  /** A button beside one that is held already is told here, too: browsers say so by a move. */
+  /** Handles a move. Browsers also report a second button as a move, while the first one is held. */
   #point(event: PointerEvent): void {
     if (event.pointerType === "touch") return;
     this.#mouse = { x: event.clientX, y: event.clientY };
@@ -144,7 +144,7 @@ export class Controls {
     if (event.pointerType === "touch") return;
     this.#buttons = event.buttons;
     this.#point(event);
-    // Over what lies on the picture, and outside of the window, one aims on.
+    // With the pointer captured, aiming continues over the HUD and outside the window.
     this.canvas.setPointerCapture(event.pointerId);
   }
 

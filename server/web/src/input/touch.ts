@@ -1,9 +1,10 @@
-/** Two thumbs: the left one runs, the right one aims and, further out, fires. */
+/** Touch controls: the left thumb moves, the right one aims and, further out, fires. */
 
 import { element } from "../hud/elements.js";
 
-/** CSS pixels to full speed, and to where the right thumb begins to fire. */
+/** CSS pixels from where a thumb was put down to full speed. */
 const REACH = 46;
+/** CSS pixels from there to where the right thumb begins to fire. */
 const FIRE_FROM = 22;
 
 interface Thumb {

@@ -1,14 +1,15 @@
-/** What the server tells a monitor once a second, as `GET /v1/monitor` sends it. */
+/** The samples that `GET /v1/monitor` sends once a second. */
 
 export interface Sample {
   /** Milliseconds since 1970. */
   at: number;
   shards: Shard[];
   matches: Match[];
-  /** Bits per second of what snapshots tell, by `kind.field`, each encoding counted once. */
+  /** Bits per second in snapshot bodies, by `kind.field`; each encoding is counted once. */
   fields: Record<string, number>;
-  /** Since the start, by reason. */
+  /** Rejected connections since the server's start, by reason. */
   refused: Record<string, number>;
+  /** Closed sessions since the server's start, by reason. */
   closed: Record<string, number>;
 }
 
@@ -28,7 +29,7 @@ export interface Match {
   spectators: number;
 }
 
-/** Of the last second. */
+/** Percentiles and maximum over the last second, in microseconds. */
 export interface Spans {
   p50: number;
   p99: number;

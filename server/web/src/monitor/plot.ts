@@ -3,7 +3,7 @@
 import { make } from "../hud/elements.js";
 import { readTheme, type Theme } from "../draw/theme.js";
 
-/** Samples that are shown: one a second. */
+/** Number of samples shown, at one per second. */
 const SHOWN = 180;
 const GRID_S = 30;
 
@@ -29,16 +29,16 @@ export class Plot {
     this.section.append(make("h2", title), this.#output, this.#canvas, this.#legend);
   }
 
-  /** One value for each series. */
+  /** Adds a sample: one value for each series. */
   push(values: readonly number[]): void {
     values.forEach((value, n) => {
       const list = this.#values[n];
       list.push(value);
       if (list.length > SHOWN) list.shift();
     });
-    const told = this.series.map(({ name }, n) => `${name} ${this.write(values[n])}`);
-    this.#output.textContent = this.series.length > 1 ? told[0] : this.write(values[0]);
-    this.#canvas.ariaLabel = told.join(", ");
+    const texts = this.series.map(({ name }, n) => `${name} ${this.write(values[n])}`);
+    this.#output.textContent = this.series.length > 1 ? texts[0] : this.write(values[0]);
+    this.#canvas.ariaLabel = texts.join(", ");
   }
 
   draw(theme = readTheme()): void {
@@ -66,7 +66,7 @@ export class Plot {
     context.font = `${11 * density}px ${theme.font}`;
     context.fillText(this.write(most), 2 * density, y(most) - 3 * density);
     context.fillText(this.write(most / 2), 2 * density, y(most / 2) - 3 * density);
-    // The first is on top.
+    // In reverse, so that the first series is on top.
     [...this.#values.entries()].reverse().forEach(([n, values]) => {
       context.strokeStyle = this.series[n].colour(theme);
       context.lineWidth = 1.6 * density;
@@ -101,7 +101,7 @@ function fit(canvas: HTMLCanvasElement) {
   return { width, height, density, context: canvas.getContext("2d") };
 }
 
-/** The next of 1, 2, 5, 10, 20 … */
+/** The least of 1, 2, 5, 10, 20 … that is not below `value`. */
 function nice(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   return power * ([1, 2, 5].find((step) => step * power >= value) ?? 10);

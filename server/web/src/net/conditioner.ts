@@ -1,6 +1,6 @@
 /**
- * A bad network, made in the page: a WebSocket whose messages take longer, both ways, and stand
- * still now and then. As with TCP nothing is lost and nothing overtakes.
+ * Simulates a bad network in the page: a WebSocket whose messages are delayed in both directions, and
+ * occasionally stall. As with TCP, no message is lost or reordered.
  */
 
 import type { Socket } from "@tickwire/client";
@@ -8,13 +8,13 @@ import type { Socket } from "@tickwire/client";
 export interface Conditions {
   /** Added to the round trip, in ms: half of it each way. */
   latency: number;
-  /** Added at most, at random, each way. */
+  /** Largest random delay that is added each way, in ms. */
   jitter: number;
-  /** Index of `STALLS`. */
+  /** Index in `STALLS`. */
   stalls: number;
 }
 
-/** How often everything stands still, in stalls per second, and for how long. */
+/** How often all messages stall, in stalls per second, and for how long on average. */
 export const STALLS: readonly { name: string; perS: number; ms: number }[] = [
   { name: "never", perS: 0, ms: 0 },
   { name: "now and then", perS: 0.15, ms: 250 },
@@ -22,7 +22,7 @@ export const STALLS: readonly { name: string; perS: number; ms: number }[] = [
   { name: "all the time", perS: 1.2, ms: 500 },
 ];
 
-/** What holds now, for all sockets of the page. */
+/** The current conditions, for all sockets of the page. */
 export const CONDITIONS: Conditions = { latency: 0, jitter: 0, stalls: 0 };
 
 let stalledUntil = 0;
@@ -32,8 +32,8 @@ setInterval(() => {
   if (Math.random() < perS / 10) stalledUntil = performance.now() + ms * (0.5 + Math.random());
 }, 100);
 
-/** One direction: messages leave in the order in which they came, whatever the timers do. */
-class Way {
+/** One direction: messages are delivered in order, in whatever order the timers fire. */
+class Direction {
   #latest = 0;
   readonly #waiting: (() => void)[] = [];
 
@@ -55,7 +55,7 @@ class Way {
 /** A WebSocket under the conditions above. */
 export function openConditioned(url: string, subprotocol: string): Socket {
   const socket = new WebSocket(url, subprotocol);
-  const [there, back] = [new Way(), new Way()];
+  const [there, back] = [new Direction(), new Direction()];
   const conditioned: Socket = {
     get binaryType() {
       return socket.binaryType;
@@ -72,7 +72,7 @@ export function openConditioned(url: string, subprotocol: string): Socket {
     send(bytes) {
       const { latency, jitter, stalls } = CONDITIONS;
       if (latency + jitter + stalls === 0 && there.isEmpty) return socket.send(bytes);
-      // The caller's buffer is used again.
+      // The caller reuses its buffer.
       const copy = bytes.slice();
       there.pass(() => socket.readyState === 1 && socket.send(copy));
     },

@@ -1,20 +1,23 @@
-/** The server's feeds, followed for as long as one likes. */
+/** Follows the server's feeds (server-sent events), and reconnects to them. */
 
-/** How long until a feed is asked for again that was answered an error. */
+/** Time until a feed is requested again that was answered with an error. */
 const RETRY_MS = 3_000;
 
-/** Hears each of these events of a feed; `lost` is told when the stream breaks. Gives what ends it. */
-export function follow(path: string, heard: Record<string, (data: string) => void>, lost = () => {}): () => void {
+/**
+ * Calls a listener for each event of a feed, by the event's name, and `lost` when the stream breaks. Returns a
+ * function that ends it.
+ */
+export function follow(path: string, listeners: Record<string, (data: string) => void>, lost = () => {}): () => void {
   let source: EventSource;
   let retry: ReturnType<typeof setTimeout> | undefined;
   const open = () => {
     source = new EventSource(path);
-    for (const [name, hear] of Object.entries(heard)) {
-      source.addEventListener(name, ({ data }: MessageEvent<string>) => hear(data));
+    for (const [name, listener] of Object.entries(listeners)) {
+      source.addEventListener(name, ({ data }: MessageEvent<string>) => listener(data));
     }
     source.onerror = () => {
       lost();
-      // A browser connects again by itself, unless it was answered an error: by a proxy, or since too many follow.
+      // A browser reconnects by itself, except after an error: from a proxy, or because the feed has too many clients.
       if (source.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
     };
   };
