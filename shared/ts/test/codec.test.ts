@@ -28,7 +28,7 @@ interface Snapshot {
 
 const { matches } = vectors<{ matches: Match[] }>("codec.json");
 
-test("bodies make the rows that the server means", () => {
+test("bodies are decoded to the server's rows", () => {
   for (const match of matches) {
     for (const { rows, snapshot } of new Client(match).play(match)) {
       assert.equal(rows.digest(), snapshot.digest, `tick ${snapshot.tick}`);
@@ -37,7 +37,7 @@ test("bodies make the rows that the server means", () => {
   }
 });
 
-test("a body that nobody meant makes what it makes for the server, or nothing", () => {
+test("a hostile body gives the same rows as on the server, or is rejected by both", () => {
   for (const match of matches) {
     const client = new Client(match);
     Array.from(client.play(match));
@@ -50,7 +50,7 @@ test("a body that nobody meant makes what it makes for the server, or nothing", 
   }
 });
 
-test("what bodies and models say has one spelling", () => {
+test("bodies and models have exactly one encoding", () => {
   for (const match of matches) {
     const range = new RecordingDecoder();
     const models: string[] = [];

@@ -1,4 +1,4 @@
-/** Randomness from a seed (mulberry32): numbers from 0 to one less than what is asked for. */
+/** Pseudorandom numbers from a seed (mulberry32): integers from 0 to `below` - 1. */
 export function dice(seed: number): (below: number) => number {
   let state = seed | 0;
   return (below) => {

@@ -1,6 +1,6 @@
 /**
- * The other way round: a range coder that writes, and a decoder that keeps what it has read. What
- * a body says, written again, must be the same bytes: there is one spelling of each.
+ * A decoder that records what it reads, and a range encoder that encodes the record again. The bytes
+ * must be the same as those of the body, since each body has exactly one encoding.
  */
 
 import { RangeDecoder } from "../src/codec/range.js";
@@ -11,10 +11,10 @@ type Item =
   | { type: "bit"; odds: number; yes: boolean }
   | { type: "raw"; value: number; count: number };
 
-/** Reads, and remembers what it has read since `begin`. */
+/** A decoder that records everything it has read since `begin`. */
 export class RecordingDecoder extends RangeDecoder {
   items: Item[] = [];
-  /** A number is made of raw bits, which are not items of their own. */
+  /** Above 0 inside of `number` or `raw`: the bits that these read are no items of their own. */
   #depth = 0;
 
   override begin(bytes: Uint8Array): void {
@@ -42,7 +42,7 @@ export class RecordingDecoder extends RangeDecoder {
     return value;
   }
 
-  /** What was read, written again. */
+  /** The encoding of everything that was read. */
   written(): Uint8Array {
     const encoder = new RangeEncoder();
     for (const item of this.items) {
@@ -55,7 +55,7 @@ export class RecordingDecoder extends RangeDecoder {
 }
 
 class RangeEncoder {
-  /** Bits of the low end that left the range, the first first; a carry may still change them. */
+  /** Bits that were shifted out of the low end of the range, oldest first; a carry may still change them. */
   readonly #bits: number[] = [];
   #low = 0;
   #range = 2 ** RANGE_BITS;
@@ -87,7 +87,7 @@ class RangeEncoder {
     for (let bit = 0; bit < count; bit++) this.#rawBits.push((value >>> bit) & 1);
   }
 
-  /** Writes as few bits as tell the last range from all others, whatever follows. */
+  /** Writes the fewest bits that identify the last range, whatever bits follow. */
   finish(): Uint8Array {
     const hasRaw = this.#rawBits.length > 0;
     for (let free = RANGE_BITS; free >= 0; free--) {

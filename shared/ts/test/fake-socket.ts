@@ -1,4 +1,4 @@
-/** A socket without a network: what is sent on it is kept, and what it hears is said by a test. */
+/** A socket without a network: it keeps the frames that are sent, and receives those that a test passes. */
 
 import type { Socket } from "../src/options.js";
 
@@ -18,7 +18,7 @@ export class FakeSocket implements Socket {
     this.readyState = 3;
   }
 
-  hear(frame: Uint8Array): void {
+  receive(frame: Uint8Array): void {
     this.onmessage?.({ data: Uint8Array.from(frame).buffer });
   }
 }

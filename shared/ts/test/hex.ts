@@ -1,4 +1,4 @@
-/** Golden vectors: files that the server's own tests write and check. */
+/** Golden vectors: files that the server's tests write and check. */
 
 import { readFileSync } from "node:fs";
 

@@ -10,12 +10,12 @@ import { welcomeFrame } from "./welcome.js";
 
 const ROUNDS = 10_000;
 
-test("frames of noise are faults, and nothing else", () => {
+test("random frames throw nothing but faults", () => {
   const next = dice(1);
   check(() => Uint8Array.from({ length: next(60) }, () => next(256)));
 });
 
-test("snapshots of noise are faults, or snapshots", () => {
+test("random snapshots are applied or throw a fault", () => {
   const next = dice(2);
   check(() => {
     const frame = Uint8Array.from({ length: 1 + next(80) }, () => next(256));
@@ -24,7 +24,7 @@ test("snapshots of noise are faults, or snapshots", () => {
   });
 });
 
-test("frames that are almost right are faults, or frames", () => {
+test("mutated frames are accepted or throw a fault", () => {
   const next = dice(3);
   const known = vectors<{ server: { frame: string }[] }>("social.json").server.map(({ frame }) => fromHex(frame));
   known.push(welcomeFrame());
@@ -35,7 +35,7 @@ test("frames that are almost right are faults, or frames", () => {
   });
 });
 
-test("what is no snapshot leaves the newest as it was", () => {
+test("a rejected frame leaves the newest snapshot as it was", () => {
   const link = new ClientLink();
   link.handleFrame(welcomeFrame(), 0);
   link.handleFrame(Uint8Array.of(0x81, 9, 0, 0, 0), 0);
@@ -47,7 +47,7 @@ test("what is no snapshot leaves the newest as it was", () => {
   assert.equal(link.applied, 10);
 });
 
-test("names of a schema are names, and differ", () => {
+test("a schema's names must be valid and unique", () => {
   const read = (name: string, wrong: string) => () => {
     const bytes = Buffer.from(welcomeFrame());
     bytes.write(wrong, bytes.indexOf(String.fromCharCode(name.length) + name) + 1, "latin1");
@@ -59,7 +59,7 @@ test("names of a schema are names, and differ", () => {
   assert.throws(read("marker", "mark\u007fr"), /a name/);
 });
 
-test("a session survives hostile frames and a throwing page", async () => {
+test("a session survives hostile frames and handlers that throw", async () => {
   const next = dice(4);
   const sockets: FakeSocket[] = [];
   const session = new Session({
@@ -77,8 +77,8 @@ test("a session survives hostile frames and a throwing page", async () => {
     for (let n = 0; n < 2; n++) {
       const socket = sockets[sockets.length - 1];
       socket.onopen?.({});
-      socket.hear(welcomeFrame());
-      for (let m = 0; m < 200; m++) socket.hear(Uint8Array.from({ length: next(40) }, () => next(256)));
+      socket.receive(welcomeFrame());
+      for (let m = 0; m < 200; m++) socket.receive(Uint8Array.from({ length: next(40) }, () => next(256)));
       socket.onmessage?.({ data: "text" });
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
@@ -86,11 +86,11 @@ test("a session survives hostile frames and a throwing page", async () => {
     session.close();
     [console.error, console.warn] = [error, warn];
   }
-  assert.ok(sockets.length >= 2 && reported >= 2, "it came back, and said what went wrong");
+  assert.ok(sockets.length >= 2 && reported >= 2, "it reconnects, and logs the faults");
   assert.ok(session.stats.faults >= 2);
 });
 
-/** Feeds a fresh link after the other; each may fault, and then its life is over. */
+/** Passes frames to a link, and replaces it by a new one after each fault. No other error may occur. */
 function check(makeFrame: () => Uint8Array): void {
   let link = new ClientLink();
   link.handleFrame(welcomeFrame(), 0);
@@ -107,6 +107,6 @@ function check(makeFrame: () => Uint8Array): void {
     }
     longest = Math.max(longest, performance.now() - before);
   }
-  // No frame of a few bytes may keep a page busy; what is measured is mostly the collector.
+  // No short frame may keep a page busy for long. The longest time measured is mostly garbage collection.
   assert.ok(longest < 500, `${longest} ms for one frame`);
 }

@@ -35,19 +35,19 @@ interface Head {
   owner: boolean;
 }
 
-test("the server's messages are read as it means them", () => {
+test("the server's messages are decoded to its values", () => {
   for (const { frame, message } of file.server) {
     assert.deepEqual(asServer(wire.readServer(new ByteReader(fromHex(frame), 1))), message, frame);
   }
 });
 
-test("the client's messages are written as the server reads them", () => {
+test("the client's messages are encoded as the server expects them", () => {
   for (const { frame, message } of file.client) {
     assert.equal(written((out) => writeMessage(message, out)), frame);
   }
 });
 
-test("inputs and acknowledgements are written as the server reads them", () => {
+test("inputs and acknowledgements are encoded as the server expects them", () => {
   const { welcome } = wire.readServer(new ByteReader(fromHex(file.server[0].frame), 1)) as { welcome: Welcome };
   for (const { frame, seq, tick, applied, behind, values } of file.inputs) {
     const write = (out: ByteWriter) => {
@@ -59,7 +59,7 @@ test("inputs and acknowledgements are written as the server reads them", () => {
   for (const { frame, applied } of file.acks) assert.equal(written((out) => writeAck(applied, out)), frame);
 });
 
-test("heads of snapshots are read as the server means them", () => {
+test("snapshot heads are decoded to the server's values", () => {
   for (const { frame, before, ...expected } of file.snapshot_heads) {
     const head = new SnapshotHead();
     const reader = new ByteReader(fromHex(frame));
@@ -71,18 +71,18 @@ test("heads of snapshots are read as the server means them", () => {
   }
 });
 
-test("hashes are the server's", () => {
+test("hashes of models are the same as the server's", () => {
   for (const { model, hash } of file.model_hashes) assert.equal(fnv(fromHex(model)), hash);
 });
 
-test("what was seen never goes back, whatever a player is shown", () => {
+test("the seen moment in inputs never goes back", () => {
   const link = new ClientLink();
   const [hello, out] = [new ByteWriter(), new ByteWriter()];
   link.writeHello("", null, hello);
   link.handleFrame(welcomeFrame(), 0);
-  // A full snapshot of a tick without any row.
+  // A full snapshot without rows.
   const apply = (tick: number) => link.handleFrame(Uint8Array.of(0x81, tick, 0, 0, 0), 0);
-  /** In 256ths of a tick. */
+  /** The seen moment in an input, in 256ths of a tick. */
   const seen = () => {
     out.clear();
     link.writeInput(9, [0], out);
@@ -117,7 +117,7 @@ function writeMessage(message: any, out: ByteWriter): void {
   wire.writeHello({ version, schemaHash: schema_hash, resume: token, name }, out);
 }
 
-/** The message in the shape that it has on the server. */
+/** The message in the form in which the server serializes it. */
 function asServer(message: ServerMessage): unknown {
   switch (message.type) {
     case "welcome":

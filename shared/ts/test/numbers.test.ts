@@ -6,7 +6,7 @@ import { check, pack, unpack } from "../src/integers.js";
 import { Rows } from "../src/rows.js";
 import { toHex } from "./hex.js";
 
-test("integers come back, whatever their range", () => {
+test("packed integers of any range survive a round trip", () => {
   const ranges = [[-127, 127], [0, 1], [5, 5], [0, 1023], [-(2 ** 31), 2 ** 31 - 1], [-3, 4]] as const;
   const integers = ranges.map(([min, max]) => ({ name: "n", min, max }));
   for (const values of [ranges.map(([min]) => min), ranges.map(([, max]) => max), [7, 1, 5, 500, -1, 0]]) {
@@ -27,7 +27,7 @@ test("integers are packed as the server packs them", () => {
   assert.equal(toHex(out.written()), "00ff07");
 });
 
-test("integers out of range are refused", () => {
+test("integers out of range are rejected", () => {
   const values = new Int32Array(1);
   const read = (max: number, byte: number) =>
     unpack([{ name: "n", min: 0, max }], new ByteReader(Uint8Array.of(byte)), values);
@@ -38,7 +38,7 @@ test("integers out of range are refused", () => {
   }
 });
 
-test("bincode's integers come back", () => {
+test("bincode's integers survive a round trip", () => {
   const out = new ByteWriter();
   const numbers = [0, 250, 251, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER];
   for (const number of numbers) out.varint(number);
@@ -46,7 +46,7 @@ test("bincode's integers come back", () => {
   assert.deepEqual(numbers.map(() => reader.varu64()), numbers);
 });
 
-test("rows are found, copied and told apart", () => {
+test("rows are found by id, copied, and distinguished by their digest", () => {
   const rows = new Rows();
   for (const [id, kind, values] of [[3, 0, [1, 2, 3]], [9, 1, []], [2 ** 32 - 1, 2, [-7]]] as const) {
     rows.values.set(values, rows.push(id, kind, values.length));

@@ -10,7 +10,7 @@ import { dice } from "./dice.js";
 const HZ = 20;
 const TICK = 1_000_000 / HZ;
 
-test("others move evenly, however snapshots arrive", () => {
+test("others move smoothly while snapshots arrive with jitter", () => {
   const { others, clock } = match();
   const next = dice(1);
   const arrivals: [number, number][] = [];
@@ -26,32 +26,32 @@ test("others move evenly, however snapshots arrive", () => {
     others.look(0);
     const way = others.values[1] - shown;
     shown = others.values[1];
-    // 100 steps a tick are 33 a picture; shown time runs 5 % faster or slower at most.
+    // 100 steps per tick are 33 per frame; shown time runs at most 5 % faster or slower.
     if (now > 100 * TICK && (way < 31 || way > 36)) jumps++;
   }
-  assert.ok(jumps <= 3, `${jumps} pictures were uneven`);
+  assert.ok(jumps <= 3, `${jumps} frames were uneven`);
   assert.ok(others.delay > 70_000 && others.delay < 120_000, `${others.delay} us behind`);
-  assert.ok(others.starved < 8, `waited ${others.starved} times`);
+  assert.ok(others.starved < 8, `${others.starved} times without a snapshot to interpolate to`);
 });
 
-test("a page that is kept from its work does not take that for the network", () => {
+test("a pause of the page is no network stall", () => {
   const free = delayAfter(() => "runs");
-  const kept = delayAfter((second) => (second % 3 >= 1.5 ? "stands" : "runs"));
-  const stalled = delayAfter((second) => (second % 3 >= 1.5 ? "hears nothing" : "runs"));
+  const paused = delayAfter((second) => (second % 3 >= 1.5 ? "pauses" : "runs"));
+  const stalled = delayAfter((second) => (second % 3 >= 1.5 ? "receives nothing" : "runs"));
   assert.ok(free < 100_000, `${free} us behind`);
-  assert.ok(kept < free + TICK, `${kept} us behind, ${free} when nothing kept it`);
-  assert.ok(stalled > 900_000, `${stalled} us behind a network that stalls`);
+  assert.ok(paused < free + TICK, `${paused} us behind, and ${free} without pauses`);
+  assert.ok(stalled > 900_000, `${stalled} us behind when the network stalls`);
 });
 
-test("a server that stood still and says so is no network that stalls", () => {
-  const delayAfterStop = (saysSo: boolean) => {
+test("a reported pause of the server is no network stall", () => {
+  const delayAfterStop = (isReported: boolean) => {
     const { others, clock } = match();
-    let stood = 0;
+    let paused = 0;
     for (let now = 0, tick = 0; now < 12_000_000; now += 10_000) {
-      if (now === 4_000_000) stood = 400_000;
-      if (now >= (tick + 1) * TICK + stood + 10_000) {
+      if (now === 4_000_000) paused = 400_000;
+      if (now >= (tick + 1) * TICK + paused + 10_000) {
         tick++;
-        if (saysSo) clock.setPace({ slowdown: 1, tick, tickTime: tick * TICK + stood }, now);
+        if (isReported) clock.setPace({ slowdown: 1, tick, tickTime: tick * TICK + paused }, now);
         others.push(tick, rows(tick, [0, 0, 0, 0]), clock, now);
       }
       others.advance(clock, now);
@@ -59,14 +59,14 @@ test("a server that stood still and says so is no network that stalls", () => {
     return others.delay - clock.lag(12_000_000);
   };
   assert.ok(delayAfterStop(true) < 100_000, `${delayAfterStop(true)} us behind`);
-  assert.ok(delayAfterStop(false) > 400_000, `${delayAfterStop(false)} us behind one that does not say so`);
+  assert.ok(delayAfterStop(false) > 400_000, `${delayAfterStop(false)} us behind without a report`);
 });
 
-test("what is shown never goes back, also from where a snapshot was carried on to", () => {
+test("the shown moment never goes back, not even after extrapolation", () => {
   const { others, clock } = match();
   let shown = -Infinity;
   for (let now = 0, tick = 0; now < 6_000_000; now += 10_000) {
-    // The network takes 20 ms, and after three seconds 180 ms.
+    // The one-way delay is 20 ms, and after three seconds 180 ms.
     const late = now < 3_000_000 ? 20_000 : 180_000;
     while ((tick + 1) * TICK + late <= now) others.push(++tick, rows(tick, [40, tick * 100, 0, 0]), clock, now);
     if (!others.advance(clock, now)) continue;
@@ -77,7 +77,7 @@ test("what is shown never goes back, also from where a snapshot was carried on t
   assert.ok(others.starved > 0);
 });
 
-test("after a loss, what was shown goes on", () => {
+test("a lost connection is no network stall, and leaves what is shown in place", () => {
   const { others, clock } = match();
   for (let tick = 1; tick < 80; tick++) {
     others.push(tick, rows(tick, [40, tick * 100, 0, 0]), clock, tick * TICK + 20_000);
@@ -89,24 +89,24 @@ test("after a loss, what was shown goes on", () => {
   others.push(140, rows(140, [40, 14_000, 0, 0]), clock, 140 * TICK + 20_000);
   others.push(141, rows(141, [40, 14_100, 0, 0]), clock, 141 * TICK + 20_000);
   others.advance(clock, 141 * TICK + 20_000);
-  assert.ok(Math.abs(others.delay - delay) < 1_000, "the time between was no stall");
+  assert.ok(Math.abs(others.delay - delay) < 1_000, "the time without a connection is no stall");
 });
 
-test("angles go the shorter way, and switches do not blend", () => {
+test("angles are interpolated the shorter way round, and flags not at all", () => {
   check([0, 100, 350, 1], [0, 110, 10, 2], 0.5, [0, 105, 360, 1]);
 });
 
-test("what stalls is carried on for a while", () => {
-  // Two ticks are the 100 ms that it may take.
+test("entities are extrapolated for a while when snapshots are missing", () => {
+  // Up to 100 ms, which are two ticks.
   check([30, 100, 350, 1], [-20, 110, 10, 2], 2.5, [-20, 110 - 20 * 1.5, 10, 2]);
   check([30, 100, 350, 1], [-20, 110, 10, 2], 9, [-20, 110 - 20 * 2, 10, 2]);
 });
 
-test("what jumps is never in between", () => {
+test("jumps are not interpolated", () => {
   check([30, 100, 0, 0], [0, 4_000, 0, 0], 0.9, [30, 100, 0, 0]);
 });
 
-test("a prediction that comes true is no correction", () => {
+test("a correct prediction is not corrected", () => {
   const own = predicted();
   for (let tick = 11; tick < 60; tick++) {
     own.input(tick, [1]);
@@ -119,26 +119,26 @@ test("a prediction that comes true is no correction", () => {
   own.look(0.5, [1], 0);
   assert.equal(own.values[0], 100 + 49.5 * 10);
   own.look(0.5, [-1], 0);
-  assert.equal(own.values[0], 100 + 48.5 * 10, "a key that was just pressed");
+  assert.equal(own.values[0], 100 + 48.5 * 10, "a key press is visible at once");
 });
 
-test("a correction is made once, and glided over", () => {
+test("a correction is made once, and its error fades", () => {
   const own = predicted();
   for (let tick = 11; tick < 20; tick++) own.input(tick, [1]);
   own.look(0, [0], 0);
   assert.equal(own.values[0], 190);
-  // A wall stopped the player at tick 12, and since.
+  // A wall stopped the player at tick 12.
   own.answer(12, rows(12, [0, 105, 0, 0]));
   assert.equal(own.corrections, 1);
   own.look(0, [0], 0);
-  assert.equal(own.values[0], 190, "nothing is seen at once");
+  assert.equal(own.values[0], 190, "the error is still fully visible");
   own.look(0, [0], 1_000_000);
   assert.ok(Math.abs(own.values[0] - 175) < 0.1, `${own.values[0]} after a second`);
   own.answer(13, rows(13, [0, 115, 0, 0]));
   assert.equal(own.corrections, 1);
 });
 
-test("a player that is put elsewhere does not glide there", () => {
+test("a player that was teleported is shown at the new place at once", () => {
   const own = predicted();
   own.input(11, [1]);
   own.answer(11, rows(11, [0, 4_000, 0, 0]));
@@ -146,7 +146,7 @@ test("a player that is put elsewhere does not glide there", () => {
   assert.equal(own.values[0], 4_000);
 });
 
-test("ticks that were left out repeat the input before, also when the server has told later ones", () => {
+test("skipped ticks repeat the previous input, also after snapshots of later ticks", () => {
   const own = predicted();
   own.input(11, [1]);
   own.answer(13, rows(13, [0, 130, 0, 0]));
@@ -158,10 +158,10 @@ test("ticks that were left out repeat the input before, also when the server has
   own.answer(21, rows(21, [0, 100, 0, 0]));
   own.input(24, [1]);
   own.look(0, [0], 1_000_000);
-  assert.equal(own.values[0], 100 + 10, "a seat without a connection holds nothing");
+  assert.equal(own.values[0], 100 + 10, "a reconnection releases all keys");
 });
 
-test("of ticks that were left out no more are run than are kept", () => {
+test("no more skipped ticks are predicted than are kept", () => {
   let steps = 0;
   const step: Predictor["step"] = (...args) => {
     steps++;
@@ -176,26 +176,26 @@ test("of ticks that were left out no more are run than are kept", () => {
   }
 });
 
-test("an angle is corrected the shorter way round", () => {
-  // From 350 to 10, which is 20 further and not 340 back, and the other way.
+test("the error of an angle fades the shorter way round", () => {
+  // From 350 to 10 are 20 steps forward, not 340 back; and the same the other way.
   checkTurn(350, 10, [-10, 0, 5, 10]);
   checkTurn(10, 350, [370, 360, 355, 350]);
 });
 
-test("an angle goes the shorter way to the next tick", () => {
+test("an angle moves to the next tick the shorter way round", () => {
   const own = turning(350, 90);
   own.look(0.5, [1], 0);
   assert.equal(own.values[1], 360);
 });
 
-test("each thing that is shown jumps from a distance of its own", () => {
+test("each shown integer has its own jump distance", () => {
   const own = turning(350, 15);
   own.answer(11, rows(11, [0, 120, 10, 0]));
   own.look(0, [0], 0);
-  assert.deepEqual([...own.values], [120, 10], "it has turned further than it could, so it was put there");
+  assert.deepEqual([...own.values], [120, 10], "the turn is a jump, so both are shown at once");
 });
 
-test("errors of less than a jump glide, however many come", () => {
+test("the errors of many corrections below the jump distance add up and fade", () => {
   const own = predicted();
   for (const [tick, x] of [[11, 500], [12, 910], [13, 1_320]]) {
     own.input(tick, [1]);
@@ -205,21 +205,21 @@ test("errors of less than a jump glide, however many come", () => {
   assert.equal(own.values[0], 130);
 });
 
-/** How late the others are shown after ten seconds of a page that does this at each moment. */
-function delayAfter(does: (second: number) => "runs" | "stands" | "hears nothing"): number {
+/** The interpolation delay after ten seconds, in each moment of which the page does what `does` returns. */
+function delayAfter(does: (second: number) => "runs" | "pauses" | "receives nothing"): number {
   const { others, clock } = match();
   for (let now = 0, tick = 0; now < 10_500_000; now += 10_000) {
     const doing = does(now / 1_000_000);
-    if (doing === "stands") continue;
-    // It draws before it takes in what has piled up.
+    if (doing === "pauses") continue;
+    // It renders a frame before it handles the snapshots that have piled up.
     others.advance(clock, now);
-    if (doing === "hears nothing") continue;
+    if (doing === "receives nothing") continue;
     for (; (tick + 1) * TICK + 10_000 <= now; tick++) others.push(tick + 1, rows(tick + 1, [0, 0, 0, 0]), clock, now);
   }
   return others.delay;
 }
 
-/** Ten steps in a tick for an input of 1. */
+/** Moves ten steps per tick for an input of 1. */
 const WALK: Predictor = {
   length: 1,
   shown: [{ at: 0, jumpFrom: 500 }],
@@ -239,10 +239,10 @@ function predicted(): Prediction {
   return own;
 }
 
-/** What is shown of an angle at once, after 50 ms, 100 ms, and in the end, when the server says another than was predicted. */
-function checkTurn(predicted: number, told: number, expected: number[]): void {
+/** Checks how an angle is shown after a correction: at once, after 50 ms, after 100 ms, and after 2 s. */
+function checkTurn(predicted: number, actual: number, expected: number[]): void {
   const own = turning(predicted, 90);
-  own.answer(11, rows(11, [0, 100, told, 0]));
+  own.answer(11, rows(11, [0, 100, actual, 0]));
   const shown = [0, 50_000, 100_000, 2_000_000].map((now) => {
     own.look(0, [0], now);
     return Math.round(own.values[1] * 100) / 100;
@@ -250,7 +250,7 @@ function checkTurn(predicted: number, told: number, expected: number[]): void {
   assert.deepEqual(shown, expected);
 }
 
-/** Somebody at 100 whose aim is predicted for tick 11 as it was, and jumps from so much. */
+/** The prediction of a player at 100 that keeps its aim in tick 11; `jumpFrom` is the aim's. */
 function turning(aim: number, jumpFrom: number): Prediction {
   const predictor: Predictor = {
     length: 2,
@@ -269,7 +269,7 @@ function turning(aim: number, jumpFrom: number): Prediction {
   return own;
 }
 
-/** What is shown a part of the way between two snapshots that are a tick apart. */
+/** Checks what is shown `part` of a tick after the first of two snapshots that are a tick apart. */
 function check(from: number[], to: number[], part: number, expected: number[]): void {
   const { others, clock } = match();
   for (let tick = 1; tick < 40; tick++) {

@@ -11,98 +11,98 @@ import { fromHex, vectors } from "./hex.js";
 import { welcomeFrame } from "./welcome.js";
 
 const ACK = 2;
-/** A full snapshot of tick 9 without any row. */
+/** A full snapshot of tick 9 without rows. */
 const FULL = Uint8Array.of(0x81, 9, 0, 0, 0);
-/** Of match 7. */
+/** The key under which a seat is stored, and a seat of match 7. */
 const KEY = "tickwire http://server";
 const REMEMBERED = JSON.stringify([7, ...new Uint8Array(16).fill(9)]);
 
-/** Of the same moment: the ping came, and tick 9 was due. */
+/** A pong, according to which the ping arrived exactly when tick 9 was due. */
 const PONG = Uint8Array.of(0, 1, 0, 0, 0, 9, 0);
 const LINES = vectors<{ server: { frame: string }[] }>("social.json")
   .server.map(({ frame }) => fromHex(frame))
   .filter((frame) => readServer(new ByteReader(frame, 1)).type === "line");
 
-test("a server that waits to be told is told by a timer", (context) => {
+test("a timer acknowledges a snapshot that no other follows", (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
   context.mock.method(performance, "now", () => 0);
   const socket = new FakeSocket();
   const session = new Session({ url: "http://server", spectate: true, openSocket: () => socket });
   socket.onopen?.({});
-  socket.hear(welcomeFrame());
-  // It comes at the moment of the hello, so nothing is said of it yet.
-  socket.hear(FULL);
+  socket.receive(welcomeFrame());
+  // It arrives at the moment of the hello, too early for an acknowledgement of its own.
+  socket.receive(FULL);
   assert.deepEqual(acknowledgements(socket), []);
   context.mock.timers.tick(1_000);
-  assert.deepEqual(acknowledgements(socket), [9], "once, and not again by each turn");
+  assert.deepEqual(acknowledgements(socket), [9], "once, not by every timer");
   session.close();
 });
 
-test("a server that was started anew is joined anew", (context) => {
+test("a client joins anew after a restart of the server", (context) => {
   const { session, opened, lose } = open(context, {});
-  opened[0].socket.hear(welcomeFrame());
+  opened[0].socket.receive(welcomeFrame());
   lose(1012);
   assert.match(opened[1].url, /match=1&resume=1$/);
   lose(4011);
   assert.match(opened[2].url, /match=auto$/);
   assert.equal(session.state.type, "resuming");
   lose(4011);
-  assert.deepEqual(session.state, { type: "ended", code: 4011, reason: "" }, "there never was such a match");
+  assert.deepEqual(session.state, { type: "ended", code: 4011, reason: "" }, "the requested match does not exist");
 });
 
-test("a spectator that lost its connection joins anew", (context) => {
+test("a spectator joins anew after a lost connection", (context) => {
   const { session, opened, lose } = open(context, { spectate: true });
-  opened[0].socket.hear(welcomeFrame(null));
+  opened[0].socket.receive(welcomeFrame(null));
   const before = session.others;
   lose(1006);
   assert.match(opened[1].url, /match=1&role=spectator$/);
-  assert.deepEqual(opened[1].socket.sent, [hello("")], "a new one, which takes nothing up");
-  opened[1].socket.hear(welcomeFrame(null));
-  opened[1].socket.hear(FULL);
+  assert.deepEqual(opened[1].socket.sent, [hello("")], "a hello that resumes nothing");
+  opened[1].socket.receive(welcomeFrame(null));
+  opened[1].socket.receive(FULL);
   assert.equal(session.state.type, "playing");
-  assert.ok(session.others && session.others !== before, "nothing of before is shown");
+  assert.ok(session.others && session.others !== before, "nothing of the old session is shown");
   session.close();
 });
 
-test("a spectator takes up nobody's seat, and leaves what is remembered alone", (context) => {
+test("a spectator neither resumes nor forgets a remembered seat", (context) => {
   const storage = new MapStore();
   storage.setItem(KEY, REMEMBERED);
   const { session, opened } = open(context, { spectate: true, storage });
   assert.match(opened[0].url, /match=auto&role=spectator$/);
   assert.deepEqual(opened[0].socket.sent, [hello("")]);
-  opened[0].socket.hear(welcomeFrame(null));
+  opened[0].socket.receive(welcomeFrame(null));
   session.close();
   assert.equal(storage.getItem(KEY), REMEMBERED);
 });
 
-test("a seat is remembered until it is given up", (context) => {
+test("a seat is remembered until the player leaves it", (context) => {
   const storage = new MapStore();
   const of = (text: string | null) => text && (JSON.parse(text) as number[])[0];
   const first = open(context, { storage });
-  first.opened[0].socket.hear(welcomeFrame());
+  first.opened[0].socket.receive(welcomeFrame());
   assert.equal(of(storage.getItem(KEY)), 1);
   first.session.close();
   assert.equal(storage.getItem(KEY), null);
-  // As React's strict mode does after a reload: this one was never heard.
+  // A session that is closed before it connects, as in React's strict mode, keeps the remembered seat.
   storage.setItem(KEY, REMEMBERED);
   const hasty = new Session({ url: "http://server", storage, openSocket: () => new FakeSocket() });
   hasty.close();
   assert.equal(storage.getItem(KEY), REMEMBERED);
-  // Another tab has the session now, or one of its own.
+  // Another tab has resumed the session, or remembers another seat.
   const second = open(context, { storage });
   assert.match(second.opened[0].url, /match=7&resume=1$/);
-  second.opened[0].socket.hear(welcomeFrame());
+  second.opened[0].socket.receive(welcomeFrame());
   second.lose(4013);
   assert.equal(of(storage.getItem(KEY)), 1);
   const third = open(context, { storage });
-  third.opened[0].socket.hear(welcomeFrame());
+  third.opened[0].socket.receive(welcomeFrame());
   const others = JSON.stringify([5, ...new Uint8Array(16).fill(1)]);
   storage.setItem(KEY, others);
   third.session.close();
   assert.equal(storage.getItem(KEY), others);
 });
 
-test("what can't be meant is refused before anything is opened", (context) => {
+test("invalid options are rejected before a socket is opened", (context) => {
   for (const url of ["not a url", "server:8080", "", "/api", "ftp://server", undefined as unknown as string]) {
     assert.throws(() => open(context, { url }), /^TypeError: url is .*, and should be such as/, url);
   }
@@ -112,7 +112,7 @@ test("what can't be meant is refused before anything is opened", (context) => {
   assert.throws(() => open(context, { name: 42 as unknown as string }), /^TypeError: name is no string/);
 });
 
-test("a server is found where its URL says", (context) => {
+test("the URL of the WebSocket is made from the server's URL and the options", (context) => {
   const opens = (options: Partial<SessionOptions>) => {
     const { session, opened } = open(context, options);
     session.close();
@@ -122,7 +122,7 @@ test("a server is found where its URL says", (context) => {
   assert.equal(opens({ url: "wss://play.example/game/eu-1/" }), "wss://play.example/game/eu-1/v1/play?match=auto");
   const url = "ws://server/eu/v1/play?match=7&ticket=t&role=spectator";
   assert.equal(opens({ url }), "ws://server/eu/v1/play?match=7&role=spectator&ticket=t");
-  // A mode is of any match; what an option says wins.
+  // A mode is only sent with "auto"; options take precedence over the URL.
   assert.equal(opens({ url: "ws://server", mode: "duel" }), "ws://server/v1/play?match=auto&mode=duel");
   assert.equal(opens({ url: "ws://server", match: 7, mode: "duel" }), "ws://server/v1/play?match=7");
   const ofMode = "ws://server/v1/play?match=auto&mode=duel";
@@ -131,16 +131,16 @@ test("a server is found where its URL says", (context) => {
   assert.equal(opens({ url, match: 8, spectate: false, ticket: "u" }), "ws://server/eu/v1/play?match=8&ticket=u");
 });
 
-test("a connection that can't be opened again ends the session", (context) => {
+test("an exception while reconnecting ends the session", (context) => {
   context.mock.method(console, "error", () => {});
   const { session, opened, lose } = open(context, {});
-  opened[0].socket.hear(welcomeFrame());
+  opened[0].socket.receive(welcomeFrame());
   opened.push = () => assert.fail("no more sockets");
   lose(1006);
   assert.deepEqual(session.state.type === "ended" && session.state.code, 4900);
 });
 
-test("what nobody expects to happen is told", async (context) => {
+test("an exception while connecting ends the session", async (context) => {
   context.mock.method(console, "error", () => {});
   const openSocket = () => assert.fail("no sockets here");
   const { session } = open(context, { openSocket, ticket: async () => "t" });
@@ -148,15 +148,15 @@ test("what nobody expects to happen is told", async (context) => {
   assert.deepEqual(session.state.type === "ended" && session.state.code, 4900);
 });
 
-test("each time that it is joined, a ticket is asked for", async (context) => {
+test("a ticket is requested for each join, but not to resume", async (context) => {
   const asked: (number | "auto")[] = [];
   const ticket = (match: number | "auto") => `t${asked.push(match)}`;
   const { session, opened, lose } = open(context, { ticket });
   await settled();
   assert.match(opened[0].url, /match=auto&ticket=t1$/);
-  opened[0].socket.hear(welcomeFrame());
+  opened[0].socket.receive(welcomeFrame());
   lose(1006);
-  assert.match(opened[1].url, /match=1&resume=1$/, "none to take the session up");
+  assert.match(opened[1].url, /match=1&resume=1$/, "no ticket to resume");
   lose(4012);
   await settled();
   assert.match(opened[2].url, /match=auto&ticket=t2$/);
@@ -164,18 +164,18 @@ test("each time that it is joined, a ticket is asked for", async (context) => {
   assert.deepEqual(asked, ["auto", "auto"]);
 });
 
-test("a spectator's next ticket is for the match that it watched", async (context) => {
+test("a spectator's next ticket is for the same match", async (context) => {
   const ticket = async (match: number | "auto") => `for-${match}`;
   const { session, opened, lose } = open(context, { spectate: true, ticket });
   await settled();
-  opened[0].socket.hear(welcomeFrame(null));
+  opened[0].socket.receive(welcomeFrame(null));
   lose(1006);
   await settled();
   assert.match(opened[1].url, /match=1&role=spectator&ticket=for-1$/);
   session.close();
 });
 
-test("who gets no ticket for the match of before joins the one that was wished for", async (context) => {
+test("a client without a ticket for its last match joins the requested one", async (context) => {
   context.mock.method(console, "warn", () => {});
   const asked: (number | "auto")[] = [];
   const ticket = async (match: number | "auto") => {
@@ -186,23 +186,23 @@ test("who gets no ticket for the match of before joins the one that was wished f
   const { opened, lose, session } = open(context, { spectate: true, ticket });
   const join = async () => {
     await settled();
-    opened.at(-1)!.socket.hear(welcomeFrame(null));
+    opened.at(-1)!.socket.receive(welcomeFrame(null));
   };
   await join();
   lose(1006);
   await settled();
   context.mock.timers.tick(5_000);
   await join();
-  assert.deepEqual(asked, ["auto", 1, "auto"], "it throws");
+  assert.deepEqual(asked, ["auto", 1, "auto"], "the request for a ticket fails");
   lose(1006);
   await settled();
   lose(4020);
   await join();
-  assert.deepEqual(asked.slice(3), [1, "auto"], "it has none");
+  assert.deepEqual(asked.slice(3), [1, "auto"], "the server requires a ticket, but there is none");
   session.close();
 });
 
-test("the time in which somebody logs in is not held against a session", async (context) => {
+test("the time that a ticket takes does not count towards the give-up time", async (context) => {
   const { session, opened, lose } = open(context, { ticket: async () => "t" });
   let now = 1;
   context.mock.method(performance, "now", () => now);
@@ -216,36 +216,36 @@ test("the time in which somebody logs in is not held against a session", async (
   session.close();
 });
 
-test("lines that a spectator has heard are not told again", (context) => {
-  const heard: string[] = [];
-  const { session, opened, lose } = open(context, { spectate: true, handlers: { line: ({ text }) => heard.push(text) } });
+test("repeated lines of chat are not reported to a spectator again", (context) => {
+  const texts: string[] = [];
+  const { session, opened, lose } = open(context, { spectate: true, handlers: { line: ({ text }) => texts.push(text) } });
   for (let n = 0; n < 2; n++) {
-    opened[n].socket.hear(welcomeFrame(null));
-    LINES.forEach((frame) => opened[n].socket.hear(frame));
+    opened[n].socket.receive(welcomeFrame(null));
+    LINES.forEach((frame) => opened[n].socket.receive(frame));
     if (n === 0) lose(1006);
   }
-  assert.equal(heard.length, new Set(heard).size);
-  assert.ok(heard.length > 0);
+  assert.equal(texts.length, new Set(texts).size);
+  assert.ok(texts.length > 0);
   session.close();
 });
 
-test("nothing is played without a connection", (context) => {
+test("no inputs are made without a connection", (context) => {
   let asked = 0;
   const input = () => [asked++ && 1];
   const { session, opened } = open(context, { input });
   let now = 0;
   context.mock.method(performance, "now", () => now);
-  opened[0].socket.hear(welcomeFrame());
+  opened[0].socket.receive(welcomeFrame());
   const play = () => {
     asked = 0;
-    for (let picture = 0; picture < 20; picture++) {
+    for (let frame = 0; frame < 20; frame++) {
       now += 16;
       session.frame();
     }
     return asked;
   };
-  opened[0].socket.hear(PONG);
-  opened[0].socket.hear(FULL);
+  opened[0].socket.receive(PONG);
+  opened[0].socket.receive(FULL);
   assert.ok(play() > 0);
   session.cut();
   assert.equal(play(), 0);
@@ -253,7 +253,7 @@ test("nothing is played without a connection", (context) => {
   assert.equal(play(), 0);
 });
 
-test("rates fall when nothing comes any more", () => {
+test("rates fall to 0 when nothing is received any more", () => {
   const stats = new Stats();
   const at = (second: number) => {
     stats.turn(second * 1e6);
@@ -263,18 +263,18 @@ test("rates fall when nothing comes any more", () => {
   assert.deepEqual([at(0.9), at(1), at(2)], [0, 10, 0]);
 });
 
-test("a predictor that fails keeps nobody from playing", (context) => {
+test("a predictor that throws does not end the session", (context) => {
   const failed = context.mock.method(console, "error", () => {});
-  const read = () => assert.fail("a mistake of the game's");
+  const read = () => assert.fail("a bug in the game");
   const { session, opened } = open(context, { predictor: { length: 1, shown: [], read, step() {} } });
-  opened[0].socket.hear(welcomeFrame());
-  opened[0].socket.hear(FULL);
+  opened[0].socket.receive(welcomeFrame());
+  opened[0].socket.receive(FULL);
   assert.equal(session.state.type, "playing");
   assert.equal(failed.mock.callCount(), 1);
   session.close();
 });
 
-test("while there is no ticket it is asked for again", async (context) => {
+test("a ticket is requested again until there is one", async (context) => {
   context.mock.method(console, "warn", () => {});
   const states: string[] = [];
   const answers = [() => Promise.reject(new Error("away")), () => assert.fail("broken"), () => "t"];
@@ -303,19 +303,19 @@ test("a session without a ticket gives up after a minute", async (context) => {
   assert.equal(opened.length, 0);
 });
 
-test("a ticket that comes after the end opens nothing", async (context) => {
+test("a ticket that arrives after the session has ended opens no socket", async (context) => {
   const { session, opened } = open(context, { ticket: async () => "t" });
   session.close();
   await settled();
   assert.equal(opened.length, 0);
 });
 
-test("a session that has ended stays so", (context) => {
+test("a session that has ended stays ended", (context) => {
   const states: string[] = [];
   const handlers = { state: ({ type }: SessionState) => states.push(type) };
   const { session, opened } = open(context, { handlers });
   const { socket } = opened[0];
-  socket.hear(welcomeFrame());
+  socket.receive(welcomeFrame());
   const late = socket.onmessage;
   session.close();
   assert.deepEqual([socket.onopen, socket.onmessage, socket.onclose], [null, null, null]);
@@ -325,18 +325,18 @@ test("a session that has ended stays so", (context) => {
   assert.deepEqual(session.state, { type: "ended", code: 1000, reason: "bye" });
 });
 
-test("a name is cut to what the server takes", (context) => {
+test("a long name is cut to the server's limit", (context) => {
   const { session, opened } = open(context, { name: "🦀".repeat(400) });
   assert.deepEqual(opened[0].socket.sent, [hello("🦀".repeat(24))]);
   session.close();
 });
 
-test("an input that is none of the schema's changes nothing", (context) => {
+test("an input that does not fit the schema changes nothing", (context) => {
   let value = NaN;
   const { session, opened } = open(context, { input: () => [value] });
   const { socket } = opened[0];
-  socket.hear(welcomeFrame());
-  socket.hear(FULL);
+  socket.receive(welcomeFrame());
+  socket.receive(FULL);
   const { link } = session;
   const out = new ByteWriter();
   const written = () => {
@@ -350,13 +350,13 @@ test("an input that is none of the schema's changes nothing", (context) => {
   session.close();
 });
 
-test("what is too long for a line is refused here", (context) => {
+test("a line of chat that is too long is rejected without sending it", (context) => {
   const refused: unknown[] = [];
   const handlers = { chatRefused: (why: unknown) => refused.push(why) };
   const { session, opened } = open(context, { handlers });
-  opened[0].socket.hear(welcomeFrame());
+  opened[0].socket.receive(welcomeFrame());
   assert.ok(!session.chat("too early"));
-  opened[0].socket.hear(FULL);
+  opened[0].socket.receive(FULL);
   const sent = opened[0].socket.sent.length;
   assert.ok(!session.chat("界".repeat(201)));
   assert.deepEqual(refused, [{ reason: "too-long" }]);
@@ -366,18 +366,18 @@ test("what is too long for a line is refused here", (context) => {
   session.close();
 });
 
-test("a page that may keep nothing plays all the same", (context) => {
+test("a page without storage can play", (context) => {
   const fail = () => {
     throw new Error("no storage");
   };
   const storage = { getItem: () => "{broken", setItem: fail, removeItem: fail };
   const { session, opened } = open(context, { storage });
-  opened[0].socket.hear(welcomeFrame());
+  opened[0].socket.receive(welcomeFrame());
   assert.equal(session.seat, 3);
   session.close();
 });
 
-test("what was remembered counts only if it makes sense", () => {
+test("an invalid remembered seat is ignored", () => {
   const isRemembered = (text: string | null) =>
     Session.isRemembered({ getItem: () => text, setItem() {}, removeItem() {} }, "http://server");
   assert.ok(isRemembered(REMEMBERED));
@@ -392,7 +392,7 @@ class MapStore extends Map<string, string> implements Store {
   removeItem = (key: string) => void this.delete(key);
 }
 
-/** A session whose connections are fakes, each opened as soon as it is due, unless a ticket is awaited. */
+/** A session with fake sockets, each of which opens at once. `lose` closes the last one, and waits for the next. */
 function open(context: TestContext, options: Partial<SessionOptions>) {
   context.mock.timers.reset();
   context.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
@@ -413,12 +413,12 @@ function open(context: TestContext, options: Partial<SessionOptions>) {
   return { session, opened, lose };
 }
 
-/** Until promises that wait for nothing else have been heard. */
+/** Resolves after all promises that are ready have been handled. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** What a client says that takes nothing up. */
+/** The hello of a client that resumes nothing. */
 function hello(name: string): Uint8Array {
   const out = new ByteWriter();
   writeHello({ version: PROTOCOL_VERSION, schemaHash: null, resume: null, name }, out);

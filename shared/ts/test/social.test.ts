@@ -11,13 +11,13 @@ interface Vector {
 
 const { server, client } = vectors<{ server: Vector[]; client: Vector[] }>("social.json");
 
-test("messages about people are read as the server means them", () => {
+test("social messages are decoded to the server's values", () => {
   for (const { frame, message } of server) {
     assert.deepEqual({ Social: asServer(readServer(new ByteReader(fromHex(frame), 1))) }, message, frame);
   }
 });
 
-test("chat is written as the server reads it", () => {
+test("chat is encoded as the server expects it", () => {
   for (const { frame, message } of client) {
     const out = new ByteWriter();
     writeChat((message as { Chat: string }).Chat, out);
@@ -25,7 +25,7 @@ test("chat is written as the server reads it", () => {
   }
 });
 
-/** The message in the shape that it has on the server. */
+/** The message in the form in which the server serializes it. */
 function asServer(message: ServerMessage): unknown {
   switch (message.type) {
     case "roster":

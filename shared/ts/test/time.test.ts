@@ -5,9 +5,9 @@ import { Pace } from "../src/link/pace.js";
 import { Tail } from "../src/link/tail.js";
 import { dice } from "./dice.js";
 
-test("the shortest round trip counts", () => {
+test("the pong with the shortest round trip sets the clock", () => {
   const clock = new Clock(100);
-  // The client's clock is 1,000 ahead; the second pong is late on its way back.
+  // The client's clock is 1,000 ahead; the second pong is delayed.
   pong(clock, 11_000, 10_010, 20);
   pong(clock, 12_000, 11_010, 900);
   assert.equal(clock.due(1, 12_900), 11_000);
@@ -16,7 +16,7 @@ test("the shortest round trip counts", () => {
   assert.equal(clock.rtt, 20);
 });
 
-test("a jittery network never makes the clock jump", () => {
+test("jitter never makes the clock jump", () => {
   const clock = new Clock(100);
   const next = dice(3);
   let earlier = { at: 0, due: NaN };
@@ -33,7 +33,7 @@ test("a jittery network never makes the clock jump", () => {
   }
 });
 
-test("a machine that slept is set anew", () => {
+test("the clock is set again after the machine has slept", () => {
   const clock = new Clock(100);
   for (let n = 0; n < 20; n++) pong(clock, n * 500_000, n * 500_000 + 5_000, 10_000);
   // The client's clock stood still for a minute, and the round trip is longer now.
@@ -41,7 +41,7 @@ test("a machine that slept is set anew", () => {
   assert.equal(clock.due(7_000, 10_016_000), 10_000_000);
 });
 
-test("an overloaded server's slower ticks are followed", () => {
+test("the clock follows a slowdown of the server's ticks", () => {
   const clock = new Clock(100);
   pong(clock, 0, 500, 1_000);
   clock.setPace({ slowdown: 3, tick: 2, tickTime: 20_000 }, 1_000);
@@ -49,7 +49,7 @@ test("an overloaded server's slower ticks are followed", () => {
   assert.equal(clock.due(4, 1_000), 80_000);
 });
 
-test("all but the agreed share stay below a tail", () => {
+test("a tail is exceeded for the agreed part of the time", () => {
   const tail = new Tail(200);
   const next = dice(1);
   let beyond = 0;
@@ -58,7 +58,7 @@ test("all but the agreed share stay below a tail", () => {
     if (n >= 10_000 && sample > tail.value) beyond++;
     tail.record(sample, 33_333);
   }
-  assert.ok(beyond > 400 && beyond < 600, `${beyond} of 100,000, instead of 500`);
+  assert.ok(beyond > 400 && beyond < 600, `${beyond} of 100,000 are beyond, instead of 500`);
 });
 
 test("an age counts for as long as it lasts, and a lost connection is no stall", () => {
@@ -70,45 +70,45 @@ test("an age counts for as long as it lasts, and a lost connection is no stall",
   assert.equal(tail.value, before);
 });
 
-test("stalls that come often are covered and then forgotten", () => {
+test("frequent stalls are covered, and later forgotten", () => {
   const tail = new Tail(300);
-  const hear = (seconds: number, stalls: number) => {
+  const run = (seconds: number, stalls: number) => {
     for (let n = 0; n < seconds * 30; n++) {
       const isStall = n % 600 === 599 && n / 600 < stalls;
       tail.recordAge(20_000, isStall ? 320_000 : 53_333);
     }
     return tail.value;
   };
-  hear(60, 0);
-  const one = hear(20, 1);
+  run(60, 0);
+  const one = run(20, 1);
   assert.ok(one < 60_000, `${one} after one stall of 0.3 s`);
-  const three = hear(40, 2);
+  const three = run(40, 2);
   assert.ok(three > 280_000, `${three} after three`);
-  const soon = hear(60, 0);
+  const soon = run(60, 0);
   assert.ok(soon > 80_000, `${soon}: they may come again`);
-  const late = hear(1_200, 0);
+  const late = run(1_200, 0);
   assert.ok(late < 60_000, `${late}: they do not`);
 });
 
-test("a stall alone is no habit", () => {
+test("a single stall does not count", () => {
   for (const long of [800_000, 1_900_000]) {
     const tail = new Tail(300);
-    const hear = (seconds: number, to: number) => {
+    const run = (seconds: number, to: number) => {
       for (let n = 0; n < seconds * 30; n++) tail.recordAge(20_000, 53_333);
       tail.recordAge(20_000, to);
-      // What waited comes at once, and what comes next was sent when the first had come.
+      // Snapshots that waited arrive at once; the next one was sent after the first was acknowledged.
       tail.recordAge(to, to);
       tail.recordAge((to * 2) / 3, (to * 2) / 3 + 90_000);
       return tail.value;
     };
     for (const to of [long, 130_000]) {
-      const value = hear(60, to);
-      assert.ok(value < 100_000, `${value} after ${to} beside ${long}`);
+      const value = run(60, to);
+      assert.ok(value < 100_000, `${value} after ${to}, with ${long} before`);
     }
-    const again = hear(60, long);
+    const again = run(60, long);
     assert.ok(again > 100_000, `${again} after another of ${long}`);
-    hear(1_200, 53_333);
-    const late = hear(60, long);
+    run(1_200, 53_333);
+    const late = run(60, long);
     assert.ok(late < 100_000, `${late}: the others are forgotten`);
   }
   const tail = new Tail(150);
@@ -119,13 +119,13 @@ test("a stall alone is no habit", () => {
   assert.ok(tail.value < 30_000, `${tail.value}`);
 });
 
-test("a way that stalls is soon covered by inputs made earlier, but never by more than 1.4 s", () => {
+test("inputs are soon made earlier to cover stalls, but at most 1.4 s ahead", () => {
   const after = (stall: number) => aheadAfterStalls(stall) / 1_000;
   assert.ok(after(300_000) > 320 && after(300_000) < 390, `${after(300_000)} ms ahead`);
   assert.equal(after(1_900_000), 1_400);
 });
 
-test("a page that is kept from its work goes on with the tick that is due", () => {
+test("a page continues after a pause with the tick that is due", () => {
   const [clock, pace] = [new Clock(30), new Pace()];
   clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   const ticks = (ms: number) => {
@@ -136,19 +136,19 @@ test("a page that is kept from its work goes on with the tick that is due", () =
   // 8 ms ahead of the server, tick 30 has begun there.
   assert.deepEqual(ticks(1_010), []);
   assert.deepEqual(ticks(1_030), [31]);
-  assert.deepEqual(ticks(1_130), [32, 33, 34], "a tenth of a second is made up for");
-  assert.deepEqual(ticks(2_630), [79], "more is not");
-  assert.deepEqual(ticks(2_830), [85], "and who is always so slow plays all the same");
+  assert.deepEqual(ticks(1_130), [32, 33, 34], "a tenth of a second is made up");
+  assert.deepEqual(ticks(2_630), [79], "a longer pause is not");
+  assert.deepEqual(ticks(2_830), [85], "a page that always runs this slowly makes one input each time");
 });
 
-/** How far ahead inputs are made on a way of 50 ms that takes `stall` more every 20 s. */
+/** How far ahead inputs are made if the one-way delay is 50 ms, and `stall` longer every 20 s. */
 function aheadAfterStalls(stall: number): number {
   const [clock, pace] = [new Clock(30), new Pace()];
   clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   for (let millis = 0, seq = 0; millis < 150_000; millis += 5) {
     for (let tick = pace.poll(clock, millis * 1_000); tick >= 0; tick = pace.poll(clock, millis * 1_000)) {
       pace.made(++seq);
-      // It is told every 8 ticks.
+      // The server reports a lead every 8 ticks.
       const way = seq % 600 === 0 ? 50_000 + stall : 50_000;
       if (seq % 8 === 0) pace.hear(Math.max(pace.ahead - way, -2_000_000), seq, 33_333);
     }
@@ -156,7 +156,7 @@ function aheadAfterStalls(stall: number): number {
   return pace.ahead;
 }
 
-test("a way that was long at first is forgotten as soon by a page that was loaded again", () => {
+test("a reloaded page forgets a long initial delay as soon as a new one", () => {
   const ahead = (seq: number) => {
     const [clock, pace] = [new Clock(30), new Pace()];
     clock.hear({ clientTime: 0, serverTime: 100_000, held: 0, tick: 3, tickTime: 100_000 }, 200_000);
@@ -169,21 +169,21 @@ test("a way that was long at first is forgotten as soon by a page that was loade
     }
     return pace.ahead;
   };
-  assert.ok(ahead(5_000) < 60_000, `${ahead(5_000)} us ahead of a way of 30 ms`);
+  assert.ok(ahead(5_000) < 60_000, `${ahead(5_000)} us ahead, where the one-way delay is 30 ms`);
   assert.equal(ahead(5_000), ahead(0));
 });
 
-test("inputs come just in time over any way", () => {
+test("inputs arrive just in time over any network", () => {
   for (const [way, jitter] of [[1_000, 100], [30_000, 3_000], [60_000, 40_000], [150_000, 10_000]]) {
     checkPace(way, jitter);
   }
 });
 
-/** Inputs that take `way` and up to `jitter` more. */
+/** Checks the pace of inputs with a one-way delay of `way`, and up to `jitter` more. */
 function checkPace(way: number, jitter: number): void {
   const [clock, pace, next] = [new Clock(30), new Pace(), dice(7)];
   const due = (tick: number) => (tick * 1_000_000) / 30;
-  let [late, made, waited, least, toldAt] = [0, 0, 0, Infinity, 0];
+  let [late, made, waited, least, reportedAt] = [0, 0, 0, Infinity, 0];
   for (let millis = 1_000; millis < 120_000; millis++) {
     const now = millis * 1_000;
     if (millis % 500 === 0) {
@@ -194,9 +194,9 @@ function checkPace(way: number, jitter: number): void {
       pace.made(tick);
       const lead = due(tick) - now - way - next(jitter);
       least = Math.min(least, lead);
-      if (tick - toldAt >= 8) {
+      if (tick - reportedAt >= 8) {
         pace.hear(Math.floor(least / 2_000) * 2_000, tick, clock.interval);
-        [least, toldAt] = [Infinity, tick];
+        [least, reportedAt] = [Infinity, tick];
       }
       if (millis <= 20_000) continue;
       made++;
@@ -209,7 +209,7 @@ function checkPace(way: number, jitter: number): void {
   assert.ok(waited / made < jitter + 12_000, `inputs wait for ${waited / made} us`);
 }
 
-/** `matchTime` is how long the match has run when the ping arrives. */
+/** Passes a pong to the clock. `matchTime` is how long the match has run when the ping arrives. */
 function pong(clock: Clock, clientTime: number, matchTime: number, rtt: number): void {
   const tick = Math.floor(matchTime / 10_000);
   clock.hear({ clientTime, serverTime: matchTime, held: 0, tick, tickTime: tick * 10_000 }, clientTime + rtt);

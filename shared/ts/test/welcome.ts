@@ -1,4 +1,4 @@
-/** A welcome to a small game, as a server would write it. */
+/** A welcome to a match of a small game, as a server would encode it. */
 
 import { ByteWriter, fnv } from "../src/bytes.js";
 
@@ -12,7 +12,7 @@ const COMPONENT = [8];
 
 type Field = [name: string, step: number, min: number, max: number, predict: number[]];
 
-/** Every way in which a field can move. */
+/** A kind with most ways to predict a field. */
 const BODY: Field[] = [
   ["vx", 0.1, -100, 100, LINEAR],
   ["x", 0.01, 0, 5_000, carriedBy(0)],
