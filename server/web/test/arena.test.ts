@@ -13,7 +13,7 @@ interface Vectors {
 const file = new URL("../../../shared/testdata/arena_movement.json", import.meta.url);
 const vectors = JSON.parse(readFileSync(file, "utf8")) as Vectors;
 
-test("the map is the server's", () => {
+test("the map is the same as the server's", () => {
   assert.deepEqual([WIDTH, HEIGHT], vectors.size);
   const walls = WALLS.map(({ left, top, right, bottom }) => [left, top, right, bottom]);
   assert.deepEqual(walls, vectors.walls);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
-import { picture, TestBrowser, TestServer, until } from "./chromium.js";
+import { screenshot, TestBrowser, TestServer, until } from "./chromium.js";
 
 const PLAYING = "globalThis.tickwire?.session.state.type === 'playing' && tickwire.session.others?.rows !== null";
 const METRE = 128;
@@ -40,7 +40,7 @@ test("the start screen says what the arena is", async () => {
   const start = await browser.open(server.url);
   await start.waitForSelector("text=A small arena for sixteen");
   assert.equal(await start.title(), "Tickwire arena");
-  await picture(start, "start");
+  await screenshot(start, "start");
   await start.close();
 });
 
@@ -51,7 +51,7 @@ test("the start screen stays, however often Escape is pressed", async () => {
   await start.close();
 });
 
-test("a match that no server can have is as good as any", async () => {
+test("an invalid match in the URL means any match", async () => {
   for (const match of ["-1", "4294967296", "1.5", "best"]) {
     const page = await browser.open(`${server.url}/?match=${match}&role=spectator`);
     await until(page, `to be in, with match=${match}`, PLAYING);
@@ -59,14 +59,14 @@ test("a match that no server can have is as good as any", async () => {
   }
 });
 
-test("names are known to everybody", async () => {
+test("every client shows the names of all players", async () => {
   for (const page of [ada, grace, watcher]) {
     await until(page, "names", "[...tickwire.session.people.values()].map((p) => p.name).sort().join() === 'Ada,Grace'");
     await until(page, "the list", "/Ada/.test(players.textContent) && /Grace/.test(players.textContent)");
   }
 });
 
-test("each sees the other move", async () => {
+test("each client sees the other player move", async () => {
   const seats = await Promise.all([ada, grace].map((page) => page.evaluate<number>("tickwire.session.seat")));
   for (const [mover, seat, others] of [
     [ada, seats[0], [grace, watcher]],
@@ -80,7 +80,7 @@ test("each sees the other move", async () => {
     const own = () => mover.evaluate<number[]>("[tickwire.scene.ownX, tickwire.scene.ownY]");
     const [fromX, fromY] = await own();
     const far = `Math.hypot(tickwire.scene.ownX - ${fromX}, tickwire.scene.ownY - ${fromY}) > ${2 * METRE}`;
-    // There may be a wall on one side, or on two.
+    // There may be walls on one or two sides.
     for (const key of ["KeyD", "KeyS", "KeyA", "KeyW"]) {
       await mover.keyboard.down(key);
       await until(mover, "two metres", far, 3_000).catch(() => {});
@@ -90,7 +90,7 @@ test("each sees the other move", async () => {
     assert.ok(await mover.evaluate(far), "moved");
     await mover.waitForTimeout(500);
     for (const page of others) {
-      // A server that is out of breath may still put the mover elsewhere.
+      // On an overloaded server, a late correction may still move the player.
       await until(page, "the move", async () => {
         const [[x, y], seen] = await Promise.all([own(), place(page)]);
         return Math.hypot(seen.x - x, seen.y - y) < METRE / 2;
@@ -99,43 +99,43 @@ test("each sees the other move", async () => {
   }
 });
 
-test("nothing stays held that was let go", async () => {
+test("released keys and buttons do not stay held", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");
-  const wished = async (x: number, y: number, buttons: number) =>
+  const checkInput = async (x: number, y: number, buttons: number) =>
     assert.deepEqual(await ada.evaluate("[...tickwire.controls.values()].filter((_, i) => i !== 2)"), [x, y, buttons]);
-  // Both buttons of the mouse, let go one after the other.
+  // Both mouse buttons, released one after the other.
   await ada.mouse.move(640, 300);
   await ada.mouse.down();
-  await wished(0, 0, 1);
+  await checkInput(0, 0, 1);
   await ada.mouse.down({ button: "right" });
-  await wished(0, 0, 3);
+  await checkInput(0, 0, 3);
   await ada.mouse.up();
-  await wished(0, 0, 2);
+  await checkInput(0, 0, 2);
   await ada.mouse.up({ button: "right" });
-  await wished(0, 0, 0);
-  // A key that is let go while Control is held.
+  await checkInput(0, 0, 0);
+  // A key that is released while Control is held.
   await ada.keyboard.down("KeyW");
-  await wished(0, -127, 0);
+  await checkInput(0, -127, 0);
   await ada.keyboard.down("ControlLeft");
   await ada.keyboard.up("KeyW");
-  await wished(0, 0, 0);
+  await checkInput(0, 0, 0);
   await ada.keyboard.up("ControlLeft");
-  // Whoever clicks a button goes on playing.
+  // A click on a button of the HUD leaves the keyboard to the game.
   await ada.click("#net-button");
   await ada.keyboard.down("KeyD");
-  await wished(127, 0, 0);
+  await checkInput(127, 0, 0);
   await ada.keyboard.up("KeyD");
-  // Nor does what lies beside it take the keys away.
+  // So does a click on other parts of the HUD.
   await ada.click("#net h2");
   await ada.keyboard.down("KeyD");
-  await wished(127, 0, 0);
+  await checkInput(127, 0, 0);
   await ada.keyboard.up("KeyD");
   await ada.keyboard.press("KeyN");
   assert.ok(await ada.isHidden("#net"));
 });
 
-test("a key that is held for long opens what it opens once", async () => {
+test("a key that repeats opens the chat or a drawer only once", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");
   for (let n = 0; n < 4; n++) await ada.keyboard.down("Enter");
@@ -148,7 +148,7 @@ test("a key that is held for long opens what it opens once", async () => {
   await ada.keyboard.press("KeyN");
 });
 
-test("no shot is shown that the gun can't fire yet", async () => {
+test("no shot is shown during the gun's cooldown", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");
   await until(ada, "life", "tickwire.session.own.isOn");
@@ -166,32 +166,32 @@ test("no shot is shown that the gun can't fire yet", async () => {
   await ada.evaluate("delete tickwire.scene.ownShot");
 });
 
-test("they meet, and one shoots the other", async () => {
+test("a player shoots another one, and all clients show it", async () => {
   const enemy = await grace.evaluate<number>("tickwire.session.seat");
   await ada.bringToFront();
-  // Grace stands: of who is shown later than shots are judged back, nobody who runs is hit.
+  // Grace stands still: with an interpolation delay beyond the rewind limit, a moving player can't be hit.
   await ada.evaluate(HUNT, enemy);
   for (const page of [ada, grace, watcher]) {
     await until(page, "a kill", "/gun|rocket/.test(feed.textContent)", 60_000);
   }
   await until(grace, "who it was", "/Ada got you/.test(banner.textContent)", 60_000);
-  await picture(watcher, "watching");
+  await screenshot(watcher, "watching");
   await ada.evaluate("clearInterval(tickwire.hunt), tickwire.controls.values = tickwire.own");
 });
 
-test("one's own figure lives as soon as it is known to, however late the others are shown", async () => {
+test("the own player is shown alive with the newest snapshot, without the interpolation delay", async () => {
   await ada.bringToFront();
   await until(ada, "life", "tickwire.session.own.isOn");
   await ada.evaluate(`(() => {
     const { others } = tickwire.session;
     others.look = (index) => (Object.getPrototypeOf(others).look.call(others, index), tickwire.looked = others.values.fill(0));
   })()`);
-  await until(ada, "a picture of the dead", "tickwire.looked");
+  await until(ada, "a frame in which the interpolated rows are all 0", "tickwire.looked");
   assert.ok(await ada.evaluate("tickwire.scene.figure(tickwire.session.seat).health > 0"));
   await ada.evaluate("delete tickwire.session.others.look");
 });
 
-test("what happened while nobody looked is not shown afterwards", async () => {
+test("effects of more than two seconds without a frame are not shown afterwards", async () => {
   const seat = await grace.evaluate<number>("tickwire.session.seat");
   await ada.bringToFront();
   await until(ada, "Grace", `tickwire.scene.figure(${seat}).health > 0`);
@@ -205,19 +205,19 @@ test("what happened while nobody looked is not shown afterwards", async () => {
     scene.figure(${seat}).shots--;
     delete scene.draw;
   })()`);
-  await until(ada, "a picture", `tickwire.scene.figure(${seat}).shots >= 0 && tickwire.session.tick() - tickwire.left > 75`);
+  await until(ada, "a frame", `tickwire.scene.figure(${seat}).shots >= 0 && tickwire.session.tick() - tickwire.left > 75`);
   assert.deepEqual(await ada.evaluate("tickwire.seen"), []);
   await ada.evaluate("delete tickwire.scene.effects.add");
 });
 
-test("whoever comes is told how to play, and whoever watches that they only listen", async () => {
+test("players are shown the keys and may chat, and spectators not", async () => {
   await until(ada, "the keys", "/W, A, S, D move/.test(lines.textContent)");
   assert.equal(await ada.isEnabled("#saying"), true);
   assert.equal(await watcher.isEnabled("#saying"), false);
   assert.equal(await watcher.evaluate("/W, A, S, D/.test(lines.textContent)"), false);
 });
 
-test("whoever watches follows whom they choose", async () => {
+test("a spectator can follow a player", async () => {
   const seat = await ada.evaluate<number>("tickwire.session.seat");
   await watcher.bringToFront();
   const scale = () => watcher.evaluate<number>("tickwire.scene.camera.scale");
@@ -225,22 +225,22 @@ test("whoever watches follows whom they choose", async () => {
   await watcher.click("#players button:has-text('Ada')");
   await until(watcher, "a closer look", async () => (await scale()) > 1.2 * whole);
   assert.ok(await watcher.evaluate(`(({ x, y }) => tickwire.scene.camera.sees(x, y, 0))(tickwire.scene.figure(${seat}))`));
-  await picture(watcher, "following");
+  await screenshot(watcher, "following");
   await watcher.click("#players button:has-text('Ada')");
   await until(watcher, "the whole arena", async () => (await scale()) === whole);
 });
 
-test("nothing hides one's own figure", async () => {
+test("a part of the HUD that covers the own player becomes transparent", async () => {
   await ada.bringToFront();
   await until(ada, "life", "tickwire.session.own.isOn");
   await ada.evaluate("document.querySelector('.chat').style.cssText = 'inset: 0; width: auto'");
   await until(ada, "the figure under the chat", "document.querySelector('.chat').matches('.over')");
   await ada.evaluate("document.querySelector('.chat').style.cssText = 'left: -100vw'");
-  await until(ada, "the chat, which is elsewhere", "!document.querySelector('.chat').matches('.over')");
+  await until(ada, "the chat to be opaque again, beside the figure", "!document.querySelector('.chat').matches('.over')");
   await ada.evaluate("document.querySelector('.chat').style.cssText = ''");
 });
 
-test("chat arrives as text, whatever it looks like", async () => {
+test("markup in chat is shown as text", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");
   await ada.keyboard.press("Enter");
@@ -251,7 +251,7 @@ test("chat arrives as text, whatever it looks like", async () => {
   }
 });
 
-test("who is cut off comes back in the same seat", async () => {
+test("a client resumes in the same seat after a lost connection", async () => {
   const identity = "JSON.stringify([tickwire.session.link.welcome.session, tickwire.session.seat])";
   const before = await grace.evaluate(identity);
   await grace.evaluate("tickwire.session.cut()");
@@ -262,7 +262,7 @@ test("who is cut off comes back in the same seat", async () => {
   assert.equal(await grace.evaluate("tickwire.session.stats.resyncs"), 0);
 });
 
-test("who writes while the connection is taken up again writes on", async () => {
+test("a reconnection does not interrupt a line of chat that is being written", async () => {
   await grace.bringToFront();
   await grace.focus("#scene");
   await grace.keyboard.press("Enter");
@@ -275,7 +275,7 @@ test("who writes while the connection is taken up again writes on", async () => 
   await until(ada, "the line", "lines.lastElementChild?.textContent === 'Gracestill here'");
 });
 
-test("who loads the page again is back in the same seat", async () => {
+test("a reloaded page resumes in the same seat", async () => {
   const identity = "JSON.stringify([tickwire.session.link.welcome.session, tickwire.session.seat])";
   const before = await grace.evaluate(identity);
   await grace.goto(`${server.url}/`);
@@ -283,21 +283,21 @@ test("who loads the page again is back in the same seat", async () => {
   assert.equal(await grace.evaluate(identity), before);
 });
 
-test("the network panel shows numbers, and makes things worse", async () => {
+test("the network panel shows readings, and adds latency", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");
   await ada.keyboard.press("KeyN");
   await until(ada, "readings", "/Ping[\\d.]+ ms/.test(readings.textContent)");
   await ada.evaluate("latency.value = 150, latency.dispatchEvent(new Event('input'))");
   await until(ada, "a longer ping", "tickwire.session.link.clock.rtt > 140_000", 30_000);
-  await picture(ada, "network");
+  await screenshot(ada, "network");
   await ada.evaluate("latency.value = 0, latency.dispatchEvent(new Event('input'))");
   await until(ada, "a short ping", "tickwire.session.link.clock.rtt < 100_000", 30_000);
   assert.equal(await ada.evaluate("tickwire.session.state.type"), "playing");
   await ada.keyboard.press("KeyN");
 });
 
-test("on a phone two thumbs play", async () => {
+test("a phone is played with two thumbs", async () => {
   const phone = await browser.open(`${server.url}/?match=1&name=Thumbs`, {
     viewport: { width: 390, height: 780 },
     hasTouch: true,
@@ -312,14 +312,14 @@ test("on a phone two thumbs play", async () => {
   await touch("pointerdown", [90, 600], [300, 600]);
   await touch("pointermove", [90 + way, 600], [300, 560]);
   await phone.waitForTimeout(900);
-  await picture(phone, "phone");
+  await screenshot(phone, "phone");
   await touch("pointerup", [90 + way, 600], [300, 560]);
   const after = await phone.evaluate<number[]>("[tickwire.scene.ownX, tickwire.scene.ownY]");
   assert.ok(Math.hypot(after[0] - before[0], after[1] - before[1]) > METRE, `from ${before} to ${after}`);
   await phone.close();
 });
 
-test("a server without a free seat says so while the page tries again", async () => {
+test("a page shows that no seat is free, and joins once there is one", async () => {
   const full = await TestServer.start("--npcs", "0", "--seats", "1", "--matches-max", "1");
   const first = await browser.open(`${full.url}/?match=auto&name=First`);
   await until(first, "the seat", PLAYING);
@@ -329,11 +329,11 @@ test("a server without a free seat says so while the page tries again", async ()
   await until(patient, "a seat", PLAYING, 20_000);
   for (const page of [first, patient]) await page.close();
   await full.stop();
-  // What a browser itself says of an answer of 503, and of a feed that ends.
+  // Errors that the browser itself logs for the 503, and for the feed that ends.
   browser.errors.splice(0, browser.errors.length, ...browser.errors.filter((error) => !error.includes(full.url)));
 });
 
-test("an operator's notice is seen by all", async () => {
+test("all clients show an operator's notice", async () => {
   const body = JSON.stringify({ text: "The server restarts at noon" });
   const headers = { "content-type": "application/json" };
   const answer = await fetch(`${server.url}/v1/notices`, { method: "POST", headers, body });
@@ -343,24 +343,24 @@ test("an operator's notice is seen by all", async () => {
   }
 });
 
-test("the monitor shows them", async () => {
+test("the monitor shows the match", async () => {
   const monitor = await browser.open(`${server.url}/monitor`);
   const match = `[...document.querySelectorAll("tr")].some(({ cells }) => {
     const [id, players, seats, spectators] = [...cells].map((cell) => Number(cell.textContent));
     return id === 1 && players >= 2 && seats === 16 && spectators === 1;
   })`;
   await until(monitor, "the match", match);
-  await until(monitor, "what snapshots tell", "/bit\\/s/.test(document.body.textContent)");
+  await until(monitor, "the bandwidth by field", "/bit\\/s/.test(document.body.textContent)");
   await monitor.waitForTimeout(4_000);
-  await picture(monitor, "monitor");
+  await screenshot(monitor, "monitor");
   await monitor.close();
 });
 
-test("nothing was wrong in any page", () => {
+test("no page has logged an error", () => {
   assert.deepEqual(browser.errors, []);
 });
 
-/** A brain for a page: towards the enemy, around corners by chance, and fire when it is in sight. */
+/** Controls a page's player: runs towards the enemy, with random detours where it gets stuck, and fires. */
 const HUNT = (enemy: number) => {
   const { controls, session, scene } = (globalThis as any).tickwire;
   let detour = 0;

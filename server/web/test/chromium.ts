@@ -1,4 +1,4 @@
-/** Real Chromium, and a server of one's own, for tests. */
+/** Tests' real Chromium, and a server for each test file. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -19,8 +19,8 @@ const FLAGS = [
 ];
 const root = new URL("../../../", import.meta.url);
 const BINARY = process.env.SERVER_BINARY ?? fileURLToPath(new URL("target/release/tickwire-server", root));
-/** Where pictures for the README go, if they are wanted. */
-const pictures = process.env.SCREENSHOTS;
+/** The folder for screenshots for the README; none are taken if it is not set. */
+const screenshots = process.env.SCREENSHOTS;
 
 export class TestServer {
   private constructor(
@@ -32,7 +32,7 @@ export class TestServer {
     return TestServer.run(BINARY, ...args);
   }
 
-  /** The server with another game: an example, built beside it. */
+  /** Starts a server with another game: an example of the server's crate. */
   static startExample(name: string, ...args: string[]): Promise<TestServer> {
     return TestServer.run(join(dirname(BINARY), "examples", name), ...args);
   }
@@ -45,8 +45,8 @@ export class TestServer {
       server.on("error", reject);
       server.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
       server.stdout.on("data", (text) => {
-        const said = /listening on (\S+)/.exec(String(text));
-        if (said) resolve(said[1]);
+        const match = /listening on (\S+)/.exec(String(text));
+        if (match) resolve(match[1]);
       });
     });
     return new TestServer(url, server);
@@ -59,7 +59,7 @@ export class TestServer {
   }
 }
 
-/** A browser whose pages' errors are kept. */
+/** A browser that collects the errors of its pages. */
 export class TestBrowser {
   readonly errors: string[] = [];
 
@@ -89,14 +89,14 @@ export class TestBrowser {
   }
 }
 
-/** Keeps a picture of a page for the README, if that is wanted. */
-export async function picture(page: Page, name: string): Promise<void> {
-  if (!pictures) return;
-  mkdirSync(pictures, { recursive: true });
-  await page.screenshot({ path: `${pictures}/${name}.png` });
+/** Takes a screenshot of a page for the README, if `SCREENSHOTS` is set. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  if (!screenshots) return;
+  mkdirSync(screenshots, { recursive: true });
+  await page.screenshot({ path: `${screenshots}/${name}.png` });
 }
 
-/** Waits until something holds in a page, which is asked ten times a second. */
+/** Waits until `holds` is true in a page; it is checked ten times a second. `what` names it in the error. */
 export async function until(
   page: Page,
   what: string,
@@ -105,7 +105,7 @@ export async function until(
 ): Promise<void> {
   const end = Date.now() + ms;
   while (!(await (typeof holds === "string" ? page.evaluate(holds) : holds()))) {
-    if (Date.now() > end) throw new Error(`in vain waited for ${what}: ${holds}`);
+    if (Date.now() > end) throw new Error(`timed out waiting for ${what}: ${holds}`);
     await page.waitForTimeout(100);
   }
 }

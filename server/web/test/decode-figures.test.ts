@@ -33,7 +33,7 @@ test("a snapshot of 16 players is decoded in 50 us", async () => {
       snapshots++;
       assert.notEqual(event.digest, "differs");
       if (event.digest === "agrees") checked++;
-      // What the compiler does at first is not what is asked about.
+      // The first replay warms up the JIT compiler, and is not measured.
       if (n > 0) times.push(nanos / 1_000);
     }
     assert.ok(link.rows!.length >= 1 + 12 + 16, "16 players are there");
@@ -47,7 +47,7 @@ test("a snapshot of 16 players is decoded in 50 us", async () => {
   assert.ok(at(0.5) <= DECODE_US_MAX, `${at(0.5)} us`);
 });
 
-/** Watches a match for a while, and keeps what came. */
+/** Joins a match for a while, and records all frames from the server. */
 function record(): Promise<Uint8Array[]> {
   const url = new URL("/v1/play?match=auto", server.url.replace("http", "ws"));
   const socket = new WebSocket(url, "tickwire.v1");

@@ -14,7 +14,7 @@ let browser: TestBrowser;
 let pages: Server;
 
 before(async () => {
-  // Somebody else's web server, which knows nothing of ours.
+  // A web server of another origin.
   pages = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://x").pathname.slice(1);
     response.setHeader("content-type", path.endsWith(".js") ? "text/javascript" : "text/html");
@@ -39,7 +39,7 @@ test("the example plays in a page of another origin", async () => {
   const page = await browser.open(`${origin()}/example.html?server=${server.url}`);
   await until(page, "to play", "state.textContent === 'playing'");
   const drawn = "field.getContext('2d').getImageData(0, 0, 800, 600).data.some((byte) => byte > 0)";
-  await until(page, "something to see", drawn);
+  await until(page, "something drawn", drawn);
   assert.deepEqual(browser.errors, []);
 });
 

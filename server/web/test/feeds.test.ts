@@ -23,39 +23,39 @@ after(async () => {
   await server?.stop();
 });
 
-test("an event source that is disconnected comes back without loss or repeat", async () => {
+test("an event source reconnects without losing or repeating events", async () => {
   await fetch(`${server.url}/v1/join`, { method: "POST" });
   const reference = await follow(`${server.url}/v1/events`);
   const page = await browser.open(`${line.url}/monitor`);
-  // Somebody has to be there, or the match sleeps.
+  // A match without players is suspended, and has no events.
   const player = await browser.open(`${server.url}/?match=auto&name=Ada`);
   await page.evaluate(`{
     const source = new EventSource("/v1/events");
-    globalThis.heard = [];
+    globalThis.received = [];
     for (const name of ${JSON.stringify(NAMES)}) {
-      source.addEventListener(name, (event) => heard.push([event.lastEventId, name]));
+      source.addEventListener(name, (event) => received.push([event.lastEventId, name]));
     }
   }`);
-  const heard = () => page.evaluate<[string, string][]>("heard");
+  const received = () => page.evaluate<[string, string][]>("received");
   for (let cut = 0; cut < 3; cut++) {
-    const before = (await heard()).length;
-    for (let n = 0; n < 600 && (await heard()).length < before + 15; n++) await page.waitForTimeout(100);
-    assert.ok((await heard()).length >= before + 15, "events come");
+    const before = (await received()).length;
+    for (let n = 0; n < 600 && (await received()).length < before + 15; n++) await page.waitForTimeout(100);
+    assert.ok((await received()).length >= before + 15, "events arrive");
     line.cut();
   }
   await page.waitForTimeout(3_000);
-  const events = await heard();
+  const events = await received();
   const ids = events.map(([id]) => id);
   assert.ok(!events.some(([, name]) => name === "gap"), "nothing was missed");
   const first = reference.ids.indexOf(ids[0]);
-  assert.ok(first >= 0, `${ids[0]} is known`);
+  assert.ok(first >= 0, `${ids[0]} is in the reference`);
   assert.deepEqual(ids, reference.ids.slice(first, first + ids.length));
   assert.ok(line.cuts >= 3);
   reference.stop();
   await player.close();
 });
 
-/** A wire between a browser and the server, that can be cut. */
+/** A TCP proxy between a browser and the server, whose connections can be cut. */
 class Line {
   cuts = 0;
   readonly #sockets = new Set<Socket>();
@@ -92,7 +92,7 @@ class Line {
   }
 }
 
-/** Reads a feed as curl would, and keeps the ids. */
+/** Reads a feed without an `EventSource`, and collects the ids of its events. */
 async function follow(url: string): Promise<{ ids: string[]; stop: () => void }> {
   const request = get(url);
   const [response] = (await once(request, "response")) as [IncomingMessage];

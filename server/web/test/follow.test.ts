@@ -2,22 +2,22 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { follow } from "../src/net/follow.js";
 
-test("a feed that was answered an error is asked for again, until it is ended", () => {
+test("a feed is requested again after an error, until it is ended", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   Object.assign(globalThis, { EventSource: FakeSource });
-  const said: string[] = [];
-  const end = follow("/v1/events", { chat: (data) => said.push(data) }, () => said.push("lost"));
+  const received: string[] = [];
+  const end = follow("/v1/events", { chat: (data) => received.push(data) }, () => received.push("lost"));
   const [first] = FakeSource.all;
-  first.tell("chat", "a");
-  // The browser comes back by itself.
+  first.send("chat", "a");
+  // The browser reconnects by itself.
   first.fail(FakeSource.CONNECTING);
   mock.timers.tick(60_000);
   assert.equal(FakeSource.all.length, 1);
   first.fail(FakeSource.CLOSED);
   mock.timers.tick(60_000);
   assert.equal(FakeSource.all.length, 2);
-  FakeSource.all[1].tell("chat", "b");
-  assert.deepEqual(said, ["a", "lost", "lost", "b"]);
+  FakeSource.all[1].send("chat", "b");
+  assert.deepEqual(received, ["a", "lost", "lost", "b"]);
 
   FakeSource.all[1].fail(FakeSource.CLOSED);
   end();
@@ -39,7 +39,7 @@ class FakeSource extends EventTarget {
     FakeSource.all.push(this);
   }
 
-  tell(name: string, data: string): void {
+  send(name: string, data: string): void {
     this.dispatchEvent(Object.assign(new Event(name), { data }));
   }
 

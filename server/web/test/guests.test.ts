@@ -24,7 +24,7 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-test("guests get tickets to play and to watch, and others when they join again", async () => {
+test("guests get tickets to play and to watch, and new ones when they join again", async () => {
   const ada = await browser.open(`${server.url}/?match=auto&name=Ada`);
   await until(ada, "to play", PLAYING);
   const watcher = await browser.open(server.url);
@@ -34,8 +34,8 @@ test("guests get tickets to play and to watch, and others when they join again",
   assert.equal(await watcher.evaluate("tickwire.session.seat"), null);
   await watcher.evaluate("tickwire.session.cut()");
   await until(watcher, "to watch again", PLAYING);
-  // The browser's console has the answer to a third one, who is told as much.
+  // Checked before the third guest, whose rejection the browser logs as an error.
   assert.deepEqual(browser.errors, []);
   const third = await browser.open(`${server.url}/?match=1&name=Eve`);
-  await until(third, "to be told why not", "document.body.innerText.includes('all seats of the match are taken')");
+  await until(third, "the reason for the rejection", "document.body.innerText.includes('all seats of the match are taken')");
 });

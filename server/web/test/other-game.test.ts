@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { picture, TestBrowser, TestServer, until } from "./chromium.js";
+import { screenshot, TestBrowser, TestServer, until } from "./chromium.js";
 
 let server: TestServer;
 let browser: TestBrowser;
@@ -15,29 +15,29 @@ after(async () => {
   await server?.stop();
 });
 
-test("a game that the page does not know is announced by its name alone", async () => {
+test("the start screen shows the name of an unknown game, and nothing of the arena", async () => {
   const page = await browser.open(server.url);
   await until(page, "the name", "document.querySelector('h1').innerText.toLowerCase() === 'tag'");
   assert.equal(await page.title(), "tag");
   assert.doesNotMatch(await page.innerText("body"), /arena/i);
   assert.equal(await page.getAttribute("#scene", "aria-label"), "tag");
-  await picture(page, "other-game-start");
+  await screenshot(page, "other-game-start");
   await page.close();
 });
 
-test("a game that the page does not know is shown by its schema, and played with the keys", async () => {
+test("an unknown game is drawn by its schema, and played with the keys", async () => {
   const page = await browser.open(`${server.url}/?match=auto&name=Ada`);
   await until(page, "to play", "globalThis.tickwire?.session.link.rows?.length === 1");
   await page.waitForSelector("text=The server runs “tag”");
   const bob = await browser.open(`${server.url}/?match=auto&name=Bob`);
-  await until(page, "company", "globalThis.tickwire?.session.link.rows?.length === 2");
-  // Ada is it, and Bob stands three metres below her.
+  await until(page, "the second player", "globalThis.tickwire?.session.link.rows?.length === 2");
+  // Ada is "it", and Bob stands three metres below her.
   await page.keyboard.down("KeyS");
   await page.waitForSelector("text=caught: seat 1");
   await page.keyboard.up("KeyS");
   await page.keyboard.press("KeyH");
   assert.ok(await page.isHidden("text=How to play"));
   await bob.waitForSelector("text=caught: seat 1");
-  await picture(page, "other-game");
+  await screenshot(page, "other-game");
   assert.deepEqual(browser.errors, []);
 });

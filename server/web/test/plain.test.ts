@@ -4,13 +4,13 @@ import { type Field, Rows, type Schema, type Session } from "@tickwire/client";
 import { PlainView } from "../src/draw/plain.js";
 import type { Scene } from "../src/draw/scene.js";
 
-test("what has no place is said in words, however many others have one", () => {
-  assert.deepEqual(said(3).slice(0, 3), ["clock seconds 7", "coin 1", "worth 7"]);
-  assert.deepEqual(said(50).slice(0, 3), ["clock seconds 7", "coin 1", ""]);
+test("entities without a place are listed as text, however many others there are", () => {
+  assert.deepEqual(textsWith(3).slice(0, 3), ["clock seconds 7", "coin 1", "worth 7"]);
+  assert.deepEqual(textsWith(50).slice(0, 3), ["clock seconds 7", "coin 1", ""]);
 });
 
-/** What is written when there is a clock, and so many coins. */
-function said(coins: number): string[] {
+/** The texts that are drawn for a clock and this many coins. */
+function textsWith(coins: number): string[] {
   const texts: string[] = [];
   const ignore = () => {};
   const context = {

@@ -1,5 +1,5 @@
-// Bundles the tests, since this Node reads no TypeScript, and runs them with Node's own runner.
-// Names of tests may be given: `npm test -- vectors`.
+// Bundles the tests, since not every supported Node runs TypeScript, and runs them with Node's own
+// runner. Parts of file names select tests: `npm test -- browser`.
 
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
