@@ -160,8 +160,8 @@ function styleFor(game: string): void {
 }
 
 /**
- * Gets a ticket, if the server needs one and admits guests; else returns "". The reason is then in `refused`, or in
- * the close of the connection.
+ * Gets a ticket, if the server requires one and admits guests; else returns "". If the server then rejects the
+ * connection, the reason is in `refused` or in the connection's close.
  */
 async function guestTicket({ name, match, mode, spectate }: JoinRequest): Promise<string> {
   const role = spectate ? "spectator" : "player";

@@ -179,7 +179,7 @@ test("a player shoots another one, and all clients show it", async () => {
   await ada.evaluate("clearInterval(tickwire.hunt), tickwire.controls.values = tickwire.own");
 });
 
-test("the own player is shown alive with the newest snapshot, without the interpolation delay", async () => {
+test("the user's own player is shown alive with the newest snapshot, without the interpolation delay", async () => {
   await ada.bringToFront();
   await until(ada, "life", "tickwire.session.own.isOn");
   await ada.evaluate(`(() => {
@@ -230,7 +230,7 @@ test("a spectator can follow a player", async () => {
   await until(watcher, "the whole arena", async () => (await scale()) === whole);
 });
 
-test("a part of the HUD that covers the own player becomes transparent", async () => {
+test("a part of the HUD that covers the user's own player becomes transparent", async () => {
   await ada.bringToFront();
   await until(ada, "life", "tickwire.session.own.isOn");
   await ada.evaluate("document.querySelector('.chat').style.cssText = 'inset: 0; width: auto'");

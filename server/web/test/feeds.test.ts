@@ -27,7 +27,7 @@ test("an event source reconnects without losing or repeating events", async () =
   await fetch(`${server.url}/v1/join`, { method: "POST" });
   const reference = await follow(`${server.url}/v1/events`);
   const page = await browser.open(`${line.url}/monitor`);
-  // A match without players is suspended, and has no events.
+  // The server ends a match that stays empty.
   const player = await browser.open(`${server.url}/?match=auto&name=Ada`);
   await page.evaluate(`{
     const source = new EventSource("/v1/events");

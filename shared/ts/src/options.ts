@@ -83,7 +83,7 @@ export interface Handlers {
   people?: (players: ReadonlyMap<number, Player>) => void;
   /** A line of chat, or a notice. */
   line?: (line: Line) => void;
-  /** A line of one's own chat was rejected. */
+  /** A line of chat that this session sent, or tried to send, was rejected. */
   chatRefused?: (refused: ChatRefused) => void;
   /** The server is draining, and closes the connection within `withinMs`; the session then tries to reconnect. */
   leaving?: (withinMs: number) => void;

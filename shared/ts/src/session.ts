@@ -141,7 +141,7 @@ export class Session {
     return applied + clock.ticksSince(applied, now, now);
   }
 
-  /** Sends a line of chat to everyone in the match. Returns whether it was sent: not without a connection. */
+  /** Sends a line of chat to everyone in the match. Returns `false` if it is too long, or without a connection. */
   chat(text: string): boolean {
     const line = text.trim();
     if ([...line].length > LINE_MAX) {
@@ -238,7 +238,7 @@ export class Session {
   }
 
   #receive(data: unknown): void {
-    // A socket of the page's own (`openSocket`) may deliver frames after it was closed.
+    // A socket from `openSocket` may deliver frames after it was closed.
     if (this.state.type === "ended") return;
     const now = micros();
     this.#receivedAt = now;

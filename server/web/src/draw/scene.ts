@@ -35,7 +35,7 @@ class Figure {
 export class Scene {
   readonly camera = new Camera();
   readonly effects = new Effects();
-  /** The own player's aim, health and position, as predicted or newest, while others are shown in the past. */
+  /** The user's own player: its newest aim and health, and its predicted position. Others are shown in the past. */
   ownAim = 0;
   ownHealth = 0;
   ownX = WIDTH / 2;
@@ -267,7 +267,7 @@ export class Scene {
     context.lineWidth = cm(5);
     context.beginPath();
     const half = cm(31);
-    // Corners only, as a place to stand on.
+    // The pickup's place is marked by corners, also while the pickup is absent.
     for (const [sx, sy] of CORNERS) {
       context.moveTo(x + sx * half, y + sy * half * 0.45);
       context.lineTo(x + sx * half, y + sy * half);

@@ -9,7 +9,7 @@ export interface Sample {
   fields: Record<string, number>;
   /** Rejected connections since the server's start, by reason. */
   refused: Record<string, number>;
-  /** Closed sessions since the server's start, by reason. */
+  /** Connections that have ended since the server's start, by reason. */
   closed: Record<string, number>;
 }
 
