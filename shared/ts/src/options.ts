@@ -70,7 +70,7 @@ export interface Handlers {
   state?: (state: SessionState) => void;
   /**
    * The server has accepted the hello, at first or after a reconnection. Read the schema from `session.link`: the
-   * welcome to a resumed session has none.
+   * welcome to a resumed session may have none.
    */
   welcome?: (welcome: Welcome) => void;
   /** An input was made for a tick, and sent. */
