@@ -79,6 +79,12 @@ export class Session {
   #receivedAt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   readonly #timer: ReturnType<typeof setInterval>;
+  /** Reconnects at once when the device has a network again. */
+  readonly #online = () => {
+    if (this.#retry === undefined) return;
+    clearTimeout(this.#retry);
+    this.#attempt(() => this.#connect());
+  };
 
   /** Throws a `TypeError` when `url`, `match` or `name` is invalid. */
   constructor(options: SessionOptions) {
@@ -98,6 +104,8 @@ export class Session {
     }
     this.#connect();
     this.#timer = setInterval(() => this.#handleTimer(), TIMER_MS);
+    // Not in Node.
+    globalThis.addEventListener?.("online", this.#online);
   }
 
   /** Whether `storage` has the seat that the page had before it was reloaded. */
@@ -416,6 +424,7 @@ export class Session {
     if (this.state.type === "ended") return;
     clearInterval(this.#timer);
     clearTimeout(this.#retry);
+    globalThis.removeEventListener?.("online", this.#online);
     if (!isRemembered) this.#forget();
     this.#setState({ type: "ended", code, reason });
   }

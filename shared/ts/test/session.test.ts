@@ -38,6 +38,29 @@ test("a timer acknowledges a snapshot that no other follows", (context) => {
   session.close();
 });
 
+test("a session reconnects at once when the device has a network again", (context) => {
+  const device = new EventTarget();
+  Object.assign(globalThis, {
+    addEventListener: device.addEventListener.bind(device),
+    removeEventListener: device.removeEventListener.bind(device),
+  });
+  context.after(() => Object.assign(globalThis, { addEventListener: undefined, removeEventListener: undefined }));
+  const { session, opened } = open(context, {});
+  opened[0].socket.receive(welcomeFrame());
+  device.dispatchEvent(new Event("online"));
+  assert.equal(opened.length, 1, "it is connected");
+  opened[0].socket.onclose?.({ code: 1006, reason: "" });
+  device.dispatchEvent(new Event("online"));
+  assert.equal(opened.length, 2);
+  device.dispatchEvent(new Event("online"));
+  context.mock.timers.tick(5_000);
+  assert.equal(opened.length, 2, "it is connecting, and no longer waits");
+  opened[1].socket.onclose?.({ code: 1006, reason: "" });
+  session.close();
+  device.dispatchEvent(new Event("online"));
+  assert.equal(opened.length, 2, "it has ended");
+});
+
 test("a client joins anew after a restart of the server", (context) => {
   const { session, opened, lose } = open(context, {});
   opened[0].socket.receive(welcomeFrame());
