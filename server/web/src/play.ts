@@ -15,6 +15,8 @@ import { openConditioned } from "./net/conditioner.js";
 
 /** How often the HUD is updated. */
 const HUD_MS = 150;
+/** A network that stalls for longer is shown to the player, in seconds: a session waits for several before it reconnects. */
+const STALL_S = 1;
 /** Time from a shot to the next, by the weapon that was fired. */
 const GUN_COOLDOWN_S = 0.2;
 const ROCKET_COOLDOWN_S = 0.9;
@@ -40,6 +42,7 @@ let hudAt = 0;
 /** The tick from which the player may fire again. */
 let readyAt = 0;
 let isLost = false;
+let isStalled = false;
 /** Why the server gave no ticket; empty if it did, or needs none. */
 let refused = "";
 /** Whether the page is styled for the arena. */
@@ -94,6 +97,7 @@ function enter({ name, match, mode, spectate }: JoinRequest): void {
   arena = plain = null;
   scene.ownHealth = 0;
   refused = "";
+  isStalled = false;
   element("hud").hidden = false;
   element("lines").replaceChildren();
   hud.clear();
@@ -268,8 +272,16 @@ function draw(): void {
     hudAt = now;
     if (arena) hud.update(session, arena, now);
     panel.update(session, scene.theme.line);
+    if (!isLost) showStall(session);
   }
   frameTimes[frames++ % frameTimes.length] = performance.now() - now;
+}
+
+function showStall(session: Session): void {
+  const { applied, clock } = session.link;
+  const isNow = applied !== null && clock !== null && session.tick() - applied > STALL_S * clock.hz;
+  if (isNow !== isStalled) hud.banner(isNow ? "The network stalls" : "", "", isNow ? 3_600_000 : 0);
+  isStalled = isNow;
 }
 
 function shortcut(event: KeyboardEvent): void {

@@ -262,6 +262,15 @@ test("a client resumes in the same seat after a lost connection", async () => {
   assert.equal(await grace.evaluate("tickwire.session.stats.resyncs"), 0);
 });
 
+test("a stalled network is shown while the connection still lives", async () => {
+  await grace.bringToFront();
+  await until(grace, "the connection", PLAYING);
+  await grace.evaluate("tickwire.session.tick = () => tickwire.session.link.applied + 40");
+  await until(grace, "the banner", "banner.textContent === 'The network stalls'");
+  await grace.evaluate("delete tickwire.session.tick");
+  await until(grace, "its end", "banner.textContent !== 'The network stalls'");
+});
+
 test("a reconnection does not interrupt a line of chat that is being written", async () => {
   await grace.bringToFront();
   await grace.focus("#scene");
