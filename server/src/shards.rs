@@ -139,38 +139,27 @@ impl Shards {
 
     /// Each shard's answer to a command; `None` if it is stuck or has failed.
     async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<Option<T>> {
+        // All are asked before the first answer is awaited: one that hangs delays no other.
         let pending: Vec<_> =
-            (0..self.handles.len()).map(|shard| self.begin(shard, &command)).collect();
-        let deadline = Instant::now() + Duration::from(STUCK_AFTER);
+            (0..self.handles.len()).map(|shard| self.ask_one(shard, &command)).collect();
         let mut answers = Vec::new();
         for answer in pending {
-            answers.push(answer_by(deadline, answer).await);
+            answers.push(answer.await);
         }
         answers
     }
 
-    async fn ask_one<T>(
+    /// Sends a command at once. Returns a future of the answer.
+    fn ask_one<T>(
         &self,
         shard: usize,
         command: impl Fn(oneshot::Sender<T>) -> Command,
-    ) -> Option<T> {
-        let pending = self.begin(shard, command);
-        answer_by(Instant::now() + Duration::from(STUCK_AFTER), pending).await
-    }
-
-    /// Sends a command that is to be answered, unless the shard is stuck or has failed.
-    fn begin<T>(
-        &self,
-        shard: usize,
-        command: impl Fn(oneshot::Sender<T>) -> Command,
-    ) -> Option<oneshot::Receiver<T>> {
+    ) -> impl Future<Output = Option<T>> {
         let (reply, answer) = oneshot::channel();
-        (!self.is_stuck(shard) && self.send(shard, command(reply)).is_ok()).then_some(answer)
+        let is_sent = !self.is_stuck(shard) && self.send(shard, command(reply)).is_ok();
+        let deadline = Instant::now() + Duration::from(STUCK_AFTER);
+        async move { if is_sent { timeout_at(deadline, answer).await.ok()?.ok() } else { None } }
     }
-}
-
-async fn answer_by<T>(deadline: Instant, pending: Option<oneshot::Receiver<T>>) -> Option<T> {
-    timeout_at(deadline, pending?).await.ok()?.ok()
 }
 
 #[cfg(test)]
