@@ -243,7 +243,7 @@ function handleState(state: SessionState): void {
       hud.banner(
         arena || plain ? "Connection lost" : refused ? "Not in yet" : "No connection",
         session?.seat == null ? `${refused ? `${refused}; ` : ""}trying again…` : "your seat is kept for a while",
-        3_600_000,
+        Infinity,
       );
       break;
     case "playing":
@@ -280,7 +280,7 @@ function draw(): void {
 function showStall(session: Session): void {
   const { applied, clock } = session.link;
   const isNow = applied !== null && clock !== null && session.tick() - applied > STALL_S * clock.hz;
-  if (isNow !== isStalled) hud.banner(isNow ? "The network stalls" : "", "", isNow ? 3_600_000 : 0);
+  if (isNow !== isStalled) hud.banner(isNow ? "The network stalls" : "", "", isNow ? Infinity : 0);
   isStalled = isNow;
 }
 
