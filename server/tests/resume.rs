@@ -1,4 +1,4 @@
-//! Resumed sessions: each event arrives exactly once, whatever the client has kept.
+//! Resumed sessions: each event and each line of chat arrives exactly once, whatever was lost.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
@@ -32,6 +32,25 @@ fn every_event_arrives_once_also_after_a_page_reload() {
         let since = page.newest_event.unwrap().since(told);
         assert_eq!(page.events, since.cast_unsigned(), "one for each tick since");
     }
+}
+
+#[test]
+fn a_line_of_chat_that_was_lost_with_the_connection_is_sent_again() {
+    let server = TestServer::start::<Bell>(|_| {});
+    let mut ada = server.join();
+    let mut bob = server.join();
+    ada.link.chat("one").unwrap();
+    ada.send_chat();
+    bob.wait("the line", |client| client.lines() == ["player 1: one"]);
+    // This one never leaves the machine.
+    ada.link.chat("two").unwrap();
+    assert!(ada.link.poll_chat(&mut Vec::new()));
+    let mut ada = server.take_up(ada.link);
+    ada.wait("the welcome", |client| client.link.welcome().unwrap().lines == 1);
+    ada.link.chat("three").unwrap();
+    ada.send_chat();
+    let all = ["player 1: one", "player 1: two", "player 1: three"];
+    bob.wait("the lines", |client| client.lines() == all);
 }
 
 #[test]

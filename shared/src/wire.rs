@@ -139,6 +139,9 @@ pub struct Welcome {
     pub seq: InputSeq,
     /// How many events the session was sent before those that now follow.
     pub events: u32,
+    /// How many chat lines the server has received on the session's earlier connections; the client
+    /// sends the later ones again.
+    pub lines: u32,
     /// Ticks per second, and the highest rate of snapshots.
     pub tick_rate: TickRate,
     /// [`schema_hash`] of the match's schema.

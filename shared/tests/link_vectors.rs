@@ -84,6 +84,7 @@ fn server_messages() -> [ServerMessage<'static>; 9] {
         seat: Some(Seat(300)),
         seq: InputSeq(0),
         events: 0,
+        lines: 0,
         tick_rate: TickRate::new(30).unwrap(),
         schema_hash: schema_hash(&schema()),
         schema: Some(schema()),
@@ -93,6 +94,7 @@ fn server_messages() -> [ServerMessage<'static>; 9] {
         seat: None,
         seq: InputSeq(250),
         events: 70_000,
+        lines: 300,
         schema: None,
         model: None,
         ..welcome.clone()

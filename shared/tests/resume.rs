@@ -1,10 +1,11 @@
-//! How many bytes it takes to resume.
+//! What a resume costs, and that no line of chat is lost or repeated by it.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 use serde::{Deserialize, Serialize};
 use tickwire_shared::{
     arena::Arena,
+    dice::Dice,
     game::{Game, MatchOptions, Step},
     ids::{EntityId, Seat},
     link::{ClientEvent, ClientLink},
@@ -27,6 +28,36 @@ fn so_it_does_with_64_entities_of_which_a_part_moves() {
     assert!(entities >= 64, "{entities} entities");
 }
 
+#[test]
+fn every_line_of_chat_arrives_once_and_in_order_though_connections_are_lost() {
+    for seed in 0..10 {
+        let mut dice = Dice::new(seed);
+        let mut play = Play::<Arena>::new();
+        let mut client = ClientLink::default();
+        let mut hello = Vec::new();
+        ClientLink::write_hello("", None, &mut hello);
+        play.connect(&mut client, hello);
+        let lines: Vec<_> = (0..200).map(|n| n.to_string()).collect();
+        // What the client sends after its connection was lost arrives nowhere.
+        let mut lost_for = 0;
+        for line in &lines {
+            client.chat(line).unwrap();
+            play.send_chat(&mut client, lost_for == 0);
+            if lost_for > 0 || dice.within(0, 7) == 0 {
+                lost_for += 1;
+            }
+            if lost_for == 10 || (lost_for > 0 && dice.within(0, 3) == 0) {
+                play.resume(&mut client);
+                play.send_chat(&mut client, true);
+                lost_for = 0;
+            }
+        }
+        play.resume(&mut client);
+        play.send_chat(&mut client, true);
+        assert_eq!(play.world.sessions[0].lines, lines, "seed {seed}");
+    }
+}
+
 /// Counts every byte from the hello to the first snapshot: welcome, schema, events, rows. Returns
 /// the number of entities.
 fn check<G: Game>() -> usize {
@@ -38,9 +69,7 @@ fn check<G: Game>() -> usize {
     play.run(&mut client, 5);
     play.world.disconnect(Seat(0));
     play.run(&mut client, 1);
-    let mut hello = Vec::new();
-    client.write_hello_again(&mut hello);
-    let resumed = play.connect(&mut client, hello);
+    let resumed = play.resume(&mut client);
     assert!(resumed * 4 <= joined, "{resumed} bytes to resume, {joined} to join");
     assert_eq!(client.rows(), play.world.history.rows(play.world.tick));
     client.rows().unwrap().len()
@@ -118,6 +147,24 @@ impl<G: Game> Play<G> {
         self.world.connect(Seat(0), self.now);
         self.world.handle(Seat(0), &hello, self.now).unwrap();
         self.step(client)
+    }
+
+    /// Resumes on a new connection. Returns the bytes up to the first snapshot.
+    fn resume(&mut self, client: &mut ClientLink) -> usize {
+        let mut hello = Vec::new();
+        client.write_hello_again(&mut hello);
+        self.connect(client, hello)
+    }
+
+    /// Sends the client's lines of chat, over a connection that has been lost if they don't arrive.
+    fn send_chat(&mut self, client: &mut ClientLink, arrives: bool) {
+        let mut frame = Vec::new();
+        while client.poll_chat(&mut frame) {
+            if arrives {
+                self.world.handle(Seat(0), &frame, self.now).unwrap();
+            }
+            frame.clear();
+        }
     }
 
     fn run(&mut self, client: &mut ClientLink, seconds: u32) {

@@ -9,11 +9,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tickwire_shared::{
     ids::Seat,
-    link::ClientLink,
     link::{frames::MESSAGE, server::write_message},
     social::{ChatRefused, Line, Player, Presence, Social, Speaker},
     time::{Micros, UnixMillis},
-    wire::{ClientMessage, ServerMessage, read_client, read_server},
+    wire::{ClientMessage, ServerMessage, read_client, read_server, write_client},
 };
 
 #[test]
@@ -65,8 +64,8 @@ fn from_server(social: Social) -> Value {
 
 fn from_client(text: &str) -> Value {
     let message = ClientMessage::Chat(text.into());
-    let mut frame = Vec::new();
-    ClientLink::default().write_chat(text, &mut frame).unwrap();
+    let mut frame = vec![MESSAGE];
+    write_client(&message, &mut frame);
     assert_eq!(read_client(&frame[1..]).unwrap(), message);
     vector(&frame, &message)
 }

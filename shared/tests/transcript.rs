@@ -38,6 +38,7 @@ fn the_session_in_the_document_is_correct() {
         seat: Some(Seat(0)),
         seq: InputSeq(0),
         events: 0,
+        lines: 0,
         tick_rate: rate,
         schema_hash: schema_hash(&schema),
         schema: Some(schema.clone()),

@@ -65,7 +65,7 @@ impl<G: Game> Match<G> {
 
     /// The welcome, without the schema and the model if the client has them already.
     fn welcome(&self, session: usize, schema_hash: Option<u32>, kept: Option<&Kept>) -> Welcome {
-        let &Session { id, resume, seat, seq, events, .. } = &self.sessions[session];
+        let &Session { id, resume, seat, seq, events, lines, .. } = &self.sessions[session];
         let model = self.encoder.model();
         let has_model = kept.is_some_and(|kept| kept.model_hash == model_hash(model));
         Welcome {
@@ -75,6 +75,7 @@ impl<G: Game> Match<G> {
             seat,
             seq,
             events: kept.map_or(events, |kept| kept.events),
+            lines,
             tick_rate: self.options.tick_rate,
             schema_hash: self.schema_hash,
             schema: schema_hash.is_none().then(|| (*self.schema).clone()),
@@ -101,11 +102,12 @@ impl<G: Game> Match<G> {
             resume: new_token(),
             seat,
             name: name_of(&claim.name, name, seat),
-            lines: Bucket::full(now),
+            line_allowance: Bucket::full(now),
             _claim: claim,
             state: SessionState::Connected(key),
             seq: InputSeq(0),
             events: 0,
+            lines: 0,
             social_at: Tick(0),
         };
         if let Some(seat) = seat {

@@ -65,13 +65,15 @@ pub(super) struct Session {
     pub(super) seat: Option<Seat>,
     pub(super) name: Arc<str>,
     /// Rate limit of chat lines.
-    pub(super) lines: Bucket,
+    pub(super) line_allowance: Bucket,
     /// Released when the session ends.
     pub(super) _claim: Claim,
     pub(super) state: SessionState,
     pub(super) seq: InputSeq,
     /// How many events were addressed to it so far, connected or not.
     pub(super) events: u32,
+    /// How many chat lines were received from it so far.
+    pub(super) lines: u32,
     /// The tick that carries the newest Presence or Line addressed to it. A client that has applied
     /// this tick is up to date on roster and chat.
     pub(super) social_at: Tick,

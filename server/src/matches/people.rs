@@ -138,6 +138,7 @@ impl<G: Game> Match<G> {
         context: &Context<'_>,
     ) -> Option<ChatRefused> {
         let session = self.connections[key].session?;
+        self.sessions[session].lines += 1;
         match self.sessions[session].may_say(typed, context.now) {
             Ok((speaker, text)) => {
                 let Session { seat, name, .. } = &self.sessions[session];
@@ -174,8 +175,8 @@ impl Session {
         let seat = self.seat.ok_or(ChatRefused::NotSeated)?;
         let text = clean_line(typed, CHAT_CHARS_MAX)?;
         let rate = Rate::per_second(LINES_HZ, LINES_BURST_S);
-        if !self.lines.take(1, rate, now) {
-            return Err(ChatRefused::TooFast { wait: self.lines.wait(1, rate, now) });
+        if !self.line_allowance.take(1, rate, now) {
+            return Err(ChatRefused::TooFast { wait: self.line_allowance.wait(1, rate, now) });
         }
         Ok((Speaker::Player { seat, name: self.name.as_ref().into() }, text))
     }

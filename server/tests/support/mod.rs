@@ -295,6 +295,15 @@ impl Client {
         self.send(&payload);
     }
 
+    /// Sends the chat lines that the link has queued.
+    pub(crate) fn send_chat(&mut self) {
+        let mut payload = Vec::new();
+        while self.link.poll_chat(&mut payload) {
+            self.send(&payload);
+            payload.clear();
+        }
+    }
+
     /// Chat lines that it has received, each as `name: text`.
     pub(crate) fn lines(&self) -> Vec<String> {
         let line = |social: &Social| match social {

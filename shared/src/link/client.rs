@@ -6,6 +6,7 @@
 //! applied completely or rejected with a [`ServerFault`].
 
 use super::{
+    chat::ChatQueue,
     clock::Clock,
     frames::{InputHead, MESSAGE, SNAPSHOT, write_ack},
     integers,
@@ -17,7 +18,7 @@ use crate::{
     ids::{InputSeq, Tick},
     rows::Rows,
     schema::{Schema, SchemaError},
-    social::{CHAT_CHARS_MAX, ChatRefused, NAME_CHARS_MAX, Social},
+    social::{ChatRefused, NAME_CHARS_MAX, Social},
     time::{Micros, Moment},
     wire::{
         self, ClientMessage, Hello, Kept, PROTOCOL_VERSION, Pace, Resume, ResumeToken,
@@ -46,6 +47,7 @@ struct Joined {
     stage: Stage,
     /// How many events the session has received.
     events: u32,
+    chat: ChatQueue,
     seq: InputSeq,
     seen: Option<Moment>,
     /// The seen moment in the newest input of this connection: it must never go back.
@@ -351,15 +353,20 @@ impl ClientLink {
         write_message(&ClientMessage::Resync, out);
     }
 
-    /// Appends a line of chat to everyone in the match, unless it is longer than [`CHAT_CHARS_MAX`]
-    /// characters. The server may reject it for other reasons, with [`Social::ChatRefused`].
-    pub fn write_chat(&self, text: &str, out: &mut Vec<u8>) -> Result<(), ChatRefused> {
-        let line = text.trim();
-        if line.chars().count() > CHAT_CHARS_MAX {
-            return Err(ChatRefused::TooLong);
-        }
+    /// Queues a line of chat to everyone in the match, unless it is longer than
+    /// [`CHAT_CHARS_MAX`](crate::social::CHAT_CHARS_MAX) characters or too many wait already. The
+    /// server may reject it for other reasons, with [`Social::ChatRefused`].
+    pub fn chat(&mut self, text: &str) -> Result<(), ChatRefused> {
+        self.game.as_mut().ok_or(ChatRefused::NotSeated)?.chat.push(text)
+    }
+
+    /// Appends the next queued line of chat, or one that was lost with the previous connection. Call
+    /// this after [`Self::chat`] and after a welcome, until it returns `false`.
+    pub fn poll_chat(&mut self, out: &mut Vec<u8>) -> bool {
+        let Ok(game) = self.welcomed() else { return false };
+        let Some(line) = game.chat.poll() else { return false };
         write_message(&ClientMessage::Chat(line.to_owned()), out);
-        Ok(())
+        true
     }
 
     /// The estimate of the server's clock.
@@ -395,6 +402,7 @@ impl Joined {
             snapshots,
             stage: Stage::AwaitingSnapshot,
             events: welcome.events,
+            chat: ChatQueue::new(welcome.lines),
             seq: welcome.seq,
             seen: None,
             seen_sent: None,
@@ -413,7 +421,7 @@ impl Joined {
             && welcome.session == self.welcome.session
             && welcome.schema_hash == self.welcome.schema_hash
             && welcome.schema.is_none();
-        if !is_same {
+        if !is_same || !self.chat.resume(welcome.lines) {
             return Err(ServerFault::OutOfOrder);
         }
         if let Some(model) = welcome.model.take() {

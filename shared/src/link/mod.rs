@@ -2,6 +2,7 @@
 //! time go in; events and bytes come out. Feed each the payloads of whole WebSocket messages, in
 //! order.
 
+mod chat;
 pub mod client;
 pub mod clock;
 mod flight;

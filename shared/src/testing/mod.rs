@@ -36,6 +36,7 @@ pub fn welcome(schema: Schema, tick_rate: TickRate) -> Welcome {
         seat: Some(Seat(0)),
         seq: InputSeq(0),
         events: 0,
+        lines: 0,
         tick_rate,
         schema_hash: schema_hash(&schema),
         schema: Some(schema),

@@ -50,6 +50,8 @@ pub struct Session<I> {
     /// Snapshots that were skipped.
     pub skipped: u64,
     seq: InputSeq,
+    /// Lines of chat that were received.
+    pub lines: Vec<String>,
     has_joined: bool,
 }
 
@@ -66,6 +68,7 @@ impl<G: Game> World<G> {
             told: Vec::new(),
             skipped: 0,
             seq: InputSeq(0),
+            lines: Vec::new(),
             has_joined: false,
         };
         Self {
@@ -112,6 +115,7 @@ impl<G: Game> World<G> {
         if std::mem::take(&mut session.has_joined) {
             session.queue.vacate();
             session.seq = InputSeq(0);
+            session.lines.clear();
             self.game.leave(seat);
         }
     }
@@ -142,7 +146,8 @@ impl<G: Game> World<G> {
                 push(&ServerMessage::Pong(pong), &mut session.out);
             }
             Received::Hello(hello) => self.welcome(seat, &hello)?,
-            Received::Ack | Received::Resync | Received::Chat(_) => {}
+            Received::Chat(text) => session.lines.push(text),
+            Received::Ack | Received::Resync => {}
         }
         Ok(())
     }
@@ -166,6 +171,7 @@ impl<G: Game> World<G> {
             seat: Some(seat),
             seq: session.seq,
             events: kept.map_or(session.events, |kept| kept.events),
+            lines: session.lines.len() as u32,
             tick_rate: self.options.tick_rate,
             schema_hash: schema_hash(&self.schema),
             schema: hello.schema_hash.is_none().then(|| self.schema.clone()),

@@ -13,4 +13,4 @@ export type { EventSchema, Field, Integer, KindSchema, Predict, Schema } from ".
 export { Session } from "./session.js";
 export { Stats } from "./stats.js";
 export { type ChatRefused, type Line, type Player, type Presence, SUBPROTOCOL, type Welcome } from "./wire.js";
-export { writeChat, writeResync } from "./wire.js";
+export { writeResync } from "./wire.js";

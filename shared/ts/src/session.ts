@@ -21,7 +21,7 @@ import { call, report } from "./report.js";
 import { Social } from "./social.js";
 import { Stats } from "./stats.js";
 import type { Player, Welcome } from "./wire.js";
-import { SUBPROTOCOL, writeChat, writeResync } from "./wire.js";
+import { SUBPROTOCOL, writeResync } from "./wire.js";
 
 /** Close codes after which the session can be resumed, or another attempt may succeed; see `PROTOCOL.md`. */
 const CODES_TO_RETRY = new Set([1001, 1006, 1011, 1012, 1013, 4014, 4015]);
@@ -42,8 +42,6 @@ const GIVE_UP_MS = 60_000;
 const TIMEOUT_MS = 6_000;
 /** Interval of the work that does not depend on rendered frames: acknowledgements, pings, the timeout. */
 const TIMER_MS = 250;
-/** Most characters of a line of chat. */
-const LINE_MAX = 200;
 /** Most characters of a name. */
 const NAME_MAX = 24;
 /** If nothing was sent for this long, the next snapshot gets an acknowledgement of its own. */
@@ -149,17 +147,16 @@ export class Session {
     return applied + clock.ticksSince(applied, now, now);
   }
 
-  /** Sends a line of chat to everyone in the match. Returns `false` if it is too long, or without a connection. */
+  /**
+   * Sends a line of chat to everyone in the match. Returns `false` if it is too long, or without a connection. If the
+   * connection is lost before the line arrives, it is sent again when the session is resumed.
+   */
   chat(text: string): boolean {
-    const line = text.trim();
-    if ([...line].length > LINE_MAX) {
-      call(this.#options.handlers?.chatRefused, { reason: "too-long" });
-      return false;
-    }
     if (!this.#isPlaying) return false;
-    writeChat(line, this.#out.clear());
-    this.#send();
-    return true;
+    const refused = this.#link.chat(text);
+    if (refused) call(this.#options.handlers?.chatRefused, refused);
+    this.#pollChat();
+    return refused === null;
   }
 
   /** Leaves the match. The seat is free at once, or, without a connection, at the end of the grace period. */
@@ -306,6 +303,7 @@ export class Session {
         ? new Prediction(predictor, welcome.seat!, welcome.hz, schema.input.length)
         : null;
     }
+    this.#pollChat();
     call(this.#options.handlers?.welcome, welcome);
   }
 
@@ -356,6 +354,10 @@ export class Session {
     this.#acknowledged = this.#link.applied;
     this.#link.writeAck(this.#out.clear());
     this.#send();
+  }
+
+  #pollChat(): void {
+    while (this.#link.pollChat(this.#out.clear())) this.#send();
   }
 
   #ping(now: number): void {

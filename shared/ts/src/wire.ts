@@ -50,6 +50,8 @@ export interface Welcome {
   seq: number;
   /** How many events the session was sent before those that now follow. */
   events: number;
+  /** How many chat lines the server has received on the session's earlier connections. */
+  lines: number;
   /** Ticks per second. */
   hz: number;
   schemaHash: number;
@@ -164,6 +166,7 @@ function readWelcome(reader: ByteReader): Welcome {
     seat: reader.option(() => reader.varu16()),
     seq: reader.varu32(),
     events: reader.varu32(),
+    lines: reader.varu32(),
     hz: reader.varint(128),
     schemaHash: reader.varu32(),
     schema: null,

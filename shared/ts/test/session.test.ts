@@ -8,7 +8,7 @@ import { Stats } from "../src/stats.js";
 import { PROTOCOL_VERSION, readServer, writeHello } from "../src/wire.js";
 import { FakeSocket } from "./fake-socket.js";
 import { fromHex, vectors } from "./hex.js";
-import { welcomeFrame } from "./welcome.js";
+import { resumedFrame, welcomeFrame } from "./welcome.js";
 
 const ACK = 2;
 /** A full snapshot of tick 9 without rows. */
@@ -389,6 +389,31 @@ test("a line of chat that is too long is rejected without sending it", (context)
   session.close();
 });
 
+test("lines of chat that were lost with a connection are sent again, in order and before newer ones", (context) => {
+  const { session, opened, lose } = open(context, {});
+  const play = (frame: Uint8Array) => {
+    opened.at(-1)!.socket.receive(frame);
+    opened.at(-1)!.socket.receive(FULL);
+  };
+  play(welcomeFrame());
+  for (const line of ["one", "two", "three"]) assert.ok(session.chat(line));
+  assert.deepEqual(chatIn(opened[0].socket), ["one", "two", "three"]);
+  lose(1006);
+  assert.ok(!session.chat("without a connection"));
+  opened[1].socket.receive(resumedFrame(1));
+  assert.deepEqual(chatIn(opened[1].socket), ["two", "three"]);
+  opened[1].socket.receive(Uint8Array.of(0x81, 10, 0, 0, 0));
+  assert.ok(session.chat("four"));
+  assert.deepEqual(chatIn(opened[1].socket), ["two", "three", "four"]);
+  lose(1006);
+  opened[2].socket.receive(resumedFrame(4));
+  assert.deepEqual(chatIn(opened[2].socket), []);
+  lose(1006);
+  opened[3].socket.receive(resumedFrame(5));
+  assert.equal(session.stats.faults, 1, "the server can't have received a line that was never sent");
+  session.close();
+});
+
 test("a page without storage can play", (context) => {
   const fail = () => {
     throw new Error("no storage");
@@ -446,6 +471,11 @@ function hello(name: string): Uint8Array {
   const out = new ByteWriter();
   writeHello({ version: PROTOCOL_VERSION, schemaHash: null, resume: null, name }, out);
   return out.written().slice();
+}
+
+function chatIn(socket: FakeSocket): string[] {
+  const frames = socket.sent.filter(([type, message]) => type === 0 && message === 3);
+  return frames.map((frame) => new TextDecoder().decode(frame.subarray(3)));
 }
 
 function acknowledgements(socket: FakeSocket): number[] {

@@ -27,6 +27,24 @@ const BODY: Field[] = [
 
 export function welcomeFrame(seat: number | null = 3): Uint8Array<ArrayBuffer> {
   const schema = schemaBytes();
+  const out = welcome(seat, 0);
+  out.u8(1);
+  out.raw(schema);
+  out.u8(1);
+  out.varint(0);
+  return out.written().slice();
+}
+
+/** The welcome to a client that resumes in seat 3, and of which the server has received so many lines of chat. */
+export function resumedFrame(lines: number): Uint8Array<ArrayBuffer> {
+  const out = welcome(3, lines);
+  out.u8(0);
+  out.u8(0);
+  return out.written().slice();
+}
+
+/** A welcome up to the schema. */
+function welcome(seat: number | null, lines: number): ByteWriter {
   const out = new ByteWriter();
   out.u8(0);
   out.varint(0);
@@ -36,13 +54,10 @@ export function welcomeFrame(seat: number | null = 3): Uint8Array<ArrayBuffer> {
   out.option(seat, (seat) => out.varint(seat));
   out.varint(0);
   out.varint(0);
+  out.varint(lines);
   out.varint(30);
-  out.varint(fnv(schema));
-  out.u8(1);
-  out.raw(schema);
-  out.u8(1);
-  out.varint(0);
-  return out.written().slice();
+  out.varint(fnv(schemaBytes()));
+  return out;
 }
 
 function schemaBytes(): Uint8Array {

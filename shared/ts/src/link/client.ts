@@ -15,6 +15,7 @@ import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
 import * as wire from "../wire.js";
 import type { Welcome } from "../wire.js";
+import { ChatQueue } from "./chat.js";
 import { Clock, roundTrip, ticksBetween } from "./clock.js";
 import { SNAPSHOT, SnapshotHead, writeAck, writeInputHead } from "./frames.js";
 import { Pace } from "./pace.js";
@@ -170,6 +171,26 @@ export class ClientLink {
     wire.writePing(now, out);
   }
 
+  /**
+   * Queues a line of chat to everyone in the match. Returns why it is rejected, or `null`; the server may reject it for
+   * other reasons.
+   */
+  chat(text: string): wire.ChatRefused | null {
+    return this.#joined ? this.#joined.chat.push(text) : { reason: "not-seated" };
+  }
+
+  /**
+   * Appends the next queued line of chat, or one that was lost with the previous connection. Call this after `chat` and
+   * after a welcome, until it returns `false`.
+   */
+  pollChat(out: ByteWriter): boolean {
+    const joined = this.#joined;
+    const line = joined && joined.stage !== "awaiting-welcome" ? joined.chat.poll() : null;
+    if (line === null) return false;
+    wire.writeChat(line, out);
+    return true;
+  }
+
   #welcomed(): Joined {
     if (!this.#joined || this.#joined.stage === "awaiting-welcome") fault("a frame before the welcome");
     return this.#joined;
@@ -193,6 +214,7 @@ class Joined {
   tick: number | null = null;
   processed: number;
   events: number;
+  readonly chat: ChatQueue;
   pings = 0;
   pingDue = 0;
   #seq: number;
@@ -209,7 +231,7 @@ class Joined {
   readonly #ages: number[] = [];
 
   constructor(public welcome: Welcome) {
-    const { schema, model, hz, seq, events } = welcome;
+    const { schema, model, hz, seq, events, lines } = welcome;
     if (!schema || !model) fault("a welcome without a schema or model");
     this.schema = schema;
     this.#decoder = new Decoder(schema, hz);
@@ -219,6 +241,7 @@ class Joined {
     this.owner = Int32Array.from(schema.owner, ({ min }) => min);
     this.processed = this.#seq = seq;
     this.events = events;
+    this.chat = new ChatQueue(lines);
   }
 
   setModel(model: Uint8Array): void {
@@ -243,6 +266,7 @@ class Joined {
       welcome.schemaHash === this.welcome.schemaHash &&
       !welcome.schema;
     if (!isSame) fault("a welcome to another session");
+    this.chat.resume(welcome.lines);
     if (welcome.model) this.setModel(welcome.model);
     this.stage = "awaiting-snapshot";
     this.#truncateBasis(1);
