@@ -131,7 +131,7 @@ impl Bot {
         self.newest = None;
         self.absence.get_or_insert(absence);
         self.outgoing.taken(self.outgoing.unsent().len());
-        self.outgoing.binary(|payload| self.link.write_hello_again(payload));
+        self.outgoing.binary(|payload| self.link.write_resume_hello(payload));
     }
 
     /// It leaves for good: its close frame waits to be sent, and nothing follows that.

@@ -11,7 +11,7 @@ use tickwire_shared::{
     link::{
         frames::{Before, InputHead, MESSAGE, SnapshotHead, write_ack},
         integers,
-        pacing::told_lead,
+        pacing::decode_lead,
         server::write_message,
     },
     schema::{Field, Integer, Predict, Schema},
@@ -178,7 +178,7 @@ fn heads() -> Vec<Value> {
             "frame": hex(&frame),
             "before": { "tick": before.tick, "processed": before.processed },
             "tick": head.tick, "full": head.full, "digest": head.digest,
-            "processed": head.processed, "lead": head.lead.map(told_lead), "owner": head.owner,
+            "processed": head.processed, "lead": head.lead.map(decode_lead), "owner": head.owner,
         })
     };
     list.map(vector).to_vec()

@@ -152,7 +152,7 @@ impl<G: Game> Play<G> {
     /// Resumes on a new connection. Returns the bytes up to the first snapshot.
     fn resume(&mut self, client: &mut ClientLink) -> usize {
         let mut hello = Vec::new();
-        client.write_hello_again(&mut hello);
+        client.write_resume_hello(&mut hello);
         self.connect(client, hello)
     }
 

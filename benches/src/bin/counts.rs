@@ -196,7 +196,7 @@ fn play(part: &str) {
             if !up.is_empty() {
                 let received = server.handle_frame(&up, &schema.input, &mut values, now);
                 received.expect("the client follows the protocol");
-                server.hear_lead(5_000);
+                server.record_lead(5_000);
             }
         });
     }

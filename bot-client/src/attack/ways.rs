@@ -302,6 +302,6 @@ mod tests {
         if let Ok(Some(Message::Binary(frame))) = feed.next() {
             link.handle_frame(frame, &[], &mut [], Micros(7)).expect("it is no fault");
         }
-        assert_eq!(link.heard_at(), Micros(7));
+        assert_eq!(link.received_at(), Micros(7));
     }
 }

@@ -224,7 +224,7 @@ impl<G: Game> Match<G> {
                 let lead = self.schedule.due().signed_since(arrived) + early * interval;
                 // A late read covers several inputs, but has only the last one's arrival time.
                 if context.now.since(self.schedule.due()) < self.schedule.interval() {
-                    connection.link.hear_lead(lead);
+                    connection.link.record_lead(lead);
                 }
                 Ok(())
             }

@@ -111,7 +111,7 @@ impl Connection {
     pub(super) fn fault(&self, settings: &MatchSettings, now: Micros) -> Option<CloseReason> {
         let is_welcomed = self.link.is_welcomed();
         let silence_max = if is_welcomed { settings.idle_timeout } else { settings.hello_timeout };
-        if now.since(self.link.heard_at()) > silence_max {
+        if now.since(self.link.received_at()) > silence_max {
             return Some(CloseReason::Idle);
         }
         let is_stalled = is_welcomed && now.since(self.sendable_at) > settings.stall_timeout;

@@ -22,7 +22,7 @@ use tickwire_shared::{
     link::{
         ClientEvent, ClientLink, Digest,
         frames::{Before, MESSAGE, SnapshotHead},
-        pacing::told_lead,
+        pacing::decode_lead,
     },
     social::{Line, Social, Speaker},
     time::Micros,
@@ -82,7 +82,7 @@ impl TestServer {
     pub(crate) fn take_up(&self, mut link: ClientLink) -> Client {
         let mut client = Client::open(self.addr, "match=1&resume=1", "tickwire.v1");
         let mut hello = Vec::new();
-        link.write_hello_again(&mut hello);
+        link.write_resume_hello(&mut hello);
         client.link = link;
         client.send(&hello);
         client
@@ -397,7 +397,7 @@ impl Client {
         if let Some((SnapshotHead { tick, lead: Some(lead), .. }, _)) =
             SnapshotHead::read(payload, before)
         {
-            self.lead = Some((tick, told_lead(lead)));
+            self.lead = Some((tick, decode_lead(lead)));
         }
         match self.link.handle_frame(payload, now).unwrap() {
             ClientEvent::Snapshot { digest, .. } => {

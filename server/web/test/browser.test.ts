@@ -72,7 +72,7 @@ test("each client sees the other player move", async () => {
     [ada, seats[0], [grace, watcher]],
     [grace, seats[1], [ada, watcher]],
   ] as const) {
-    await until(mover, "life", "tickwire.session.own.isOn");
+    await until(mover, "life", "tickwire.session.own.isActive");
     const place = (page: Page) =>
       page.evaluate<{ x: number; y: number }>(`(({ x, y }) => ({ x, y }))(tickwire.scene.figure(${seat}))`);
     await mover.bringToFront();
@@ -151,7 +151,7 @@ test("a key that repeats opens the chat or a drawer only once", async () => {
 test("no shot is shown during the gun's cooldown", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");
-  await until(ada, "life", "tickwire.session.own.isOn");
+  await until(ada, "life", "tickwire.session.own.isActive");
   const before = await ada.evaluate<number>("tickwire.session.link.pace.newest");
   const rockets = await ada.evaluate<string>("rockets.textContent");
   await ada.evaluate(`tickwire.scene.ownShot = () => tickwire.shotAt ??= tickwire.session.link.pace.newest`);
@@ -181,14 +181,14 @@ test("a player shoots another one, and all clients show it", async () => {
 
 test("the user's own player is shown alive with the newest snapshot, without the interpolation delay", async () => {
   await ada.bringToFront();
-  await until(ada, "life", "tickwire.session.own.isOn");
+  await until(ada, "life", "tickwire.session.own.isActive");
   await ada.evaluate(`(() => {
     const { others } = tickwire.session;
-    others.look = (index) => (Object.getPrototypeOf(others).look.call(others, index), tickwire.looked = others.values.fill(0));
+    others.interpolate = (index) => (Object.getPrototypeOf(others).interpolate.call(others, index), tickwire.looked = others.values.fill(0));
   })()`);
   await until(ada, "a frame in which the interpolated rows are all 0", "tickwire.looked");
   assert.ok(await ada.evaluate("tickwire.scene.figure(tickwire.session.seat).health > 0"));
-  await ada.evaluate("delete tickwire.session.others.look");
+  await ada.evaluate("delete tickwire.session.others.interpolate");
 });
 
 test("effects of more than two seconds without a frame are not shown afterwards", async () => {
@@ -232,7 +232,7 @@ test("a spectator can follow a player", async () => {
 
 test("a part of the HUD that covers the user's own player becomes transparent", async () => {
   await ada.bringToFront();
-  await until(ada, "life", "tickwire.session.own.isOn");
+  await until(ada, "life", "tickwire.session.own.isActive");
   await ada.evaluate("document.querySelector('.chat').style.cssText = 'inset: 0; width: auto'");
   await until(ada, "the figure under the chat", "document.querySelector('.chat').matches('.over')");
   await ada.evaluate("document.querySelector('.chat').style.cssText = 'left: -100vw'");
@@ -313,7 +313,7 @@ test("a phone is played with two thumbs", async () => {
     isMobile: true,
     deviceScaleFactor: 2,
   });
-  await until(phone, "life", "globalThis.tickwire?.session.own?.isOn");
+  await until(phone, "life", "globalThis.tickwire?.session.own?.isActive");
   const touch = (type: string, ...points: [number, number][]) =>
     phone.evaluate(TOUCH, { type, points: points.map(([x, y], id) => ({ x, y, id: id + 2 })) });
   const before = await phone.evaluate<number[]>("[tickwire.scene.ownX, tickwire.scene.ownY]");

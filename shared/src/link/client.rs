@@ -153,7 +153,7 @@ impl ClientLink {
 
     /// Appends the hello for a new connection after the last one was lost, to resume the session
     /// where it was; or for a new session if there was none.
-    pub fn write_hello_again(&mut self, out: &mut Vec<u8>) {
+    pub fn write_resume_hello(&mut self, out: &mut Vec<u8>) {
         let Some(game) = &mut self.game else { return Self::write_hello("", None, out) };
         game.stage = Stage::AwaitingWelcome;
         game.pace.reconnect();
@@ -318,7 +318,7 @@ impl ClientLink {
         InputHead { seq: game.seq, tick, applied, behind }.write(out);
         integers::pack(&game.schema.input, values, out)
             .unwrap_or_else(|error| panic!("the input does not fit the schema: {error}"));
-        game.pace.made(game.seq);
+        game.pace.record_input(game.seq);
         Some(game.seq)
     }
 

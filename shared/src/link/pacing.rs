@@ -80,10 +80,10 @@ fn encode_lead(lead: i64) -> i8 {
 
 /// Decodes a lead, in microseconds. The least, -128, also stands for anything less.
 #[must_use]
-pub fn told_lead(told: i8) -> i64 {
-    let told = i64::from(told);
-    let near = told.clamp(-LEAD_FINE_MAX / LEAD_FINE, LEAD_FINE_MAX / LEAD_FINE);
-    near * LEAD_FINE + (told - near) * LEAD_COARSE
+pub fn decode_lead(lead: i8) -> i64 {
+    let lead = i64::from(lead);
+    let near = lead.clamp(-LEAD_FINE_MAX / LEAD_FINE, LEAD_FINE_MAX / LEAD_FINE);
+    near * LEAD_FINE + (lead - near) * LEAD_COARSE
 }
 
 /// Decides when a client makes its inputs, and for which ticks.
@@ -154,7 +154,7 @@ impl InputPace {
     }
 
     /// Records that an input was made, with this number.
-    pub fn made(&mut self, seq: InputSeq) {
+    pub fn record_input(&mut self, seq: InputSeq) {
         if self.made.len() == MADE_MAX {
             self.made.pop_front();
         }
@@ -174,7 +174,7 @@ impl InputPace {
             self.made.pop_front();
         }
         let Some(ahead) = self.reported.or(self.ahead).filter(|_| lead > i8::MIN) else { return };
-        let delay = ahead - told_lead(lead);
+        let delay = ahead - decode_lead(lead);
         // A late input holds up those behind it, each of which is an interval less late.
         if delay > ahead {
             self.delay.record_steps(delay, ahead, interval);
@@ -288,7 +288,7 @@ mod tests {
             }
             while let Some(tick) = pace.poll(&clock, now) {
                 let seq = InputSeq(tick.0);
-                pace.made(seq);
+                pace.record_input(seq);
                 let due = (rate.nanos_to(tick.0.into()) / 1_000).cast_signed();
                 let lead = lead(due, now.0, &mut dice);
                 leads.record(lead);

@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub struct ServerLink {
     stage: Stage,
-    heard_at: Micros,
+    received_at: Micros,
     seq: InputSeq,
     seen: Option<Moment>,
     flight: Flight,
@@ -94,7 +94,7 @@ impl ServerLink {
     pub fn new(now: Micros) -> Self {
         Self {
             stage: Stage::AwaitingHello,
-            heard_at: now,
+            received_at: now,
             seq: InputSeq::default(),
             seen: None,
             flight: Flight::new(),
@@ -114,7 +114,7 @@ impl ServerLink {
         values: &mut [i32],
         now: Micros,
     ) -> Result<Received, CloseReason> {
-        self.heard_at = now;
+        self.received_at = now;
         let (&kind, rest) = frame.split_first().ok_or(CloseReason::Malformed)?;
         match kind {
             INPUT => self.handle_input(rest, inputs, values, now),
@@ -217,7 +217,7 @@ impl ServerLink {
 
     /// Records that the input just received arrived `lead` microseconds before its tick was due;
     /// negative if after.
-    pub fn hear_lead(&mut self, lead: i64) {
+    pub fn record_lead(&mut self, lead: i64) {
         self.leads.record(lead);
     }
 
@@ -235,8 +235,8 @@ impl ServerLink {
 
     /// When the last frame was received, or else when the client connected.
     #[must_use]
-    pub const fn heard_at(&self) -> Micros {
-        self.heard_at
+    pub const fn received_at(&self) -> Micros {
+        self.received_at
     }
 
     /// Whether a snapshot of `tick` may be sent now: the client is welcomed, and the congestion

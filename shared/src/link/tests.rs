@@ -97,7 +97,7 @@ fn a_resuming_client_rejects_the_welcome_of_another_session() {
         Welcome { lines: 1, ..again() },
     ] {
         let mut pair = Pair::new();
-        pair.client.write_hello_again(&mut Vec::new());
+        pair.client.write_resume_hello(&mut Vec::new());
         let mut frame = Vec::new();
         server::write_message(&ServerMessage::Welcome(Box::new(other)), &mut frame);
         check_fault(&mut pair, &frame, &ServerFault::OutOfOrder);
@@ -264,7 +264,7 @@ impl Pair {
     fn reconnect(&mut self) -> wire::Kept {
         self.server = ServerLink::new(Micros(0));
         let mut frame = Vec::new();
-        self.client.write_hello_again(&mut frame);
+        self.client.write_resume_hello(&mut frame);
         let ClientMessage::Hello(hello) = wire::read_client(&frame[1..]).unwrap() else {
             panic!("{frame:?}");
         };

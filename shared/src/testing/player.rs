@@ -45,7 +45,7 @@ pub struct Player<G: Played> {
     /// The player's statistics.
     pub counts: Counts,
     /// Fingerprints of the events that it has received.
-    pub told: Vec<u32>,
+    pub fingerprints: Vec<u32>,
     /// Whether its inputs must not cause events.
     pub is_calm: bool,
     /// The client's link.
@@ -128,7 +128,7 @@ impl<G: Played> Player<G> {
         let frame_due = Micros(dice.next() % FRAME.0);
         Self {
             counts: Counts::default(),
-            told: Vec::new(),
+            fingerprints: Vec::new(),
             is_calm: false,
             link: ClientLink::default(),
             interpolation: Interpolation::default(),
@@ -147,7 +147,7 @@ impl<G: Played> Player<G> {
     /// Starts a new connection, and returns the hello to send.
     pub fn connect(&mut self, now: Micros) -> Vec<u8> {
         let mut hello = Vec::new();
-        self.link.write_hello_again(&mut hello);
+        self.link.write_resume_hello(&mut hello);
         self.interpolation.restart();
         self.came_at = now;
         self.without = None;
@@ -165,7 +165,7 @@ impl<G: Played> Player<G> {
         let (tick, digest) = match self.link.handle_frame(frame, now)? {
             ClientEvent::Snapshot { tick, digest } => (tick, digest),
             ClientEvent::Event { .. } => {
-                self.told.push(fingerprint(frame));
+                self.fingerprints.push(fingerprint(frame));
                 return Ok(());
             }
             ClientEvent::Welcome(_)

@@ -152,8 +152,8 @@ impl Simulation {
             }
         }
         for (session, line) in world.sessions.iter().zip(&lines) {
-            outcome.events += session.told.len() as u64;
-            outcome.wrong_events += u64::from(session.told != line.player.told);
+            outcome.events += session.fingerprints.len() as u64;
+            outcome.wrong_events += u64::from(session.fingerprints != line.player.fingerprints);
         }
         outcome
     }

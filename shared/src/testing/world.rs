@@ -46,7 +46,7 @@ pub struct Session<I> {
     /// How many events were meant for it.
     pub events: u32,
     /// A fingerprint of each of these events.
-    pub told: Vec<u32>,
+    pub fingerprints: Vec<u32>,
     /// Snapshots that were skipped.
     pub skipped: u64,
     seq: InputSeq,
@@ -65,7 +65,7 @@ impl<G: Game> World<G> {
             queue: InputQueue::default(),
             out: Vec::new(),
             events: 0,
-            told: Vec::new(),
+            fingerprints: Vec::new(),
             skipped: 0,
             seq: InputSeq(0),
             lines: Vec::new(),
@@ -130,7 +130,7 @@ impl<G: Game> World<G> {
             Received::Input { seq, tick, seen } => {
                 let early = i64::from(tick.since(self.tick.plus(1)));
                 let interval = self.options.tick_rate.interval().0.cast_signed();
-                link.hear_lead(due.signed_since(now) + early * interval);
+                link.record_lead(due.signed_since(now) + early * interval);
                 session.queue.push(tick, seq, seen, G::Input::from_values(&values));
             }
             Received::Ping { client_time } => {
@@ -234,7 +234,7 @@ impl<G: Game> World<G> {
             for (seat, session) in (0..).map(Seat).zip(&mut self.sessions) {
                 if session.has_joined && event.audience.includes(Some(seat)) {
                     session.events += 1;
-                    session.told.push(fingerprint(&frame));
+                    session.fingerprints.push(fingerprint(&frame));
                     if session.is_welcome() {
                         session.out.push(frame.clone());
                     }

@@ -135,7 +135,7 @@ export class Session {
     const { own } = this;
     // Without a connection the player's own entity stands still, as it does for other players.
     if (clock && pace && own && pace.newest !== null && this.#isPlaying) {
-      own.look(clock.ticksSince(pace.newest, now + pace.ahead, now), this.#input(), now);
+      own.show(clock.ticksSince(pace.newest, now + pace.ahead, now), this.#input(), now);
     }
   }
 
@@ -322,7 +322,7 @@ export class Session {
       this.#setState({ type: "playing" });
     }
     const { own } = this;
-    if (own) call(() => own.answer(tick, rows));
+    if (own) call(() => own.reconcile(tick, rows));
     call(this.#options.handlers?.snapshot, rows, tick);
     // In the background a browser renders no frames and slows timers down, but snapshots arrive.
     if (typeof document !== "undefined" && document.hidden) this.frame();
@@ -338,7 +338,7 @@ export class Session {
       this.#link.writeInput(tick, values, this.#out.clear());
       this.#send();
       this.#acknowledged = this.#link.applied;
-      this.own?.input(tick, values);
+      this.own?.push(tick, values);
       call(this.#options.handlers?.input, tick, values);
     }
   }

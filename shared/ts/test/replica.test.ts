@@ -23,7 +23,7 @@ test("others move smoothly while snapshots arrive with jitter", () => {
       others.push(tick, rows(tick, [40, tick * 100, 0, 0]), clock, at);
     }
     if (!others.advance(clock, now)) continue;
-    others.look(0);
+    others.interpolate(0);
     const way = others.values[1] - shown;
     shown = others.values[1];
     // 100 steps per tick are 33 per frame; shown time runs at most 5 % faster or slower.
@@ -70,7 +70,7 @@ test("the shown moment never goes back, not even after extrapolation", () => {
     const late = now < 3_000_000 ? 20_000 : 180_000;
     while ((tick + 1) * TICK + late <= now) others.push(++tick, rows(tick, [40, tick * 100, 0, 0]), clock, now);
     if (!others.advance(clock, now)) continue;
-    others.look(0);
+    others.interpolate(0);
     assert.ok(others.values[1] >= shown, `${others.values[1]} after ${shown} at ${now}`);
     shown = others.values[1];
   }
@@ -109,55 +109,55 @@ test("jumps are not interpolated", () => {
 test("a correct prediction is not corrected", () => {
   const own = predicted();
   for (let tick = 11; tick < 60; tick++) {
-    own.input(tick, [1]);
-    if (tick > 15) own.answer(tick - 5, rows(tick - 5, [0, 100 + (tick - 15) * 10, 0, 0]));
+    own.push(tick, [1]);
+    if (tick > 15) own.reconcile(tick - 5, rows(tick - 5, [0, 100 + (tick - 15) * 10, 0, 0]));
   }
   assert.equal(own.corrections, 0);
-  assert.equal(own.answers, 44);
-  own.look(0, [1], 0);
+  assert.equal(own.compared, 44);
+  own.show(0, [1], 0);
   assert.equal(own.values[0], 100 + 49 * 10);
-  own.look(0.5, [1], 0);
+  own.show(0.5, [1], 0);
   assert.equal(own.values[0], 100 + 49.5 * 10);
-  own.look(0.5, [-1], 0);
+  own.show(0.5, [-1], 0);
   assert.equal(own.values[0], 100 + 48.5 * 10, "a key press is visible at once");
 });
 
 test("a correction is made once, and its error fades", () => {
   const own = predicted();
-  for (let tick = 11; tick < 20; tick++) own.input(tick, [1]);
-  own.look(0, [0], 0);
+  for (let tick = 11; tick < 20; tick++) own.push(tick, [1]);
+  own.show(0, [0], 0);
   assert.equal(own.values[0], 190);
   // A wall stopped the player at tick 12.
-  own.answer(12, rows(12, [0, 105, 0, 0]));
+  own.reconcile(12, rows(12, [0, 105, 0, 0]));
   assert.equal(own.corrections, 1);
-  own.look(0, [0], 0);
+  own.show(0, [0], 0);
   assert.equal(own.values[0], 190, "the error is still fully visible");
-  own.look(0, [0], 1_000_000);
+  own.show(0, [0], 1_000_000);
   assert.ok(Math.abs(own.values[0] - 175) < 0.1, `${own.values[0]} after a second`);
-  own.answer(13, rows(13, [0, 115, 0, 0]));
+  own.reconcile(13, rows(13, [0, 115, 0, 0]));
   assert.equal(own.corrections, 1);
 });
 
 test("a player that was teleported is shown at the new place at once", () => {
   const own = predicted();
-  own.input(11, [1]);
-  own.answer(11, rows(11, [0, 4_000, 0, 0]));
-  own.look(0, [0], 0);
+  own.push(11, [1]);
+  own.reconcile(11, rows(11, [0, 4_000, 0, 0]));
+  own.show(0, [0], 0);
   assert.equal(own.values[0], 4_000);
 });
 
 test("skipped ticks repeat the previous input, also after snapshots of later ticks", () => {
   const own = predicted();
-  own.input(11, [1]);
-  own.answer(13, rows(13, [0, 130, 0, 0]));
-  own.input(16, [-1]);
-  own.look(0, [0], 0);
+  own.push(11, [1]);
+  own.reconcile(13, rows(13, [0, 130, 0, 0]));
+  own.push(16, [-1]);
+  own.show(0, [0], 0);
   assert.equal(own.values[0], 130 + 2 * 10 - 10);
-  own.answer(20, rows(20, [0, 100, 0, 0]));
+  own.reconcile(20, rows(20, [0, 100, 0, 0]));
   own.restart();
-  own.answer(21, rows(21, [0, 100, 0, 0]));
-  own.input(24, [1]);
-  own.look(0, [0], 1_000_000);
+  own.reconcile(21, rows(21, [0, 100, 0, 0]));
+  own.push(24, [1]);
+  own.show(0, [0], 1_000_000);
   assert.equal(own.values[0], 100 + 10, "a reconnection releases all keys");
 });
 
@@ -168,10 +168,10 @@ test("no more skipped ticks are predicted than are kept", () => {
     WALK.step(...args);
   };
   const own = new Prediction({ ...WALK, step }, 0, HZ, 1);
-  own.answer(10, rows(10, [0, 100, 0, 0]));
+  own.reconcile(10, rows(10, [0, 100, 0, 0]));
   for (const [tick, most] of [[12, 2], [600, 588], [5_000_000, 512]]) {
     steps = 0;
-    own.input(tick, [1]);
+    own.push(tick, [1]);
     assert.ok(steps <= most, `${steps} steps to tick ${tick}`);
   }
 });
@@ -184,24 +184,24 @@ test("the error of an angle fades the shorter way round", () => {
 
 test("an angle moves to the next tick the shorter way round", () => {
   const own = turning(350, 90);
-  own.look(0.5, [1], 0);
+  own.show(0.5, [1], 0);
   assert.equal(own.values[1], 360);
 });
 
 test("each shown integer has its own jump distance", () => {
   const own = turning(350, 15);
-  own.answer(11, rows(11, [0, 120, 10, 0]));
-  own.look(0, [0], 0);
+  own.reconcile(11, rows(11, [0, 120, 10, 0]));
+  own.show(0, [0], 0);
   assert.deepEqual([...own.values], [120, 10], "the turn is a jump, so both are shown at once");
 });
 
 test("the errors of many corrections below the jump distance add up and fade", () => {
   const own = predicted();
   for (const [tick, x] of [[11, 500], [12, 910], [13, 1_320]]) {
-    own.input(tick, [1]);
-    own.answer(tick, rows(tick, [0, x, 0, 0]));
+    own.push(tick, [1]);
+    own.reconcile(tick, rows(tick, [0, x, 0, 0]));
   }
-  own.look(0, [0], 0);
+  own.show(0, [0], 0);
   assert.equal(own.values[0], 130);
 });
 
@@ -235,16 +235,16 @@ const WALK: Predictor = {
 
 function predicted(): Prediction {
   const own = new Prediction(WALK, 0, HZ, 1);
-  own.answer(10, rows(10, [0, 100, 0, 0]));
+  own.reconcile(10, rows(10, [0, 100, 0, 0]));
   return own;
 }
 
 /** Checks how an angle is shown after a correction: at once, after 50 ms, after 100 ms, and after 2 s. */
 function checkTurn(predicted: number, actual: number, expected: number[]): void {
   const own = turning(predicted, 90);
-  own.answer(11, rows(11, [0, 100, actual, 0]));
+  own.reconcile(11, rows(11, [0, 100, actual, 0]));
   const shown = [0, 50_000, 100_000, 2_000_000].map((now) => {
-    own.look(0, [0], now);
+    own.show(0, [0], now);
     return Math.round(own.values[1] * 100) / 100;
   });
   assert.deepEqual(shown, expected);
@@ -264,8 +264,8 @@ function turning(aim: number, jumpFrom: number): Prediction {
     },
   };
   const own = new Prediction(predictor, 0, HZ, 1);
-  own.answer(10, rows(10, [0, 100, aim, 0]));
-  own.input(11, [0]);
+  own.reconcile(10, rows(10, [0, 100, aim, 0]));
+  own.push(11, [0]);
   return own;
 }
 
@@ -279,14 +279,14 @@ function check(from: number[], to: number[], part: number, expected: number[]): 
   others.push(40, rows(40, to), clock, 40 * TICK);
   others.advance(clock, 40 * TICK);
   others.advance(clock, (39 + part) * TICK + others.delay);
-  others.look(0);
+  others.interpolate(0);
   const shown = [...others.values.subarray(0, 4)].map((value) => Math.round(value * 100) / 100);
   assert.deepEqual(shown, expected);
 }
 
 function match(): { others: Interpolation; clock: Clock } {
   const clock = new Clock(HZ);
-  clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
+  clock.handlePong({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   return { others: new Interpolation(SCHEMA, HZ), clock };
 }
 

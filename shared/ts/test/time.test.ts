@@ -127,7 +127,7 @@ test("inputs are soon made earlier to cover stalls, but at most 1.4 s ahead", ()
 
 test("a page continues after a pause with the tick that is due", () => {
   const [clock, pace] = [new Clock(30), new Pace()];
-  clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
+  clock.handlePong({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   const ticks = (ms: number) => {
     const made: number[] = [];
     for (let tick = pace.poll(clock, ms * 1_000); tick >= 0; tick = pace.poll(clock, ms * 1_000)) made.push(tick);
@@ -144,13 +144,13 @@ test("a page continues after a pause with the tick that is due", () => {
 /** How far ahead inputs are made if the one-way delay is 50 ms, and `stall` longer every 20 s. */
 function aheadAfterStalls(stall: number): number {
   const [clock, pace] = [new Clock(30), new Pace()];
-  clock.hear({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
+  clock.handlePong({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   for (let millis = 0, seq = 0; millis < 150_000; millis += 5) {
     for (let tick = pace.poll(clock, millis * 1_000); tick >= 0; tick = pace.poll(clock, millis * 1_000)) {
-      pace.made(++seq);
+      pace.recordInput(++seq);
       // The server reports a lead every 8 ticks.
       const way = seq % 600 === 0 ? 50_000 + stall : 50_000;
-      if (seq % 8 === 0) pace.hear(Math.max(pace.ahead - way, -2_000_000), seq, 33_333);
+      if (seq % 8 === 0) pace.handleLead(Math.max(pace.ahead - way, -2_000_000), seq, 33_333);
     }
   }
   return pace.ahead;
@@ -159,12 +159,12 @@ function aheadAfterStalls(stall: number): number {
 test("a reloaded page forgets a long initial delay as soon as a new one", () => {
   const ahead = (seq: number) => {
     const [clock, pace] = [new Clock(30), new Pace()];
-    clock.hear({ clientTime: 0, serverTime: 100_000, held: 0, tick: 3, tickTime: 100_000 }, 200_000);
+    clock.handlePong({ clientTime: 0, serverTime: 100_000, held: 0, tick: 3, tickTime: 100_000 }, 200_000);
     for (let millis = 200; millis < 20_000; millis += 5) {
       for (let tick = pace.poll(clock, millis * 1_000); tick >= 0; tick = pace.poll(clock, millis * 1_000)) {
-        pace.made(++seq);
+        pace.recordInput(++seq);
         const lead = pace.ahead - (millis < 600 ? 100_000 : 30_000);
-        if (seq % 8 === 0) pace.hear(Math.floor(lead / 2_000) * 2_000, seq, 33_333);
+        if (seq % 8 === 0) pace.handleLead(Math.floor(lead / 2_000) * 2_000, seq, 33_333);
       }
     }
     return pace.ahead;
@@ -188,14 +188,14 @@ function checkPace(way: number, jitter: number): void {
     const now = millis * 1_000;
     if (millis % 500 === 0) {
       const tick = Math.floor((millis * 30) / 1_000);
-      clock.hear({ clientTime: now - 2 * way, serverTime: now - way, held: 0, tick, tickTime: due(tick) }, now);
+      clock.handlePong({ clientTime: now - 2 * way, serverTime: now - way, held: 0, tick, tickTime: due(tick) }, now);
     }
     for (let tick = pace.poll(clock, now); tick >= 0; tick = pace.poll(clock, now)) {
-      pace.made(tick);
+      pace.recordInput(tick);
       const lead = due(tick) - now - way - next(jitter);
       least = Math.min(least, lead);
       if (tick - reportedAt >= 8) {
-        pace.hear(Math.floor(least / 2_000) * 2_000, tick, clock.interval);
+        pace.handleLead(Math.floor(least / 2_000) * 2_000, tick, clock.interval);
         [least, reportedAt] = [Infinity, tick];
       }
       if (millis <= 20_000) continue;
@@ -212,5 +212,5 @@ function checkPace(way: number, jitter: number): void {
 /** Passes a pong to the clock. `matchTime` is how long the match has run when the ping arrives. */
 function pong(clock: Clock, clientTime: number, matchTime: number, rtt: number): void {
   const tick = Math.floor(matchTime / 10_000);
-  clock.hear({ clientTime, serverTime: matchTime, held: 0, tick, tickTime: tick * 10_000 }, clientTime + rtt);
+  clock.handlePong({ clientTime, serverTime: matchTime, held: 0, tick, tickTime: tick * 10_000 }, clientTime + rtt);
 }

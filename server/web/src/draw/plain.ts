@@ -73,7 +73,7 @@ export class PlainView {
     const { rows } = others;
     let listed = 0;
     for (let row = 0; row < rows.length; row++) {
-      others.look(row);
+      others.interpolate(row);
       const kind = this.#kinds[rows.kinds[row]];
       if (!isPlaced(kind)) {
         context.fillStyle = theme.soft;

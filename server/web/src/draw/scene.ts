@@ -88,7 +88,7 @@ export class Scene {
     const ownSeat = session.seat ?? -1;
     const { others, own } = session;
     this.#frame++;
-    if (own?.isOn) [this.ownX, this.ownY] = [own.values[0], own.values[1]];
+    if (own?.isActive) [this.ownX, this.ownY] = [own.values[0], own.values[1]];
     const followed = ownSeat < 0 && this.followed !== null ? this.figure(this.followed) : null;
     const isFollowing = followed?.frame === this.#frame - 1;
     this.#begin(ownSeat < 0 && !isFollowing);
@@ -104,7 +104,7 @@ export class Scene {
     const context = this.#context;
     context.lineCap = "round";
     for (let i = 0; i < rows.length; i++) {
-      others.look(i);
+      others.interpolate(i);
       const kind = rows.kinds[i];
       if (kind === arena.pickup.kind) this.#drawPickup(arena, others.values);
       else if (kind === arena.player.kind) this.#seePlayer(arena, arena.seatOf(rows.ids[i]), others.values, ownSeat, now);

@@ -25,7 +25,7 @@ const READINGS: readonly Reading[] = [
   reading("Snapshots", "/s", (session) => session.stats.snapshotsPerS),
   {
     name: "Corrections",
-    read: ({ own }) => (own && own.answers > 0 ? `${own.corrections}` : "–"),
+    read: ({ own }) => (own && own.compared > 0 ? `${own.corrections}` : "–"),
   },
   { name: "Starved", read: ({ others }) => (others ? `${others.starved} times` : "–") },
 ];

@@ -54,7 +54,7 @@ export class ClientLink {
    */
   writeHello(name: string, token: Uint8Array | null, out: ByteWriter): void {
     const hello = { version: wire.PROTOCOL_VERSION, schemaHash: null, resume: null, name };
-    if (this.#joined) wire.writeHello({ ...hello, ...this.#joined.helloAgain() }, out);
+    if (this.#joined) wire.writeHello({ ...hello, ...this.#joined.resumeHello() }, out);
     else wire.writeHello({ ...hello, resume: token && { token, kept: null } }, out);
   }
 
@@ -70,7 +70,7 @@ export class ClientLink {
         else this.#joined = new Joined(message.welcome);
         return message;
       case "pong":
-        this.#welcomed().clock.hear(message.pong, now);
+        this.#welcomed().clock.handlePong(message.pong, now);
         return { type: "pong", rtt: roundTrip(message.pong, now) };
       case "model":
         this.#welcomed().setModel(message.model);
@@ -250,7 +250,7 @@ class Joined {
   }
 
   /** Handles a new connection, and returns what its hello must say to resume the session. */
-  helloAgain(): Pick<wire.Hello, "schemaHash" | "resume"> {
+  resumeHello(): Pick<wire.Hello, "schemaHash" | "resume"> {
     this.stage = "awaiting-welcome";
     this.pace.reconnect();
     this.#seen = this.#seenSent = null;
@@ -302,7 +302,7 @@ class Joined {
     this.#truncateBasis(Math.min(usable, BASIS_MAX - 1));
     this.basis.unshift(slot);
     this.stage = "playing";
-    if (head.hasLead) this.pace.hear(head.lead, head.processed, this.clock.interval);
+    if (head.hasLead) this.pace.handleLead(head.lead, head.processed, this.clock.interval);
     this.tick = head.tick;
     this.processed = head.processed;
     this.#event.tick = head.tick;
@@ -331,7 +331,7 @@ class Joined {
     pack(this.schema.input, values, out);
     this.#seenSent = { tick: applied, parts };
     this.#seq = seq;
-    this.pace.made(this.#seq);
+    this.pace.recordInput(this.#seq);
     return this.#seq;
   }
 

@@ -61,7 +61,7 @@ export class Clock {
   constructor(readonly hz: number) {}
 
   /** Handles a pong that arrived `now`. */
-  hear(pong: Pong, now: number): void {
+  handlePong(pong: Pong, now: number): void {
     if (!this.#estimate) this.#settledAt = now + SETTLING;
     const rtt = roundTrip(pong, now);
     const sample = { at: now, rtt, offset: pong.clientTime + rtt / 2 - pong.serverTime };

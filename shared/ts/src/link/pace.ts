@@ -64,7 +64,7 @@ export class Pace {
   }
 
   /** Records that an input was made, with this number. */
-  made(seq: number): void {
+  recordInput(seq: number): void {
     if (this.#madeTo !== seq) {
       this.#madeFrom = seq;
       this.#reportedTo = (seq - 1) >>> 0;
@@ -77,7 +77,7 @@ export class Pace {
    * Handles a lead that the server has reported, for inputs up to `processed` or newer ones; ticks
    * are `interval` apart. The least value is ignored: no network is that slow.
    */
-  hear(lead: number, processed: number, interval: number): void {
+  handleLead(lead: number, processed: number, interval: number): void {
     const back = ticksBetween(processed, this.#madeTo);
     const isKnown = back >= 1 && back <= MADE_MAX && ticksBetween(this.#madeFrom, processed) >= 0;
     const ahead = isKnown ? this.#made[processed % MADE_MAX] : this.ahead;

@@ -222,7 +222,7 @@ export class Interpolation {
    * Puts the row at `index` of `rows` into `values`, as it is at the shown moment. Call this in
    * ascending order of `index` after each `advance`.
    */
-  look(index: number): void {
+  interpolate(index: number): void {
     const from = this.#from;
     const to = this.#to;
     if (!from || !to) return;

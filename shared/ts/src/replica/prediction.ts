@@ -56,15 +56,15 @@ export class Prediction {
   readonly #repeated: Int32Array;
   /** The newest tick that was predicted, or -1. */
   #newest = -1;
-  #isOn = false;
+  #isActive = false;
   /** The visible remainder of past errors as of `#errorAt`, in the order of the predictor's `shown`. */
   readonly #error: Float64Array;
   /** The shown values before a correction, in the same order. */
   readonly #before: Float64Array;
   #errorAt = 0;
-  /** Snapshots that had the state for a tick that was predicted. */
-  answers = 0;
-  /** Those of them for which the prediction was wrong. */
+  /** Snapshots that the prediction was compared with. */
+  compared = 0;
+  /** Those of them that the prediction was wrong for. */
   corrections = 0;
   /** The values to show, in the order of the predictor's `shown`. Angles may be beyond a full turn. */
   readonly values: Float64Array;
@@ -88,8 +88,8 @@ export class Prediction {
   }
 
   /** Whether there is a player to show. */
-  get isOn(): boolean {
-    return this.#isOn && this.#newest >= 0;
+  get isActive(): boolean {
+    return this.#isActive && this.#newest >= 0;
   }
 
   /** Handles a new connection: the server has released all of the player's keys. */
@@ -98,7 +98,7 @@ export class Prediction {
   }
 
   /** Adds an input that was made for `tick`. Ticks that were skipped repeat the previous input, as on the server. */
-  input(tick: number, values: ArrayLike<number>): void {
+  push(tick: number, values: ArrayLike<number>): void {
     const gap = this.#newest < 0 ? 0 : ticksBetween(this.#newest, tick);
     for (let n = Math.min(gap, KEPT) - 1; n >= 1; n--) {
       this.#run((tick - n) >>> 0, this.#newest, this.#inputs[this.#newest % KEPT]);
@@ -112,16 +112,16 @@ export class Prediction {
     this.#ticks[slot] = tick;
     this.#inputs[slot].set(values);
     this.#states[slot].set(this.#states[before % KEPT]);
-    if (this.#isOn) this.predictor.step(this.#states[slot], this.#inputs[slot], this.hz);
+    if (this.#isActive) this.predictor.step(this.#states[slot], this.#inputs[slot], this.hz);
     this.#newest = tick;
   }
 
   /** Compares the prediction for `tick` with its snapshot, and corrects it. */
-  answer(tick: number, rows: Rows): void {
+  reconcile(tick: number, rows: Rows): void {
     const actual = this.#actual;
-    const wasOn = this.#isOn;
-    this.#isOn = this.predictor.read(rows, this.seat, actual);
-    if (!this.#isOn) return;
+    const wasActive = this.#isActive;
+    this.#isActive = this.predictor.read(rows, this.seat, actual);
+    if (!this.#isActive) return;
     const ahead = this.#newest < 0 ? -1 : ticksBetween(tick, this.#newest);
     const slot = tick % KEPT;
     if (ahead < 0 || ahead >= KEPT || this.#ticks[slot] !== tick) {
@@ -136,16 +136,16 @@ export class Prediction {
       this.#error.fill(0);
       return;
     }
-    this.answers++;
+    this.compared++;
     const isRight = actual.every((value, i) => value === this.#states[slot][i]);
-    if (isRight && wasOn) return;
-    if (wasOn) this.corrections++;
+    if (isRight && wasActive) return;
+    if (wasActive) this.corrections++;
     const newest = this.#states[this.#newest % KEPT];
     const { shown } = this.predictor;
     for (let n = 0; n < shown.length; n++) this.#before[n] = newest[shown[n].at];
     this.#states[slot].set(actual);
     this.#replay(tick);
-    let isJump = !wasOn;
+    let isJump = !wasActive;
     for (let n = 0; n < shown.length; n++) {
       const off = shortest(this.#before[n] - newest[shown[n].at], shown[n]);
       isJump ||= Math.abs(off) > shown[n].jumpFrom;
@@ -174,7 +174,7 @@ export class Prediction {
    * the player's current one: the way to where it would bring the player, so that a key press is
    * visible in the next frame. A value that would jump in the next tick does not move until then.
    */
-  look(part: number, input: ArrayLike<number>, now: number): void {
+  show(part: number, input: ArrayLike<number>, now: number): void {
     // A resumed session has made inputs, but none for this prediction yet.
     if (this.#newest < 0) return;
     const passed = Math.max(0, now - this.#errorAt) / 1e6;
