@@ -9,16 +9,33 @@ use tickwire_shared::time::{Micros, UnixMillis};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start_nanos: u64,
+    /// In simulated time.
+    #[cfg(test)]
+    stopped_at: Option<Micros>,
 }
 
 impl Clock {
     /// A clock that begins now.
     pub(crate) fn start() -> Self {
-        Self { start_nanos: monotonic_nanos() }
+        Self {
+            start_nanos: monotonic_nanos(),
+            #[cfg(test)]
+            stopped_at: None,
+        }
+    }
+
+    /// A clock that stands still.
+    #[cfg(test)]
+    pub(crate) const fn stopped(at: Micros) -> Self {
+        Self { start_nanos: 0, stopped_at: Some(at) }
     }
 
     /// Time since the start.
     pub(crate) fn now(self) -> Micros {
+        #[cfg(test)]
+        if let Some(stopped_at) = self.stopped_at {
+            return stopped_at;
+        }
         Micros((monotonic_nanos() - self.start_nanos) / 1_000)
     }
 

@@ -177,7 +177,7 @@ pub(crate) struct FeedSender {
 }
 
 impl FeedSender {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         sender: mpsc::Sender<Item>,
         clock: Clock,
         lost_total: Arc<AtomicU64>,

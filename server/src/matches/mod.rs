@@ -11,6 +11,8 @@ mod participants;
 mod people;
 mod recorder;
 mod schedule;
+#[cfg(test)]
+mod simulated;
 
 use std::rc::Rc;
 

@@ -16,7 +16,7 @@ pub use check::check;
 pub use pipe::Pipe;
 pub use player::Played;
 pub use profile::Profile;
-pub use simulation::{Outcome, Simulation};
+pub use simulation::{Host, Outcome, Simulation};
 pub use world::World;
 
 use crate::{

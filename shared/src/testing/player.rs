@@ -176,7 +176,7 @@ impl<G: Played> Player<G> {
             | ClientEvent::Social(_) => return Ok(()),
         };
         let rows = self.link.rows().expect("a snapshot was applied");
-        let differs = digest != Digest::Agrees || truth(tick).is_some_and(|truth| truth != rows);
+        let differs = digest == Digest::Differs || truth(tick).is_some_and(|truth| truth != rows);
         self.counts.snapshots += 1;
         self.counts.wrong += u64::from(differs);
         if let Some(clock) = self.link.clock() {

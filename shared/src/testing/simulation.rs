@@ -8,9 +8,39 @@ use super::{
 use crate::{
     dice::Dice,
     game::MatchOptions,
-    ids::Seat,
+    ids::{Seat, Tick},
+    rows::Rows,
     time::{Micros, TickRate},
 };
+
+/// The server's half of a simulated match, with one session for each seat.
+///
+/// # Panics
+/// Its functions may panic when a client violates the protocol.
+pub trait Host {
+    /// The newest tick.
+    fn tick(&self) -> Tick;
+    /// When the next tick is due.
+    fn due(&self) -> Micros;
+    /// Accepts a new connection of the client in a seat. It replaces the old one, if there is one.
+    fn connect(&mut self, seat: Seat, now: Micros);
+    /// Loses the connection of a seat.
+    fn disconnect(&mut self, seat: Seat, now: Micros);
+    /// Handles a frame that has arrived from the client in a seat.
+    fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros);
+    /// Runs the tick that is due.
+    fn step(&mut self, now: Micros);
+    /// Takes the frames that are to be sent to the client in a seat.
+    fn take_frames(&mut self, seat: Seat) -> Vec<Vec<u8>>;
+    /// The rows of a recent tick.
+    fn rows(&self, tick: Tick) -> Option<&Rows>;
+    /// Fingerprints of the events that were meant for a seat.
+    fn fingerprints(&self, seat: Seat) -> &[u32];
+    /// Ticks without an input for a seat.
+    fn starved(&self, seat: Seat) -> u64;
+    /// Snapshots that were skipped, for all seats.
+    fn skipped(&self) -> u64;
+}
 
 /// The parameters of a simulation. It uses the game's first mode.
 #[derive(Clone, Copy, Debug)]
@@ -110,22 +140,37 @@ impl Outcome {
 }
 
 impl Simulation {
-    /// Runs the simulation.
-    ///
-    /// # Panics
-    /// When one end rejects a frame from the other.
+    /// The options of the match.
     #[must_use]
-    pub fn run<G: Played>(&self) -> Outcome {
-        let mut dice = Dice::new(self.seed);
-        let options = MatchOptions {
+    pub fn options<G: Played>(&self) -> MatchOptions {
+        MatchOptions {
             seed: self.seed,
             seats: self.players,
             npcs: 0,
             tick_rate: self.rate,
             mode: G::MODES.first().copied().unwrap_or_default(),
-        };
-        let mut world = World::<G>::new(options);
-        let mut lines: Vec<_> = (0..self.players).map(|n| self.line(Seat(n), &mut dice)).collect();
+        }
+    }
+
+    /// Runs the simulation in a [`World`].
+    ///
+    /// # Panics
+    /// When one end rejects a frame from the other.
+    #[must_use]
+    pub fn run<G: Played>(&self) -> Outcome {
+        self.run_on::<G>(&mut World::<G>::new(self.options::<G>()))
+    }
+
+    /// Runs the simulation with any server, whose match was made with [`Self::options`] and whose
+    /// first tick is due at 0.
+    ///
+    /// # Panics
+    /// When one end rejects a frame from the other.
+    #[must_use]
+    pub fn run_on<G: Played>(&self, host: &mut impl Host) -> Outcome {
+        let mut dice = Dice::new(self.seed);
+        let mut lines: Vec<_> =
+            (0..self.players).map(|n| self.line::<G>(Seat(n), &mut dice)).collect();
         let mut outcome = Outcome::default();
         // At the end all players reconnect, and then all frames in flight arrive.
         let last_tick = self.lasts.plus(OUT_MAX);
@@ -134,26 +179,27 @@ impl Simulation {
             let now = Micros::from_millis(millis);
             let is_over = now >= self.lasts;
             for (seat, line) in (0..).map(Seat).zip(&mut lines) {
-                line.connect_or_cut(seat, &mut world, self.next_cut(now, &mut dice), now);
+                line.connect_or_cut(seat, host, self.next_cut(now, &mut dice), now);
                 if is_over {
                     line.cut_at = Micros(u64::MAX);
                     line.player.is_calm = true;
                 }
-                line.exchange(seat, &mut world, now);
+                line.exchange(seat, host, now);
             }
-            if world.due() <= now.min(last_tick) {
-                world.step(now);
-                for (session, line) in world.sessions.iter_mut().zip(&mut lines) {
-                    session.out.drain(..).for_each(|frame| line.down.send(frame, now));
+            if host.due() <= now.min(last_tick) {
+                host.step(now);
+                for (seat, line) in (0..).map(Seat).zip(&mut lines) {
+                    line.send_down(seat, host, now);
                 }
             }
             if now == self.lasts {
-                Self::sum(&world, &lines, &mut outcome);
+                Self::sum(host, &lines, &mut outcome);
             }
         }
-        for (session, line) in world.sessions.iter().zip(&lines) {
-            outcome.events += session.fingerprints.len() as u64;
-            outcome.wrong_events += u64::from(session.fingerprints != line.player.fingerprints);
+        for (seat, line) in (0..).map(Seat).zip(&lines) {
+            let meant = host.fingerprints(seat);
+            outcome.events += meant.len() as u64;
+            outcome.wrong_events += u64::from(meant != line.player.fingerprints);
         }
         outcome
     }
@@ -178,12 +224,12 @@ impl Simulation {
         }
     }
 
-    fn sum<G: Played>(world: &World<G>, lines: &[Line<G>], outcome: &mut Outcome) {
-        for (session, line) in world.sessions.iter().zip(lines) {
+    fn sum<G: Played>(host: &impl Host, lines: &[Line<G>], outcome: &mut Outcome) {
+        outcome.skipped += host.skipped();
+        for (seat, line) in (0..).map(Seat).zip(lines) {
             outcome.counts = outcome.counts.plus(line.player.counts);
-            outcome.queue_starved += session.queue.starved();
-            outcome.player_ticks += u64::from(world.tick.0);
-            outcome.skipped += session.skipped;
+            outcome.queue_starved += host.starved(seat);
+            outcome.player_ticks += u64::from(host.tick().0);
             outcome.reconnects += u64::from(line.reconnects);
         }
     }
@@ -194,18 +240,18 @@ const WARM_UP: Micros = Micros::from_secs(5);
 
 impl<G: Played> Line<G> {
     /// Loses the connection or makes a new one, when that is due.
-    fn connect_or_cut(&mut self, seat: Seat, world: &mut World<G>, next: Micros, now: Micros) {
+    fn connect_or_cut(&mut self, seat: Seat, host: &mut impl Host, next: Micros, now: Micros) {
         match self.out_until {
             Some(until) if now >= until => {
                 self.out_until = None;
                 self.cut_at = next;
-                world.connect(seat, now);
+                host.connect(seat, now);
                 self.up.send(self.player.connect(now), now);
             }
             None if now >= self.cut_at => {
                 self.down.cut();
                 self.up.cut();
-                world.disconnect(seat);
+                host.disconnect(seat, now);
                 self.reconnects += 1;
                 let out = OUT_MAX.0 * (1 + now.0 / 1_000 % 16) / 16;
                 self.out_until = Some(now.plus(Micros(out)));
@@ -215,20 +261,26 @@ impl<G: Played> Line<G> {
     }
 
     /// Delivers frames that have arrived, and advances the player.
-    fn exchange(&mut self, seat: Seat, world: &mut World<G>, now: Micros) {
+    fn exchange(&mut self, seat: Seat, host: &mut impl Host, now: Micros) {
         if self.out_until.is_some() {
             return;
         }
         while let Some((at, frame)) = self.up.poll(now) {
-            world.handle(seat, &frame, at).expect("the client follows the protocol");
+            host.handle(seat, &frame, at);
         }
-        let session = &mut world.sessions[seat.index()];
-        session.out.drain(..).for_each(|frame| self.down.send(frame, now));
+        self.send_down(seat, host, now);
         while let Some((at, frame)) = self.down.poll(now) {
-            let truth = |tick| world.history.rows(tick);
+            let truth = |tick| host.rows(tick);
             self.player.handle(&frame, at, truth).expect("the server follows the protocol");
         }
         let up = &mut self.up;
         self.player.play(now, |frame| up.send(frame, now));
+    }
+
+    /// Sends the server's frames on their way.
+    fn send_down(&mut self, seat: Seat, host: &mut impl Host, now: Micros) {
+        for frame in host.take_frames(seat) {
+            self.down.send(frame, now);
+        }
     }
 }

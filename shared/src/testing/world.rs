@@ -1,6 +1,7 @@
 //! The server's half of a match in simulated time: the same links, input queues, history and codec
 //! as in the server, without its sockets.
 
+use super::simulation::Host;
 use crate::{
     close::CloseReason,
     codec::{BASIS_MAX, Encoder},
@@ -283,6 +284,52 @@ impl<G: Game> World<G> {
             link.write_snapshot(&snapshot, now, &mut frame);
             session.out.push(frame);
         }
+    }
+}
+
+impl<G: Game> Host for World<G> {
+    fn tick(&self) -> Tick {
+        self.tick
+    }
+
+    fn due(&self) -> Micros {
+        self.due()
+    }
+
+    fn connect(&mut self, seat: Seat, now: Micros) {
+        self.connect(seat, now);
+    }
+
+    fn disconnect(&mut self, seat: Seat, _: Micros) {
+        self.disconnect(seat);
+    }
+
+    fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros) {
+        self.handle(seat, frame, now).expect("the client follows the protocol");
+    }
+
+    fn step(&mut self, now: Micros) {
+        self.step(now);
+    }
+
+    fn take_frames(&mut self, seat: Seat) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.sessions[seat.index()].out)
+    }
+
+    fn rows(&self, tick: Tick) -> Option<&Rows> {
+        self.history.rows(tick)
+    }
+
+    fn fingerprints(&self, seat: Seat) -> &[u32] {
+        &self.sessions[seat.index()].fingerprints
+    }
+
+    fn starved(&self, seat: Seat) -> u64 {
+        self.sessions[seat.index()].queue.starved()
+    }
+
+    fn skipped(&self) -> u64 {
+        self.sessions.iter().map(|session| session.skipped).sum()
     }
 }
 

@@ -1,0 +1,247 @@
+//! Matches in simulated time: the whole [`Match`] with its sockets, played on by the clients of
+//! [`Simulation`] over bad networks.
+//!
+//! Only two things are not as in a real server: the clock stands still during each call, and the
+//! other ends of the sockets are in this thread. They are local ones, which deliver at once.
+
+use std::{
+    collections::VecDeque,
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    rc::Rc,
+    sync::Arc,
+};
+
+use tickwire_shared::{
+    arena::Arena,
+    ids::{MatchId, Seat, SessionId, Tick},
+    link::server::write_message,
+    rows::Rows,
+    testing::{Host, Outcome, Played, Profile, Simulation, world::fingerprint},
+    time::{Micros, TickRate},
+    wire::ServerMessage,
+};
+use tokio::sync::mpsc;
+
+use super::{Claim, Context, Match, MatchSettings, Newcomer, Role};
+use crate::{
+    clock::Clock,
+    config::Config,
+    feeds::FeedSender,
+    intake::Intake,
+    limits::Limits,
+    places::ConnectionLimiter,
+    socket::{Socket, Upgraded},
+    telemetry::Stats,
+};
+
+#[test]
+fn nothing_is_lost_or_wrong_over_any_network() {
+    for profile in Profile::ALL {
+        let outcome = check(profile, 0);
+        let (frames, ticks) = (outcome.frames_starved(), outcome.ticks_starved());
+        assert!(frames < 0.02 && ticks < 0.03, "{}: {frames} and {ticks} starved", profile.name);
+    }
+}
+
+#[test]
+fn sessions_whose_connections_are_lost_miss_nothing() {
+    for profile in Profile::ALL {
+        let outcome = check(profile, 10);
+        assert!(outcome.reconnects > 10, "{} reconnects", outcome.reconnects);
+    }
+}
+
+#[test]
+fn a_simulation_is_determined_by_its_seed() {
+    assert_eq!(run(Profile::G4, 7), run(Profile::G4, 7));
+}
+
+#[track_caller]
+fn check(profile: Profile, cut_every_s: u64) -> Outcome {
+    let outcome = run(profile, cut_every_s);
+    assert!(outcome.faults().is_empty(), "{}: {:?}", profile.name, outcome.faults());
+    assert!(outcome.events > 0, "{}: no events", profile.name);
+    outcome
+}
+
+fn run(profile: Profile, cut_every_s: u64) -> Outcome {
+    let rate = TickRate::new(30).expect("it is within 1 to 128");
+    let (lasts, cut_every) = (Micros::from_secs(120), Micros::from_secs(cut_every_s));
+    let simulation = Simulation { seed: 1, profile, players: 8, rate, lasts, cut_every };
+    simulation.run_on::<Arena>(&mut SimulatedMatch::<Arena>::new(&simulation))
+}
+
+/// A match, and what a shard has for it.
+struct SimulatedMatch<G: Played> {
+    found: Match<G>,
+    limiter: ConnectionLimiter,
+    intake: Intake,
+    stats: Stats,
+    seats: Vec<SimulatedSeat>,
+}
+
+/// The client's end of a seat's connection.
+#[derive(Default)]
+struct SimulatedSeat {
+    stream: Option<UnixStream>,
+    has_joined: bool,
+    /// Frames that have arrived and wait until the match reads its sockets.
+    arrived: VecDeque<(Micros, Vec<u8>)>,
+    received: Vec<u8>,
+    fingerprints: Vec<u32>,
+}
+
+impl<G: Played> SimulatedMatch<G> {
+    fn new(simulation: &Simulation) -> Self {
+        let options = simulation.options::<G>();
+        let (sender, _) = mpsc::channel(1);
+        let feed = FeedSender::new(sender, Clock::stopped(Micros(0)), Arc::default());
+        let settings = MatchSettings::new(&Config::default());
+        let schema = Rc::new(G::schema());
+        Self {
+            found: Match::new(MatchId(1), options, settings, &schema, Micros(0), feed),
+            limiter: ConnectionLimiter::new(&Limits::default()),
+            intake: Intake::new(),
+            stats: Stats::default(),
+            seats: (0..options.seats).map(|_| SimulatedSeat::default()).collect(),
+        }
+    }
+
+    /// Calls the match as its shard does. No connection may be closed by it.
+    fn call<T>(
+        &mut self,
+        now: Micros,
+        call: impl FnOnce(&mut Match<G>, &mut Intake, &mut Context<'_>) -> T,
+    ) -> T {
+        let mut closed = Vec::new();
+        let (clock, stats) = (Clock::stopped(now), &mut self.stats);
+        let mut context = Context { now, clock, drain_deadline: None, stats, closed: &mut closed };
+        let done = call(&mut self.found, &mut self.intake, &mut context);
+        assert!(closed.is_empty(), "connections were closed: {:?}", self.stats.closed);
+        done
+    }
+
+    /// Lets the match read what has arrived, with the times at which it did. Seats are taken in the
+    /// order of the first hellos, which must be that of the players.
+    fn read_arrived(&mut self) {
+        for seat in 0..self.seats.len() {
+            if seat > 0 && !self.seats[seat - 1].has_joined {
+                break;
+            }
+            while let Some((at, frame)) = self.seats[seat].arrived.pop_front() {
+                let found = &mut self.seats[seat];
+                found.has_joined = true;
+                let Some(stream) = &mut found.stream else { break };
+                stream.write_all(&masked(&frame)).expect("the socket has room");
+                self.call(at, |found, intake, context| found.read_sockets(intake, context));
+            }
+        }
+    }
+}
+
+impl<G: Played> Host for SimulatedMatch<G> {
+    fn tick(&self) -> Tick {
+        self.found.tick
+    }
+
+    fn due(&self) -> Micros {
+        self.found.schedule.due()
+    }
+
+    fn connect(&mut self, seat: Seat, now: Micros) {
+        self.disconnect(seat, now);
+        let (server, client) = UnixStream::pair().expect("a socket pair");
+        client.set_nonblocking(true).expect("a socket");
+        let (place, _) = self.limiter.enter(None, now).expect("a place");
+        let stream = TcpStream::from(OwnedFd::from(server));
+        let socket = Socket::new(Upgraded { stream, tls: None, place });
+        let found = &mut self.seats[seat.index()];
+        found.stream = Some(client);
+        let role = if found.has_joined { Role::Resumer } else { Role::Player };
+        let newcomer = Newcomer { id: SessionId(seat.0.into()), role, claim: Claim::default() };
+        self.call(now, |found, intake, context| {
+            found.accept(socket, newcomer, &mut [], intake, context);
+        });
+    }
+
+    fn disconnect(&mut self, seat: Seat, _: Micros) {
+        let seat = &mut self.seats[seat.index()];
+        seat.stream = None;
+        seat.arrived.clear();
+        seat.received.clear();
+    }
+
+    fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros) {
+        self.seats[seat.index()].arrived.push_back((now, frame.to_vec()));
+    }
+
+    fn step(&mut self, now: Micros) {
+        self.read_arrived();
+        self.call(now, Match::run);
+        for event in self.found.events.iter() {
+            let mut frame = Vec::new();
+            let values = event.values.into();
+            let message = ServerMessage::Event { tick: self.found.tick, kind: event.kind, values };
+            write_message(&message, &mut frame);
+            for (_, session) in &self.found.sessions {
+                if event.audience.includes(session.seat)
+                    && let Some(seat) = session.seat
+                {
+                    self.seats[seat.index()].fingerprints.push(fingerprint(&frame));
+                }
+            }
+        }
+    }
+
+    fn take_frames(&mut self, seat: Seat) -> Vec<Vec<u8>> {
+        let seat = &mut self.seats[seat.index()];
+        let Some(stream) = &mut seat.stream else { return Vec::new() };
+        match stream.read_to_end(&mut seat.received) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            other => panic!("the match has closed the connection: {other:?}"),
+        }
+        let mut frames = Vec::new();
+        while let Some(frame) = split_frame(&mut seat.received) {
+            frames.push(frame);
+        }
+        frames
+    }
+
+    fn rows(&self, tick: Tick) -> Option<&Rows> {
+        self.found.history.rows(tick)
+    }
+
+    fn fingerprints(&self, seat: Seat) -> &[u32] {
+        &self.seats[seat.index()].fingerprints
+    }
+
+    fn starved(&self, seat: Seat) -> u64 {
+        self.found.queues[seat.index()].starved()
+    }
+
+    fn skipped(&self) -> u64 {
+        self.stats.skipped_credit + self.stats.skipped_unflushed
+    }
+}
+
+/// A client's WebSocket frame, with a mask of zeros.
+fn masked(payload: &[u8]) -> Vec<u8> {
+    assert!(payload.len() < 126, "a client's frames are short");
+    [&[0x82, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
+}
+
+/// Takes the payload of the first of the server's WebSocket frames, if it is whole.
+fn split_frame(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let (head, length) = match **bytes {
+        [0x82, 126, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
+        [0x82, length @ ..126, ..] => (2, usize::from(length)),
+        [] | [0x82] | [0x82, 126, ..] => return None,
+        [..] => panic!("an unexpected frame: {bytes:?}"),
+    };
+    if bytes.len() < head + length {
+        return None;
+    }
+    Some(bytes.drain(..head + length).skip(head).collect())
+}
