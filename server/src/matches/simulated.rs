@@ -15,8 +15,10 @@ use std::{
 
 use tickwire_shared::{
     arena::Arena,
+    dice::Dice,
+    game::Game,
     ids::{MatchId, Seat, SessionId, Tick},
-    link::server::write_message,
+    link::{ClientLink, server::write_message},
     rows::Rows,
     testing::{Host, Outcome, Played, Profile, Simulation, world::fingerprint},
     time::{Micros, TickRate},
@@ -58,6 +60,17 @@ fn a_simulation_is_determined_by_its_seed() {
     assert_eq!(run(Profile::G4, 7), run(Profile::G4, 7));
 }
 
+#[test]
+fn players_do_not_notice_a_client_that_sends_invalid_bytes() {
+    let simulation = Simulation { players: 4, ..simulation(Profile::WIFI, 20) };
+    let mut attacked = SimulatedMatch::<Arena>::new(&simulation, Some(Attacker::new()));
+    let outcome = simulation.run_on::<Arena>(&mut attacked);
+    assert!(outcome.faults().is_empty(), "{:?}", outcome.faults());
+    assert!(outcome.frames_starved() < 0.01, "{} starved", outcome.frames_starved());
+    let closed = &attacked.stats.closed;
+    assert!(closed.len() > 10 && closed.values().sum::<u64>() > 100, "{closed:?}");
+}
+
 #[track_caller]
 fn check(profile: Profile, cut_every_s: u64) -> Outcome {
     let outcome = run(profile, cut_every_s);
@@ -67,10 +80,14 @@ fn check(profile: Profile, cut_every_s: u64) -> Outcome {
 }
 
 fn run(profile: Profile, cut_every_s: u64) -> Outcome {
+    let simulation = simulation(profile, cut_every_s);
+    simulation.run_on::<Arena>(&mut SimulatedMatch::<Arena>::new(&simulation, None))
+}
+
+fn simulation(profile: Profile, cut_every_s: u64) -> Simulation {
     let rate = TickRate::new(30).expect("it is within 1 to 128");
     let (lasts, cut_every) = (Micros::from_secs(120), Micros::from_secs(cut_every_s));
-    let simulation = Simulation { seed: 1, profile, players: 8, rate, lasts, cut_every };
-    simulation.run_on::<Arena>(&mut SimulatedMatch::<Arena>::new(&simulation))
+    Simulation { seed: 1, profile, players: 8, rate, lasts, cut_every }
 }
 
 /// A match, and what a shard has for it.
@@ -80,6 +97,8 @@ struct SimulatedMatch<G: Played> {
     intake: Intake,
     stats: Stats,
     seats: Vec<SimulatedSeat>,
+    /// Connects when all players have joined.
+    attacker: Option<Attacker>,
 }
 
 /// The client's end of a seat's connection.
@@ -94,8 +113,10 @@ struct SimulatedSeat {
 }
 
 impl<G: Played> SimulatedMatch<G> {
-    fn new(simulation: &Simulation) -> Self {
-        let options = simulation.options::<G>();
+    fn new(simulation: &Simulation, attacker: Option<Attacker>) -> Self {
+        let mut options = simulation.options::<G>();
+        // An attacker may have one seat, and lose another.
+        options.seats += if attacker.is_some() { 2 } else { 0 };
         let (sender, _) = mpsc::channel(1);
         let feed = FeedSender::new(sender, Clock::stopped(Micros(0)), Arc::default());
         let settings = MatchSettings::new(&Config::default());
@@ -105,11 +126,12 @@ impl<G: Played> SimulatedMatch<G> {
             limiter: ConnectionLimiter::new(&Limits::default()),
             intake: Intake::new(),
             stats: Stats::default(),
-            seats: (0..options.seats).map(|_| SimulatedSeat::default()).collect(),
+            seats: (0..simulation.players).map(|_| SimulatedSeat::default()).collect(),
+            attacker,
         }
     }
 
-    /// Calls the match as its shard does. No connection may be closed by it.
+    /// Calls the match as its shard does.
     fn call<T>(
         &mut self,
         now: Micros,
@@ -118,9 +140,21 @@ impl<G: Played> SimulatedMatch<G> {
         let mut closed = Vec::new();
         let (clock, stats) = (Clock::stopped(now), &mut self.stats);
         let mut context = Context { now, clock, drain_deadline: None, stats, closed: &mut closed };
-        let done = call(&mut self.found, &mut self.intake, &mut context);
-        assert!(closed.is_empty(), "connections were closed: {:?}", self.stats.closed);
-        done
+        call(&mut self.found, &mut self.intake, &mut context)
+    }
+
+    /// Makes a connection, and returns the client's end.
+    fn accept(&mut self, role: Role, now: Micros) -> UnixStream {
+        let (server, client) = UnixStream::pair().expect("a socket pair");
+        client.set_nonblocking(true).expect("a socket");
+        let (place, _) = self.limiter.enter(None, now).expect("a place");
+        let stream = TcpStream::from(OwnedFd::from(server));
+        let socket = Socket::new(Upgraded { stream, tls: None, place });
+        let newcomer = Newcomer { id: SessionId(0), role, claim: Claim::default() };
+        self.call(now, |found, intake, context| {
+            found.accept(socket, newcomer, &mut [], intake, context);
+        });
+        client
     }
 
     /// Lets the match read what has arrived, with the times at which it did. Seats are taken in the
@@ -152,18 +186,8 @@ impl<G: Played> Host for SimulatedMatch<G> {
 
     fn connect(&mut self, seat: Seat, now: Micros) {
         self.disconnect(seat, now);
-        let (server, client) = UnixStream::pair().expect("a socket pair");
-        client.set_nonblocking(true).expect("a socket");
-        let (place, _) = self.limiter.enter(None, now).expect("a place");
-        let stream = TcpStream::from(OwnedFd::from(server));
-        let socket = Socket::new(Upgraded { stream, tls: None, place });
-        let found = &mut self.seats[seat.index()];
-        found.stream = Some(client);
-        let role = if found.has_joined { Role::Resumer } else { Role::Player };
-        let newcomer = Newcomer { id: SessionId(seat.0.into()), role, claim: Claim::default() };
-        self.call(now, |found, intake, context| {
-            found.accept(socket, newcomer, &mut [], intake, context);
-        });
+        let role = if self.seats[seat.index()].has_joined { Role::Resumer } else { Role::Player };
+        self.seats[seat.index()].stream = Some(self.accept(role, now));
     }
 
     fn disconnect(&mut self, seat: Seat, _: Micros) {
@@ -178,6 +202,12 @@ impl<G: Played> Host for SimulatedMatch<G> {
     }
 
     fn step(&mut self, now: Micros) {
+        if self.seats.iter().all(|seat| seat.has_joined)
+            && let Some(mut attacker) = self.attacker.take()
+        {
+            attacker.attack(self, now);
+            self.attacker = Some(attacker);
+        }
         self.read_arrived();
         self.call(now, Match::run);
         for event in self.found.events.iter() {
@@ -244,4 +274,95 @@ fn split_frame(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
         return None;
     }
     Some(bytes.drain(..head + length).skip(head).collect())
+}
+
+/// A client that damages some of what it sends, and reconnects when it is closed for it.
+struct Attacker {
+    dice: Dice,
+    link: ClientLink,
+    stream: Option<UnixStream>,
+    received: Vec<u8>,
+}
+
+impl Attacker {
+    fn new() -> Self {
+        Self { dice: Dice::new(1), link: ClientLink::default(), stream: None, received: Vec::new() }
+    }
+
+    /// Whether something happens that does so once in `times`.
+    fn is_one_in(&mut self, times: i32) -> bool {
+        self.dice.within(1, times) == 1
+    }
+
+    fn attack<G: Played>(&mut self, players: &mut SimulatedMatch<G>, now: Micros) {
+        let Some(stream) = &mut self.stream else { return self.connect(players, now) };
+        let ended = match stream.read_to_end(&mut self.received) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Ok(_) | Err(_) => true,
+        };
+        // What follows a close frame does not matter.
+        while self.received.first() == Some(&0x82)
+            && let Some(frame) = split_frame(&mut self.received)
+        {
+            let _ = self.link.handle_frame(&frame, now);
+        }
+        if ended || self.is_one_in(100) {
+            return self.stream = None;
+        }
+        for frame in self.frames(now) {
+            self.send(&frame);
+        }
+    }
+
+    /// Joins, watches, or resumes its session.
+    fn connect<G: Played>(&mut self, players: &mut SimulatedMatch<G>, now: Micros) {
+        let roles = [Role::Player, Role::Spectator, Role::Resumer];
+        let role = roles[self.dice.within(0, 2) as usize];
+        self.stream = Some(players.accept(role, now));
+        self.received.clear();
+        if self.is_one_in(2) {
+            self.link = ClientLink::default();
+        }
+        let mut hello = Vec::new();
+        self.link.write_resume_hello(&mut hello);
+        self.send(&hello);
+    }
+
+    /// Valid frames.
+    fn frames(&mut self, now: Micros) -> Vec<Vec<u8>> {
+        let mut frames = vec![Vec::new(); 5];
+        let [input, ping, ack, resync, chat] = &mut frames[..] else { unreachable!() };
+        if let Some(tick) = self.link.poll_input(now) {
+            let least = Arena::schema().input.iter().map(|integer| integer.min).collect::<Vec<_>>();
+            self.link.write_input(tick, &least, input);
+        }
+        self.link.poll_ping(now, ping);
+        self.link.write_ack(ack);
+        if self.dice.within(0, 9) == 0 {
+            self.link.write_resync(resync);
+            let _ = self.link.chat("are you there?");
+        }
+        self.link.poll_chat(chat);
+        frames.retain(|frame| !frame.is_empty());
+        frames
+    }
+
+    /// Sends a frame, perhaps damaged: its payload, its WebSocket head, or its length.
+    fn send(&mut self, payload: &[u8]) {
+        let mut bytes = masked(payload);
+        if self.is_one_in(30) {
+            let at = self.dice.within(0, bytes.len() as i32 - 1) as usize;
+            bytes[at] = self.dice.next() as u8;
+        }
+        if self.is_one_in(60) {
+            bytes.truncate(self.dice.within(0, bytes.len() as i32) as usize);
+        }
+        if self.is_one_in(60) {
+            bytes.extend(self.dice.next().to_le_bytes());
+        }
+        if let Some(stream) = &mut self.stream {
+            // The match may have closed it.
+            let _ = stream.write_all(&bytes);
+        }
+    }
 }
