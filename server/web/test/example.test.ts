@@ -10,6 +10,7 @@ const client = new URL("../../../shared/ts/", import.meta.url);
 const LINES_MAX = 60;
 
 let server: TestServer;
+let couriers: TestServer;
 let browser: TestBrowser;
 let pages: Server;
 
@@ -24,6 +25,7 @@ before(async () => {
   pages.listen(0, "127.0.0.1");
   await once(pages, "listening");
   server = await TestServer.start("--npcs", "8", "--origin", origin());
+  couriers = await TestServer.startExample("couriers", "--tick-rate", "4", "--origin", origin());
   browser = await TestBrowser.start();
 });
 
@@ -31,6 +33,7 @@ after(async () => {
   await browser?.close();
   pages?.close();
   await server?.stop();
+  await couriers?.stop();
 });
 
 test("the example plays in a page of another origin", async () => {
@@ -40,6 +43,24 @@ test("the example plays in a page of another origin", async () => {
   await until(page, "to play", "state.textContent === 'playing'");
   const drawn = "field.getContext('2d').getImageData(0, 0, 800, 600).data.some((byte) => byte > 0)";
   await until(page, "something drawn", drawn);
+  assert.deepEqual(browser.errors, []);
+});
+
+test("a phone reports its position, and everybody sees it on the map", async () => {
+  const phone = await browser.open(`${origin()}/courier.html?server=${couriers.url}`, {
+    geolocation: { latitude: 52.52, longitude: 13.405 },
+    permissions: ["geolocation"],
+  });
+  await until(phone, "to play", "state.textContent === 'playing'");
+  const map = await browser.open(`${couriers.url}/?match=auto&role=spectator`);
+  const row = "globalThis.tickwire?.session.link.rows?.values.slice(0, 3).join()";
+  await until(map, "the courier at the depot", `${row} === '0,0,0'`);
+  await phone.context().setGeolocation({ latitude: 52.5199, longitude: 13.405 });
+  await until(map, "the courier eleven metres to the south", `${row} === '0,11,0'`);
+  await phone.click("#load");
+  await until(map, "the parcel", `${row} === '0,11,1'`);
+  await phone.click("#load");
+  await map.waitForSelector("text=delivered: seat 0");
   assert.deepEqual(browser.errors, []);
 });
 
