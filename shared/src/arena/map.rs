@@ -108,14 +108,14 @@ impl Map {
     #[must_use]
     pub fn reach(&self, from: Vec2, to: Vec2, radius: f32) -> f32 {
         let way = to - from;
+        let (least, most) = (from.min(to), from.max(to));
         let mut reach = leave(from, way, Vec2::splat(radius), self.size.as_vec2() - radius);
         for wall in self.walls {
-            reach = reach.min(enter(
-                from,
-                way,
-                wall.min.as_vec2() - radius,
-                wall.max.as_vec2() + radius,
-            ));
+            let (min, max) = (wall.min.as_vec2() - radius, wall.max.as_vec2() + radius);
+            // Most walls are far from the line, which is cheaper to see than to compute.
+            if most.cmpgt(min).all() && least.cmplt(max).all() {
+                reach = reach.min(enter(from, way, min, max));
+            }
         }
         reach
     }
