@@ -8,7 +8,7 @@ use crate::{
     ids::{EntityId, Seat},
     link::integers,
     rows::Rows,
-    schema::Schema,
+    schema::{Field, Schema},
 };
 
 /// The first mismatch between a game's output and its schema.
@@ -113,7 +113,11 @@ impl Schema {
                 return Err(Misfit::RowLength { id, kind: kind.name.clone(), values, fields });
             }
             let mut pairs = kind.fields.iter().zip(row.values);
-            if let Some((field, &value)) = pairs.find(|(f, v)| !(f.min..=f.max).contains(v)) {
+            // Without a branch for each value: all are within their ranges unless the game is wrong.
+            let is_off = |off, (f, v): (&Field, &i32)| off | (*v < f.min) | (*v > f.max);
+            if pairs.clone().fold(false, is_off)
+                && let Some((field, &value)) = pairs.find(|(f, v)| !(f.min..=f.max).contains(v))
+            {
                 let (kind, min, max) = (kind.name.clone(), field.min, field.max);
                 return Err(Misfit::RowValue {
                     id,

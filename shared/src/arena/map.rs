@@ -4,6 +4,7 @@
 //! predict it. [`Map::reach`] finds how far a straight line gets, in floats, for shots and computer
 //! players.
 
+use arrayvec::ArrayVec;
 use glam::{IVec2, Vec2};
 
 use super::{
@@ -70,21 +71,26 @@ impl Stock {
 /// Longest distance per axis that a body is moved between two collision tests: short enough that
 /// its centre can't get into a wall.
 const STRIDE: i32 = RADIUS / 2;
+/// How far from its straight way a body can get: two walls push it out, each by a radius.
+const ASIDE: i32 = 2 * RADIUS;
+/// Most walls of a map.
+const WALLS_MAX: usize = 16;
 
 impl Map {
     /// Moves a body by `travel`. It slides along walls in its way, and never enters one; its
     /// velocity towards a wall is lost.
     pub fn slide(&self, body: &mut Body, travel: IVec2) {
+        let near = self.walls_near(body.position, body.position + travel);
         let pieces = travel.abs().max_element() / STRIDE + 1;
         for piece in 0..pieces {
             let before = body.position;
             body.position += travel * (piece + 1) / pieces - travel * piece / pieces;
             self.stay_inside(body);
-            if self.has_room(body.position) {
+            if near.iter().all(|wall| wall.is_clear_of(body.position)) {
                 continue;
             }
             // Twice, because the way out of one wall may lead into its neighbour.
-            for wall in self.walls.iter().chain(self.walls) {
+            for wall in near.iter().chain(&near) {
                 wall.push_out(body);
             }
             if !self.has_room(body.position) {
@@ -99,8 +105,14 @@ impl Map {
     pub fn has_room(&self, position: IVec2) -> bool {
         let inside =
             position.cmpge(IVec2::splat(RADIUS)).all() && position.cmple(self.size - RADIUS).all();
-        inside
-            && self.walls.iter().all(|wall| wall.gap(position).length_squared() >= RADIUS * RADIUS)
+        inside && self.walls.iter().all(|wall| wall.is_clear_of(position))
+    }
+
+    /// The walls that a body may touch on its way: seldom more than one.
+    fn walls_near(&self, from: IVec2, to: IVec2) -> ArrayVec<Wall, WALLS_MAX> {
+        let (least, most) = (from.min(to) - ASIDE - RADIUS, from.max(to) + ASIDE + RADIUS);
+        let is_near = |wall: &&Wall| wall.min.cmple(most).all() && wall.max.cmpge(least).all();
+        self.walls.iter().filter(is_near).copied().collect()
     }
 
     /// How far an object with this radius can go from `from` towards `to` before it meets a wall,
@@ -142,6 +154,11 @@ impl Wall {
     /// The vector from the wall's nearest point to `position`; zero inside the wall.
     fn gap(&self, position: IVec2) -> IVec2 {
         position - position.clamp(self.min, self.max)
+    }
+
+    /// Whether a body at this position does not overlap the wall.
+    fn is_clear_of(&self, position: IVec2) -> bool {
+        self.gap(position).length_squared() >= RADIUS * RADIUS
     }
 
     /// Moves a body that overlaps the wall out of it, by the shortest way. A body whose centre is
