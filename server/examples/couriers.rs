@@ -34,7 +34,7 @@ impl Input for Report {
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Courier {
-    place: Option<[i32; 2]>,
+    place: Option<[f32; 2]>,
     is_loaded: bool,
     deliveries: i32,
 }
@@ -67,11 +67,13 @@ impl Game for Couriers {
     }
     fn step(&mut self, step: &mut Step<'_, Report>) {
         for (seat, (courier, report)) in self.couriers.iter_mut().zip(step.inputs).enumerate() {
-            let Some(to) = report.place else { continue };
+            let Some(to) = report.place.map(|place| place.map(|axis| axis as f32)) else {
+                continue;
+            };
             courier.place = Some(courier.place.map_or(to, |from| {
-                let way = [0, 1].map(|axis| (to[axis] - from[axis]) as f32);
+                let way = [0, 1].map(|axis| to[axis] - from[axis]);
                 let part = (self.metres_per_tick / way[0].hypot(way[1])).min(1.0);
-                [0, 1].map(|axis| from[axis] + (way[axis] * part).round() as i32)
+                [0, 1].map(|axis| from[axis] + way[axis] * part)
             }));
             if courier.is_loaded && !report.is_loaded {
                 courier.deliveries += 1;
@@ -82,7 +84,8 @@ impl Game for Couriers {
     }
     fn write_rows(&self, rows: &mut Rows) {
         for (seat, courier) in self.couriers.iter().enumerate() {
-            let Some([x, y]) = courier.place else { continue };
+            let Some(place) = courier.place else { continue };
+            let [x, y] = place.map(|axis| axis.round() as i32);
             rows.push(EntityId(seat as u32), 0, &[x, y, courier.is_loaded.into()]);
         }
     }

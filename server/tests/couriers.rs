@@ -28,8 +28,19 @@ fn a_courier_appears_where_it_first_is_and_then_drives() {
     assert_eq!(map.report(Some([3_000, -4_000]), false), Some([3_000, -4_000, 0]));
     // At 4 Hz, 12.5 m are as far as anybody gets in a tick.
     assert_eq!(map.report(Some([3_010, -4_000]), false), Some([3_010, -4_000, 0]));
-    assert_eq!(map.report(Some([-9_000, -4_000]), false), Some([2_997, -4_000, 0]));
-    assert_eq!(map.report(None, false), Some([2_997, -4_000, 0]), "its phone does not know");
+    assert_eq!(map.report(Some([-9_000, -4_000]), false), Some([2_998, -4_000, 0]));
+    assert_eq!(map.report(Some([-9_000, -4_000]), false), Some([2_985, -4_000, 0]));
+    assert_eq!(map.report(None, false), Some([2_985, -4_000, 0]), "its phone does not know");
+}
+
+#[test]
+fn a_courier_gets_anywhere_at_any_rate() {
+    for hz in [1, 30, 128] {
+        let mut map = Map::at(hz);
+        map.report(Some([0, 0]), false);
+        let ways = (0..u32::from(hz) * 5).map(|_| map.report(Some([40, 200]), false));
+        assert_eq!(ways.last().flatten(), Some([40, 200, 0]), "204 metres within 5 s at {hz} Hz");
+    }
 }
 
 #[test]
@@ -52,7 +63,11 @@ struct Map {
 
 impl Map {
     fn new() -> Self {
-        let tick_rate = TickRate::new(4).unwrap();
+        Self::at(4)
+    }
+
+    fn at(hz: u16) -> Self {
+        let tick_rate = TickRate::new(hz).unwrap();
         let options = MatchOptions { seed: 1, seats: 1, npcs: 0, tick_rate, mode: "" };
         let mut couriers = Couriers::new(&options);
         couriers.join(Seat(0));
