@@ -180,7 +180,10 @@ impl<G: Game> Match<G> {
         }
         self.queue_events();
         let mut fulls = Fulls { first: FULLS_MAX, resyncs: RESYNCS_MAX };
-        for key in 0..self.connections.capacity() {
+        let keys = self.connections.capacity();
+        // Each tick begins with another one, so that no client always gets its full snapshot first.
+        let first = self.tick.0 as usize % keys.max(1);
+        for key in (first..keys).chain(0..first) {
             if let Err(error) = self.send_tick(key, &mut fulls, context) {
                 self.fanout.failed.push((key, error));
             }

@@ -18,7 +18,7 @@ use tickwire_shared::{
     dice::Dice,
     game::Game,
     ids::{MatchId, Seat, SessionId, Tick},
-    link::{ClientLink, server::write_message},
+    link::{ClientEvent, ClientLink, server::write_message},
     rows::Rows,
     testing::{Host, Outcome, Played, Profile, Simulation, world::fingerprint},
     time::{Micros, TickRate},
@@ -69,6 +69,27 @@ fn players_do_not_notice_a_client_that_sends_invalid_bytes() {
     assert!(outcome.frames_starved() < 0.01, "{} starved", outcome.frames_starved());
     let closed = &attacked.stats.closed;
     assert!(closed.len() > 10 && closed.values().sum::<u64>() > 100, "{closed:?}");
+}
+
+#[test]
+fn clients_that_always_request_full_snapshots_do_not_keep_them_from_others() {
+    let simulation = Simulation { players: 1, ..simulation(Profile::LAN, 0) };
+    let mut found = SimulatedMatch::<Arena>::new(&simulation, None);
+    let mut greedy: Vec<_> = (0..64).map(|_| Spectator::new(&mut found)).collect();
+    let mut modest = Spectator::new(&mut found);
+    for tick in 0..100 {
+        let now = found.due();
+        for spectator in greedy.iter_mut().chain([&mut modest]) {
+            spectator.receive(now);
+        }
+        greedy.iter_mut().for_each(Spectator::request_full);
+        if tick == 50 {
+            modest.request_full();
+            modest.snapshots = 0;
+        }
+        found.step(now);
+    }
+    assert!(modest.snapshots > 25, "{} snapshots in 50 ticks", modest.snapshots);
 }
 
 #[track_caller]
@@ -274,6 +295,52 @@ fn split_frame(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
         return None;
     }
     Some(bytes.drain(..head + length).skip(head).collect())
+}
+
+/// A client without a network.
+struct Spectator {
+    link: ClientLink,
+    stream: UnixStream,
+    received: Vec<u8>,
+    snapshots: u32,
+}
+
+impl Spectator {
+    fn new<G: Played>(found: &mut SimulatedMatch<G>) -> Self {
+        let stream = found.accept(Role::Spectator, Micros(0));
+        let link = ClientLink::default();
+        let mut spectator = Self { link, stream, received: Vec::new(), snapshots: 0 };
+        let mut hello = Vec::new();
+        ClientLink::write_hello("", None, &mut hello);
+        spectator.send(&hello);
+        spectator
+    }
+
+    fn send(&mut self, payload: &[u8]) {
+        self.stream.write_all(&masked(payload)).expect("the socket has room");
+    }
+
+    /// Applies and acknowledges what has arrived.
+    fn receive(&mut self, now: Micros) {
+        // It would block at the end of what has arrived.
+        let _ = self.stream.read_to_end(&mut self.received);
+        while let Some(frame) = split_frame(&mut self.received) {
+            let event =
+                self.link.handle_frame(&frame, now).expect("the server follows the protocol");
+            self.snapshots += u32::from(matches!(event, ClientEvent::Snapshot { .. }));
+        }
+        let mut ack = Vec::new();
+        self.link.write_ack(&mut ack);
+        if !ack.is_empty() {
+            self.send(&ack);
+        }
+    }
+
+    fn request_full(&mut self) {
+        let mut resync = Vec::new();
+        self.link.write_resync(&mut resync);
+        self.send(&resync);
+    }
 }
 
 /// A client that damages some of what it sends, and reconnects when it is closed for it.
