@@ -183,8 +183,9 @@ impl InputPace {
         }
     }
 
-    /// Handles a new connection: no input is in flight any more.
+    /// Handles a new connection: no input is in flight, or waits for its tick, any more.
     pub fn reconnect(&mut self) {
+        self.newest = None;
         self.made.clear();
         self.reported = None;
     }
@@ -259,6 +260,11 @@ mod tests {
         assert_eq!(pace.poll(&clock, Micros(2_450_000)), Some(Tick(24)));
         assert_eq!(pace.poll(&clock, Micros(2_450_000)), None);
         assert_eq!(pace.poll(&clock, Micros(2_492_000)), Some(Tick(25)));
+        // The server has dropped the inputs that waited; a new connection begins like the first.
+        pace.reconnect();
+        assert_eq!(pace.poll(&clock, Micros(2_692_000)), None);
+        assert_eq!(pace.poll(&clock, Micros(2_694_000)), None);
+        assert_eq!(pace.poll(&clock, Micros(2_792_000)), Some(Tick(28)));
     }
 
     /// Inputs that take `delay` and up to `jitter` more.

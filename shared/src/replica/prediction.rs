@@ -59,6 +59,8 @@ pub struct Prediction<P: Predict> {
     held: P::Input,
     /// The newest input that the base includes.
     confirmed: P::Input,
+    /// The server has dropped the pending inputs.
+    has_lost_inputs: bool,
     /// The visible remainder of past errors, as of `error_at`.
     error: [f32; 3],
     error_at: Micros,
@@ -85,9 +87,16 @@ impl<P: Predict> Prediction<P> {
             pending: VecDeque::new(),
             held: P::Input::default(),
             confirmed: P::Input::default(),
+            has_lost_inputs: false,
             error: [0.0; 3],
             error_at: Micros(0),
         }
+    }
+
+    /// Handles a new connection: the server has released all of the player's keys, and dropped the
+    /// inputs that waited for their ticks. Until the next snapshot, the entity is shown as before.
+    pub fn restart(&mut self) {
+        self.has_lost_inputs = true;
     }
 
     /// Adds an input that was made for `tick`. Ticks that were skipped repeat the previous input,
@@ -126,6 +135,11 @@ impl<P: Predict> Prediction<P> {
         let actual = self.rules.read(rows, self.seat);
         let mut guess = self.base.take().filter(|(base, _)| *base == tick).map(|(_, state)| state);
         let before = self.newest().map(|state| self.rules.place(state));
+        let has_lost_inputs = std::mem::take(&mut self.has_lost_inputs);
+        if has_lost_inputs {
+            self.pending.clear();
+            (self.held, self.confirmed) = Default::default();
+        }
         while let Some((first, ..)) = self.pending.front()
             && tick.since(*first) >= 0
         {
@@ -138,7 +152,7 @@ impl<P: Predict> Prediction<P> {
             self.error = [0.0; 3];
             return Verdict::Unknown;
         };
-        if guess.as_ref() == Some(&actual) {
+        if guess.as_ref() == Some(&actual) && !has_lost_inputs {
             self.base = Some((tick, actual));
             return Verdict::Exact;
         }
@@ -153,7 +167,8 @@ impl<P: Predict> Prediction<P> {
             self.rules.advance(&mut state, input);
             *after = Some(state.clone());
         }
-        let (Some(before), true) = (before, guess.is_some()) else { return Verdict::Unknown };
+        let was_predicted = guess.is_some() || has_lost_inputs;
+        let (Some(before), true) = (before, was_predicted) else { return Verdict::Unknown };
         let after = self.rules.place(&state);
         let off = [0, 1, 2].map(|axis| before[axis] - after[axis]);
         let length = off.map(|part| part * part).iter().sum::<f32>().sqrt();
@@ -280,6 +295,26 @@ mod tests {
         prediction.push(Tick(900), &Step(1));
         assert_eq!(said(&mut prediction, 899, Some(70)), Verdict::Unknown);
         assert_eq!(prediction.newest(), Some(&71));
+    }
+
+    #[test]
+    fn a_reconnection_drops_the_inputs_that_waited_for_their_ticks() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(100));
+        (11..=20).for_each(|tick| prediction.push(Tick(tick), &Step(10)));
+        prediction.restart();
+        let shown = |prediction: &Prediction<_>, millis| {
+            let shown = prediction.shown(&Step(0), 0.0, Micros::from_millis(millis));
+            (shown.unwrap()[0] * 100.0).round()
+        };
+        assert_eq!(shown(&prediction, 0), 200.0, "shown as before");
+        // The server has had inputs up to tick 12.
+        assert_eq!(said(&mut prediction, 14, Some(120)), Verdict::Corrected(0.8));
+        assert_eq!(shown(&prediction, 0), 200.0, "the error is still fully visible");
+        prediction.push(Tick(16), &Step(10));
+        assert_eq!(shown(&prediction, 2_000), 130.0);
+        assert_eq!(said(&mut prediction, 15, Some(120)), Verdict::Exact);
+        assert_eq!(said(&mut prediction, 16, Some(130)), Verdict::Exact);
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub trait Played: Game {
 
 /// Larger errors are visible: 5 cm, if the game's unit of length is a metre.
 const VISIBLE_M: f32 = 0.05;
-/// Time after each connect in which most faults are not counted, since delays are still measured.
+/// Time in which most faults are not counted, since delays are still measured: after each connect
+/// those of interpolation, and after the first those of prediction.
 const WARM_UP: Micros = Micros::from_secs(5);
 /// Time between two rendered frames.
 const FRAME: Micros = Micros(16_667);
@@ -61,7 +62,10 @@ pub struct Player<G: Played> {
     without: Option<Without<G>>,
     applied: Option<Tick>,
     frame_due: Micros,
+    joined_at: Option<Micros>,
     came_at: Micros,
+    /// The connection has had no snapshot yet.
+    is_resuming: bool,
 }
 
 struct Without<G: Played> {
@@ -85,7 +89,8 @@ pub struct Counts {
     pub keys: u64,
     /// Key presses that were not visible in the next rendered frame.
     pub unshown: u64,
-    /// Wrong predictions, after the warm-up.
+    /// Wrong predictions, after the warm-up. The first snapshot after a lost connection does not
+    /// count: nobody can predict when the server notices the loss.
     pub corrections: u64,
     /// Wrong predictions with a visible error.
     pub visible: u64,
@@ -140,7 +145,9 @@ impl<G: Played> Player<G> {
             without: None,
             applied: None,
             frame_due,
+            joined_at: None,
             came_at: Micros(0),
+            is_resuming: false,
         }
     }
 
@@ -149,7 +156,10 @@ impl<G: Played> Player<G> {
         let mut hello = Vec::new();
         self.link.write_resume_hello(&mut hello);
         self.interpolation.restart();
+        self.prediction.restart();
+        self.joined_at.get_or_insert(now);
         self.came_at = now;
+        self.is_resuming = true;
         self.without = None;
         hello
     }
@@ -190,8 +200,11 @@ impl<G: Played> Player<G> {
         let was_moved = (0..since)
             .map(|n| Tick(tick.0 - n as u32))
             .any(|tick| G::has_moved_players(truth(Tick(tick.0.wrapping_sub(1))), truth(tick)));
+        let was_resuming = std::mem::take(&mut self.is_resuming);
+        let is_warm = self.joined_at.is_some_and(|at| now.since(at) > WARM_UP);
         if let Verdict::Corrected(by) = verdict
-            && self.is_warm(now)
+            && is_warm
+            && !was_resuming
             && !was_moved
         {
             self.counts.corrections += 1;

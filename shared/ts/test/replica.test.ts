@@ -161,6 +161,24 @@ test("skipped ticks repeat the previous input, also after snapshots of later tic
   assert.equal(own.values[0], 100 + 10, "a reconnection releases all keys");
 });
 
+test("a reconnection drops the inputs that waited for their ticks", () => {
+  const own = predicted();
+  for (let tick = 11; tick <= 20; tick++) own.push(tick, [1]);
+  own.restart();
+  own.show(0, [0], 0);
+  assert.equal(own.values[0], 200, "shown as before");
+  // The server has had inputs up to tick 12.
+  own.reconcile(14, rows(14, [0, 120, 0, 0]));
+  own.show(0, [0], 0);
+  assert.equal(own.values[0], 200, "the error is still fully visible");
+  own.push(16, [1]);
+  own.show(0, [0], 1_000_000);
+  assert.ok(Math.abs(own.values[0] - 130) < 0.1, `${own.values[0]} after a second`);
+  own.reconcile(15, rows(15, [0, 120, 0, 0]));
+  own.reconcile(16, rows(16, [0, 130, 0, 0]));
+  assert.equal(own.corrections, 0);
+});
+
 test("no more skipped ticks are predicted than are kept", () => {
   let steps = 0;
   const step: Predictor["step"] = (...args) => {

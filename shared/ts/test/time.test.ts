@@ -139,6 +139,9 @@ test("a page continues after a pause with the tick that is due", () => {
   assert.deepEqual(ticks(1_130), [32, 33, 34], "a tenth of a second is made up");
   assert.deepEqual(ticks(2_630), [79], "a longer pause is not");
   assert.deepEqual(ticks(2_830), [85], "a page that always runs this slowly makes one input each time");
+  pace.reconnect();
+  assert.deepEqual(ticks(2_930), [], "a new connection begins like the first, in the middle of a tick");
+  assert.deepEqual(ticks(2_960), [89]);
 });
 
 /** How far ahead inputs are made if the one-way delay is 50 ms, and `stall` longer every 20 s. */

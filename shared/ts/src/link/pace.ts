@@ -89,8 +89,9 @@ export class Pace {
     else this.#delay.record(ahead - lead, Math.min(Math.max(ticks, 1), MADE_MAX) * interval);
   }
 
-  /** Handles a new connection: no input is in flight any more. */
+  /** Handles a new connection: no input is in flight, or waits for its tick, any more. */
   reconnect(): void {
+    this.newest = null;
     this.#madeFrom = this.#madeTo;
     this.#reportedTo = (this.#madeTo - 1) >>> 0;
   }

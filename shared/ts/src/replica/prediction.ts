@@ -57,6 +57,8 @@ export class Prediction {
   /** The newest tick that was predicted, or -1. */
   #newest = -1;
   #isActive = false;
+  /** The server has dropped the inputs that are later than the newest snapshot. */
+  #hasLostInputs = false;
   /** The visible remainder of past errors as of `#errorAt`, in the order of the predictor's `shown`. */
   readonly #error: Float64Array;
   /** The shown values before a correction, in the same order. */
@@ -92,9 +94,13 @@ export class Prediction {
     return this.#isActive && this.#newest >= 0;
   }
 
-  /** Handles a new connection: the server has released all of the player's keys. */
+  /**
+   * Handles a new connection: the server has released all of the player's keys, and dropped the inputs that waited for
+   * their ticks. Until the next snapshot, the entity is shown as before.
+   */
   restart(): void {
     this.#repeated.fill(0);
+    this.#hasLostInputs = true;
   }
 
   /** Adds an input that was made for `tick`. Ticks that were skipped repeat the previous input, as on the server. */
@@ -120,10 +126,21 @@ export class Prediction {
   reconcile(tick: number, rows: Rows): void {
     const actual = this.#actual;
     const wasActive = this.#isActive;
+    const hasLostInputs = this.#hasLostInputs;
+    this.#hasLostInputs = false;
     this.#isActive = this.predictor.read(rows, this.seat, actual);
-    if (!this.#isActive) return;
-    const ahead = this.#newest < 0 ? -1 : ticksBetween(tick, this.#newest);
+    const newest = this.#newest;
     const slot = tick % KEPT;
+    if (hasLostInputs && newest >= 0) {
+      this.#keepShown(this.#states[newest % KEPT]);
+      this.#ticks[slot] = this.#newest = tick;
+      this.#inputs[slot].set(this.#repeated);
+      this.#states[slot].set(actual);
+      this.#fadeTo(actual, wasActive && this.#isActive);
+      return;
+    }
+    if (!this.#isActive) return;
+    const ahead = newest < 0 ? -1 : ticksBetween(tick, newest);
     if (ahead < 0 || ahead >= KEPT || this.#ticks[slot] !== tick) {
       // Nothing was predicted for this tick, so prediction starts again here.
       this.#ticks[slot] = tick;
@@ -140,14 +157,25 @@ export class Prediction {
     const isRight = actual.every((value, i) => value === this.#states[slot][i]);
     if (isRight && wasActive) return;
     if (wasActive) this.corrections++;
-    const newest = this.#states[this.#newest % KEPT];
-    const { shown } = this.predictor;
-    for (let n = 0; n < shown.length; n++) this.#before[n] = newest[shown[n].at];
+    const state = this.#states[newest % KEPT];
+    this.#keepShown(state);
     this.#states[slot].set(actual);
     this.#replay(tick);
-    let isJump = !wasActive;
+    this.#fadeTo(state, wasActive);
+  }
+
+  /** Keeps the shown values of a state that is about to change. */
+  #keepShown(state: Int32Array): void {
+    const { shown } = this.predictor;
+    for (let n = 0; n < shown.length; n++) this.#before[n] = state[shown[n].at];
+  }
+
+  /** Lets the difference between the kept values and this state fade, unless it is a jump. */
+  #fadeTo(state: Int32Array, mayFade: boolean): void {
+    const { shown } = this.predictor;
+    let isJump = !mayFade;
     for (let n = 0; n < shown.length; n++) {
-      const off = shortest(this.#before[n] - newest[shown[n].at], shown[n]);
+      const off = shortest(this.#before[n] - state[shown[n].at], shown[n]);
       isJump ||= Math.abs(off) > shown[n].jumpFrom;
       this.#error[n] = shortest(this.#error[n] + off, shown[n]);
     }
