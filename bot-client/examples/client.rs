@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (mut link, mut dice, mut said_at) = (ClientLink::default(), Dice::new(1), Micros(0));
     let mut stopped = pin!(ctrl_c());
     let mut out = vec![Vec::new()];
-    ClientLink::write_hello("Rust", None, &mut out[0]);
+    link.write_hello("Rust", None, &mut out[0]);
     loop {
         for payload in out.drain(..).filter(|payload| !payload.is_empty()) {
             writer.write_frame(Frame::binary(payload.into())).await?;

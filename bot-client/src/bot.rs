@@ -106,12 +106,13 @@ impl Bot {
         let mut dice = Dice::new(swarm_seed ^ (number as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
         let seed = dice.next();
         let mut outgoing = Outgoing::new(dice);
-        outgoing.binary(|payload| ClientLink::write_hello("", None, payload));
+        let mut link = ClientLink::default();
+        outgoing.binary(|payload| link.write_hello("", None, payload));
         Self {
             number,
             seed,
             part,
-            link: ClientLink::default(),
+            link,
             outgoing,
             player: None,
             others,
@@ -131,7 +132,7 @@ impl Bot {
         self.newest = None;
         self.absence.get_or_insert(absence);
         self.outgoing.taken(self.outgoing.unsent().len());
-        self.outgoing.binary(|payload| self.link.write_resume_hello(payload));
+        self.outgoing.binary(|payload| self.link.write_hello("", None, payload));
     }
 
     /// It leaves for good: its close frame waits to be sent, and nothing follows that.

@@ -189,7 +189,7 @@ fn check_hello(server: &TestServer, hello: Hello, code: u16) {
 fn frames_behind_the_handshake_are_not_lost() {
     let server = TestServer::start::<Tally>(|_| {});
     let mut hello = Vec::new();
-    tickwire_shared::link::ClientLink::write_hello("", None, &mut hello);
+    tickwire_shared::link::ClientLink::default().write_hello("", None, &mut hello);
     let head = "GET /v1/play HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                 sec-websocket-protocol: tickwire.v1\r\n\r\n";

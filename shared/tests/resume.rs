@@ -34,9 +34,7 @@ fn every_line_of_chat_arrives_once_and_in_order_though_connections_are_lost() {
         let mut dice = Dice::new(seed);
         let mut play = Play::<Arena>::new();
         let mut client = ClientLink::default();
-        let mut hello = Vec::new();
-        ClientLink::write_hello("", None, &mut hello);
-        play.connect(&mut client, hello);
+        play.connect(&mut client);
         let lines: Vec<_> = (0..200).map(|n| n.to_string()).collect();
         // What the client sends after its connection was lost arrives nowhere.
         let mut lost_for = 0;
@@ -47,12 +45,12 @@ fn every_line_of_chat_arrives_once_and_in_order_though_connections_are_lost() {
                 lost_for += 1;
             }
             if lost_for == 10 || (lost_for > 0 && dice.within(0, 3) == 0) {
-                play.resume(&mut client);
+                play.connect(&mut client);
                 play.send_chat(&mut client, true);
                 lost_for = 0;
             }
         }
-        play.resume(&mut client);
+        play.connect(&mut client);
         play.send_chat(&mut client, true);
         assert_eq!(play.world.sessions[0].lines, lines, "seed {seed}");
     }
@@ -63,13 +61,11 @@ fn every_line_of_chat_arrives_once_and_in_order_though_connections_are_lost() {
 fn check<G: Game>() -> usize {
     let mut play = Play::<G>::new();
     let mut client = ClientLink::default();
-    let mut hello = Vec::new();
-    ClientLink::write_hello("", None, &mut hello);
-    let joined = play.connect(&mut client, hello);
+    let joined = play.connect(&mut client);
     play.run(&mut client, 5);
     play.world.disconnect(Seat(0));
     play.run(&mut client, 1);
-    let resumed = play.resume(&mut client);
+    let resumed = play.connect(&mut client);
     assert!(resumed * 4 <= joined, "{resumed} bytes to resume, {joined} to join");
     assert_eq!(client.rows(), play.world.history.rows(play.world.tick));
     client.rows().unwrap().len()
@@ -142,18 +138,13 @@ impl<G: Game> Play<G> {
         play
     }
 
-    /// Connects with this hello. Returns the bytes up to the first snapshot.
-    fn connect(&mut self, client: &mut ClientLink, hello: Vec<u8>) -> usize {
+    /// Connects, to join or to resume. Returns the bytes up to the first snapshot.
+    fn connect(&mut self, client: &mut ClientLink) -> usize {
+        let mut hello = Vec::new();
+        client.write_hello("", None, &mut hello);
         self.world.connect(Seat(0), self.now);
         self.world.handle(Seat(0), &hello, self.now).unwrap();
         self.step(client)
-    }
-
-    /// Resumes on a new connection. Returns the bytes up to the first snapshot.
-    fn resume(&mut self, client: &mut ClientLink) -> usize {
-        let mut hello = Vec::new();
-        client.write_resume_hello(&mut hello);
-        self.connect(client, hello)
     }
 
     /// Sends the client's lines of chat, over a connection that has been lost if they don't arrive.

@@ -45,7 +45,11 @@ fn a_player_who_loses_the_connection_misses_nothing() {
         let outcome = check(profile, 15);
         assert!(outcome.reconnects > 50, "{} reconnects", outcome.reconnects);
         let visible = outcome.visible_per_minute(RATE);
-        assert!(visible < 1.5, "{visible} wrong predictions a minute are visible: {}", profile.name);
+        assert!(
+            visible < 1.5,
+            "{visible} wrong predictions a minute are visible: {}",
+            profile.name
+        );
         let delay_ms = outcome.counts.delay / outcome.counts.frames / 1_000;
         let stalls = profile == Profile::G3 || profile == Profile::BAD;
         assert!(stalls || delay_ms < 200, "{} is shown {delay_ms} ms late", profile.name);

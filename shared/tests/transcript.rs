@@ -27,7 +27,7 @@ fn the_session_in_the_document_is_correct() {
         text += &format!("{arrow} {what}\n{}\n", hex(frame));
     };
     let mut frame = Vec::new();
-    ClientLink::write_hello("Ada", None, &mut frame);
+    ClientLink::default().write_hello("Ada", None, &mut frame);
     say('→', &frame, "Hello: version 1, no schema yet, nothing to resume, \"Ada\"");
 
     frame.clear();

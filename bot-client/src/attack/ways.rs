@@ -202,7 +202,7 @@ impl Way {
 /// A frame with a hello.
 pub(super) fn hello(dice: &mut Dice, resume: Option<ResumeToken>) -> Vec<u8> {
     let mut payload = Vec::new();
-    ClientLink::write_hello("", resume, &mut payload);
+    ClientLink::default().write_hello("", resume, &mut payload);
     messages(dice, &[&payload])
 }
 

@@ -311,7 +311,7 @@ impl Spectator {
         let link = ClientLink::default();
         let mut spectator = Self { link, stream, received: Vec::new(), snapshots: 0 };
         let mut hello = Vec::new();
-        ClientLink::write_hello("", None, &mut hello);
+        spectator.link.write_hello("", None, &mut hello);
         spectator.send(&hello);
         spectator
     }
@@ -391,7 +391,7 @@ impl Attacker {
             self.link = ClientLink::default();
         }
         let mut hello = Vec::new();
-        self.link.write_resume_hello(&mut hello);
+        self.link.write_hello("", None, &mut hello);
         self.send(&hello);
     }
 

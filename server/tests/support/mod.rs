@@ -82,7 +82,7 @@ impl TestServer {
     pub(crate) fn take_up(&self, mut link: ClientLink) -> Client {
         let mut client = Client::open(self.addr, "match=1&resume=1", "tickwire.v1");
         let mut hello = Vec::new();
-        link.write_resume_hello(&mut hello);
+        link.write_hello("", None, &mut hello);
         client.link = link;
         client.send(&hello);
         client
@@ -284,7 +284,7 @@ impl Client {
 
     pub(crate) fn introduce(&mut self, name: &str, resume: Option<ResumeToken>) {
         let mut hello = Vec::new();
-        ClientLink::write_hello(name, resume, &mut hello);
+        self.link.write_hello(name, resume, &mut hello);
         self.send(&hello);
     }
 

@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
     }
     for (frame, at) in frames(input).zip(1..) {
         if link.handle_frame(frame, Micros::from_millis(33 * at)).is_err() {
-            link.write_resume_hello(&mut Vec::new());
+            link.write_hello("", None, &mut Vec::new());
             let again = Welcome { schema: None, model: None, ..welcome() };
             let mut frame = Vec::new();
             write_message(&ServerMessage::Welcome(Box::new(again)), &mut frame);

@@ -141,35 +141,20 @@ pub enum ServerFault {
 }
 
 impl ClientLink {
-    /// Appends the hello for a new session, or for resuming one of which the client has nothing but
-    /// the token. It must be the first frame of a connection. If `name` is empty the server chooses
-    /// one; it is cut off after [`NAME_CHARS_MAX`] characters.
-    pub fn write_hello(name: &str, resume: Option<ResumeToken>, out: &mut Vec<u8>) {
+    /// Appends the hello, which must be the first frame of a connection. It resumes the session
+    /// that this link has, or else the one that `token` belongs to; without either, it requests a
+    /// new one. The name is for a new session: if it is empty the server chooses one, and it is cut
+    /// off after [`NAME_CHARS_MAX`] characters.
+    pub fn write_hello(&mut self, name: &str, token: Option<ResumeToken>, out: &mut Vec<u8>) {
+        let (schema_hash, resume) = match &mut self.game {
+            Some(game) => {
+                let (schema_hash, resume) = game.disconnect();
+                (Some(schema_hash), Some(resume))
+            }
+            None => (None, token.map(|token| Resume { token, kept: None })),
+        };
         let name = name.chars().take(NAME_CHARS_MAX).collect();
-        let resume = resume.map(|token| Resume { token, kept: None });
-        let hello = Hello { version: PROTOCOL_VERSION, schema_hash: None, resume, name };
-        write_message(&ClientMessage::Hello(hello), out);
-    }
-
-    /// Appends the hello for a new connection after the last one was lost, to resume the session
-    /// where it was; or for a new session if there was none.
-    pub fn write_resume_hello(&mut self, out: &mut Vec<u8>) {
-        let Some(game) = &mut self.game else { return Self::write_hello("", None, out) };
-        game.stage = Stage::AwaitingWelcome;
-        game.pace.reconnect();
-        (game.seen, game.seen_sent) = (None, None);
-        let kept = Kept {
-            applied: game.snapshots.applied(),
-            events: game.events,
-            model_hash: game.snapshots.model_hash(),
-        };
-        let hello = Hello {
-            version: PROTOCOL_VERSION,
-            schema_hash: Some(game.welcome.schema_hash),
-            resume: Some(Resume { token: game.welcome.resume, kept: Some(kept) }),
-            // The session keeps its name.
-            name: String::new(),
-        };
+        let hello = Hello { version: PROTOCOL_VERSION, schema_hash, resume, name };
         write_message(&ClientMessage::Hello(hello), out);
     }
 
@@ -309,17 +294,18 @@ impl ClientLink {
     ) -> Option<InputSeq> {
         let game = self.game.as_mut().filter(|game| game.stage == Stage::Playing)?;
         let applied = game.snapshots.applied()?;
-        game.seq = game.seq.next();
+        let seq = game.seq.next();
         let newest = Moment::from(applied);
         let seen = game.seen.unwrap_or(newest);
         let seen = game.seen_sent.filter(|sent| sent.since(seen) > 0).unwrap_or(seen);
         let behind = newest.since(seen).clamp(0, u16::MAX.into()) as u16;
-        game.seen_sent = Some(Moment::before(applied, behind));
-        InputHead { seq: game.seq, tick, applied, behind }.write(out);
+        InputHead { seq, tick, applied, behind }.write(out);
         integers::pack(&game.schema.input, values, out)
             .unwrap_or_else(|error| panic!("the input does not fit the schema: {error}"));
-        game.pace.record_input(game.seq);
-        Some(game.seq)
+        game.seen_sent = Some(Moment::before(applied, behind));
+        game.seq = seq;
+        game.pace.record_input(seq);
+        Some(seq)
     }
 
     /// Appends an acknowledgement of the newest snapshot, for a client that sends no inputs. Before
@@ -413,6 +399,20 @@ impl Joined {
             schema,
             welcome,
         })
+    }
+
+    /// Handles the end of a connection. Returns the schema's hash and what the next hello must say
+    /// to resume the session.
+    fn disconnect(&mut self) -> (u32, Resume) {
+        self.stage = Stage::AwaitingWelcome;
+        self.pace.reconnect();
+        (self.seen, self.seen_sent) = (None, None);
+        let kept = Kept {
+            applied: self.snapshots.applied(),
+            events: self.events,
+            model_hash: self.snapshots.model_hash(),
+        };
+        (self.welcome.schema_hash, Resume { token: self.welcome.resume, kept: Some(kept) })
     }
 
     /// Handles the welcome of the same session on a new connection.

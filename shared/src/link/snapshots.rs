@@ -25,6 +25,8 @@ pub(super) struct Snapshots {
     /// Rows of the basis and of the snapshot being decoded, by tick.
     slots: [(Option<Tick>, Rows); BASIS_MAX + 1],
     owner: Vec<i32>,
+    /// The owner's values of the snapshot being decoded.
+    next_owner: Vec<i32>,
 }
 
 /// What a snapshot contained beside the rows.
@@ -48,6 +50,7 @@ impl Snapshots {
             before: Before { tick: None, processed },
             slots: Default::default(),
             owner: schema.owner.iter().map(|integer| integer.min).collect(),
+            next_owner: vec![0; schema.owner.len()],
         }
     }
 
@@ -77,7 +80,7 @@ impl Snapshots {
         }
         let mut owner_and_body = rest;
         if head.owner {
-            owner_and_body = integers::unpack(owner, rest, &mut self.owner)
+            owner_and_body = integers::unpack(owner, rest, &mut self.next_owner)
                 .map_err(|_| ServerFault::Malformed)?;
         }
         let basis = if head.full { Basis::default() } else { self.basis.serving(head.tick) };
@@ -106,6 +109,9 @@ impl Snapshots {
         };
         self.slots[free] = (None, rows);
         decoded?;
+        if head.owner {
+            std::mem::swap(&mut self.owner, &mut self.next_owner);
+        }
         self.slots[free].0 = Some(head.tick);
         self.basis = basis.followed_by(head.tick);
         for (tick, _) in &mut self.slots {

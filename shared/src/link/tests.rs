@@ -97,7 +97,7 @@ fn a_resuming_client_rejects_the_welcome_of_another_session() {
         Welcome { lines: 1, ..again() },
     ] {
         let mut pair = Pair::new();
-        pair.client.write_resume_hello(&mut Vec::new());
+        pair.client.write_hello("", None, &mut Vec::new());
         let mut frame = Vec::new();
         server::write_message(&ServerMessage::Welcome(Box::new(other)), &mut frame);
         check_fault(&mut pair, &frame, &ServerFault::OutOfOrder);
@@ -168,7 +168,7 @@ fn typed_text_is_never_too_long_for_the_protocol() {
         wire::read_client(&frame[1..]).unwrap()
     };
     let mut frame = Vec::new();
-    ClientLink::write_hello(&"😀".repeat(1_000), None, &mut frame);
+    ClientLink::default().write_hello(&"😀".repeat(1_000), None, &mut frame);
     let ClientMessage::Hello(hello) = received(&frame) else { panic!("{frame:?}") };
     assert_eq!(hello.name, "😀".repeat(NAME_CHARS_MAX));
 
@@ -225,10 +225,12 @@ fn an_invalid_snapshot_leaves_the_newest_one_unchanged() {
     let mut pair = Pair::new();
     pair.check_snapshot(Tick(7));
     let rows = pair.client.rows().cloned();
-    // A full one of tick 8 with trailing bytes, and one that is not newer.
-    let [garbage, old] = [(8, &[0; 12][..]), (7, &[])]
-        .map(|(tick, body): (u8, &[u8])| [&[SNAPSHOT | 1, tick, 0, 0, 0], body].concat());
+    // A full one of tick 8 with another secret of the owner and trailing bytes, and one that is not
+    // newer.
+    let [garbage, old] = [(8, &[1; 12][..]), (7, &[])]
+        .map(|(tick, rest): (u8, &[u8])| [&[SNAPSHOT | 1 | 8, tick, 0, 0, 0], rest].concat());
     assert!(matches!(pair.client.handle_frame(&garbage, Micros(0)), Err(ServerFault::Codec(_))));
+    assert_eq!(pair.client.owner(), [0]);
     check_fault(&mut pair, &old, &ServerFault::OutOfOrder);
     assert_eq!((pair.client.applied(), pair.client.rows()), (Some(Tick(7)), rows.as_ref()));
     pair.check_snapshot(Tick(8));
@@ -264,7 +266,7 @@ impl Pair {
     fn reconnect(&mut self) -> wire::Kept {
         self.server = ServerLink::new(Micros(0));
         let mut frame = Vec::new();
-        self.client.write_resume_hello(&mut frame);
+        self.client.write_hello("", None, &mut frame);
         let ClientMessage::Hello(hello) = wire::read_client(&frame[1..]).unwrap() else {
             panic!("{frame:?}");
         };

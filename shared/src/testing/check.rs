@@ -121,7 +121,7 @@ fn act<G: Game>(
         (None, 0..8) => {
             *client = Some(ClientLink::default());
             twins.iter_mut().for_each(|world| world.connect(seat, now));
-            ClientLink::write_hello("", None, &mut frame);
+            ClientLink::default().write_hello("", None, &mut frame);
         }
         (Some(_) | None, _) => {}
     }

@@ -154,7 +154,7 @@ impl<G: Played> Player<G> {
     /// Starts a new connection, and returns the hello to send.
     pub fn connect(&mut self, now: Micros) -> Vec<u8> {
         let mut hello = Vec::new();
-        self.link.write_resume_hello(&mut hello);
+        self.link.write_hello("", None, &mut hello);
         self.interpolation.restart();
         self.prediction.restart();
         self.joined_at.get_or_insert(now);

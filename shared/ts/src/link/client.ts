@@ -208,6 +208,8 @@ class Joined {
   readonly clock: Clock;
   readonly pace = new Pace();
   readonly owner: Int32Array;
+  /** The owner's values of the snapshot being decoded. */
+  readonly #nextOwner: Int32Array;
   stage: Stage = "awaiting-snapshot";
   /** The last snapshots that were applied, newest first: the next one is a delta against these. */
   basis: Slot[] = [];
@@ -239,6 +241,7 @@ class Joined {
     this.#modelHash = fnv(model);
     this.clock = new Clock(hz);
     this.owner = Int32Array.from(schema.owner, ({ min }) => min);
+    this.#nextOwner = this.owner.slice();
     this.processed = this.#seq = seq;
     this.events = events;
     this.chat = new ChatQueue(lines);
@@ -281,7 +284,7 @@ class Joined {
     const reader = new ByteReader(frame);
     head.read(reader, this.tick, this.processed);
     if (this.tick !== null && ticksBetween(this.tick, head.tick) <= 0) fault("a snapshot that is not newer");
-    if (head.owner) unpack(this.schema.owner, reader, this.owner);
+    if (head.owner) unpack(this.schema.owner, reader, this.#nextOwner);
     const usable = head.full ? 0 : this.#usable(head.tick);
     if (!head.full && usable === 0) fault("a delta against a snapshot that is too old");
     this.#rowsOfBasis.length = this.#ages.length = usable;
@@ -298,6 +301,7 @@ class Joined {
       this.#spare.push(slot);
       throw error;
     }
+    if (head.owner) this.owner.set(this.#nextOwner);
     slot.tick = head.tick;
     this.#truncateBasis(Math.min(usable, BASIS_MAX - 1));
     this.basis.unshift(slot);

@@ -45,7 +45,7 @@ impl Dialect for Decoding {
     }
 
     fn write_hello(&self, out: &mut Vec<u8>) {
-        ClientLink::write_hello("", None, out);
+        ClientLink::default().write_hello("", None, out);
     }
 
     fn write_input(&mut self, command: Command, out: &mut Vec<u8>) -> Option<u32> {
@@ -70,7 +70,7 @@ impl Dialect for Reading {
     }
 
     fn write_hello(&self, out: &mut Vec<u8>) {
-        ClientLink::write_hello("", None, out);
+        ClientLink::default().write_hello("", None, out);
     }
 
     fn write_input(&mut self, command: Command, out: &mut Vec<u8>) -> Option<u32> {
