@@ -36,6 +36,10 @@ const CODE_REPLACED = 4013;
 const CLIENT_FAULT = 4900;
 const BACKOFF_MS = 250;
 const BACKOFF_MS_MAX = 5_000;
+/** A connection that has been played on for this long is a good one: the backoff begins anew. */
+const GOOD_MS = 10_000;
+/** The session ends after so many invalid frames, each on a connection that was not a good one. */
+const FAULTS_MAX = 5;
 /** How long the session tries to reconnect: longer than a seat is kept. */
 const GIVE_UP_MS = 60_000;
 /** A connection on which nothing was received for this long is dead. */
@@ -72,6 +76,10 @@ export class Session {
   /** The newest snapshot that was acknowledged. */
   #acknowledged: number | null = null;
   #attempts = 0;
+  /** Connections that were closed for an invalid frame since the last good one. */
+  #faults = 0;
+  /** When the first snapshot of this connection was applied; else 0. */
+  #playingSince = 0;
   /** When the connection was lost, if no snapshot was applied since; else 0. */
   #lostAt = 0;
   #receivedAt = 0;
@@ -318,7 +326,8 @@ export class Session {
     this.stats.snapshot(now - clock.due(tick, now));
     this.others?.push(tick, rows, clock, now);
     if (this.state.type !== "playing") {
-      this.#attempts = this.#lostAt = 0;
+      this.#lostAt = 0;
+      this.#playingSince = now;
       this.#setState({ type: "playing" });
     }
     const { own } = this;
@@ -390,6 +399,7 @@ export class Session {
   #handleFault(error: ServerFault): void {
     console.warn(`tickwire: ${error.message}`);
     this.stats.faults++;
+    this.#faults++;
     this.#link = new ClientLink();
     this.others = this.own = null;
     this.#disconnect(CLIENT_FAULT, "malformed");
@@ -402,6 +412,8 @@ export class Session {
     if (this.state.type === "ended") return;
     const now = micros();
     this.#lostAt ||= now;
+    if (this.#playingSince > 0 && now - this.#playingSince > GOOD_MS * 1_000) this.#attempts = this.#faults = 0;
+    this.#playingSince = 0;
     const isGone = CODES_GONE.has(code) && (this.#token !== null || this.#match !== this.#requestedMatch);
     if (isGone) {
       this.#forget();
@@ -411,7 +423,7 @@ export class Session {
       this.#link = new ClientLink();
       this.others = this.own = null;
     }
-    const isFinal = code !== CLIENT_FAULT && !CODES_TO_RETRY.has(code) && !isGone;
+    const isFinal = code === CLIENT_FAULT ? this.#faults > FAULTS_MAX : !CODES_TO_RETRY.has(code) && !isGone;
     if (isFinal || now - this.#lostAt > GIVE_UP_MS * 1_000) {
       this.#end(code, reason);
       return;

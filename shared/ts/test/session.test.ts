@@ -414,6 +414,26 @@ test("lines of chat that were lost with a connection are sent again, in order an
   session.close();
 });
 
+test("a session that gets an invalid frame on each connection ends, unless it had played well meanwhile", (context) => {
+  for (const secondsBetween of [1, 11]) {
+    const { session, opened } = open(context, {});
+    let now = 1_000;
+    context.mock.method(performance, "now", () => now);
+    for (let n = 0; n < 10 && session.state.type !== "ended"; n++) {
+      const { socket } = opened.at(-1)!;
+      if (n > 0) socket.onopen?.({});
+      socket.receive(welcomeFrame());
+      socket.receive(FULL);
+      now += secondsBetween * 1_000;
+      socket.receive(Uint8Array.of(0x80, 0xff, 0xff));
+      context.mock.timers.tick(5_000);
+    }
+    const expected = secondsBetween === 1 ? { ended: true, faults: 6 } : { ended: false, faults: 10 };
+    assert.deepEqual({ ended: session.state.type === "ended", faults: session.stats.faults }, expected);
+    session.close();
+  }
+});
+
 test("a page without storage can play", (context) => {
   const fail = () => {
     throw new Error("no storage");
