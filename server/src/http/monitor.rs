@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use super::{Peer, Problem, events};
@@ -26,16 +26,19 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(crate) async fn sample(door: &FrontDoor) -> Infallible {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before: Option<Arc<Counted>> = None;
+    let mut before: Option<(Instant, Arc<Counted>)> = None;
     loop {
         ticks.tick().await;
         if door.followers.samples.receiver_count() == 0 {
             before = None;
             continue;
         }
-        let now = door.shards.stats().await;
-        if let Some(before) = before.replace(Arc::clone(&now)) {
-            let sample = describe(door, &before, &now);
+        let counted = door.shards.stats().await;
+        let now = Instant::now();
+        if let Some((then, before)) = before.replace((now, Arc::clone(&counted))) {
+            // More than a second if a shard was slow to answer.
+            let seconds = (now - then).as_secs_f64();
+            let sample = describe(door, &before, &counted, seconds);
             let event = format!("event: sample\ndata: {sample}\n\n");
             door.followers.samples.send_replace(event.into());
         }
@@ -70,7 +73,8 @@ pub(super) async fn monitor(
     Ok(events::stream(body))
 }
 
-fn describe(door: &FrontDoor, before: &Counted, now: &Counted) -> Value {
+/// The sample for the last `seconds`.
+fn describe(door: &FrontDoor, before: &Counted, now: &Counted, seconds: f64) -> Value {
     let (names, before, now) = (&now.field_names, &before.shards, &now.shards);
     let spectators: BTreeMap<_, _> = now.iter().flat_map(|shard| &shard.spectators).collect();
     let matches = door.directory.list();
@@ -85,7 +89,7 @@ fn describe(door: &FrontDoor, before: &Counted, now: &Counted) -> Value {
         let earlier = before.field_bits.iter().chain(std::iter::repeat(&0.0));
         for ((name, bits), earlier) in names.iter().zip(&now.field_bits).zip(earlier) {
             if *bits > 0.0 {
-                *fields.entry(name).or_default() += bits - earlier;
+                *fields.entry(name).or_default() += (bits - earlier) / seconds;
             }
         }
         for (reason, count) in &now.closed {
@@ -96,7 +100,7 @@ fn describe(door: &FrontDoor, before: &Counted, now: &Counted) -> Value {
     refused.retain(|_, count| *count > 0);
     json!({
         "at": door.date().0,
-        "shards": before.iter().zip(now).map(|(b, n)| shard(b, n)).collect::<Vec<_>>(),
+        "shards": before.iter().zip(now).map(|(b, n)| shard(b, n, seconds)).collect::<Vec<_>>(),
         "matches": matches.collect::<Vec<_>>(),
         "fields": fields,
         "refused": refused,
@@ -104,12 +108,13 @@ fn describe(door: &FrontDoor, before: &Counted, now: &Counted) -> Value {
     })
 }
 
-fn shard(before: &Stats, now: &Stats) -> Value {
+fn shard(before: &Stats, now: &Stats, seconds: f64) -> Value {
+    let per_s = |before: u64, now: u64| ((now - before) as f64 / seconds).round() as u64;
     json!({
         "matches": now.matches,
         "connections": now.connections,
-        "snapshots_per_s": now.snapshots - before.snapshots,
-        "bytes_per_s": now.snapshot_bytes - before.snapshot_bytes,
+        "snapshots_per_s": per_s(before.snapshots, now.snapshots),
+        "bytes_per_s": per_s(before.snapshot_bytes, now.snapshot_bytes),
         "tick_time_us": spans(&before.tick_time, &now.tick_time),
         "tick_lateness_us": spans(&before.tick_lateness, &now.tick_lateness),
     })

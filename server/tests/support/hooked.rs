@@ -23,6 +23,8 @@ pub(crate) struct Hooked<H>(Arena, PhantomData<H>);
 
 impl<H: Hook> Game for Hooked<H> {
     type Input = <Arena as Game>::Input;
+    const MODES: &'static [&'static str] = Arena::MODES;
+    const SCORES: &'static [&'static str] = Arena::SCORES;
 
     fn schema() -> Schema {
         Arena::schema()
@@ -51,5 +53,17 @@ impl<H: Hook> Game for Hooked<H> {
 
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {
         self.0.write_owner(seat, values);
+    }
+
+    fn write_score(&self, seat: Seat, values: &mut [i32]) {
+        self.0.write_score(seat, values);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+
+    fn may_end(&self) -> bool {
+        self.0.may_end()
     }
 }

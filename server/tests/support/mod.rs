@@ -109,11 +109,12 @@ impl TestServer {
         request(self.addr, &(head + body))
     }
 
-    /// The value of one line of `/metrics`.
+    /// The value of one line of `/metrics`, which must be there.
+    #[track_caller]
     pub(crate) fn metric(&self, line: &str) -> f64 {
         let (_, page) = self.get("/metrics");
         let value = page.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' '));
-        value.map_or(0.0, |value| value.parse().unwrap())
+        value.unwrap_or_else(|| panic!("no {line} in {page}")).parse().unwrap()
     }
 
     /// Waits until one line of `/metrics` has a value.
@@ -122,6 +123,7 @@ impl TestServer {
         let start = Instant::now();
         while self.metric(line) != value {
             assert!(start.elapsed() < PATIENCE, "{line} is {}", self.metric(line));
+            std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
 

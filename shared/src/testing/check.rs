@@ -139,6 +139,8 @@ fn compare<G: Game>([one, other]: &[World<G>; 2], schema: &Schema) {
     if rows != others {
         panic!("at tick {}, {twice} differ: {}", tick.0, difference(rows, others, schema));
     }
+    let ends = [one, other].map(|world| (world.game.is_over(), world.game.may_end()));
+    assert_eq!(ends[0], ends[1], "at tick {}, {twice} differ in whether they end", tick.0);
     for seat in (0..SEATS).map(Seat) {
         let [score, other] = [one, other].map(|world| {
             let mut values = vec![0; G::SCORES.len()];
