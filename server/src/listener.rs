@@ -1,11 +1,6 @@
 //! Accepts connections, applies their limits, and serves HTTP on them with the given routes.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -46,16 +41,17 @@ pub(crate) const REJECTING_MAX: usize = 64;
 pub(crate) const HEALTH_CONNECTIONS_MAX: usize = 64;
 /// Wait after a failed accept: connections that end free file descriptors.
 const FULL_WAIT: Duration = Duration::from_millis(50);
-/// Least time between two log lines about failed accepts.
-const FULL_LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a trusted proxy's connection may be without a request: longer than load balancers keep
+/// one (the longest known: 600 s). A request that meets a connection's close on its way is lost.
+const PROXY_IDLE_TIMEOUT: Duration = Duration::from_secs(620);
 
 /// Accepts and serves connections. Never returns.
 pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
     let rejecting = Arc::new(Semaphore::new(REJECTING_MAX));
-    let limits = Arc::new(door.config.limits.clone());
+    let limits = &door.config.limits;
     loop {
         let (stream, address) = accept(&listener, &door).await;
-        if let Err(error) = tune(&stream, &limits) {
+        if let Err(error) = tune(&stream, limits) {
             tracing::debug!(%error, "a connection was gone before it began");
             continue;
         }
@@ -75,13 +71,15 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<Front
                 continue;
             }
         };
+        let is_proxy = door.config.proxies.believes(address.ip());
+        let head_timeout = if is_proxy { PROXY_IDLE_TIMEOUT } else { limits.head_timeout };
         let evicted = handshake.evicted();
         let peer = Peer::new(address.ip(), place, handshake);
         let routes = routes.clone().layer(Extension(peer));
-        let limits = Arc::clone(&limits);
+        let door = Arc::clone(&door);
         tokio::spawn(async move {
             tokio::select! {
-                () = serve_stream(stream, tls, routes, &limits) => {}
+                () = serve_stream(stream, tls, routes, &door, head_timeout) => {}
                 () = evicted => tracing::debug!("a silent connection was evicted for a newer one"),
             }
         });
@@ -92,63 +90,70 @@ async fn serve_stream(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     routes: Router,
-    limits: &Limits,
+    door: &FrontDoor,
+    head_timeout: Duration,
 ) {
-    let Some(tls) = tls else { return serve_connection(stream, routes, limits).await };
-    match timeout(limits.head_timeout, tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve_connection(stream, routes, limits).await,
-        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-        Err(_) => tracing::debug!("a TLS handshake timed out"),
-    }
+    let Some(tls) = tls else {
+        return serve_connection(stream, routes, door, head_timeout).await;
+    };
+    let error = match timeout(door.config.limits.head_timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => return serve_connection(stream, routes, door, head_timeout).await,
+        Ok(Err(error)) => error.to_string(),
+        Err(elapsed) => elapsed.to_string(),
+    };
+    door.count_failed_handshake();
+    tracing::debug!(error, "a TLS handshake failed");
 }
 
 /// Serves the health port, whatever the load of the main one, with a limit of its own. Never
 /// returns.
 pub(crate) async fn serve_health(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
     let places = Arc::new(Semaphore::new(HEALTH_CONNECTIONS_MAX));
-    let limits = Arc::new(door.config.limits.clone());
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
         let (stream, _) = accept(&listener, &door).await;
-        let (routes, limits) = (routes.clone(), Arc::clone(&limits));
+        let (routes, door) = (routes.clone(), Arc::clone(&door));
         tokio::spawn(async move {
-            serve_connection(stream, routes, &limits).await;
+            serve_connection(stream, routes, &door, door.config.limits.head_timeout).await;
             drop(place);
         });
     }
 }
 
 async fn accept(listener: &TcpListener, door: &FrontDoor) -> (TcpStream, SocketAddr) {
-    let mut logged_at: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                tracing::debug!(%error, "a connection was gone before it began");
+            }
             Err(error) => {
                 // Most likely out of file descriptors, which connections that end free.
-                door.count_unaccepted();
-                if logged_at.is_none_or(|at| at.elapsed() >= FULL_LOG_INTERVAL) {
-                    logged_at = Some(Instant::now());
-                    tracing::warn!(%error, "can't accept connections");
-                }
+                door.count_unaccepted(&error);
                 tokio::time::sleep(FULL_WAIT).await;
             }
         }
     }
 }
 
+/// Serves a connection whose requests' heads may each take so long, the wait for them included.
 async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     routes: Router,
-    limits: &Limits,
+    door: &FrontDoor,
+    head_timeout: Duration,
 ) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.head_bytes_max)
+        .header_read_timeout(head_timeout)
+        .max_buf_size(door.config.limits.head_bytes_max)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
         .with_upgrades()
         .await;
     if let Err(error) = served {
+        if error.is_parse() {
+            door.count_malformed();
+        }
         tracing::debug!(%error, "a connection ended early");
     }
 }

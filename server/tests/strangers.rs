@@ -10,8 +10,8 @@ use std::{
 };
 
 use support::{
-    Client, End, Stream, TestServer, exchange, frame, guarded_server, request, scratch,
-    tls::Certificate,
+    Client, End, Stream, TestServer, connect_from, exchange, frame, guarded_server, request,
+    scratch, tls::Certificate,
 };
 use tickwire_server::{
     config::Config,
@@ -226,6 +226,26 @@ fn the_health_port_answers_when_the_server_is_full() {
 }
 
 #[test]
+fn what_is_no_request_is_counted() {
+    let files = Certificate::new("counted");
+    let server = start(|_| {});
+    let mut guarded = start(|config| {
+        config.tls = Some(files.config());
+        config.health_listen = Some((Ipv4Addr::LOCALHOST, 0).into());
+    });
+    // What a load balancer sends with the PROXY protocol, before a request that would be served.
+    let request = "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let line = "PROXY TCP4 203.0.113.5 192.0.2.1 4711 443\r\n";
+    let answer = exchange(server.addr, &format!("{line}{request}"));
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let refused = |reason| format!("tickwire_connections_refused_total{{reason=\"{reason}\"}}");
+    server.wait_metric(&refused("malformed_request"), 1.0);
+    TcpStream::connect(guarded.addr).unwrap().write_all(request.as_bytes()).unwrap();
+    guarded.addr = guarded.health.unwrap();
+    guarded.wait_metric(&refused("tls_failed"), 1.0);
+}
+
+#[test]
 fn a_join_returns_the_public_url() {
     let server = start(|config| config.public_url = Some("wss://eu-1.play.example/game/".into()));
     let (_, joined) = server.post("/v1/join", "");
@@ -353,6 +373,25 @@ fn behind_a_proxy_each_client_has_its_own_limits() {
     assert_eq!(follow("/v1/events").0, "HTTP/1.1 429");
     let refused = "tickwire_connections_refused_total{reason=\"address_full\"}";
     assert_eq!(server.metric(refused), 3.0);
+}
+
+#[test]
+fn a_proxy_may_keep_a_connection_for_its_next_request() {
+    let server = start(|config| {
+        config.proxies = Proxies::new(&["127.0.0.2".into()]).unwrap();
+        config.limits.head_timeout = Duration::from_millis(200);
+    });
+    let ask = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut answer = [0; 1024];
+    let [mut proxy, mut client] = [2, 3].map(|host| connect_from(host, server.addr));
+    for stream in [&mut proxy, &mut client] {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(ask).unwrap();
+        assert_ne!(stream.read(&mut answer).unwrap(), 0);
+    }
+    assert_eq!(client.read(&mut answer).unwrap(), 0, "others must be quick");
+    proxy.write_all(ask).unwrap();
+    assert_ne!(proxy.read(&mut answer).unwrap(), 0);
 }
 
 #[test]
@@ -666,14 +705,6 @@ fn check_refused(server: &TestServer, query: &str, code: u16) {
 }
 
 /// A connection from 127.0.0.`host`.
-fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0));
-    socket.bind(&from.into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    socket.into()
-}
-
 fn status_from(host: u8, to: SocketAddr) -> u16 {
     let mut stream = connect_from(host, to);
     let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");

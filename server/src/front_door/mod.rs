@@ -5,6 +5,7 @@ mod admission;
 
 use std::{
     collections::BTreeMap,
+    io,
     net::IpAddr,
     sync::{
         Arc, Mutex,
@@ -12,7 +13,11 @@ use std::{
     },
 };
 
-use tickwire_shared::{close::CloseReason, ids::MatchId, time::UnixMillis};
+use tickwire_shared::{
+    close::CloseReason,
+    ids::MatchId,
+    time::{Micros, UnixMillis},
+};
 
 use crate::{
     clock::Clock,
@@ -48,6 +53,8 @@ pub(crate) struct FrontDoor {
     /// Sessions by ticket subject.
     subjects: Arc<Tally<Arc<str>>>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
+    /// When the log last had a line about each of these.
+    logged: Mutex<BTreeMap<&'static str, Micros>>,
     next_session: AtomicU32,
     draining: AtomicBool,
 }
@@ -65,9 +72,19 @@ const REFUSALS: [CloseReason; 10] = [
     CloseReason::MatchFull,
     CloseReason::Overloaded,
 ];
+/// Further reasons, which no client is told.
+const OWN_REASONS: [&str; 3] = [UNACCEPTED, MALFORMED, NO_TLS];
 const UNACCEPTED: &str = "unaccepted";
+const MALFORMED: &str = "malformed_request";
+const NO_TLS: &str = "tls_failed";
 const UNHEARD: &str = "unheard";
 const UNPLACED: &str = "too_many_readers";
+/// Least time between two log lines about failed accepts.
+const UNACCEPTED_LOG_INTERVAL: Micros = Micros::from_secs(1);
+/// Least time between two log lines about refusals for the same reason.
+const REFUSAL_LOG_INTERVAL: Micros = Micros::from_secs(60);
+/// Least time between two log lines about proxies that are not listed.
+const PROXY_LOG_INTERVAL: Micros = Micros::from_secs(3_600);
 
 impl FrontDoor {
     /// Reads keys and certificates.
@@ -87,6 +104,7 @@ impl FrontDoor {
             tickets: Tickets::open(&config.tickets)?,
             subjects: Tally::new(),
             refusals: Mutex::default(),
+            logged: Mutex::default(),
             next_session: AtomicU32::new(1),
             draining: AtomicBool::new(false),
             matchmaker: Matchmaker::new(&config, modes, clock, known, given),
@@ -121,14 +139,14 @@ impl FrontDoor {
     /// Takes a place for a connection that was just accepted, and one among the connections without
     /// a request yet. A trusted proxy's connection counts for no address until a request names one.
     pub(crate) fn enter(&self, ip: IpAddr) -> Result<(ConnectionPlace, HandshakePlace), Rejection> {
-        let ip = (!self.config.proxies.believes(ip)).then_some(ip);
-        self.limiter.enter(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
+        let limited = (!self.config.proxies.believes(ip)).then_some(ip);
+        self.limiter.enter(limited, self.clock.now()).inspect_err(|reason| self.reject(*reason, ip))
     }
 
     /// Takes a place of a client address that a proxy has named. `None`: the address is not
     /// limited.
     pub(crate) fn enter_by_proxy(&self, ip: IpAddr) -> Result<Option<AddressPlace>, Rejection> {
-        self.limiter.place_of(ip, self.clock.now()).inspect_err(|reason| self.count(reason.name()))
+        self.limiter.place_of(ip, self.clock.now()).inspect_err(|reason| self.reject(*reason, ip))
     }
 
     /// Whether an address may send another request. Operators are not limited: a backend sends the
@@ -142,7 +160,39 @@ impl FrontDoor {
         if allowed.is_ok() || is_operator() {
             return Ok(());
         }
-        allowed.inspect_err(|reason| self.count(reason.name()))
+        allowed.inspect_err(|reason| self.reject(*reason, ip))
+    }
+
+    /// Counts a rejection, and logs one in a while: who is rejected tells an attack from a limit
+    /// that is too low, and from a proxy that is not listed.
+    fn reject(&self, reason: Rejection, ip: IpAddr) {
+        self.count(reason.name());
+        if self.may_log(reason.name(), REFUSAL_LOG_INTERVAL) {
+            let (address, reason) = (ip.to_canonical(), reason.name());
+            tracing::warn!(reason, %address, "a client is refused; more are only counted for a minute");
+        }
+    }
+
+    /// Logs once in a while that a peer passes on clients' requests, but is no trusted proxy.
+    pub(crate) fn note_unlisted_proxy(&self, ip: IpAddr) {
+        if self.may_log("proxy", PROXY_LOG_INTERVAL) {
+            let address = ip.to_canonical();
+            tracing::warn!(
+                %address,
+                "a peer sends X-Forwarded-For, but is no trusted proxy: limits by address do not \
+                 tell its clients apart; if it is your proxy, list it with --proxy"
+            );
+        }
+    }
+
+    /// Whether the log may have another line about this.
+    fn may_log(&self, what: &'static str, interval: Micros) -> bool {
+        let (now, mut logged) = (self.clock.now(), lock(&self.logged));
+        let is_due = logged.get(what).is_none_or(|at| now.since(*at) >= interval);
+        if is_due {
+            logged.insert(what, now);
+        }
+        is_due
     }
 
     /// How many more connections the server can accept.
@@ -157,8 +207,21 @@ impl FrontDoor {
     }
 
     /// Counts a failed accept: most likely the process is out of file descriptors.
-    pub(crate) fn count_unaccepted(&self) {
+    pub(crate) fn count_unaccepted(&self, error: &io::Error) {
         self.count(UNACCEPTED);
+        if self.may_log(UNACCEPTED, UNACCEPTED_LOG_INTERVAL) {
+            tracing::warn!(%error, "can't accept connections");
+        }
+    }
+
+    /// Counts a connection whose request is not HTTP/1.1, or has too long a head.
+    pub(crate) fn count_malformed(&self) {
+        self.count(MALFORMED);
+    }
+
+    /// Counts a TLS handshake that failed or took too long.
+    pub(crate) fn count_failed_handshake(&self) {
+        self.count(NO_TLS);
     }
 
     fn count(&self, reason: &'static str) {
@@ -169,7 +232,7 @@ impl FrontDoor {
     /// Refusals of the front door by reason, reasons with a count of 0 included.
     pub(crate) fn refusals(&self) -> BTreeMap<&'static str, u64> {
         let away = Rejection::ALL.map(Rejection::name);
-        let known = away.into_iter().chain([UNACCEPTED]).chain(REFUSALS.map(CloseReason::name));
+        let known = away.into_iter().chain(OWN_REASONS).chain(REFUSALS.map(CloseReason::name));
         let mut all: BTreeMap<_, _> = known.map(|reason| (reason, 0)).collect();
         all.extend(&*lock(&self.refusals));
         all.insert(UNHEARD, self.limiter.handshakes_evicted());

@@ -192,6 +192,9 @@ impl Peer {
     /// Checks a request with these headers against the client's rate limit.
     fn allow_request(&self, door: &FrontDoor, headers: &HeaderMap) -> Result<(), Problem> {
         lock(&self.held).handshake = None;
+        if headers.contains_key(proxies::FORWARDED_FOR) && !door.config.proxies.believes(self.ip) {
+            door.note_unlisted_proxy(self.ip);
+        }
         let is_operator = || security::shows_operators_token(door, headers);
         door.allow_request(self.client(door, headers), is_operator).map_err(Problem::from)
     }

@@ -6,7 +6,7 @@ pub(crate) mod tls;
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -470,6 +470,15 @@ const SECRET: &[u8] = b"a secret of 32 bytes and of more";
 /// A file for one test.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// A connection from 127.0.0.`host`.
+pub(crate) fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0));
+    socket.bind(&from.into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
 }
 
 /// The whole response, head and body, to a request that closes the connection.
