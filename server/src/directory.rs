@@ -122,6 +122,12 @@ impl Directory {
         entries.iter().find_map(|entry| Reservation::new(entry).ok())
     }
 
+    /// Whether a match has a free seat, or another match may be added.
+    pub(crate) fn has_room(&self) -> bool {
+        let has_seat = |entry: &Arc<Entry>| entry.taken() < entry.seats;
+        self.matches.len() < self.matches_max || self.matches.iter().any(|entry| has_seat(&entry))
+    }
+
     /// All matches, oldest first.
     pub(crate) fn list(&self) -> Vec<Arc<Entry>> {
         let mut entries: Vec<_> = self.matches.iter().map(|entry| Arc::clone(&entry)).collect();

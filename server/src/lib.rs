@@ -63,7 +63,7 @@ use tickwire_shared::{
 use tokio::net::TcpListener;
 
 use clock::Clock;
-use config::{Config, ConfigError};
+use config::{Config, ConfigError, LogFormat};
 use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
@@ -97,37 +97,54 @@ pub enum StartError {
     /// The game has more [`Game::SCORES`] than a feed event can carry.
     #[error("the game has {0} scores; the most is {FIELDS_MAX}")]
     Scores(usize),
-    /// A system call failed, such as one that starts a thread or sets a timer.
-    #[error("{0}")]
-    Io(#[from] io::Error),
+    /// A system call failed.
+    #[error("can't {0}: {1}")]
+    System(&'static str, io::Error),
 }
 
 /// The whole program: reads the settings of the process, starts the log and the server, and runs
-/// until SIGTERM, SIGHUP or Ctrl-C.
+/// until SIGTERM, SIGHUP or Ctrl-C. SIGUSR1 cordons the server, and SIGUSR2 ends that.
 #[must_use]
 pub fn main<G: Game>() -> ExitCode {
-    match start::<G>() {
-        Ok(Ended::Drained) => ExitCode::SUCCESS,
-        Ok(Ended::AtOnce | Ended::Failed) => ExitCode::FAILURE,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "tickwire-server: {error}");
-            ExitCode::from(2)
+    start::<G>().unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "tickwire-server: {error}");
+        ExitCode::from(NOT_STARTED)
+    })
+}
+
+/// The exit code of a server that did not start.
+const NOT_STARTED: u8 = 2;
+
+fn start<G: Game>() -> Result<ExitCode, StartError> {
+    let config = Config::from_process()?;
+    let is_for_programs = config.log_format == LogFormat::Json;
+    let _log = log::start(&config)?;
+    match run::<G>(config) {
+        Ok(Ended::Drained) => Ok(ExitCode::SUCCESS),
+        Ok(Ended::AtOnce | Ended::Failed) => Ok(ExitCode::FAILURE),
+        Err(error) if is_for_programs => {
+            tracing::error!("{error}");
+            Ok(ExitCode::from(NOT_STARTED))
         }
+        Err(error) => Err(error),
     }
 }
 
-fn start<G: Game>() -> Result<Ended, StartError> {
-    let mut config = Config::from_process()?;
-    let _log = log::start(&config)?;
+fn run<G: Game>(mut config: Config) -> Result<Ended, StartError> {
     // One small allocation left in a huge page keeps all of it: 86 MB rather than 22 a minute after
     // an attack. The call fails only on kernels without huge pages.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    process::allow_files(&mut config.limits.connections_max)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    process::allow_files(&mut config.limits.connections_max);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| StartError::System("wait for sockets", error))?;
     let ended = runtime.block_on(async {
         let server = Server::bind::<G>(config).await?;
+        let door = Arc::clone(&server.door);
+        let signals = || Ok((process::signals(1)?, process::signals(2)?, process::cordons(door)?));
+        let signals = signals().map_err(|error| StartError::System("receive signals", error));
         // Before the line below: a supervisor that reads it may send signals at once.
-        let (once, twice) = (process::signals(1)?, process::signals(2)?);
+        let (once, twice, cordons) = signals?;
+        tokio::spawn(cordons);
         let scheme = if server.door.tls.is_some() { "https" } else { "http" };
         if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{}", server.addr()) {
             tracing::warn!(%error, addr = %server.addr(), "can't print the listen address");
@@ -167,15 +184,19 @@ impl Server {
     pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
         let schema = G::schema();
         check_game::<G>(&schema)?;
-        tracing::info!(game = schema.game, hash = schema_hash(&schema), "game");
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, game = schema.game, hash = schema_hash(&schema), "starting");
         let listener = listen(config.listen).await?;
-        let addr = listener.local_addr()?;
+        let addr_of = |listener: &TcpListener| {
+            listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))
+        };
+        let addr = addr_of(&listener)?;
         let health = match config.health_listen {
             Some(addr) => Some(listen(addr).await?),
             None => None,
         };
         if let Some(listener) = &health {
-            tracing::info!(addr = %listener.local_addr()?, "health and metrics port");
+            tracing::info!(addr = %addr_of(listener)?, "health and metrics port");
         }
         if !config.tickets.has_key() {
             let reach = if addr.ip().is_loopback() { "this machine" } else { "anywhere" };
@@ -191,7 +212,8 @@ impl Server {
         for index in 0..config.shards {
             let directory = Arc::clone(&directory);
             let (handle, thread) =
-                shard::start::<G>(index, clock, config.tick_rate, settings, directory, &feed)?;
+                shard::start::<G>(index, clock, config.tick_rate, settings, directory, &feed)
+                    .map_err(|error| StartError::System(THREAD, error))?;
             shards.push(handle);
             threads.push(thread);
         }
@@ -297,6 +319,9 @@ async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) -> Ended {
     tracing::info!("drained");
     Ended::Drained
 }
+
+/// What starting a shard is, in errors.
+const THREAD: &str = "start a thread (see `ulimit -u`, or the container's limit of processes)";
 
 /// How often the shards' threads are polled for their end.
 const JOIN_INTERVAL: Duration = Duration::from_millis(10);

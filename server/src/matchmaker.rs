@@ -82,6 +82,14 @@ impl Matchmaker {
         }
     }
 
+    /// Checks that another player would get a seat now, in a running match or a new one.
+    pub(crate) fn has_room(&self) -> Result<(), JoinRefused> {
+        if !self.shards.any_is_available() {
+            return Err(JoinRefused::Overloaded);
+        }
+        if self.directory.has_room() { Ok(()) } else { Err(JoinRefused::TooManyMatches) }
+    }
+
     /// Opens a match.
     pub(crate) fn open(&self, mode: &'static str) -> Result<Arc<Entry>, JoinRefused> {
         if !self.shards.any_is_available() {

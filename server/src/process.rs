@@ -1,18 +1,23 @@
-//! The process: how many files it may open, and the signals that end it.
+//! The process: how many files it may open, and its signals.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::listener::{HEALTH_CONNECTIONS_MAX, REJECTING_MAX};
+use crate::{
+    front_door::FrontDoor,
+    listener::{HEALTH_CONNECTIONS_MAX, REJECTING_MAX},
+};
 
-/// Raises the limit of open files to the hard limit: each connection is a file. If the hard limit
-/// is too low, reduces `connections_max`, so that connections past it are answered, and so are
-/// health checks.
-pub(crate) fn allow_files(connections_max: &mut usize) -> io::Result<()> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    let room = maximum.map_or(usize::MAX, |maximum| maximum as usize);
+/// Raises the limit of open files to the hard limit: each connection is a file. If the limit is too
+/// low, reduces `connections_max`, so that connections past it are answered, and so are health
+/// checks.
+pub(crate) fn allow_files(connections_max: &mut usize) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    // A sandbox may forbid it.
+    let limit = if raised.is_ok() { maximum } else { current };
+    let room = limit.map_or(usize::MAX, |limit| limit as usize);
     let room = room.saturating_sub(OTHER_FILES).max(1);
     if room < *connections_max {
         let wanted = std::mem::replace(connections_max, room);
@@ -22,7 +27,6 @@ pub(crate) fn allow_files(connections_max: &mut usize) -> io::Result<()> {
             "connections_max reduced to the limit of open files: raise `ulimit -Hn`"
         );
     }
-    Ok(())
 }
 
 /// Files that are open beside connections: a generous estimate.
@@ -47,6 +51,21 @@ pub(crate) fn signals(count: u32) -> io::Result<impl Future<Output = ()>> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 _ = hung_up => {}
+            }
+        }
+    })
+}
+
+/// Receives SIGUSR1, which cordons the server, and SIGUSR2, which ends that. Never completes.
+pub(crate) fn cordons(door: Arc<FrontDoor>) -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut begin = signal(SignalKind::user_defined1())?;
+    let mut end = signal(SignalKind::user_defined2())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = begin.recv() => door.cordon(true),
+                _ = end.recv() => door.cordon(false),
             }
         }
     })

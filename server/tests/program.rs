@@ -1,18 +1,125 @@
 //! The program itself, as an operator starts it.
+#![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path, process::Command};
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, ChildStderr, Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{connect_from, request};
 
 #[test]
 fn a_file_with_a_mistake_ends_the_program_with_its_place() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistaken.toml");
     fs::write(&file, "npcs = 0\nseets = 4\n").expect("there is room for a file");
     // The program could not start without the file either: no interface has this address.
-    let program = env!("CARGO_BIN_EXE_tickwire-server");
-    let mut command = Command::new(program);
-    command.args(["--listen", "192.0.2.1:1", "--config"]).arg(&file);
-    let ended = command.output().expect("the program runs");
+    let ended = end_of(&["--listen", "192.0.2.1:1", "--config", file.to_str().unwrap()]);
     let said = [ended.stdout, ended.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert_eq!(ended.status.code(), Some(2), "{said}");
     assert!(said.contains("mistaken.toml: line 2: ") && said.contains("seets"), "{said}");
+}
+
+#[test]
+fn a_taken_port_is_said_in_the_format_of_the_log() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let ended = end_of(&["--listen", &addr, "--log-format", "json"]);
+    assert_eq!(ended.status.code(), Some(2));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let last = lines.last().unwrap();
+    let message = last["fields"]["message"].as_str().unwrap();
+    assert!(message.starts_with(&format!("can't listen on {addr}: ")), "{last}");
+    assert_eq!(last["level"], "ERROR");
+}
+
+#[test]
+fn a_cordoned_server_serves_on_but_is_not_ready() {
+    let program = Program::start(&[]);
+    let get = |path: &str| {
+        let end = "HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        request(program.addr, &format!("GET {path} {end}"))
+    };
+    let wait_ready = |status: u16| while get("/readyz").0 != status {};
+    assert_eq!(get("/readyz").0, 200);
+    program.signal(Signal::USR1);
+    wait_ready(503);
+    assert!(get("/readyz").1.contains("cordoned"));
+    assert!(get("/metrics").1.contains("\ntickwire_cordoned 1\n"));
+    let join = "POST /v1/join HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    assert_eq!(request(program.addr, join).0, 200);
+    program.signal(Signal::USR2);
+    wait_ready(200);
+    let mut program = program;
+    program.signal(Signal::TERM);
+    assert!(program.child.wait().unwrap().success());
+}
+
+#[test]
+fn the_log_names_who_is_refused_and_a_proxy_that_is_not_listed() {
+    let mut program = Program::start(&["--connections-per-address-max", "1"]);
+    let held = connect_from(2, program.addr);
+    let mut refused = connect_from(2, program.addr);
+    refused.read_to_end(&mut Vec::new()).unwrap();
+    let line = program.wait_line("a client is refused");
+    assert!(line.contains("reason=\"address_full\" address=127.0.0.2"), "{line}");
+    drop(held);
+    let head = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
+    request(program.addr, &format!("{head}x-forwarded-for: 203.0.113.5\r\n\r\n"));
+    let line = program.wait_line("X-Forwarded-For");
+    assert!(line.contains("address=127.0.0.1"), "{line}");
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tickwire-server"));
+    command.args(args);
+    command
+}
+
+fn end_of(args: &[&str]) -> Output {
+    command(args).output().expect("the program runs")
+}
+
+/// The program, serving on a free port of 127.0.0.1.
+struct Program {
+    child: Child,
+    addr: SocketAddr,
+    log: BufReader<ChildStderr>,
+}
+
+impl Program {
+    fn start(args: &[&str]) -> Self {
+        let mut command = command(args);
+        command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let addr = line.trim().strip_prefix("listening on http://").unwrap().parse().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, addr, log }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The next line of the log that contains `what`.
+    fn wait_line(&mut self, what: &str) -> String {
+        self.log.by_ref().lines().map(Result::unwrap).find(|line| line.contains(what)).unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -217,11 +217,28 @@ fn the_health_port_answers_when_the_server_is_full() {
     assert!(before.contains("\ntickwire_connections_free 1\n"), "{before}");
     let _player = server.join();
     assert_eq!(status_from(1, server.addr), 503);
-    assert_eq!((get("/livez").0, get("/readyz").0, get("/v1/matches").0), (200, 200, 404));
+    assert_eq!((get("/livez").0, get("/v1/matches").0), (200, 404));
+    let (status, said) = get("/readyz");
+    assert!(status == 503 && said.contains("at_capacity"), "{status} {said}");
     let (_, metrics) = get("/metrics");
     let told = ["connections_free 0", "players 1", "seats 16", "spectators 0", "draining 0"];
     for line in told.into_iter().chain(["tick_time_seconds_bucket{le=\"+Inf\"} "]) {
         assert!(metrics.contains(&format!("\ntickwire_{line}")), "{line} is not in {metrics}");
+    }
+}
+
+#[test]
+fn a_server_without_a_free_seat_is_not_ready() {
+    let server = start(|config| (config.seats, config.limits.matches_max) = (2, 1));
+    let _first = server.join();
+    assert_eq!(server.get("/readyz").0, 200);
+    let mut second = server.join();
+    let (status, said) = server.get("/readyz");
+    assert!(status == 503 && said.contains("too_many_matches"), "{status} {said}");
+    second.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
+    let start = Instant::now();
+    while server.get("/readyz").0 != 200 {
+        assert!(start.elapsed() < PATIENCE);
     }
 }
 

@@ -57,6 +57,7 @@ pub(crate) struct FrontDoor {
     logged: Mutex<BTreeMap<&'static str, Micros>>,
     next_session: AtomicU32,
     draining: AtomicBool,
+    cordoned: AtomicBool,
 }
 
 /// The reasons that [`FrontDoor::count_refused`] counts.
@@ -107,6 +108,7 @@ impl FrontDoor {
             logged: Mutex::default(),
             next_session: AtomicU32::new(1),
             draining: AtomicBool::new(false),
+            cordoned: AtomicBool::new(false),
             matchmaker: Matchmaker::new(&config, modes, clock, known, given),
             config,
             directory,
@@ -134,6 +136,17 @@ impl FrontDoor {
     /// Whether the server drains, and so rejects new sessions.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether an operator wants no more players sent here. All else goes on.
+    pub(crate) fn is_cordoned(&self) -> bool {
+        self.cordoned.load(Ordering::Acquire)
+    }
+
+    /// Cordons the server, or ends that.
+    pub(crate) fn cordon(&self, cordoned: bool) {
+        self.cordoned.store(cordoned, Ordering::Release);
+        tracing::info!(cordoned, "cordon");
     }
 
     /// Takes a place for a connection that was just accepted, and one among the connections without

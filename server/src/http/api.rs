@@ -20,6 +20,7 @@ use super::{
 use crate::{
     directory::{Entry, JoinRefused},
     front_door::FrontDoor,
+    places::Rejection,
     tickets::{Grant, TicketRole, random_id, unix_now},
 };
 
@@ -230,9 +231,14 @@ pub(super) async fn livez(State(door): State<Arc<FrontDoor>>) -> Result<&'static
 /// Readiness: whether players should be sent to this server.
 pub(super) async fn readyz(State(door): State<Arc<FrontDoor>>) -> Result<&'static str, Problem> {
     refuse_when_draining(&door)?;
-    if !door.shards.any_is_available() {
-        return Err(problem(JoinRefused::Overloaded));
+    if door.is_cordoned() {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        return Err(Problem::new(status, "cordoned", "players should be sent elsewhere"));
     }
+    if door.places_free() == 0 {
+        return Err(Rejection::AtCapacity.into());
+    }
+    door.matchmaker.has_room().map_err(problem)?;
     Ok("ok\n")
 }
 

@@ -23,6 +23,7 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     page.gauge("seats", "seats of the matches that run", sum(|entry| entry.seats).into());
     page.gauge("players", "seats that are taken", sum(Entry::taken).into());
     page.gauge("draining", "1 while the server drains", f64::from(door.is_draining()));
+    page.gauge("cordoned", "1 while the server is cordoned", f64::from(door.is_cordoned()));
     let followers = &door.followers;
     let readers = followers.count() as f64;
     page.gauge("feed_readers", "readers that follow feeds or the monitor", readers);
