@@ -182,7 +182,6 @@ impl Config {
         self.listen = settings.listen.unwrap_or(self.listen);
         self.health_listen = settings.health_listen.or(self.health_listen);
         self.public_url = settings.public_url.or(self.public_url);
-        self.seats = settings.seats.unwrap_or(self.seats);
         self.npcs = settings.npcs.unwrap_or(self.npcs);
         self.shards = settings.shards.unwrap_or(self.shards);
         self.resume_grace = seconds(settings.resume_grace_s, self.resume_grace);
@@ -203,7 +202,9 @@ impl Config {
             _ if value > max => Err(ConfigError(format!("{name} must be at most {max}"))),
             _ => Ok(()),
         };
-        within("seats", self.seats.into(), SEATS_MAX.into())?;
+        let seats = settings.seats.unwrap_or_else(|| self.seats.into());
+        within("seats", seats as usize, SEATS_MAX.into())?;
+        self.seats = seats as u16;
         within("shards", self.shards, SHARDS_MAX)?;
         if self.spectator_delay > SPECTATOR_DELAY_MAX {
             let most = SPECTATOR_DELAY_MAX.as_secs();
@@ -248,6 +249,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         check("seats = 0", "seats must be at least 1");
+        check("seats = 100000", "seats must be at most 1024");
         check("shards = 1000", "shards must be at most 256");
         check("spectator_delay_s = 61", "spectator_delay_s must be at most 60");
         check("tick_rate = 129", "a tick rate is 1 to 128 Hz, not 129");

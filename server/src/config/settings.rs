@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{CommandFactory, Parser};
+use clap::{
+    CommandFactory, Parser,
+    error::{ContextKind, ContextValue},
+};
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{ConfigError, LogFormat};
@@ -48,7 +51,7 @@ pub(super) struct Settings {
     pub(super) tick_rate: Option<u16>,
     /// Seats per match [default: 16]
     #[arg(long, value_name = "N", env = "TICKWIRE_SEATS")]
-    pub(super) seats: Option<u16>,
+    pub(super) seats: Option<u32>,
     /// Most free seats that computer players fill; they yield to people [default: 6]
     #[arg(long, value_name = "N", env = "TICKWIRE_NPCS")]
     pub(super) npcs: Option<u16>,
@@ -106,7 +109,7 @@ pub(super) fn of_process() -> Result<[Settings; 2], ConfigError> {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) if !error.use_stderr() => error.exit(),
-        Err(error) => return Err(ConfigError(first_paragraph(&error.to_string()))),
+        Err(error) => return Err(ConfigError(describe(&error, |name| std::env::var(name).ok()))),
     };
     check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
     let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
@@ -155,6 +158,24 @@ fn address_in_file<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAd
     address(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
 }
 
+/// What is wrong with a flag, or with the variable that is set instead of it.
+fn describe(error: &clap::Error, variable: impl Fn(&str) -> Option<String>) -> String {
+    let said = first_paragraph(&error.to_string());
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
+    };
+    let (flag, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
+    let mut command = Flags::command();
+    command.build();
+    let argument = command.get_arguments().find(|known| Some(&known.to_string()) == flag);
+    let name = argument.and_then(|known| known.get_env()?.to_str());
+    match name.filter(|name| value.is_some() && variable(name).as_ref() == value) {
+        Some(name) => format!("{name}: {said}"),
+        None => said,
+    }
+}
+
 /// clap and toml explain over several lines; the first paragraph says what is wrong.
 fn first_paragraph(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
@@ -201,8 +222,16 @@ mod tests {
     fn what_is_wrong_with_a_flag_is_said_in_a_line() {
         let says = |flags: &[&str]| {
             let error = Flags::try_parse_from([&["tickwire-server"], flags].concat()).unwrap_err();
-            first_paragraph(&error.to_string())
+            describe(&error, |name| (name == "TICKWIRE_NPCS").then(|| "many".into()))
         };
+        assert_eq!(
+            says(&["--npcs", "many"]),
+            "TICKWIRE_NPCS: invalid value 'many' for '--npcs <N>': invalid digit found in string"
+        );
+        assert_eq!(
+            says(&["--npcs", "x"]),
+            "invalid value 'x' for '--npcs <N>': invalid digit found in string"
+        );
         assert_eq!(
             says(&["--log-format", "xml"]),
             "invalid value 'xml' for '--log-format <FORMAT>' [possible values: text, json]"
