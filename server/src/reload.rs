@@ -1,13 +1,14 @@
 //! Reloads certificates and keys when their files change.
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::Path,
     time::{Duration, SystemTime},
 };
 
 use crate::config::ConfigError;
 
-/// How often the files' modification times are checked.
+/// How often the files are checked for changes.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Calls `read` whenever one of the files has changed, and `take` with the result. An error is
@@ -18,10 +19,11 @@ pub(crate) async fn reload_changed<T>(
     read: impl Fn() -> Result<T, ConfigError>,
     take: impl Fn(T),
 ) {
-    let (mut seen, mut fault) = (changed_at(files), None);
+    let versions = || files.iter().map(version_of).collect::<Vec<_>>();
+    let (mut seen, mut fault) = (versions(), None);
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
-        let changed = changed_at(files);
+        let changed = versions();
         if changed == seen {
             continue;
         }
@@ -40,7 +42,35 @@ pub(crate) async fn reload_changed<T>(
     }
 }
 
-fn changed_at(files: &[&Path]) -> Vec<Option<SystemTime>> {
-    let at = |file: &&Path| std::fs::metadata(file).and_then(|found| found.modified()).ok();
-    files.iter().map(at).collect()
+/// What tells a file from its successor: modification time, inode and size. The time alone does not,
+/// where images set it to a fixed one.
+fn version_of(path: &&Path) -> Option<(SystemTime, u64, u64)> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.modified().ok()?, file.ino(), file.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_same_age_is_another_version() {
+        let folder = std::env::temp_dir().join(format!("tickwire-reload-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+            path
+        };
+        let path = write("key", "old");
+        let before = version_of(&path.as_path());
+        assert_eq!(version_of(&path.as_path()), before);
+        fs::rename(write("renewed", "new"), &path).unwrap();
+        let after = version_of(&path.as_path());
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(before.is_some() && after.is_some() && after != before, "{after:?}");
+    }
 }

@@ -101,7 +101,7 @@ impl Tls {
             TlsConfig::Files { cert, key } => (read(cert, key)?, Some((cert.clone(), key.clone()))),
             TlsConfig::SelfSigned => (self_signed()?, None),
         };
-        tracing::info!(sha256 = pair.fingerprint(), ends = %pair.validity.not_after, "certificate");
+        pair.log("certificate");
         let certificate = Arc::new(Certificate { files, current: RwLock::new(Arc::new(pair)) });
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -133,7 +133,7 @@ impl Tls {
             return std::future::pending().await;
         };
         let take = |pair: Pair| {
-            tracing::info!(sha256 = pair.fingerprint(), "certificate reloaded");
+            pair.log("certificate reloaded");
             pair.warn();
             let current = &self.certificate.current;
             *locks::write(current) = Arc::new(pair);
@@ -185,7 +185,15 @@ impl Pair {
             x509_parser::parse_x509_certificate(first).map_err(|error| error.to_string())?;
         let validity = parsed.validity.clone();
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
-        Ok(Self { key: Arc::new(key.map_err(|error| error.to_string())?), validity })
+        let key = key.map_err(|error| {
+            let is_anothers = matches!(error, rustls::Error::InconsistentKeys(_));
+            if is_anothers { "the key is another certificate's".into() } else { error.to_string() }
+        });
+        Ok(Self { key: Arc::new(key?), validity })
+    }
+
+    fn log(&self, what: &'static str) {
+        tracing::info!(sha256 = self.fingerprint(), ends = %self.validity.not_after, "{what}");
     }
 
     /// In seconds since 1970.
