@@ -285,6 +285,7 @@ fn pages_of_named_origins_may_use_the_whole_api() {
     for line in [
         "access-control-allow-origin: https://play.example\r\n",
         "access-control-allow-methods: GET, POST\r\n",
+        "access-control-max-age: 7200\r\n",
         "access-control-allow-headers: authorization, content-type, last-event-id\r\n",
     ] {
         assert!(allowed.contains(line), "{allowed}");
