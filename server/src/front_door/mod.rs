@@ -31,7 +31,7 @@ use crate::{
     matchmaker::{MatchSelector, Matchmaker},
     places::{AddressPlace, ConnectionLimiter, ConnectionPlace, Rejection, Tally},
     shards::Shards,
-    tickets::Tickets,
+    tickets::{Tickets, unix_now},
     tls::Tls,
 };
 pub(crate) use admission::Admitted;
@@ -55,6 +55,7 @@ pub(crate) struct FrontDoor {
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// When the log last had a line about each of these.
     logged: Mutex<BTreeMap<&'static str, Micros>>,
+    started_at: u64,
     next_session: AtomicU32,
     draining: AtomicBool,
     cordoned: AtomicBool,
@@ -106,6 +107,7 @@ impl FrontDoor {
             subjects: Tally::new(),
             refusals: Mutex::default(),
             logged: Mutex::default(),
+            started_at: unix_now(),
             next_session: AtomicU32::new(1),
             draining: AtomicBool::new(false),
             cordoned: AtomicBool::new(false),
@@ -251,6 +253,11 @@ impl FrontDoor {
         all.insert(UNHEARD, self.limiter.handshakes_evicted());
         all.insert(UNPLACED, self.followers.rejected());
         all
+    }
+
+    /// When the server started, in seconds since 1970.
+    pub(crate) const fn started_at(&self) -> u64 {
+        self.started_at
     }
 
     /// The wall-clock time.

@@ -24,6 +24,10 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     page.gauge("players", "seats that are taken", sum(Entry::taken).into());
     page.gauge("draining", "1 while the server drains", f64::from(door.is_draining()));
     page.gauge("cordoned", "1 while the server is cordoned", f64::from(door.is_cordoned()));
+    page.head("build_info", "gauge", "1, with the version of Tickwire");
+    page.line(concat!("build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1.0);
+    let help = "when the server started, since 1970";
+    page.gauge("start_timestamp_seconds", help, door.started_at() as f64);
     let followers = &door.followers;
     let readers = followers.count() as f64;
     page.gauge("feed_readers", "readers that follow feeds or the monitor", readers);
