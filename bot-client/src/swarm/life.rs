@@ -128,11 +128,14 @@ impl Swarm {
             if self.phase.get() == Phase::Leaving {
                 return;
             }
-            if loss.is_expected() || self.places[number].borrow().is_welcome() {
+            // Its session is gone, for example with the server that had it: it can join anew.
+            let is_forgotten =
+                loss.ends_session() && self.places[number].borrow().resume_path().is_some();
+            let is_welcome = self.places[number].borrow().is_welcome();
+            if loss.is_expected() || is_welcome || is_forgotten {
                 wait_ms = FIRST_WAIT_MS;
             }
-            let was_in = self.places[number].borrow().resume_path().is_some();
-            let is_temporary = loss.is_temporary() || was_in && loss.ends_session();
+            let is_temporary = loss.is_temporary() || is_forgotten;
             let has_hope = is_temporary && wait_ms <= WAIT_MS_MAX;
             let Some(next) = self.prepare_reconnect(number, &loss).filter(|_| has_hope) else {
                 let trouble = match loss {

@@ -124,6 +124,14 @@ fn bots_whose_session_is_gone_join_anew() {
     check_return(Server::Forgets { after: Tick(60) });
 }
 
+#[test]
+fn a_bot_comes_back_to_a_server_that_has_restarted_however_long_it_waited() {
+    let address = start(Server::Restarts { after: Tick(60), refused: 4 });
+    let options = Options { bots: 1, duration: Duration::from_secs(8), ..options(address) };
+    let report = run(&options, brain::for_game).unwrap();
+    assert_eq!((report.failure, report.resumed), (None, Some(1)));
+}
+
 /// All bots come back to a server like this.
 #[track_caller]
 fn check_return(server: Server) {
@@ -190,6 +198,11 @@ enum Server {
     Forgets {
         after: Tick,
     },
+    /// It loses the first connection at this tick, refuses so many, and resumes no session.
+    Restarts {
+        after: Tick,
+        refused: usize,
+    },
     /// It loses all connections after this time, and accepts no others.
     Goes {
         after: Duration,
@@ -208,9 +221,9 @@ fn start(server: Server) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let begun = Instant::now();
     thread::spawn(move || {
-        for socket in listener.incoming() {
+        for (number, socket) in listener.incoming().enumerate() {
             // A bot that leaves, or is made to, ends its connection's thread.
-            thread::spawn(move || serve(socket?, server, begun));
+            thread::spawn(move || serve(socket?, number, server, begun));
         }
     });
     address
@@ -227,11 +240,17 @@ fn options(address: SocketAddr) -> Options {
     }
 }
 
-/// Serves one connection. The match began at `begun`, and goes on from one connection to the next.
-fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()> {
+/// Serves the connection of that number. The match began at `begun`, and goes on from one connection to the next.
+fn serve(
+    mut socket: TcpStream,
+    number: usize,
+    server: Server,
+    begun: Instant,
+) -> io::Result<()> {
     let answer: Option<&[u8]> = match server {
         Server::Answers(answer) => Some(answer),
         Server::Goes { after } => (begun.elapsed() >= after).then_some(UNAVAILABLE),
+        Server::Restarts { refused, .. } => (1..=refused).contains(&number).then_some(UNAVAILABLE),
         Server::Honest
         | Server::Lies
         | Server::Hangs { .. }
@@ -261,6 +280,9 @@ fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()
             {
                 return Ok(());
             }
+            Server::Restarts { after: Tick(last), .. } if number == 0 && tick == last => {
+                return Ok(());
+            }
             Server::Goes { after } if begun.elapsed() >= after => return Ok(()),
             Server::Babbles { after: Tick(last) } if tick == last => {
                 connection.write(BINARY, &[0x55; 9])?;
@@ -271,6 +293,7 @@ fn serve(mut socket: TcpStream, server: Server, begun: Instant) -> io::Result<()
             | Server::Babbles { .. }
             | Server::Drops { .. }
             | Server::Forgets { .. }
+            | Server::Restarts { .. }
             | Server::Goes { .. }
             | Server::Answers(_) => connection.write_snapshot(match_tick, server)?,
         }
@@ -334,7 +357,7 @@ impl Connection {
                 Received::Hello(hello) => {
                     let mut welcome = testing::welcome(schema(), rate());
                     if hello.resume.is_some() {
-                        if matches!(server, Server::Forgets { .. }) {
+                        if matches!(server, Server::Forgets { .. } | Server::Restarts { .. }) {
                             return self.write(CLOSE, &4012_u16.to_be_bytes());
                         }
                         (welcome.schema, welcome.model) = (None, None);
