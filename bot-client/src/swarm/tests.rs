@@ -241,12 +241,7 @@ fn options(address: SocketAddr) -> Options {
 }
 
 /// Serves the connection of that number. The match began at `begun`, and goes on from one connection to the next.
-fn serve(
-    mut socket: TcpStream,
-    number: usize,
-    server: Server,
-    begun: Instant,
-) -> io::Result<()> {
+fn serve(mut socket: TcpStream, number: usize, server: Server, begun: Instant) -> io::Result<()> {
     let answer: Option<&[u8]> = match server {
         Server::Answers(answer) => Some(answer),
         Server::Goes { after } => (begun.elapsed() >= after).then_some(UNAVAILABLE),
