@@ -56,6 +56,13 @@ impl<K: Eq + Hash + Clone> Tally<K> {
     }
 }
 
+impl<K: Eq + Hash> Place<K> {
+    /// Whose place it is.
+    pub(crate) const fn key(&self) -> &K {
+        &self.key
+    }
+}
+
 impl<K: Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
         let mut held = lock(&self.tally.held);

@@ -65,6 +65,7 @@ pub(crate) fn start<G: Game>(
     let feed = feed.clone();
     let run = move || {
         let mut shard = Shard::<G> {
+            index,
             clock,
             commands,
             rate,
@@ -94,6 +95,7 @@ pub(crate) fn start<G: Game>(
 }
 
 struct Shard<G: Game> {
+    index: usize,
     clock: Clock,
     commands: Receiver<Command>,
     rate: TickRate,
@@ -293,7 +295,7 @@ impl<G: Game> Shard<G> {
             return;
         };
         if step != before {
-            tracing::warn!(step = step.name(), "overload ladder");
+            tracing::warn!(shard = self.index, step = step.name(), "overload ladder");
             self.status.set_overloaded(step == Step::Matches);
             self.stats.step = step as u64;
             *self.stats.steps.entry(step.name()).or_default() += 1;

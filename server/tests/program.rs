@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{connect_from, request};
+use support::{Client, connect_from, request, scratch};
 
 #[test]
 fn a_file_with_a_mistake_ends_the_program_with_its_place() {
@@ -76,6 +76,28 @@ fn the_log_names_who_is_refused_and_a_proxy_that_is_not_listed() {
     request(program.addr, &format!("{head}x-forwarded-for: 203.0.113.5\r\n\r\n"));
     let line = program.wait_line("X-Forwarded-For");
     assert!(line.contains("address=127.0.0.1"), "{line}");
+}
+
+#[test]
+fn debug_lines_tell_who_a_session_belongs_to() {
+    let secret = scratch("told.secret");
+    fs::write(&secret, "a secret of 32 bytes, and of more").unwrap();
+    let secret = secret.to_str().unwrap();
+    let debug = ["--log", "tickwire_server=debug"];
+    let args = [&debug[..], &["--guests", "--ticket-secret-file", secret]].concat();
+    let mut program = Program::start(&args);
+    let join = "POST /v1/join HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let (_, joined) = request(program.addr, join);
+    let joined: serde_json::Value = serde_json::from_str(&joined).unwrap();
+    let query = format!("match=auto&ticket={}", joined["ticket"].as_str().unwrap());
+    let mut client = Client::open(program.addr, &query, "tickwire.v1");
+    client.introduce("Ada", None);
+    let line = program.wait_line("admitted");
+    for part in ["id=1 ", "match_id=1 ", "subject=\"guest-", "address=127.0.0.1"] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+    let line = program.wait_line("welcome");
+    assert!(line.contains("id=1 ") && line.contains("name=\"Ada\""), "{line}");
 }
 
 fn command(args: &[&str]) -> Command {

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use tickwire_shared::{close::CloseReason, ids::SessionId};
+use tickwire_shared::{
+    close::CloseReason,
+    ids::{MatchId, SessionId},
+};
 
 use super::FrontDoor;
 use crate::{
@@ -19,6 +22,22 @@ use crate::{
 pub(crate) struct Admitted {
     entry: Arc<Entry>,
     newcomer: Newcomer,
+}
+
+impl Admitted {
+    /// The connection's id, and the session's unless it resumes another one.
+    pub(crate) const fn id(&self) -> SessionId {
+        self.newcomer.id
+    }
+
+    pub(crate) fn match_id(&self) -> MatchId {
+        self.entry.id
+    }
+
+    /// The subject of its ticket, if the server requires one.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.newcomer.claim.subject.as_ref().map(|place| &**place.key())
+    }
 }
 
 impl FrontDoor {

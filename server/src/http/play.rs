@@ -3,7 +3,7 @@
 //! A client that may not join gets a close code rather than an HTTP status, since a browser shows
 //! its page only the former.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension,
@@ -78,6 +78,7 @@ pub(super) async fn play(
         return Err(Problem::new(status, "upgrade_required", "this route is a WebSocket"));
     }
     let offers_subprotocol = offers_subprotocol(request.headers());
+    let address = peer.client(&door, request.headers()).to_canonical();
     let behind = peer.behind(&door, request.headers())?;
     let (response, upgraded) = upgrade(&mut request).map_err(Problem::bad_request)?;
     // Only now: a connection whose upgrade fails keeps its place.
@@ -95,7 +96,10 @@ pub(super) async fn play(
     } else {
         Err(CloseReason::WrongSubprotocol)
     };
-    tokio::spawn(hand_over(door, admitted, upgraded, place));
+    if let Ok(admitted) = &admitted {
+        tracing::debug!(id = admitted.id().0, match_id = admitted.match_id().0, role = ?query.role, subject = admitted.subject(), %address, "admitted");
+    }
+    tokio::spawn(hand_over(door, admitted, upgraded, place, address));
     Ok(response)
 }
 
@@ -138,6 +142,7 @@ async fn hand_over(
     admitted: Result<Admitted, CloseReason>,
     upgraded: UpgradeFut,
     place: ConnectionPlace,
+    address: IpAddr,
 ) {
     let Some((stream, leftover)) = Stream::take_over(upgraded).await else { return };
     let upgraded = match stream.into_upgraded(place) {
@@ -150,6 +155,7 @@ async fn hand_over(
     };
     if let Err((upgraded, reason)) = taken {
         door.count_refused(reason);
+        tracing::debug!(%reason, %address, "refused");
         refuse(upgraded, reason).await;
     }
 }
@@ -188,7 +194,6 @@ impl Stream {
 
 /// Sends a close frame and waits for the client to close too, as shards do.
 async fn refuse(upgraded: Upgraded, reason: CloseReason) {
-    tracing::debug!(%reason, "refused");
     let mut socket = Socket::new(upgraded);
     socket.close(reason);
     let (stream, _place) = socket.into_stream();

@@ -37,8 +37,9 @@ impl<G: Game> Match<G> {
         let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
         let welcome = self.welcome(session, hello.schema_hash, kept);
         self.connections[key].link.welcome(&welcome);
-        let (id, name) = (welcome.session.0, &*self.sessions[session].name);
-        tracing::debug!(match_id = self.id.0, session = id, seat = ?welcome.seat, name, "welcome");
+        let (match_id, id) = (self.id.0, self.connections[key].id.0);
+        let (of, seat, name) = (welcome.session.0, welcome.seat, &*self.sessions[session].name);
+        tracing::debug!(match_id, id, session = of, ?seat, name, "welcome");
         self.send_now(key, &ServerMessage::Welcome(Box::new(welcome)))?;
         let applied = kept.and_then(|kept| kept.applied);
         let connection = &mut self.connections[key];
