@@ -1,6 +1,11 @@
 //! Accepts connections, applies their limits, and serves HTTP on them with the given routes.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -96,13 +101,16 @@ async fn serve_stream(
     let Some(tls) = tls else {
         return serve_connection(stream, routes, door, head_timeout).await;
     };
-    let error = match timeout(door.config.limits.head_timeout, tls.accept(stream)).await {
-        Ok(Ok(stream)) => return serve_connection(stream, routes, door, head_timeout).await,
-        Ok(Err(error)) => error.to_string(),
-        Err(elapsed) => elapsed.to_string(),
+    let accepted = timeout(door.config.limits.head_timeout, tls.accept(stream)).await;
+    let error = match accepted.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+        Ok(stream) => return serve_connection(stream, routes, door, head_timeout).await,
+        Err(error) => error,
     };
-    door.count_failed_handshake();
-    tracing::debug!(error, "a TLS handshake failed");
+    // A load balancer that only checks whether the port is open hangs up.
+    if !matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) {
+        door.count_failed_handshake();
+    }
+    tracing::debug!(%error, "a TLS handshake failed");
 }
 
 /// Serves the health port, whatever the load of the main one, with a limit of its own. Never
@@ -124,7 +132,7 @@ async fn accept(listener: &TcpListener, door: &FrontDoor) -> (TcpStream, SocketA
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {
                 tracing::debug!(%error, "a connection was gone before it began");
             }
             Err(error) => {

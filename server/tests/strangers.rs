@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -257,6 +257,10 @@ fn what_is_no_request_is_counted() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     let refused = |reason| format!("tickwire_connections_refused_total{{reason=\"{reason}\"}}");
     server.wait_metric(&refused("malformed_request"), 1.0);
+    // A check whether the port is open is none.
+    let mut check = TcpStream::connect(guarded.addr).unwrap();
+    check.shutdown(Shutdown::Write).unwrap();
+    check.read_to_end(&mut Vec::new()).unwrap();
     TcpStream::connect(guarded.addr).unwrap().write_all(request.as_bytes()).unwrap();
     guarded.addr = guarded.health.unwrap();
     guarded.wait_metric(&refused("tls_failed"), 1.0);
