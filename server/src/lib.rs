@@ -199,8 +199,9 @@ impl Server {
             tracing::info!(addr = %addr_of(listener)?, "health and metrics port");
         }
         if !config.tickets.has_key() {
-            let reach = if addr.ip().is_loopback() { "this machine" } else { "anywhere" };
-            tracing::warn!("no ticket key: anybody may join from {reach} without a ticket");
+            tracing::warn!(
+                "no ticket key: anybody who reaches {addr}, also through a proxy, may join"
+            );
         }
         let clock = Clock::start();
         let directory = Arc::new(Directory::new(config.shards, config.limits.matches_max));
