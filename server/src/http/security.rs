@@ -108,6 +108,10 @@ pub(super) async fn guard(
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
+    if door.is_draining() {
+        // A proxy would keep the connection, and lose a request that meets the server's end.
+        headers.entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+    }
     if door.tls.is_some() {
         let value = HeaderValue::from_static(STRICT_TRANSPORT);
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
