@@ -54,11 +54,13 @@ const PROXY_IDLE_TIMEOUT: Duration = Duration::from_secs(620);
 pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<FrontDoor>) {
     let rejecting = Arc::new(Semaphore::new(REJECTING_MAX));
     let limits = &door.config.limits;
+    if let Err(error) = tune(SockRef::from(&listener), limits) {
+        tracing::warn!(%error, "this kernel lacks an option that connections should have");
+    }
     loop {
         let (stream, address) = accept(&listener, &door).await;
-        if let Err(error) = tune(&stream, limits) {
-            tracing::debug!(%error, "a connection was gone before it began");
-            continue;
+        if let Err(error) = tune(SockRef::from(&stream), limits) {
+            tracing::debug!(%error, "a connection lacks an option");
         }
         let tls = door.tls.as_ref().map(Tls::acceptor);
         let (place, handshake) = match door.enter(address.ip()) {
@@ -166,11 +168,15 @@ async fn serve_connection(
     }
 }
 
-fn tune(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    intake::stamp(stream)?;
-    let socket = SockRef::from(stream);
-    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-    socket.set_tcp_user_timeout(Some(limits.stall_timeout + PEER_GRACE))
+/// Sets a connection's options. Those that the kernel does not have are left out: the server only
+/// measures less exactly, or notices later that a client is gone.
+fn tune(socket: SockRef<'_>, limits: &Limits) -> io::Result<()> {
+    let tried = [
+        socket.set_tcp_nodelay(true),
+        intake::stamp(&*socket),
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES),
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX),
+        socket.set_tcp_user_timeout(Some(limits.stall_timeout + PEER_GRACE)),
+    ];
+    tried.into_iter().collect()
 }
