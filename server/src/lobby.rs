@@ -40,16 +40,17 @@ impl Lobby {
         Self { lines: VecDeque::new(), buckets: Buckets::new(rate) }
     }
 
-    /// Adds a line, cleaned already. `None`: the address is past its rate limit.
+    /// Adds a line, cleaned already. `None`: the address is past its rate limit. Without an address
+    /// it is not limited.
     pub(crate) fn push(
         &mut self,
-        ip: IpAddr,
+        ip: Option<IpAddr>,
         now: Micros,
         at: UnixMillis,
         name: String,
         text: String,
     ) -> Option<LobbyLine> {
-        if !self.buckets.take_ip(ip, now) {
+        if ip.is_some_and(|ip| !self.buckets.take_ip(ip, now)) {
             return None;
         }
         if self.lines.len() == HISTORY_LINES {

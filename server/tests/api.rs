@@ -156,6 +156,20 @@ fn an_expired_ticket_is_reported_as_such() {
     assert!(status == 401 && told.contains(r#""a ticket is needed""#), "{told}");
 }
 
+#[test]
+fn a_backend_passes_on_more_lines_than_an_address_may_say() {
+    let (server, tickets) = guarded_server("relay", |_| {});
+    let say = |role| {
+        let grant = Grant { subject: "u1", role, match_id: None, name: "" };
+        let token = tickets.issue(&grant, unix_now() + 60).unwrap();
+        let shown = format!("authorization: Bearer {token}\r\n");
+        server.post_with("/v1/chat", &shown, r#"{"name":"Ada","text":"hello"}"#).0
+    };
+    let said: Vec<_> = (0..10).map(|_| say(TicketRole::Player)).collect();
+    assert!(said.contains(&201) && said.contains(&429), "{said:?}");
+    assert!((0..10).all(|_| say(TicketRole::Operator) == 201));
+}
+
 /// The whole response, head and body, to a request with these header lines.
 fn ask(addr: SocketAddr, line: &str, headers: &str) -> String {
     let head = "host: localhost\r\nconnection: close\r\n";
