@@ -3,6 +3,7 @@
 use std::{
     os::unix::fs::MetadataExt,
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -12,10 +13,11 @@ use crate::config::ConfigError;
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Calls `read` whenever one of the files has changed, and `take` with the result. An error is
-/// logged, and the old value stays in use. Never returns.
+/// logged, and the old value stays in use; `is_stale` is set for as long. Never returns.
 pub(crate) async fn reload_changed<T>(
     what: &str,
     files: &[&Path],
+    is_stale: &AtomicBool,
     read: impl Fn() -> Result<T, ConfigError>,
     take: impl Fn(T),
 ) {
@@ -24,13 +26,12 @@ pub(crate) async fn reload_changed<T>(
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         let changed = versions();
-        if changed == seen {
-            continue;
-        }
-        match read() {
+        let loaded = if changed == seen { Ok(None) } else { read().map(Some) };
+        is_stale.store(loaded.is_err(), Ordering::Relaxed);
+        match loaded {
             Ok(new) => {
                 (seen, fault) = (changed, None);
-                take(new);
+                new.into_iter().for_each(&take);
             }
             // Tried again next time: the files may be half written, or not readable yet.
             Err(error) if fault.as_ref() != Some(&error) => {

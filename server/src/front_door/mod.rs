@@ -56,6 +56,9 @@ pub(crate) struct FrontDoor {
     /// When the log last had a line about each of these.
     logged: Mutex<BTreeMap<&'static str, Micros>>,
     started_at: u64,
+    /// Whether the certificate, and the ticket key, could not be reloaded when their files changed.
+    is_certificate_stale: AtomicBool,
+    is_key_stale: AtomicBool,
     next_session: AtomicU32,
     draining: AtomicBool,
     cordoned: AtomicBool,
@@ -108,6 +111,8 @@ impl FrontDoor {
             refusals: Mutex::default(),
             logged: Mutex::default(),
             started_at: unix_now(),
+            is_certificate_stale: AtomicBool::new(false),
+            is_key_stale: AtomicBool::new(false),
             next_session: AtomicU32::new(1),
             draining: AtomicBool::new(false),
             cordoned: AtomicBool::new(false),
@@ -124,15 +129,21 @@ impl FrontDoor {
     pub(crate) async fn reload_files(&self) {
         let certificate = async {
             if let Some(tls) = &self.tls {
-                tls.reload_files().await;
+                tls.reload_files(&self.is_certificate_stale).await;
             }
         };
         let key = async {
             if let Some(tickets) = &self.tickets {
-                tickets.reload_file(&self.config.tickets).await;
+                tickets.reload_file(&self.config.tickets, &self.is_key_stale).await;
             }
         };
         tokio::join!(certificate, key);
+    }
+
+    /// Of certificate and ticket key, how many are older than their files, which can't be loaded.
+    pub(crate) fn reloads_failing(&self) -> usize {
+        let each = [&self.is_certificate_stale, &self.is_key_stale];
+        each.into_iter().filter(|is_stale| is_stale.load(Ordering::Relaxed)).count()
     }
 
     /// Whether the server drains, and so rejects new sessions.

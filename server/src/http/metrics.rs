@@ -41,6 +41,8 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     );
     let lost = log::lines_lost() as f64;
     page.counter("log_lines_lost_total", "log lines dropped because the queue was full", lost);
+    let help = "certificates and keys whose changed files can't be loaded";
+    page.gauge("reloads_failing", help, door.reloads_failing() as f64);
     if let Some(tls) = &door.tls {
         let help = "when the certificate ends, since 1970";
         page.gauge("certificate_end_timestamp_seconds", help, tls.ends_at() as f64);

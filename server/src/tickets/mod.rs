@@ -19,7 +19,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -224,7 +224,7 @@ impl Tickets {
     }
 
     /// Takes up new keys from the file of `config`, for ever.
-    pub(crate) async fn reload_file(&self, config: &TicketConfig) {
+    pub(crate) async fn reload_file(&self, config: &TicketConfig, is_stale: &AtomicBool) {
         let files = [&config.secret_file, &config.public_key_file];
         let files: Vec<_> = files.into_iter().flatten().map(PathBuf::as_path).collect();
         let take = |key: Option<Key>| {
@@ -232,7 +232,7 @@ impl Tickets {
                 tracing::info!("ticket key reloaded; the old one stays valid for an hour");
             }
         };
-        reload_changed("ticket key", &files, || Key::read(config), take).await;
+        reload_changed("ticket key", &files, is_stale, || Key::read(config), take).await;
     }
 
     fn replace(&self, key: Key, now: u64) -> bool {

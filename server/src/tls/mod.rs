@@ -8,7 +8,7 @@ mod session;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, RwLock},
+    sync::{Arc, RwLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -128,7 +128,7 @@ impl Tls {
     }
 
     /// Reloads renewed files, and warns before the certificate expires. Never returns.
-    pub(crate) async fn reload_files(&self) {
+    pub(crate) async fn reload_files(&self, is_stale: &AtomicBool) {
         let Some((cert, key)) = &self.certificate.files else {
             return std::future::pending().await;
         };
@@ -145,7 +145,8 @@ impl Tls {
             }
         };
         let files = [cert.as_path(), key.as_path()];
-        tokio::join!(reload_changed("certificate", &files, || read(cert, key), take), warn);
+        let read = || read(cert, key);
+        tokio::join!(reload_changed("certificate", &files, is_stale, read, take), warn);
     }
 }
 
