@@ -257,7 +257,6 @@ impl Server {
         // Serving goes on meanwhile, so that rejected clients get a reason.
         let drain = async {
             shutdown.await;
-            tracing::info!("draining");
             door.drain();
             let timeout = door.config.drain_timeout + END_TIMEOUT;
             let ended = join(self.threads, timeout).await;

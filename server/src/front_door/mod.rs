@@ -290,6 +290,10 @@ impl FrontDoor {
     /// end, or by the drain timeout.
     pub(crate) fn drain(&self) {
         let deadline = self.clock.now().plus(self.config.drain_timeout.into());
+        let matches = self.directory.list();
+        let players = matches.iter().map(|entry| u32::from(entry.taken())).sum::<u32>();
+        let timeout_s = self.config.drain_timeout.as_secs();
+        tracing::info!(matches = matches.len(), players, timeout_s, "draining");
         self.draining.store(true, Ordering::Release);
         self.shards.broadcast(None, || Command::Drain { deadline });
     }
