@@ -1,6 +1,7 @@
 //! Accepts connections, applies their limits, and serves HTTP on them with the given routes.
 
 use std::{
+    future::pending,
     io::{self, ErrorKind},
     net::SocketAddr,
     sync::Arc,
@@ -82,10 +83,13 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<Front
         let head_timeout = if is_proxy { PROXY_IDLE_TIMEOUT } else { limits.head_timeout };
         let evicted = handshake.evicted();
         let peer = Peer::new(address.ip(), place, handshake);
-        let routes = routes.clone().layer(Extension(peer));
+        let routes = routes.clone().layer(Extension(peer.clone()));
         let door = Arc::clone(&door);
         tokio::spawn(async move {
+            let outstays =
+                async { if is_proxy { peer.outstays(&door).await } else { pending().await } };
             tokio::select! {
+                () = outstays => tracing::debug!("a proxy's idle connection made room"),
                 () = serve_stream(stream, tls, routes, &door, head_timeout) => {}
                 () = evicted => tracing::debug!("a silent connection was evicted for a newer one"),
             }

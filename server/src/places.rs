@@ -88,6 +88,7 @@ pub(crate) struct ConnectionLimiter {
     handshakes: Arc<Handshakes>,
     addresses: Arc<Tally<Address>>,
     kept: Arc<Tally<Address>>,
+    arriving: Arc<Tally<Address>>,
     per_address_max: u32,
     connects: Mutex<Buckets>,
     requests: Mutex<Buckets>,
@@ -190,6 +191,7 @@ impl ConnectionLimiter {
             handshakes: Handshakes::new(limits.handshakes_max),
             addresses: Tally::new(),
             kept: Tally::new(),
+            arriving: Tally::new(),
             per_address_max: limits.connections_per_address_max,
             connects: Mutex::new(Buckets::new(limits.connects())),
             requests: Mutex::new(Buckets::new(limits.requests())),
@@ -210,6 +212,14 @@ impl ConnectionLimiter {
         let all = Arc::clone(&self.all).try_acquire_owned().ok().ok_or(Rejection::AtCapacity)?;
         let kept = (Arc::clone(&self.kept), self.per_address_max);
         Ok((ConnectionPlace { _all: all, address, kept }, self.handshakes.enter()))
+    }
+
+    /// Takes a place of an address for a request whose body is still to come, through a proxy: an
+    /// address may have as many as connections. `None`: the address is not limited.
+    pub(crate) fn place_of_body(&self, ip: IpAddr) -> Result<Option<AddressPlace>, Rejection> {
+        let Some(address) = Address::of(ip) else { return Ok(None) };
+        let place = self.arriving.take(&address, self.per_address_max);
+        place.map(Some).ok_or(Rejection::AddressFull)
     }
 
     /// How many connections were evicted before their first request, to make room for newer ones.

@@ -401,6 +401,7 @@ fn a_proxy_may_keep_a_connection_for_its_next_request() {
     let server = start(|config| {
         config.proxies = Proxies::new(&["127.0.0.2".into()]).unwrap();
         config.limits.head_timeout = Duration::from_millis(200);
+        config.limits.connections_max = 4;
     });
     let ask = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut answer = [0; 1024];
@@ -413,6 +414,37 @@ fn a_proxy_may_keep_a_connection_for_its_next_request() {
     assert_eq!(client.read(&mut answer).unwrap(), 0, "others must be quick");
     proxy.write_all(ask).unwrap();
     assert_ne!(proxy.read(&mut answer).unwrap(), 0);
+    // Two of four connections are others', and it must make room.
+    let _players = [server.join(), server.join()];
+    assert_eq!(proxy.read(&mut answer).unwrap(), 0);
+}
+
+#[test]
+fn a_client_behind_a_proxy_can_not_take_all_connections_with_slow_bodies() {
+    let server = start(|config| {
+        config.proxies = Proxies::new(&["127.0.0.1".into()]).unwrap();
+        config.limits.connections_per_address_max = 2;
+    });
+    let post = |from: &str, body: &str| {
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!("POST /v1/join HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {from}\r\n");
+        stream.write_all(format!("{head}content-length: 2\r\n\r\n{body}").as_bytes()).unwrap();
+        stream
+    };
+    let status = |mut stream: TcpStream| {
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        String::from_utf8(answer.to_vec()).unwrap()
+    };
+    let mut slow = [(); 2].map(|()| post("203.0.113.1", "{"));
+    server.wait_metric("tickwire_connections_free", 9_997.0);
+    assert_eq!(status(post("203.0.113.1", "{")), "HTTP/1.1 429");
+    assert_eq!(status(post("203.0.113.2", "{}")), "HTTP/1.1 200");
+    slow[0].write_all(b"}").unwrap();
+    let [first, _second] = slow;
+    assert_eq!(status(first), "HTTP/1.1 200");
+    assert_eq!(status(post("203.0.113.1", "{}")), "HTTP/1.1 200");
 }
 
 #[test]

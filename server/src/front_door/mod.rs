@@ -175,6 +175,17 @@ impl FrontDoor {
         self.limiter.place_of(ip, self.clock.now()).inspect_err(|reason| self.reject(*reason, ip))
     }
 
+    /// Takes a place of a client address that a proxy has named, for a request whose body is still
+    /// to come. `None`: the address is not limited.
+    pub(crate) fn await_body(&self, ip: IpAddr) -> Result<Option<AddressPlace>, Rejection> {
+        self.limiter.place_of_body(ip).inspect_err(|reason| self.reject(*reason, ip))
+    }
+
+    /// Whether most connections are taken.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.places_free() < self.config.limits.connections_max.div_ceil(2)
+    }
+
     /// Whether an address may send another request. Operators are not limited: a backend sends the
     /// requests of all its players.
     pub(crate) fn allow_request(

@@ -18,12 +18,13 @@ mod trace;
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
     Json, Router,
-    extract::DefaultBodyLimit,
+    body::HttpBody,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderMap, HeaderValue, StatusCode},
     middleware,
     response::{IntoResponse, Response},
@@ -48,6 +49,8 @@ pub use security::Origins;
 
 /// Longest body that a request may have.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+/// How often idle connections of proxies are checked.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long writing the answer to a rejected connection may take.
 const REJECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -163,11 +166,13 @@ struct Held {
     place: Option<ConnectionPlace>,
     /// Released by the first request.
     handshake: Option<HandshakePlace>,
+    /// Since when it waits for its next request, unless it streams an answer.
+    idle_since: Option<Instant>,
 }
 
 impl Peer {
     pub(crate) fn new(ip: IpAddr, place: ConnectionPlace, handshake: HandshakePlace) -> Self {
-        let held = Held { place: Some(place), handshake: Some(handshake) };
+        let held = Held { place: Some(place), handshake: Some(handshake), idle_since: None };
         Self { ip, held: Arc::new(Mutex::new(held)) }
     }
 
@@ -191,12 +196,48 @@ impl Peer {
 
     /// Checks a request with these headers against the client's rate limit.
     fn allow_request(&self, door: &FrontDoor, headers: &HeaderMap) -> Result<(), Problem> {
-        lock(&self.held).handshake = None;
+        let mut held = lock(&self.held);
+        (held.handshake, held.idle_since) = (None, None);
+        drop(held);
         if headers.contains_key(proxies::FORWARDED_FOR) && !door.config.proxies.believes(self.ip) {
             door.note_unlisted_proxy(self.ip);
         }
         let is_operator = || security::shows_operators_token(door, headers);
         door.allow_request(self.client(door, headers), is_operator).map_err(Problem::from)
+    }
+
+    /// If this is a trusted proxy and the request's body is still to come, takes a place for that of
+    /// the client address: through a proxy, one client could have any number of bodies trickle in.
+    fn await_body(
+        &self,
+        door: &FrontDoor,
+        request: &Request,
+    ) -> Result<Option<AddressPlace>, Problem> {
+        let client = self.client(door, request.headers());
+        if client == self.ip || request.body().is_end_stream() {
+            return Ok(None);
+        }
+        door.await_body(client).map_err(Problem::from)
+    }
+
+    /// An answer begins. The connection is idle from now on, unless the answer is a stream.
+    fn answered(&self, answer: &Response) {
+        if answer.body().size_hint().exact().is_some() {
+            lock(&self.held).idle_since = Some(Instant::now());
+        }
+    }
+
+    /// Completes when the connection has been idle for a while and the server is crowded: then a
+    /// proxy may not keep it. The proxy may also hold it for a client that does not read its answer.
+    pub(crate) async fn outstays(&self, door: &FrontDoor) {
+        let patience = door.config.limits.head_timeout;
+        loop {
+            tokio::time::sleep(IDLE_CHECK_INTERVAL).await;
+            let since = lock(&self.held).idle_since;
+            if since.is_some_and(|since| since.elapsed() >= patience) && door.is_crowded() {
+                return;
+            }
+        }
     }
 
     fn take_place(&self) -> Option<ConnectionPlace> {

@@ -122,6 +122,7 @@ pub(super) async fn guard(
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
     }
+    peer.answered(&response);
     response
 }
 
@@ -136,7 +137,9 @@ async fn answer(
     let allowed = peer.allow_request(door, request.headers());
     let is_allowed = door.config.origins.allow(request.headers());
     let answered = async {
+        let awaited = peer.await_body(door, &request)?;
         let request = read_body(request).await;
+        drop(awaited);
         allowed?;
         if !is_allowed {
             let message = "pages of this origin may not use the server";
