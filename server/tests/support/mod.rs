@@ -123,7 +123,7 @@ impl TestServer {
         let start = Instant::now();
         while self.metric(line) != value {
             assert!(start.elapsed() < PATIENCE, "{line} is {}", self.metric(line));
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
