@@ -60,7 +60,10 @@ use tickwire_shared::{
     schema::{FIELDS_MAX, Schema, SchemaError},
     wire::schema_hash,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    runtime::{Handle, RuntimeFlavor},
+};
 
 use clock::Clock;
 use config::{Config, ConfigError, LogFormat};
@@ -97,6 +100,11 @@ pub enum StartError {
     /// The game has more [`Game::SCORES`] than a feed event can carry.
     #[error("the game has {0} scores; the most is {FIELDS_MAX}")]
     Scores(usize),
+    /// The tokio runtime has more than one thread.
+    #[error(
+        "the server needs a tokio runtime of one thread: `#[tokio::main(flavor = \"current_thread\")]`"
+    )]
+    Runtime,
     /// A system call failed.
     #[error("can't {0}: {1}")]
     System(&'static str, io::Error),
@@ -182,6 +190,10 @@ impl Server {
     /// with more threads, a connection could reach a shard before the command that opens its match,
     /// and be rejected.
     pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
+        if Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread {
+            return Err(StartError::Runtime);
+        }
+        let config = config.checked()?;
         let schema = G::schema();
         check_game::<G>(&schema)?;
         let version = env!("CARGO_PKG_VERSION");

@@ -129,8 +129,8 @@ impl Limits {
         Rate::per_second(self.matches_hz, MATCHES_BURST_S)
     }
 
-    pub(crate) fn with(mut self, settings: &LimitSettings) -> Result<Self, ConfigError> {
-        settings.apply(&mut self);
+    /// Rejects limits that are out of range.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let within = |name: &str, value: usize, least: usize, most: usize| {
             if (least..=most).contains(&value) {
                 return Ok(());
@@ -159,7 +159,7 @@ impl Limits {
         ] {
             within(name, value.as_secs() as usize, 1, 3_600)?;
         }
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -175,7 +175,7 @@ macro_rules! settings {
         }
 
         impl LimitSettings {
-            fn apply(&self, limits: &mut Limits) {
+            pub(crate) fn apply(&self, limits: &mut Limits) {
                 $(if let Some(value) = self.$name {
                     let set: fn(&mut Limits, $kind) = $set;
                     set(limits, value);

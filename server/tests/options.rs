@@ -122,3 +122,18 @@ impl<const WRONG: usize> Game for Shown<WRONG> {
         rows.push(EntityId(0), 0, &self.0);
     }
 }
+
+#[test]
+fn an_embedded_server_checks_its_settings() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (seats, open, expected) in [
+        (16, true, None),
+        (u16::MAX, true, Some("seats must be at most 1024")),
+        (16, false, Some("anybody could join at 0.0.0.0:0")),
+    ] {
+        let config = Config { listen: ([0; 4], 0).into(), seats, open, ..Config::default() };
+        let error = runtime.block_on(Server::bind::<Shown<0>>(config)).err().map(|e| e.to_string());
+        let is_expected = error.as_deref().zip(expected).map(|(error, is)| error.starts_with(is));
+        assert_eq!((error.is_some(), is_expected.unwrap_or(true)), (expected.is_some(), true));
+    }
+}

@@ -27,7 +27,7 @@ const SHARDS_MAX: usize = 256;
 /// Longest spectator delay. Each match keeps rows for that long: 2 MB of the arena's at 30 Hz.
 const SPECTATOR_DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// Valid settings.
+/// The settings of a server, which [`Server::bind`](crate::Server::bind) checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Address of HTTP and WebSocket. Port 0 picks a free one.
@@ -128,16 +128,24 @@ impl Config {
     /// The settings of this process. `--help` and `--version` exit it.
     pub fn from_process() -> Result<Self, ConfigError> {
         let [file, flags] = settings::of_process()?;
-        Self::default().with(file)?.with(flags)?.consistent()?.unless_open_to_all()
+        Self::default().with(file)?.with(flags)?.checked()
     }
 
     /// The settings of a TOML file, over the defaults.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        Self::default().with(settings::parse(text)?)?.consistent()
+        Self::default().with(settings::parse(text)?)?.checked()
     }
 
-    /// Rejects settings that contradict each other.
-    fn consistent(self) -> Result<Self, ConfigError> {
+    /// Rejects settings that are out of range or contradict each other.
+    pub(crate) fn checked(self) -> Result<Self, ConfigError> {
+        self.limits.check()?;
+        let within = |name: &str, value: usize, max: usize| match value {
+            0 => Err(ConfigError(format!("{name} must be at least 1"))),
+            _ if value > max => Err(ConfigError(format!("{name} must be at most {max}"))),
+            _ => Ok(()),
+        };
+        within("seats", self.seats.into(), SEATS_MAX.into())?;
+        within("shards", self.shards, SHARDS_MAX)?;
         let refuse = |why: &str| Err(ConfigError(why.into()));
         if self.open && self.tickets.has_key() {
             return refuse("--open and a ticket key exclude each other");
@@ -158,7 +166,11 @@ impl Config {
         if self.tickets.guests && self.tickets.secret_file.is_none() {
             return refuse("guests need a server that signs tickets: set ticket_secret_file");
         }
-        Ok(self)
+        if self.spectator_delay > SPECTATOR_DELAY_MAX {
+            let most = SPECTATOR_DELAY_MAX.as_secs();
+            return refuse(&format!("spectator_delay_s must be at most {most}"));
+        }
+        self.unless_open_to_all()
     }
 
     /// Rejects a public listen address without a ticket key, unless `open` permits it.
@@ -188,7 +200,7 @@ impl Config {
         self.match_idle = seconds(settings.match_idle_s, self.match_idle);
         self.spectator_delay = seconds(settings.spectator_delay_s, self.spectator_delay);
         self.drain_timeout = seconds(settings.drain_timeout, self.drain_timeout);
-        self.limits = self.limits.with(&settings.limits)?;
+        settings.limits.apply(&mut self.limits);
         self.tls = settings.tls.over(self.tls)?;
         self.tickets = self.tickets.with(settings.tickets)?;
         self.open = settings.open.unwrap_or(self.open);
@@ -197,19 +209,9 @@ impl Config {
         self.proxies = settings.proxies.map_or(Ok(self.proxies), |nets| Proxies::new(&nets))?;
         self.log = settings.log.unwrap_or(self.log);
         self.log_format = settings.log_format.unwrap_or(self.log_format);
-        let within = |name: &str, value: usize, max: usize| match value {
-            0 => Err(ConfigError(format!("{name} must be at least 1"))),
-            _ if value > max => Err(ConfigError(format!("{name} must be at most {max}"))),
-            _ => Ok(()),
-        };
-        let seats = settings.seats.unwrap_or_else(|| self.seats.into());
-        within("seats", seats as usize, SEATS_MAX.into())?;
-        self.seats = seats as u16;
-        within("shards", self.shards, SHARDS_MAX)?;
-        if self.spectator_delay > SPECTATOR_DELAY_MAX {
-            let most = SPECTATOR_DELAY_MAX.as_secs();
-            return Err(ConfigError(format!("spectator_delay_s must be at most {most}")));
-        }
+        // More than fits is as much too many.
+        let seats = settings.seats.map(|seats| u16::try_from(seats).unwrap_or(u16::MAX));
+        self.seats = seats.unwrap_or(self.seats);
         Ok(self)
     }
 }
@@ -242,7 +244,7 @@ mod tests {
         let file = toml::from_str("log = 'inof'\n[tickets]\nsecret_file = 'a'").unwrap();
         let flags = toml::from_str("log = 'info'\n[tickets]\npublic_key_file = 'b'").unwrap();
         let config = Config::default().with(file).unwrap().with(flags).unwrap();
-        let tickets = config.consistent().unwrap().tickets;
+        let tickets = config.checked().unwrap().tickets;
         assert_eq!((tickets.secret_file, tickets.public_key_file), (None, Some("b".into())));
     }
 
