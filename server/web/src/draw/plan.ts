@@ -5,21 +5,38 @@ import type { Theme } from "./theme.js";
 
 /** Space around the arena, for its dimension lines. */
 export const MARGIN = 2 * STEPS_PER_M;
+/** Most pixels of the drawing: Safari on iOS before 18 leaves a larger canvas blank. */
+const AREA_MAX = 4_096 * 4_096;
 
 export class Plan {
   readonly canvas = document.createElement("canvas");
+  /** Device pixels. The canvas has fewer if there would be too many. */
+  width = 0;
+  height = 0;
   #scale = 0;
   #theme: Theme | null = null;
 
-  /** Makes the drawing with `scale` device pixels per position step, unless it is made already. */
-  prepare(scale: number, theme: Theme): void {
-    if (scale === this.#scale && theme === this.#theme) return;
+  constructor() {
+    // A canvas whose memory the system had taken back is blank afterwards.
+    this.canvas.addEventListener("contextrestored", () => (this.#scale = 0));
+  }
+
+  /** Makes the drawing with `scale` device pixels per position step, unless it is made already. Returns whether it made it. */
+  prepare(scale: number, theme: Theme): boolean {
+    if (scale === this.#scale && theme === this.#theme) return false;
     this.#scale = scale;
     this.#theme = theme;
-    this.canvas.width = Math.ceil((WIDTH + 2 * MARGIN) * scale);
-    this.canvas.height = Math.ceil((HEIGHT + 2 * MARGIN) * scale);
+    this.width = Math.ceil((WIDTH + 2 * MARGIN) * scale);
+    this.height = Math.ceil((HEIGHT + 2 * MARGIN) * scale);
+    const part = Math.min(1, Math.sqrt(AREA_MAX / (this.width * this.height)));
+    this.canvas.width = Math.floor(this.width * part);
+    this.canvas.height = Math.floor(this.height * part);
     const context = this.canvas.getContext("2d", { alpha: false });
-    if (!context) return;
+    if (context) this.#draw(context, theme, scale * part);
+    return true;
+  }
+
+  #draw(context: CanvasRenderingContext2D, theme: Theme, scale: number): void {
     context.fillStyle = theme.groundDeep;
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     context.scale(scale, scale);

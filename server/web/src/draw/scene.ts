@@ -56,6 +56,7 @@ export class Scene {
   /** The tick, with fraction, at which the others were shown in the last frame. */
   #moment = 0;
   #hurtAt = -Infinity;
+  #isPlanShown = false;
 
   constructor(canvas: HTMLCanvasElement) {
     const context = canvas.getContext("2d", { alpha: false });
@@ -78,16 +79,18 @@ export class Scene {
     this.#hurtAt = now;
   }
 
-  /** Draws the empty plan. */
+  /** Draws the empty plan, unless the canvas shows it already. */
   drawPlan(): void {
-    this.#begin(true);
+    if (!this.#begin(true) && this.#isPlanShown) return;
     this.#drawGround();
+    this.#isPlanShown = true;
   }
 
   draw(session: Session, arena: Arena, now: number): void {
     const ownSeat = session.seat ?? -1;
     const { others, own } = session;
     this.#frame++;
+    this.#isPlanShown = false;
     if (own?.isActive) [this.ownX, this.ownY] = [own.values[0], own.values[1]];
     const followed = ownSeat < 0 && this.followed !== null ? this.figure(this.followed) : null;
     const isFollowing = followed?.frame === this.#frame - 1;
@@ -124,24 +127,28 @@ export class Scene {
     this.#shoot(seat, this.ownX, this.ownY, this.ownAim, now);
   }
 
-  #begin(whole: boolean): void {
+  /** Returns whether the canvas or the plan has changed. */
+  #begin(whole: boolean): boolean {
     const { camera } = this;
-    if (camera.fit(this.#canvas, whole)) for (const figure of this.#figures) figure.label = null;
-    this.#plan.prepare(camera.scale, this.theme);
+    const isResized = camera.fit(this.#canvas, whole);
+    if (isResized) for (const figure of this.#figures) figure.label = null;
+    const isNew = this.#plan.prepare(camera.scale, this.theme);
     if (whole) camera.look(WIDTH / 2, HEIGHT / 2);
+    return isResized || isNew;
   }
 
   #drawGround(): void {
     const context = this.#context;
     const { scale, width, height, x, y } = this.camera;
+    const plan = this.#plan;
     context.setTransform(1, 0, 0, 1, 0, 0);
     const left = Math.round(width / 2 - (x + MARGIN) * scale);
     const top = Math.round(height / 2 - (y + MARGIN) * scale);
-    if (left > 0 || top > 0 || left + this.#plan.canvas.width < width || top + this.#plan.canvas.height < height) {
+    if (left > 0 || top > 0 || left + plan.width < width || top + plan.height < height) {
       context.fillStyle = this.theme.groundDeep;
       context.fillRect(0, 0, width, height);
     }
-    context.drawImage(this.#plan.canvas, left, top);
+    context.drawImage(plan.canvas, left, top, plan.width, plan.height);
     context.setTransform(scale, 0, 0, scale, left + MARGIN * scale, top + MARGIN * scale);
   }
 
