@@ -285,18 +285,23 @@ function showStall(session: Session): void {
 }
 
 function shortcut(event: KeyboardEvent): void {
-  const target = event.target as HTMLElement;
-  if (!session || event.repeat || event.ctrlKey || event.metaKey || event.altKey || target.matches("input, select")) return;
+  if (!session || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.code === "Escape") {
+    toggle(null);
+    canvas.focus();
+  }
+  // Elsewhere in the HUD the keys are that element's own.
+  if (event.target !== canvas) return;
   if (event.code === "KeyN") toggle("net");
   else if (event.code === "KeyH" && isArena) toggle("help");
-  else if (event.code === "Enter" && !target.matches("button, a")) {
+  else if (event.code === "Enter") {
     event.preventDefault();
     chat.open();
   }
 }
 
-/** Opens or closes a drawer. There is room for only one, so the other one closes. */
-function toggle(name: "net" | "help"): void {
+/** Opens or closes a drawer. There is room for only one, so the other one closes; `null` closes both. */
+function toggle(name: "net" | "help" | null): void {
   for (const drawer of ["net", "help"] as const) {
     const isOpen = drawer === name && element(drawer).hidden;
     element(drawer).hidden = !isOpen;

@@ -96,8 +96,8 @@ export class Hud {
 
   #showHealth(health: number): void {
     const ruler = element("health");
-    if (ruler.ariaValueNow === String(health)) return;
-    ruler.ariaValueNow = String(health);
+    if (ruler.getAttribute("aria-valuenow") === String(health)) return;
+    ruler.setAttribute("aria-valuenow", String(health));
     ruler.classList.toggle("low", health <= 35);
     (ruler.firstElementChild as HTMLElement).style.transform = `scaleX(${health / 100})`;
   }
@@ -162,7 +162,7 @@ export class Hud {
   #followButton(seat: number): HTMLElement {
     const button = make("button", this.name(seat));
     Object.assign(button, { type: "button", value: String(seat), title: "Follow" });
-    button.ariaPressed = String(this.scene.followed === seat);
+    button.setAttribute("aria-pressed", String(this.scene.followed === seat));
     return button;
   }
 }

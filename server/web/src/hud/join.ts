@@ -88,14 +88,20 @@ export class JoinDialog {
     if (text === this.#listed) return;
     this.#listed = text;
     const any = modes.length > 0 ? modes : [""];
-    const chosen = element("matches").querySelector<HTMLInputElement>("input:checked")?.value ?? ANY + any[0];
-    element("matches").replaceChildren(
-      ...any.map((mode) => choice(ANY + mode, "Any with a free seat", mode, chosen === ANY + mode)),
+    const list = element("matches");
+    const inputs = () => [...list.querySelectorAll("input")];
+    const chosen = inputs().find((input) => input.checked)?.value;
+    const isFocused = list.contains(document.activeElement);
+    list.replaceChildren(
+      ...any.map((mode) => choice(ANY + mode, "Any with a free seat", mode)),
       ...matches.map(({ id, mode, players, seats }) => {
         const taken = `${players} of ${seats} seats taken`;
-        return choice(String(id), `Match ${id}`, mode ? `${mode}, ${taken}` : taken, chosen === String(id));
+        return choice(String(id), `Match ${id}`, mode ? `${mode}, ${taken}` : taken);
       }),
     );
+    const input = inputs().find((input) => input.value === chosen) ?? inputs()[0];
+    input.checked = true;
+    if (isFocused) input.focus({ preventScroll: true });
   }
 }
 
@@ -118,10 +124,10 @@ async function allMatches(): Promise<{ game: string | null; modes: string[]; mat
   return all;
 }
 
-function choice(value: string, text: string, more: string, isChosen: boolean): HTMLElement {
+function choice(value: string, text: string, more: string): HTMLElement {
   const label = make("label");
   const input = document.createElement("input");
-  Object.assign(input, { type: "radio", name: "match", value, checked: isChosen });
+  Object.assign(input, { type: "radio", name: "match", value });
   label.append(input, text, make("span", more));
   return label;
 }

@@ -21,7 +21,8 @@ export class Lobby {
   constructor(readonly name: () => string) {
     const input = element<HTMLInputElement>("lobby-saying");
     input.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter") return;
+      // An Enter key that ends the composition of a word sends nothing; Safari reports it after the end, as key 229.
+      if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;
       // Enter must not submit the form, which would join a match.
       event.preventDefault();
       void this.#say(input);

@@ -73,6 +73,8 @@ export class NetworkPanel {
 
   #change(name: keyof Conditions, value: number): void {
     CONDITIONS[name] = value;
-    setText(`${name}-out`, name === "stalls" ? STALLS[value].name : `${value} ms`);
+    const text = name === "stalls" ? STALLS[value].name : `${value} ms`;
+    setText(`${name}-out`, text);
+    element(name).setAttribute("aria-valuetext", text);
   }
 }

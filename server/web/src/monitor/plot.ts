@@ -14,7 +14,7 @@ export interface Series {
 
 export class Plot {
   readonly section = make("section", "", "plot");
-  readonly #output = make("output");
+  readonly #newest = make("b");
   readonly #canvas = document.createElement("canvas");
   readonly #legend = make("p", "", "legend");
   readonly #values: number[][];
@@ -26,7 +26,7 @@ export class Plot {
   ) {
     this.#values = series.map(() => []);
     this.#canvas.setAttribute("role", "img");
-    this.section.append(make("h2", title), this.#output, this.#canvas, this.#legend);
+    this.section.append(make("h2", title), this.#newest, this.#canvas, this.#legend);
   }
 
   /** Adds a sample: one value for each series. */
@@ -37,8 +37,8 @@ export class Plot {
       if (list.length > SHOWN) list.shift();
     });
     const texts = this.series.map(({ name }, n) => `${name} ${this.write(values[n])}`);
-    this.#output.textContent = this.series.length > 1 ? texts[0] : this.write(values[0]);
-    this.#canvas.ariaLabel = texts.join(", ");
+    this.#newest.textContent = this.series.length > 1 ? texts[0] : this.write(values[0]);
+    this.#canvas.setAttribute("aria-label", texts.join(", "));
   }
 
   draw(theme = readTheme()): void {
