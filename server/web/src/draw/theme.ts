@@ -50,6 +50,6 @@ const HUES = [155, 345, 105, 300, 195, 20, 130, 275, 0, 175, 320, 92, 218, 8, 14
 
 function seatColour(seat: number, isLight: boolean): string {
   const hue = HUES[seat % HUES.length];
-  const lightness = (isLight ? 0.5 : 0.86) - (seat % 3) * (isLight ? -0.05 : 0.07);
+  const lightness = (isLight ? 0.48 : 0.86) - (seat % 3) * (isLight ? 0.05 : 0.07);
   return `oklch(${lightness} ${isLight ? 0.15 : 0.13} ${hue})`;
 }

@@ -26,7 +26,7 @@ export class Chat {
       event.stopPropagation();
       // The Enter key that opened the chat may still be held.
       if (event.key === "Enter" && event.repeat) event.preventDefault();
-      if (event.key !== "Escape") return;
+      if (event.key !== "Escape" || event.isComposing) return;
       this.#input.blur();
       this.done();
     });
@@ -35,7 +35,8 @@ export class Chat {
   /** Sets whether the user has a seat: spectators can't chat. */
   seat(isSeated: boolean): void {
     this.#input.disabled = !isSeated;
-    this.#input.placeholder = isSeated ? "Enter to chat" : "Spectators only listen";
+    const how = matchMedia("(pointer: coarse)").matches ? "Tap to chat" : "Enter to chat";
+    this.#input.placeholder = isSeated ? how : "Spectators only listen";
   }
 
   open(): void {

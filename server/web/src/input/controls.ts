@@ -49,7 +49,7 @@ export class Controls {
     addEventListener("pointerup", (event) => this.#release(event));
     addEventListener("pointercancel", (event) => this.#release(event));
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    // Without focus the page does not receive the release of a key or button.
+    // Without focus the page does not receive the release of a key, button or thumb.
     addEventListener("blur", () => this.#releaseAll());
     document.addEventListener("visibilitychange", () => this.#releaseAll());
   }
@@ -130,6 +130,7 @@ export class Controls {
   #releaseAll(): void {
     this.#held.clear();
     this.#buttons = 0;
+    this.#touch.release();
   }
 
   /** Handles a move. Browsers also report a second button as a move, while the first one is held. */

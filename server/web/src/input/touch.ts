@@ -22,8 +22,13 @@ export class Touch {
   isRocketing = false;
 
   constructor(canvas: HTMLCanvasElement) {
-    canvas.addEventListener("pointerdown", (event) => this.#down(event));
-    canvas.addEventListener("pointermove", (event) => this.#drag(event));
+    // The line of chat is where the left thumb rests: a tap opens it, a drag moves.
+    for (const place of [canvas, element("saying")]) {
+      place.addEventListener("pointerdown", (event) => {
+        if (place === canvas || place !== document.activeElement) this.#down(event);
+      });
+      place.addEventListener("pointermove", (event) => this.#drag(event));
+    }
     for (const end of ["pointerup", "pointercancel"] as const) {
       addEventListener(end, (event) => this.#up(event));
     }
@@ -31,6 +36,12 @@ export class Touch {
     for (const end of ["pointerup", "pointercancel", "pointerleave"] as const) {
       this.#button.addEventListener(end, () => (this.isRocketing = false));
     }
+  }
+
+  /** Lifts both thumbs. */
+  release(): void {
+    for (const thumb of [this.#move, this.#aim]) this.#lift(thumb);
+    this.isRocketing = false;
   }
 
   get isMoving(): boolean {
@@ -82,11 +93,14 @@ export class Touch {
 
   #up(event: PointerEvent): void {
     for (const thumb of [this.#move, this.#aim]) {
-      if (thumb.id !== event.pointerId) continue;
-      thumb.id = -1;
-      thumb.dx = thumb.dy = 0;
-      this.#show(thumb);
+      if (thumb.id === event.pointerId) this.#lift(thumb);
     }
+  }
+
+  #lift(thumb: Thumb): void {
+    thumb.id = -1;
+    thumb.dx = thumb.dy = 0;
+    this.#show(thumb);
   }
 
   #show(thumb: Thumb): void {

@@ -1,0 +1,236 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { TestBrowser, TestServer, until } from "./chromium.js";
+
+const PLAYING = "globalThis.tickwire?.session.state.type === 'playing' && tickwire.session.others?.rows !== null";
+const FOCUSED = "document.activeElement.id || document.activeElement.value";
+/** The least contrast of text with what is behind it (WCAG 2.2, 1.4.3). */
+const CONTRAST_MIN = 4.5;
+/** CSS pixels of the smallest target, for a mouse (WCAG 2.2, 2.5.8) and for a thumb. */
+const TARGET_MIN = 24;
+const THUMB_MIN = 44;
+/** The pixels of the largest canvas that Safari draws on iOS before 18. */
+const CANVAS_MAX = 4_096 * 4_096;
+
+let server: TestServer;
+let browser: TestBrowser;
+
+before(async () => {
+  server = await TestServer.start("--npcs", "4");
+  browser = await TestBrowser.start();
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+test("a list of matches that changes keeps the keyboard's focus and the choice", async () => {
+  const start = await browser.open(server.url);
+  await create();
+  await until(start, "a match", "matches.querySelectorAll('input').length > 1");
+  await start.focus("#matches label:last-child input");
+  await start.keyboard.press("Space");
+  const chosen = await start.evaluate(FOCUSED);
+  const count = await start.evaluate<number>("matches.querySelectorAll('input').length");
+  await create();
+  await until(start, "another match", `matches.querySelectorAll('input').length > ${count}`);
+  assert.equal(await start.evaluate(FOCUSED), chosen);
+  assert.equal(await start.evaluate("matches.querySelector(':checked').value"), chosen);
+  await start.close();
+});
+
+test("Enter that ends the composition of a word does not send a line to the lobby", async () => {
+  const start = await browser.open(server.url);
+  await start.fill("#lobby-saying", "にほん");
+  for (const how of ["isComposing: true", "keyCode: 229"]) {
+    const event = `new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ${how} })`;
+    assert.ok(await start.evaluate(`document.getElementById("lobby-saying").dispatchEvent(${event})`), how);
+  }
+  await start.press("#lobby-saying", "Enter");
+  await until(start, "the line", "document.getElementById('lobby-lines').textContent.endsWith('にほん')");
+  assert.equal(await start.evaluate("document.getElementById('lobby-lines').children.length"), 1);
+  await start.close();
+});
+
+test("the start screen is drawn once, not in each frame", async () => {
+  const start = await browser.open(server.url);
+  await until(start, "the list", "matches.querySelector('input')");
+  await start.waitForTimeout(300);
+  await start.evaluate(WATCH_IMAGES);
+  await start.waitForTimeout(500);
+  assert.deepEqual(await start.evaluate("drawn.length"), 0);
+  await start.setViewportSize({ width: 900, height: 700 });
+  await until(start, "the plan in another size", "drawn.length > 0");
+  await start.close();
+});
+
+test("Escape closes a drawer, and gives the keyboard back to the game", async () => {
+  const page = await play({});
+  assert.equal(await page.evaluate("scene.role"), "application");
+  assert.equal(await page.evaluate("getComputedStyle(scene).outlineStyle"), "solid");
+  await page.keyboard.press("KeyN");
+  await page.focus("#cut");
+  await page.keyboard.press("KeyN");
+  assert.ok(await page.isVisible("#net"), "the key is not for the game");
+  await page.keyboard.press("Escape");
+  assert.ok(await page.isHidden("#net"));
+  assert.equal(await page.getAttribute("#net-button", "aria-expanded"), "false");
+  await page.keyboard.down("KeyD");
+  assert.equal(await page.evaluate("tickwire.controls.values()[0]"), 127);
+  await page.context().close();
+});
+
+test("screen readers announce chat and the player's own news, but no kills and no numbers that change all the time", async () => {
+  const live = "[...document.querySelectorAll('output, [aria-live], [role=status], [role=log], [role=alert]')].map((e) => e.id)";
+  const page = await play({});
+  assert.deepEqual(await page.evaluate(live), ["banner", "lines", "why", "lobby-lines"]);
+  await page.keyboard.press("KeyN");
+  await page.focus("#stalls");
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await page.getAttribute("#stalls", "aria-valuetext"), await page.textContent("#stalls-out"));
+  await page.context().close();
+  const monitor = await browser.open(`${server.url}/monitor`);
+  await until(monitor, "a sample", "document.querySelector('canvas')?.ariaLabel");
+  assert.deepEqual(await monitor.evaluate(live), ["state"]);
+  await monitor.close();
+});
+
+test("the plan is no larger than what Safari can draw, and made again when it is lost", async () => {
+  const page = await play({ viewport: { width: 1_366, height: 1_024 }, deviceScaleFactor: 2 });
+  await page.evaluate(WATCH_IMAGES);
+  const largest = "drawn.reduce((a, b) => (a.width * a.height > b.width * b.height ? a : b))";
+  await until(page, "a frame", "drawn.length > 0");
+  const area = await page.evaluate<number>(`(({ width, height }) => width * height)(globalThis.plan = ${largest})`);
+  assert.ok(area > CANVAS_MAX / 2 && area <= CANVAS_MAX, `${area} pixels`);
+  const corner = "[...plan.getContext('2d').getImageData(0, 0, 1, 1).data].join()";
+  const before = await page.evaluate(corner);
+  await page.evaluate("plan.getContext('2d').reset()");
+  assert.notEqual(await page.evaluate(corner), before);
+  await page.evaluate("plan.dispatchEvent(new Event('contextrestored'))");
+  await until(page, "the plan", async () => (await page.evaluate(corner)) === before);
+  await page.context().close();
+});
+
+test("a thumb on the line of chat moves the player, and a tap opens the chat", async () => {
+  const page = await play(phone(375, 667));
+  const cdp = await page.context().newCDPSession(page);
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...touchPoints: { x: number; y: number }[]) =>
+    cdp.send("Input.dispatchTouchEvent", { type, touchPoints });
+  const box = await page.locator("#saying").boundingBox();
+  const [x, y] = [box!.x + 40, box!.y + 20];
+  await touch("touchStart", { x, y });
+  await touch("touchMove", { x: x + 20, y });
+  await touch("touchMove", { x: x + 46, y });
+  await until(page, "the move", "tickwire.controls.values()[0] === 127");
+  // Without focus the page may not receive the end of the touch.
+  await page.evaluate("dispatchEvent(new Event('blur'))");
+  assert.equal(await page.evaluate("tickwire.controls.values()[0]"), 0);
+  await touch("touchEnd");
+  assert.equal(await page.evaluate(FOCUSED), "scene");
+  await page.tap("#saying");
+  assert.equal(await page.evaluate(FOCUSED), "saying");
+  await page.context().close();
+});
+
+test("on every screen the parts of the HUD are beside each other, and large enough for a thumb", async () => {
+  for (const [width, height, notch] of [
+    [320, 568, 0],
+    [375, 667, 0],
+    [667, 375, 0],
+    [852, 393, 59],
+    [1_366, 1_024, 0],
+  ]) {
+    const page = await play({ ...phone(width, height) });
+    const cdp = await page.context().newCDPSession(page);
+    const insets = { left: notch, right: notch };
+    await cdp.send("Emulation.setSafeAreaInsetsOverride", { insets });
+    await page.waitForTimeout(300);
+    assert.deepEqual(await page.evaluate(OVERLAPS), [], `${width} × ${height}`);
+    assert.deepEqual(await page.evaluate(SMALL, THUMB_MIN), [], `${width} × ${height}`);
+    const { y } = (await page.locator("#leave").boundingBox())!;
+    if (height < 480) assert.ok(y < height / 2, "Leave is not where the right thumb rests");
+    await page.context().close();
+  }
+});
+
+test("the names that a spectator can click are large enough for a mouse, and nothing is shown for thumbs", async () => {
+  const watcher = await browser.open(`${server.url}/?match=auto&role=spectator`);
+  await until(watcher, "the names", `${PLAYING} && players.querySelector('button')`);
+  assert.deepEqual(await watcher.evaluate(SMALL, TARGET_MIN), []);
+  await watcher.evaluate("scene.dispatchEvent(new PointerEvent('pointerdown', { pointerType: 'touch', bubbles: true }))");
+  assert.ok(await watcher.isHidden("#rocket-button"));
+  await watcher.context().close();
+});
+
+test("the colours of all names can be read, in both themes", async () => {
+  for (const colorScheme of ["dark", "light"] as const) {
+    const page = await play({ colorScheme });
+    const least = await page.evaluate<number>(CONTRAST);
+    assert.ok(least >= CONTRAST_MIN, `${least} with ${colorScheme}`);
+    await page.context().close();
+  }
+});
+
+test("no page has logged an error", () => {
+  assert.deepEqual(browser.errors, []);
+});
+
+async function play(options: BrowserContextOptions): Promise<Page> {
+  const page = await browser.open(`${server.url}/?match=auto&name=Ada`, options);
+  await until(page, "to play", `${PLAYING} && tickwire.session.own?.isActive`);
+  return page;
+}
+
+function phone(width: number, height: number): BrowserContextOptions {
+  return { viewport: { width, height }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+}
+
+/** Creates a match, which the server keeps for a while without players. */
+async function create(): Promise<void> {
+  const { status } = await fetch(`${server.url}/v1/matches`, { method: "POST" });
+  assert.equal(status, 201);
+}
+
+/** Collects the canvases that are drawn on the canvas of the page. */
+const WATCH_IMAGES = `(() => {
+  globalThis.drawn = [];
+  const { drawImage } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.drawImage = function (image, ...rest) {
+    if (drawn.length < 100) drawn.push(image);
+    drawImage.call(this, image, ...rest);
+  };
+})()`;
+
+/** The pairs of parts of the HUD that overlap. */
+const OVERLAPS = `(() => {
+  const parts = [".players", ".title-block", ".vitals", "#saying"];
+  const box = (part) => document.querySelector(part).getBoundingClientRect();
+  const isOver = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  return parts.flatMap((a, i) => parts.slice(i + 1).filter((b) => isOver(box(a), box(b))).map((b) => a + " and " + b));
+})()`;
+
+/** The targets that are smaller than this. */
+const SMALL = (least: number) =>
+  [...document.querySelectorAll("#hud :is(button, input)")]
+    .map((target) => ({ target, box: target.getBoundingClientRect() }))
+    .filter(({ box }) => box.width > 0 && (box.width < least || box.height < least))
+    .map(({ target, box }) => `${target.id || target.textContent} is ${box.width} × ${box.height}`);
+
+/** The least contrast of the colours of names with the ground of the arena. */
+const CONTRAST = `(() => {
+  const { seats, own, ground } = tickwire.scene.theme;
+  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const luminance = (colour) => {
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map((byte) => {
+      const part = byte / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  return Math.min(...[...seats, own].map((colour) => ratio(luminance(colour), luminance(ground))));
+})()`;
