@@ -294,7 +294,7 @@ function shortcut(event: KeyboardEvent): void {
   if (event.target !== canvas) return;
   if (event.code === "KeyN") toggle("net");
   else if (event.code === "KeyH" && isArena) toggle("help");
-  else if (event.code === "Enter") {
+  else if (event.key === "Enter") {
     event.preventDefault();
     chat.open();
   }

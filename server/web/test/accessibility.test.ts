@@ -211,11 +211,11 @@ const OVERLAPS = `(() => {
   return parts.flatMap((a, i) => parts.slice(i + 1).filter((b) => isOver(box(a), box(b))).map((b) => a + " and " + b));
 })()`;
 
-/** The targets that are smaller than this. */
+/** The targets that are smaller than this, or than their text. */
 const SMALL = (least: number) =>
   [...document.querySelectorAll("#hud :is(button, input)")]
     .map((target) => ({ target, box: target.getBoundingClientRect() }))
-    .filter(({ box }) => box.width > 0 && (box.width < least || box.height < least))
+    .filter(({ target, box }) => box.width > 0 && (box.width < least || box.height < least || target.scrollWidth > target.clientWidth))
     .map(({ target, box }) => `${target.id || target.textContent} is ${box.width} × ${box.height}`);
 
 /** The least contrast of the colours of names with the ground of the arena. */
