@@ -155,6 +155,18 @@ test("on every screen the parts of the HUD are beside each other, and large enou
   }
 });
 
+test("no field of the start screen is hidden behind its buttons when the keyboard reaches it", async () => {
+  const start = await browser.open(server.url, { viewport: { width: 667, height: 375 } });
+  await until(start, "the list", "matches.querySelector('input')");
+  for (let n = 0; n < 6; n++) {
+    const isSeen = `(({ left, right, top, bottom }) =>
+      document.elementFromPoint((left + right) / 2, bottom - 2) === document.activeElement)(document.activeElement.getBoundingClientRect())`;
+    assert.ok(await start.evaluate(isSeen), await start.evaluate<string>(FOCUSED));
+    await start.keyboard.press("Tab");
+  }
+  await start.close();
+});
+
 test("the names that a spectator can click are large enough for a mouse, and nothing is shown for thumbs", async () => {
   const watcher = await browser.open(`${server.url}/?match=auto&role=spectator`);
   await until(watcher, "the names", `${PLAYING} && players.querySelector('button')`);

@@ -247,7 +247,7 @@ test("markup in chat is shown as text", async () => {
   await ada.keyboard.type("<b onload=alert(1)>hello</b>");
   await ada.keyboard.press("Enter");
   for (const page of [ada, grace, watcher]) {
-    await until(page, "the line", "lines.lastElementChild?.textContent === 'Ada<b onload=alert(1)>hello</b>'");
+    await until(page, "the line", "lines.lastElementChild?.textContent === 'Ada <b onload=alert(1)>hello</b>'");
   }
 });
 
@@ -281,7 +281,7 @@ test("a reconnection does not interrupt a line of chat that is being written", a
   await until(grace, "the return", PLAYING);
   await grace.keyboard.type("ere");
   await grace.keyboard.press("Enter");
-  await until(ada, "the line", "lines.lastElementChild?.textContent === 'Gracestill here'");
+  await until(ada, "the line", "lines.lastElementChild?.textContent === 'Grace still here'");
 });
 
 test("a reloaded page resumes in the same seat", async () => {

@@ -48,7 +48,8 @@ export class Chat {
     line.title = new Date(sentAt).toLocaleTimeString();
     const name = make("b", speaker ? speaker.name : "Notice");
     if (speaker) name.style.color = this.colour(speaker.seat);
-    line.append(name, make("bdi", text));
+    // With a space, so that screen readers don't read the name and the text as one word.
+    line.append(name, " ", make("bdi", text));
     this.#add(line);
   }
 

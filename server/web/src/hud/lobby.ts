@@ -71,7 +71,7 @@ export class Lobby {
   #show({ name, text, at }: LobbyLine): void {
     const line = make("p", "", name ? "" : "quiet");
     line.title = new Date(at).toLocaleTimeString();
-    if (name) line.append(make("b", name));
+    if (name) line.append(make("b", name), " ");
     line.append(make("bdi", text));
     const lines = element("lobby-lines");
     lines.append(line);
