@@ -24,7 +24,7 @@ function textsWith(coins: number): string[] {
   rows.push(0, 0, 1);
   for (let id = 1; id <= coins; id++) rows.push(id, 1, 3);
   const values = [7, 7, 7];
-  const session = { others: { rows, values, look: ignore } } as unknown as Session;
+  const session = { others: { rows, values, interpolate: ignore } } as unknown as Session;
   new PlainView(canvas, scene, SCHEMA).draw(session);
   return texts;
 }
