@@ -134,6 +134,22 @@ test("a thumb on the line of chat moves the player, and a tap opens the chat", a
   await page.context().close();
 });
 
+test("a player who writes a line of chat can scroll to those before", async () => {
+  const page = await play({});
+  for (let n = 0; n < 30; n++) await page.evaluate(`lines.prepend(Object.assign(document.createElement("p"), { textContent: "line ${n}" }))`);
+  const isSeen = (line: string) =>
+    `(({ top, bottom }, box) => bottom > box.top + 1 && top < box.bottom - 1)(lines.${line}.getBoundingClientRect(), document.querySelector(".history").getBoundingClientRect())`;
+  assert.ok(await page.evaluate(isSeen("lastElementChild")), "the newest line");
+  await page.keyboard.press("Enter");
+  await page.mouse.move(60, 560);
+  await page.mouse.wheel(0, -5_000);
+  await until(page, "the oldest line", isSeen("firstElementChild"));
+  assert.equal(await page.evaluate(FOCUSED), "saying");
+  await page.keyboard.press("Escape");
+  assert.ok(await page.evaluate(isSeen("lastElementChild")), "the newest line again");
+  await page.context().close();
+});
+
 test("on every screen the parts of the HUD are beside each other, and large enough for a thumb", async () => {
   for (const [width, height, notch] of [
     [320, 568, 0],

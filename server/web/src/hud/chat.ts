@@ -22,6 +22,8 @@ export class Chat {
       this.#input.blur();
       this.done();
     });
+    // Back to the newest line.
+    this.#input.addEventListener("blur", () => (element("lines").parentElement!.scrollTop = 0));
     this.#input.addEventListener("keydown", (event) => {
       event.stopPropagation();
       // The Enter key that opened the chat may still be held.
