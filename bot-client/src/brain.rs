@@ -23,7 +23,7 @@ pub trait Brain {
 pub struct View<'a> {
     /// The bot's own seat.
     pub seat: Seat,
-    /// The newest snapshot.
+    /// The newest snapshot, or with `--net` the one that a player would see now.
     pub rows: &'a Rows,
     /// Values that only this seat's player receives.
     pub owner: &'a [i32],

@@ -336,7 +336,11 @@ impl<G: Game> Shard<G> {
         let called = catch_unwind(AssertUnwindSafe(|| call(found, &mut context, intake)));
         if let Err(panic) = &called {
             let reason = reason(&**panic);
-            tracing::error!(match_id = found.id().0, reason, "the game panicked; its match ends");
+            tracing::error!(
+                match_id = found.id().0,
+                reason,
+                "a match panicked, in the game or around it, and ends"
+            );
             self.stats.matches_failed += 1;
             self.end(slot, CloseReason::MatchFailed, now);
         }

@@ -58,6 +58,7 @@ struct Run {
 impl Predict for Run {
     type Input = Keys;
     type State = [i32; 2];
+    const JUMP_FROM: f32 = 2.0;
 
     fn read(&self, rows: &Rows, seat: Seat) -> Option<[i32; 2]> {
         let runner = rows.find(EntityId(seat.0.into()))?;

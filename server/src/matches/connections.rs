@@ -217,7 +217,8 @@ impl<G: Game> Match<G> {
         match connection.link.handle_frame(frame, &self.schema.input, values, arrived)? {
             Received::Input { seq, tick, seen } => {
                 context.stats.inputs += 1;
-                let seat = connection.seat.ok_or(CloseReason::NotSeated)?;
+                let seat =
+                    connection.seat.expect("the link rejects inputs of clients without a seat");
                 self.queues[seat.index()].push(tick, seq, seen, G::Input::from_values(values));
                 let early = i64::from(tick.since(self.tick.plus(1)));
                 let interval = self.schedule.interval().0.cast_signed();

@@ -120,15 +120,14 @@ impl Fanout {
         self.live.bodies.begin();
         self.late.bodies.begin();
         if self.late_by > 0 {
-            if self.tape.len() == self.late_by as usize
-                && let Some(events) = self.tape.pop_front()
-                && !events.is_empty()
-            {
+            let is_full = self.tape.len() == self.late_by as usize;
+            let mut events = self.tape.pop_front_if(|_| is_full).unwrap_or_default();
+            if !events.is_empty() {
                 let start = self.late.reliable.len();
-                self.late.reliable.extend(events);
+                self.late.reliable.append(&mut events);
                 self.late.reliable_to.push((Audience::All, start..self.late.reliable.len()));
             }
-            self.tape.push_back(Vec::new());
+            self.tape.push_back(events);
         }
     }
 

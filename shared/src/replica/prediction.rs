@@ -4,8 +4,9 @@
 //! waiting for the server. Each snapshot has the entity's true state after the input of its tick.
 //! If that is what the client predicted, nothing happens; with an exact rule and inputs that arrive
 //! in time it always is. Otherwise the client starts from that state, replays the later inputs, and
-//! lets the visible error fade, halving every [`FADE_HALF`]. An entity that is off by [`SNAP_FROM`]
-//! or more was moved by the server, such as by a respawn, and is shown at its new place at once.
+//! lets the visible error fade, halving every [`FADE_HALF`]. An entity that is off by more than
+//! [`Predict::JUMP_FROM`] was moved by the server, such as by a respawn, and is shown at its new
+//! place at once.
 //!
 //! Between two ticks the entity is shown on its way to where the player's *current* input would
 //! bring it, so that a key press is visible in the next rendered frame.
@@ -21,8 +22,6 @@ use crate::{
 
 /// Time in which half of an error fades.
 pub const FADE_HALF: Micros = Micros::from_millis(50);
-/// Errors of this size or more are not faded; in the game's unit of length.
-pub const SNAP_FROM: f32 = 2.0;
 /// Most inputs that wait to be confirmed: 2.5 s at the fastest rate. With more, prediction starts
 /// again.
 const PENDING_MAX: usize = 320;
@@ -34,6 +33,10 @@ pub trait Predict {
     type Input: Input;
     /// A player's predicted state, and all other state that it depends on.
     type State: Clone + PartialEq;
+
+    /// A change along one axis by more than this is a jump, which is neither interpolated nor
+    /// faded: more than a player moves in a tick. In the game's unit of length.
+    const JUMP_FROM: f32;
 
     /// Reads the state from a snapshot's rows. `None` while there is nothing to predict, such as
     /// for a dead player.
@@ -174,7 +177,7 @@ impl<P: Predict> Prediction<P> {
         let length = off.map(|part| part * part).iter().sum::<f32>().sqrt();
         let left = self.error_left(now);
         self.error = [0, 1, 2].map(|axis| left[axis] + off[axis]);
-        if length >= SNAP_FROM {
+        if off.iter().any(|part| part.abs() > P::JUMP_FROM) {
             self.error = [0.0; 3];
         }
         self.error_at = now;
@@ -182,8 +185,8 @@ impl<P: Predict> Prediction<P> {
     }
 
     /// Where to show the entity `part` of a tick after the newest input, if `input` is the player's
-    /// current one. An axis that would jump by [`SNAP_FROM`] or more in the next tick does not move
-    /// until then. `None` while there is nothing to predict.
+    /// current one. An axis that would jump in the next tick does not move until then. `None` while
+    /// there is nothing to predict.
     #[must_use]
     pub fn shown(&self, input: &P::Input, part: f32, now: Micros) -> Option<[f32; 3]> {
         let newest = self.newest()?;
@@ -193,7 +196,7 @@ impl<P: Predict> Prediction<P> {
         let error = self.error_left(now);
         Some([0, 1, 2].map(|axis| {
             let way = to[axis] - from[axis];
-            let way = if way.abs() < SNAP_FROM { way * part } else { 0.0 };
+            let way = if way.abs() > P::JUMP_FROM { 0.0 } else { way * part };
             from[axis] + way + error[axis]
         }))
     }
@@ -369,6 +372,7 @@ mod tests {
     impl Predict for Walk {
         type Input = Step;
         type State = i32;
+        const JUMP_FROM: f32 = 2.0;
 
         fn read(&self, rows: &Rows, seat: Seat) -> Option<i32> {
             let [at] = *rows.find(EntityId(seat.0.into()))?.values else { return None };

@@ -3,7 +3,7 @@ export { ByteReader, ByteWriter } from "./bytes.js";
 export { ServerFault } from "./fault.js";
 export { type ClientEvent, ClientLink, type SnapshotEvent } from "./link/client.js";
 export { Clock, ticksBetween } from "./link/clock.js";
-export { Pace } from "./link/pace.js";
+export { InputPace } from "./link/pace.js";
 export type { Handlers, SessionOptions, SessionState, Socket } from "./options.js";
 export { Interpolation } from "./replica/interpolation.js";
 export { Prediction, type Predictor, type Shown } from "./replica/prediction.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Clock } from "../src/link/clock.js";
-import { Pace } from "../src/link/pace.js";
+import { InputPace } from "../src/link/pace.js";
 import { Tail } from "../src/link/tail.js";
 import { dice } from "./dice.js";
 
@@ -126,7 +126,7 @@ test("inputs are soon made earlier to cover stalls, but at most 1.4 s ahead", ()
 });
 
 test("a page continues after a pause with the tick that is due", () => {
-  const [clock, pace] = [new Clock(30), new Pace()];
+  const [clock, pace] = [new Clock(30), new InputPace()];
   clock.handlePong({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   const ticks = (ms: number) => {
     const made: number[] = [];
@@ -146,7 +146,7 @@ test("a page continues after a pause with the tick that is due", () => {
 
 /** How far ahead inputs are made if the one-way delay is 50 ms, and `stall` longer every 20 s. */
 function aheadAfterStalls(stall: number): number {
-  const [clock, pace] = [new Clock(30), new Pace()];
+  const [clock, pace] = [new Clock(30), new InputPace()];
   clock.handlePong({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
   for (let millis = 0, seq = 0; millis < 150_000; millis += 5) {
     for (let tick = pace.poll(clock, millis * 1_000); tick >= 0; tick = pace.poll(clock, millis * 1_000)) {
@@ -161,7 +161,7 @@ function aheadAfterStalls(stall: number): number {
 
 test("a reloaded page forgets a long initial delay as soon as a new one", () => {
   const ahead = (seq: number) => {
-    const [clock, pace] = [new Clock(30), new Pace()];
+    const [clock, pace] = [new Clock(30), new InputPace()];
     clock.handlePong({ clientTime: 0, serverTime: 100_000, held: 0, tick: 3, tickTime: 100_000 }, 200_000);
     for (let millis = 200; millis < 20_000; millis += 5) {
       for (let tick = pace.poll(clock, millis * 1_000); tick >= 0; tick = pace.poll(clock, millis * 1_000)) {
@@ -184,7 +184,7 @@ test("inputs arrive just in time over any network", () => {
 
 /** Checks the pace of inputs with a one-way delay of `way`, and up to `jitter` more. */
 function checkPace(way: number, jitter: number): void {
-  const [clock, pace, next] = [new Clock(30), new Pace(), dice(7)];
+  const [clock, pace, next] = [new Clock(30), new InputPace(), dice(7)];
   const due = (tick: number) => (tick * 1_000_000) / 30;
   let [late, made, waited, least, reportedAt] = [0, 0, 0, Infinity, 0];
   for (let millis = 1_000; millis < 120_000; millis++) {

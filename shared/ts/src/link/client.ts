@@ -18,7 +18,7 @@ import type { Welcome } from "../wire.js";
 import { ChatQueue } from "./chat.js";
 import { Clock, roundTrip, ticksBetween } from "./clock.js";
 import { SNAPSHOT, SnapshotHead, writeAck, writeInputHead } from "./frames.js";
-import { Pace } from "./pace.js";
+import { InputPace } from "./pace.js";
 
 /** A snapshot that is this many ticks old is no baseline any more. */
 const HISTORY_LEN = 64;
@@ -124,7 +124,7 @@ export class ClientLink {
     return this.#joined?.clock ?? null;
   }
 
-  get pace(): Pace | null {
+  get pace(): InputPace | null {
     return this.#joined?.pace ?? null;
   }
 
@@ -206,7 +206,7 @@ interface Slot {
 class Joined {
   readonly schema: Schema;
   readonly clock: Clock;
-  readonly pace = new Pace();
+  readonly pace = new InputPace();
   readonly owner: Int32Array;
   /** The owner's values of the snapshot being decoded. */
   readonly #nextOwner: Int32Array;

@@ -27,7 +27,7 @@ const LATE_ONE_IN = 150;
 /** Most inputs that the server has not reported on yet. */
 const MADE_MAX = 256;
 
-export class Pace {
+export class InputPace {
   /** One-way delay of inputs that all but the slowest few stay below. */
   readonly #delay = new Tail(LATE_ONE_IN);
   /** How far ahead of the server's clock inputs are made; NaN before the first. */

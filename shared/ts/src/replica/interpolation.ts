@@ -88,7 +88,7 @@ export class Interpolation {
   #beyond = 0;
   /** The shown moment: `ticksBefore` (with fraction) before `tick`; negative when extrapolating. */
   readonly shown = { tick: 0, ticksBefore: 0 };
-  /** The shown values of the row that `look` was called for last. */
+  /** The shown values of the row that `interpolate` was called for last. */
   readonly values = new Float64Array(32);
 
   constructor(schema: Schema, hz: number) {
