@@ -13,6 +13,8 @@ pub(super) struct Schedule {
     slowdown: u8,
     start: Micros,
     ticks: u64,
+    /// When the next tick is due: so many ticks after the start. Each input asks for it.
+    due: Micros,
 }
 
 /// The timing of a tick that begins.
@@ -29,13 +31,12 @@ pub(super) struct Begun {
 impl Schedule {
     /// The first tick is due at `start`.
     pub(super) const fn new(rate: TickRate, start: Micros) -> Self {
-        Self { rate, slowdown: 1, start, ticks: 0 }
+        Self { rate, slowdown: 1, start, ticks: 0, due: start }
     }
 
     /// When the next tick is due.
     pub(super) const fn due(&self) -> Micros {
-        let ticks = self.ticks * self.slowdown as u64;
-        self.start.plus(Micros(self.rate.nanos_to(ticks) / 1_000))
+        self.due
     }
 
     /// Time between two ticks.
@@ -49,17 +50,20 @@ impl Schedule {
 
     /// Changes the factor for the ticks after the one that is due next.
     pub(super) fn set_slowdown(&mut self, slowdown: u8) {
-        *self = Self { rate: self.rate, slowdown, start: self.due(), ticks: 0 };
+        *self = Self { rate: self.rate, slowdown, start: self.due, ticks: 0, due: self.due };
     }
 
     /// Begins the tick that is due.
     pub(super) fn begin(&mut self, now: Micros) -> Begun {
-        let due = self.due();
+        let due = self.due;
         let lateness = now.since(due);
         self.ticks += 1;
+        let ticks = self.ticks * u64::from(self.slowdown);
+        let next = self.start.plus(Micros(self.rate.nanos_to(ticks) / 1_000));
         // One catch-up tick may follow at once; the deadlines after it are postponed.
-        let slipped = now.since(self.due().plus(self.interval()));
+        let slipped = now.since(next.plus(self.interval()));
         self.start = self.start.plus(slipped);
+        self.due = next.plus(slipped);
         Begun { due, lateness, slipped }
     }
 }
