@@ -198,7 +198,8 @@ fn bounds(range: u32, table: &Table, symbol: usize) -> [u32; 2] {
 /// By how many bits a range must be shifted to be large enough again.
 #[inline(always)]
 fn shift_of(range: u32) -> u32 {
-    RANGE_BITS - 1 - (range | 1).ilog2()
+    // The logarithm is at most `RANGE_BITS`, whose bits are all ones: this subtracts it.
+    RANGE_BITS ^ (2 * range + 1).ilog2()
 }
 
 /// Decodes numbers and bits from a body.

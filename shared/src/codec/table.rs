@@ -65,7 +65,8 @@ impl Symbol {
     /// Its index in a table.
     #[inline(always)]
     pub(super) fn index(self) -> usize {
-        self.index.into()
+        // The remainder is the index itself, and spares the processor checks of bounds.
+        usize::from(self.index) % SYMBOLS.next_power_of_two()
     }
 
     /// Number of raw bits.
@@ -83,8 +84,8 @@ impl Symbol {
     /// The residual of a symbol below [`FIRST_BUCKET`].
     #[inline]
     pub(super) fn small(index: usize) -> i32 {
-        let magnitude = (index as i32 + 1) / 2;
-        if index % 2 == 1 { magnitude } else { -magnitude }
+        const SMALL: [i32; FIRST_BUCKET] = [0, 1, -1, 2, -2, 3, -3];
+        SMALL[index]
     }
 
     /// Raw bits of a bucket's magnitude.
@@ -98,8 +99,9 @@ impl Symbol {
     pub(super) fn bucket(index: usize, extra: u32) -> i32 {
         let bits = Self::bucket_bits(index);
         let half = ((index - FIRST_BUCKET) % 2) as u32;
-        let magnitude = (2 + half) << bits | extra & ((1 << bits) - 1);
-        if extra >> bits == 1 { -magnitude.cast_signed() } else { magnitude.cast_signed() }
+        let magnitude = ((2 + half) << bits | extra & ((1 << bits) - 1)).cast_signed();
+        let sign = -((extra >> bits).cast_signed());
+        (magnitude ^ sign) - sign
     }
 
     /// The residual of the symbol [`LONG`].
@@ -127,12 +129,15 @@ const NEAR: [Symbol; 2 * NEAR_MAX as usize + 1] = {
 #[repr(align(64))]
 pub(super) struct Table {
     /// Where each symbol's share starts, in 2^16; then the total, which wraps to 0, and zeros.
-    starts: [u16; 32],
+    starts: [u16; 2 + Self::COMPARED],
     /// The cost of each symbol, in 1/256 bit, raw bits included.
     pub(super) costs: [u16; SYMBOLS],
 }
 
 impl Table {
+    /// Starts that are compared to find a symbol.
+    const COMPARED: usize = SYMBOLS.next_power_of_two();
+
     /// Where a symbol's share starts, in 2^16. It ends where the next one's starts, and the last
     /// symbol's at 2^16.
     #[inline(always)]
@@ -140,18 +145,18 @@ impl Table {
         self.starts[symbol].into()
     }
 
-    /// The symbol in whose share of a 15-bit range `offset` lies.
+    /// The symbol in whose share of a 15-bit range `offset` lies; not the first symbol.
     #[inline(always)]
     pub(super) fn find(&self, range: u32, offset: u32) -> usize {
         // Comparing all is faster than a search, since it can be vectorised and has no branches.
         let (range, offset) = (range as u16, offset as i16);
         let mut starts = 0u16;
-        for &start in &self.starts {
+        for &start in &self.starts[2..] {
             let bound = ((u32::from(range) * u32::from(start)) >> 16) as i16;
             starts += u16::from(bound <= offset);
         }
         // The entries after the last symbol are 0, so they count too.
-        usize::from(starts) + SYMBOLS - self.starts.len() - 1
+        usize::from(starts) + SYMBOLS - Self::COMPARED - 1
     }
 
     fn new(scale: f64, power: u32, centre: f64) -> Self {
@@ -186,7 +191,7 @@ impl Table {
         let shared = f64::from(TOTAL - SYMBOLS as u32);
         let shares = masses.map(|mass| 1 + (mass / total * shared).floor() as u16);
         let left = TOTAL as u16 - shares.iter().sum::<u16>();
-        let mut table = Self { starts: [0; 32], costs: [0; SYMBOLS] };
+        let mut table = Self { starts: [0; 2 + Self::COMPARED], costs: [0; SYMBOLS] };
         for (symbol, share) in shares.into_iter().enumerate() {
             // The remainder of rounding goes to the first symbol.
             let share = if symbol == 0 { share + left } else { share };
@@ -207,7 +212,8 @@ impl Table {
 /// All distributions. They are the same for every match, so a process makes them once.
 #[derive(Debug)]
 pub(super) struct Family {
-    tables: Vec<Table>,
+    /// By member and centre; the last of a member are never used.
+    tables: [[Table; Self::STRIDE]; Self::LEN],
 }
 
 impl Family {
@@ -219,31 +225,28 @@ impl Family {
     pub(super) const LEN: usize = Self::SCALES * Self::POWERS.len();
     /// Number of centres: 0 to 4 eighths above an integer.
     pub(super) const CENTRES: usize = 5;
+    /// Room for a member's centres: a power of two, so that an index of three bits needs no check.
+    const STRIDE: usize = Self::CENTRES.next_power_of_two();
 
     /// The family, which is made at the first call.
     pub(super) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Family> = OnceLock::new();
+        static SHARED: OnceLock<Box<Family>> = OnceLock::new();
         SHARED.get_or_init(Self::new)
     }
 
     /// A member of the family, at a centre.
-    #[inline]
+    #[inline(always)]
     pub(super) fn table(&self, member: u8, centre: u8) -> &Table {
-        &self.tables[usize::from(member) * Self::CENTRES + usize::from(centre)]
+        &self.tables[usize::from(member)][usize::from(centre)]
     }
 
-    fn new() -> Self {
-        let mut tables = Vec::with_capacity(Self::LEN * Self::CENTRES);
-        for power in Self::POWERS {
-            let mut scale = 0.1;
-            for _ in 0..Self::SCALES {
-                for centre in 0..Self::CENTRES {
-                    tables.push(Table::new(scale, power, centre as f64 / 8.0));
-                }
-                scale *= 1.5;
-            }
-        }
-        Self { tables }
+    fn new() -> Box<Self> {
+        let member = |index: usize| {
+            let scale = (0..index % Self::SCALES).fold(0.1, |scale, _| scale * 1.5);
+            let power = Self::POWERS[index / Self::SCALES];
+            std::array::from_fn(|centre| Table::new(scale, power, centre as f64 / 8.0))
+        };
+        Box::new(Self { tables: std::array::from_fn(member) })
     }
 }
 
@@ -251,6 +254,10 @@ impl Family {
 mod tests {
     use super::*;
     use crate::{codec::model::Odds, wire::model_hash};
+
+    fn tables() -> impl Iterator<Item = &'static Table> {
+        Family::shared().tables.iter().flat_map(|member| &member[..Family::CENTRES])
+    }
 
     #[test]
     fn every_residual_has_one_encoding() {
@@ -272,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_shares_of_a_table_add_up() {
-        for table in &Family::shared().tables {
+        for table in tables() {
             assert_eq!(table.start(SYMBOLS), 0, "2^16 does not fit");
             assert!((1..SYMBOLS).all(|symbol| table.start(symbol - 1) < table.start(symbol)));
         }
@@ -281,7 +288,7 @@ mod tests {
     #[test]
     fn shares_are_those_of_the_protocol() {
         let starts = |table: &Table| (0..=SYMBOLS).map(|i| table.starts[i]).collect::<Vec<_>>();
-        let tables = Family::shared().tables.iter().map(starts);
+        let tables = tables().map(starts);
         let share = |pair: &[u16]| (pair[1].wrapping_sub(pair[0]) >> 2).to_le_bytes();
         let shares =
             tables.flat_map(|starts| starts.windows(2).flat_map(share).collect::<Vec<_>>());
