@@ -24,12 +24,8 @@ pub(super) fn unpack(largest: i32, components: &[i32], per_step: f64) -> Quatern
 /// The indices of the components that are not the largest.
 #[inline]
 pub(super) fn others(largest: i32) -> [usize; 3] {
-    match largest {
-        0 => [1, 2, 3],
-        1 => [0, 2, 3],
-        2 => [0, 1, 3],
-        _ => [0, 1, 2],
-    }
+    const OTHERS: [[usize; 3]; 4] = [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]];
+    OTHERS[largest as usize % OTHERS.len()]
 }
 
 /// The index of the largest component, and by how much it is larger than the next.
@@ -38,11 +34,12 @@ pub(super) fn largest(quaternion: &Quaternion) -> (i32, f64) {
     let (mut place, mut first, mut second) = (0, -1.0, -1.0);
     for (i, component) in quaternion.iter().enumerate() {
         let size = component.abs();
-        if size > first {
-            (place, first, second) = (i as i32, size, first);
-        } else if size > second {
-            second = size;
-        }
+        // Which is the largest is hard to predict: selections instead of branches.
+        let is_larger = size > first;
+        let other = if is_larger { first } else { size };
+        place = if is_larger { i as i32 } else { place };
+        first = if is_larger { size } else { first };
+        second = if other > second { other } else { second };
     }
     (place, first - second)
 }
