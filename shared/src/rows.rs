@@ -118,11 +118,14 @@ impl Rows {
         &self.ends
     }
 
-    /// The values of the row at `index`, which has `count` of them.
-    #[inline]
-    pub(crate) fn values_of(&self, index: usize, count: usize) -> &[i32] {
-        let end = self.ends[index] as usize;
-        &self.values[end - count..end]
+    /// The kind of each entity.
+    pub(crate) fn kinds(&self) -> &[u8] {
+        &self.kinds
+    }
+
+    /// Index in [`Self::values`] at which each row begins.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = u32> {
+        std::iter::once(0).chain(self.ends.iter().copied()).take(self.len())
     }
 
     /// The range in [`Self::values`] of the row at `index`, counted in order of id.

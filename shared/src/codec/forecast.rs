@@ -8,8 +8,8 @@
 //! as fast as one.
 
 use super::{
+    columns::Moving,
     model::{CLASSED_MAX, EXPONENT_OF_ONE},
-    past::Steps,
     plan::FieldPlan,
 };
 
@@ -28,7 +28,8 @@ pub(super) struct Forecast<const LANES: usize> {
     pub(super) activity: [f64; LANES],
 }
 
-/// A forecast, prepared for coding: the nearest integer, a context, and the centre with its sign.
+/// A forecast, prepared for coding: the nearest integer, a context, and the centre with its sign. An
+/// encoder replaces the integer by the actual residual.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cell(u64);
 
@@ -74,19 +75,19 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
 
     /// The forecast for an entity, whose new row begins with `values`.
     #[inline(always)]
-    pub(super) fn forecast<W: Way>(&self, steps: &Steps<'_>, values: &[i32]) -> Forecast<LANES> {
-        if W::CARRIED { self.carried::<W>(steps, values) } else { self.linear::<W>(steps) }
+    pub(super) fn forecast<W: Way>(&self, moving: &Moving<'_>, values: &[i32]) -> Forecast<LANES> {
+        if W::CARRIED { self.carried::<W>(moving, values) } else { self.linear::<W>(moving) }
     }
 
     /// The forecast of fields that keep changing at their pace. The features are the changes at the
     /// pace of the last change, of the one before, and so on.
     #[inline(always)]
-    fn linear<W: Way>(&self, steps: &Steps<'_>) -> Forecast<LANES> {
-        let row = |state: usize| lanes(steps.rows[state], self.first);
+    fn linear<W: Way>(&self, moving: &Moving<'_>) -> Forecast<LANES> {
+        let row = |state: usize| lanes(moving.states[state], self.first);
         let rows = [row(0), row(1), row(2), row(3)];
         let slope = |change: usize| {
             let [newer, older]: [[f64; LANES]; 2] = [rows[change], rows[change + 1]];
-            array(|i| self.beyond::<W>(i, newer[i], older[i]) * steps.pace[change])
+            array(|i| self.beyond::<W>(i, newer[i], older[i]) * moving.pace[change])
         };
         let slopes: [[f64; LANES]; FEATURES] = [slope(0), slope(1), slope(2)];
         let activity = array(|i| 0.5 * (slopes[0][i].abs() + (slopes[0][i] - slopes[1][i]).abs()));
@@ -97,14 +98,14 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
     /// field, and by how much its last change exceeded what the rate accounts for: if that was
     /// rounding, the next change makes up for it.
     #[inline(always)]
-    fn carried<W: Way>(&self, steps: &Steps<'_>, values: &[i32]) -> Forecast<LANES> {
-        let [newer, older, ..] = steps.rows;
+    fn carried<W: Way>(&self, moving: &Moving<'_>, values: &[i32]) -> Forecast<LANES> {
+        let [newer, older, ..] = moving.states;
         let now = lanes::<LANES>(newer, self.first);
         let now_rate = lanes::<LANES>(newer, self.rate);
         let new_rate = lanes::<LANES>(values, self.rate);
         let old: [f64; LANES] = array(|i| now_rate[i] * self.per_tick[i]);
         let change: [f64; LANES] =
-            array(|i| (new_rate[i] * self.per_tick[i] - old[i]) * steps.elapsed);
+            array(|i| (new_rate[i] * self.per_tick[i] - old[i]) * moving.elapsed);
         let surprise = if self.plans[0].has_own_clock {
             [0.0; LANES]
         } else {
@@ -112,11 +113,11 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
             let before_rate = lanes::<LANES>(older, self.rate);
             array(|i| {
                 let mean = (now_rate[i] + before_rate[i]) * 0.5 * self.per_tick[i];
-                self.beyond::<W>(i, now[i], before[i]) - mean * steps.span
+                self.beyond::<W>(i, now[i], before[i]) - mean * moving.pattern.span
             })
         };
         Forecast {
-            base: array(|i| now[i] + old[i] * steps.elapsed),
+            base: array(|i| now[i] + old[i] * moving.elapsed),
             features: [change, surprise, [0.0; LANES]],
             activity: array(|i| change[i].abs()),
         }
@@ -150,11 +151,10 @@ impl<'a, const LANES: usize> Fields<'a, LANES> {
                 self.plans[i].turning_cell(value[i], forecast.activity[i])
             });
         }
-        let value = array(|i| if value[i] < self.min[i] { self.min[i] } else { value[i] });
-        let value = array(|i: usize| {
-            let value: &[f64; LANES] = &value;
-            if value[i] > self.max[i] { self.max[i] } else { value[i] }
-        });
+        // In this form each is one instruction for all lanes.
+        let above = |value: f64, min: f64| if value > min { value } else { min };
+        let below = |value: f64, max: f64| if value < max { value } else { max };
+        let value = array(|i| below(above(value[i], self.min[i]), self.max[i]));
         cells(value, &forecast.activity)
     }
 }
@@ -189,9 +189,15 @@ impl Cell {
         Self::new(now.cast_unsigned().into(), 0.0, change.abs())
     }
 
-    /// The integer nearest to the forecast.
+    /// The cell with the residual of the actual value in place of the integer, for an encoder.
     #[inline(always)]
-    pub(super) fn expected(self) -> i32 {
+    pub(super) fn aimed(self, residual: i32) -> Self {
+        Self(u64::from(self.mirror(residual).cast_unsigned()) << 32 | self.0 & u64::from(u32::MAX))
+    }
+
+    /// The integer nearest to the forecast, or the residual.
+    #[inline(always)]
+    pub(super) fn integer(self) -> i32 {
         (self.0 >> 32) as i32
     }
 
@@ -268,8 +274,8 @@ impl FieldPlan {
 
     /// The residual of `value`, if `expected` was the forecast.
     #[inline(always)]
-    pub(super) fn residual<const TURNS: bool>(&self, value: i32, expected: i32) -> i32 {
-        if TURNS {
+    pub(super) fn residual<W: Way>(&self, value: i32, expected: i32) -> i32 {
+        if W::TURNS {
             nearest(self.beyond(value, expected.into())).0
         } else {
             value.wrapping_sub(expected)

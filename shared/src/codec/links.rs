@@ -3,8 +3,6 @@
 //! Neighbours in a basis stay neighbours as newer snapshots are added, so links are cached: in a
 //! steady match each body needs the links of only one new pair, whatever the length of the basis.
 
-use arrayvec::ArrayVec;
-
 use super::BASIS_MAX;
 use crate::{ids::Tick, rows::Rows};
 
@@ -55,35 +53,21 @@ struct Pair {
 }
 
 impl Links {
-    /// The links from each snapshot to the next one in `snapshots`, which are newest first. Those
-    /// that are not cached are computed.
-    pub(super) fn make_all<'a>(
-        &mut self,
-        snapshots: impl Iterator<Item = (Tick, &'a Rows)>,
-    ) -> ArrayVec<&[Link], BASIS_MAX> {
-        let mut places = ArrayVec::<usize, BASIS_MAX>::new();
-        let mut newer = None;
-        for older in snapshots {
-            places.extend(newer.map(|newer| self.make(newer, older)));
-            newer = Some(older);
-        }
-        places.into_iter().map(|place| &*self.pairs[place].links).collect()
-    }
-
-    /// The index of the cache entry with the links of a pair.
-    fn make(&mut self, newer: (Tick, &Rows), older: (Tick, &Rows)) -> usize {
+    /// The links from one snapshot to an older one; computed if they are not cached.
+    pub(super) fn between(&mut self, newer: (Tick, &Rows), older: (Tick, &Rows)) -> &[Link] {
         self.clock += 1;
         let known = self.pairs.iter().position(|pair| pair.is_of(newer.0, older.0));
-        if let Some(place) = known {
-            self.pairs[place].used = self.clock;
-            return place;
-        }
-        let oldest = (0..PAIRS_MAX).min_by_key(|&place| self.pairs[place].used);
-        let place = oldest.expect("the cache has entries");
+        let place = known.unwrap_or_else(|| {
+            let oldest = (0..PAIRS_MAX).min_by_key(|&place| self.pairs[place].used);
+            let place = oldest.expect("the cache has entries");
+            let pair = &mut self.pairs[place];
+            (pair.newer, pair.older) = (newer.0, older.0);
+            find(newer.1, older.1, &mut pair.links);
+            place
+        });
         let pair = &mut self.pairs[place];
-        (pair.newer, pair.older, pair.used) = (newer.0, older.0, self.clock);
-        find(newer.1, older.1, &mut pair.links);
-        place
+        pair.used = self.clock;
+        &pair.links
     }
 }
 
@@ -95,9 +79,13 @@ impl Pair {
 
 fn find(newer: &Rows, older: &Rows, links: &mut Vec<Link>) {
     links.clear();
+    let (values, old_values) = (newer.values(), older.values());
     if newer.has_entities_of(older) {
-        links.extend((0..newer.len()).map(|position| Link::to(position, false)));
-        compare(newer, older, links);
+        let mut start = 0;
+        links.extend(newer.ends().iter().enumerate().map(|(position, &end)| {
+            let row = std::mem::replace(&mut start, end as usize)..end as usize;
+            Link::to(position, differ(&values[row.clone()], &old_values[row]))
+        }));
         return;
     }
     let (mut next, mut start, mut old_start) = (0, 0, 0);
@@ -115,28 +103,13 @@ fn find(newer: &Rows, older: &Rows, links: &mut Vec<Link>) {
         let old_row = old_start..old_start + row.len();
         old_start = old_row.end;
         next += 1;
-        Link::to(next - 1, newer.values()[row] != older.values()[old_row])
+        Link::to(next - 1, differ(&values[row], &old_values[old_row]))
     }));
 }
 
-/// Marks the rows that differ between snapshots with the same entities.
-fn compare(newer: &Rows, older: &Rows, links: &mut [Link]) {
-    let (new, old, ends) = (newer.values(), older.values(), newer.ends());
-    let (mut place, mut row) = (0, 0);
-    while let Some(same) = first_difference(&new[place..], &old[place..]) {
-        place += same;
-        while ends[row] as usize <= place {
-            row += 1;
-        }
-        links[row].0 |= 1;
-        place = ends[row] as usize;
-    }
-}
-
-/// The index of the first difference. Most values are equal, so four are compared at a time.
-fn first_difference(new: &[i32], old: &[i32]) -> Option<usize> {
-    let (fours, old_fours) = (new.as_chunks::<4>().0, old.as_chunks::<4>().0);
-    let same = fours.iter().zip(old_fours).take_while(|(new, old)| new == old).count() * 4;
-    let place = new[same..].iter().zip(&old[same..]).position(|(new, old)| new != old)?;
-    Some(same + place)
+/// Whether two rows differ. Looking at all values is faster than stopping at the first difference,
+/// which is hard to predict.
+#[inline(always)]
+fn differ(new: &[i32], old: &[i32]) -> bool {
+    new.iter().zip(old).fold(0, |bits, (new, old)| bits | (new ^ old)) != 0
 }

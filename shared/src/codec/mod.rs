@@ -33,7 +33,7 @@ use crate::{ids::Tick, rows::Rows, schema::Schema, time::TickRate};
 use columns::Scratch;
 pub use costs::Costs;
 use forecast::FEATURES;
-use links::{Link, Links};
+use links::Link;
 use model::{Model, Odds};
 use past::{Basis, Memory};
 use plan::{FieldPlan, Plan};
@@ -82,7 +82,6 @@ struct End {
     /// The model's weights, as factors.
     weights: Vec<[f64; FEATURES]>,
     structure: Structure,
-    links: Links,
     memory: Memory,
     scratch: Box<Scratch>,
     /// The baseline of a full snapshot.
@@ -98,7 +97,6 @@ impl End {
             model,
             odds: Odds::new(),
             structure: Structure::default(),
-            links: Links::default(),
             memory: Memory::default(),
             scratch: Box::default(),
             none: Rows::default(),
@@ -144,19 +142,19 @@ impl Encoder {
         assert!(rows.len() <= ENTITIES_MAX, "at most {ENTITIES_MAX} entities");
         let basis = &basis[..basis.len().min(BASIS_MAX)];
         let Self { end, coder, books, .. } = self;
-        let End { plan, odds, model, weights, structure, links, memory, scratch, none } = end;
-        let links = links.make_all([(tick, rows)].into_iter().chain(basis.iter().copied()));
-        let (links, older) = links.split_first().map_or((&[][..], &[][..]), |(a, b)| (*a, b));
-        let basis = Basis::new(basis, tick, none, older, memory);
-        structure.compare(basis.baseline(), rows);
-        structure.write(coder, basis.baseline(), plan.kinds.len());
+        let End { plan, odds, model, weights, structure, memory, scratch, none } = end;
+        let baseline = basis.first().map_or(&*none, |&(_, rows)| rows);
+        let basis = Basis::new(basis, tick, Some(rows), memory);
+        let links = basis.links;
+        structure.compare(baseline, rows);
+        structure.write(coder, baseline, plan.kinds.len());
         let walk = Walk { plan, model, weights, family: Family::shared() };
         if let Some(weight) = books.survey.begin() {
             let mut sender = Sender::<true> { coder, odds, rows, links, books, weight };
-            walk.rows(&mut sender, structure, basis, scratch);
+            walk.rows(&mut sender, structure, baseline, basis, scratch);
         } else {
             let mut sender = Sender::<false> { coder, odds, rows, links, books, weight: 0 };
-            walk.rows(&mut sender, structure, basis, scratch);
+            walk.rows(&mut sender, structure, baseline, basis, scratch);
         }
         coder.finish(out);
     }
@@ -316,20 +314,19 @@ impl Decoder {
         rows: &mut Rows,
     ) -> Result<(), CodecError> {
         let basis = &basis[..basis.len().min(BASIS_MAX)];
-        let End { plan, odds, model, weights, structure, links, memory, scratch, none } =
-            &mut self.end;
+        let End { plan, odds, model, weights, structure, memory, scratch, none } = &mut self.end;
         if basis.is_empty() {
             // Ticks may repeat with other rows after a full snapshot, so what was kept is stale.
-            (*links, *memory) = Default::default();
+            *memory = Memory::default();
         }
-        let links = links.make_all(basis.iter().copied());
-        let basis = Basis::new(basis, tick, none, &links, memory);
+        let baseline = basis.first().map_or(&*none, |&(_, rows)| rows);
+        let basis = Basis::new(basis, tick, None, memory);
         let mut coder = RangeDecoder::new(body);
-        structure.read(&mut coder, basis.baseline(), plan.kinds.len())?;
-        structure.apply(basis.baseline(), plan, rows);
+        structure.read(&mut coder, baseline, plan.kinds.len())?;
+        structure.apply(baseline, plan, rows);
         let mut receiver = Receiver { coder, odds, rows, is_out_of_range: false };
         let walk = Walk { plan, model, weights, family: Family::shared() };
-        walk.rows(&mut receiver, structure, basis, scratch);
+        walk.rows(&mut receiver, structure, baseline, basis, scratch);
         match (receiver.is_out_of_range, receiver.coder.is_finished()) {
             (true, _) => Err(CodecError::OutOfRange),
             (false, false) => Err(CodecError::TrailingBytes),

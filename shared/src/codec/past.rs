@@ -3,61 +3,47 @@
 //! An entity's *trail* is in which snapshots of the basis it changed. Most entities of a match have
 //! one of a few trails, such as a change in every snapshot, or in none. The timing of a trail's
 //! changes, its [`Pattern`], is computed once and kept while the snapshots' ages stay the same.
+//!
+//! Trails, and where the rows of each entity are, make up its [`History`]. Histories are kept from
+//! body to body, since most bases are the previous one with one more snapshot.
+
+use std::cell::OnceCell;
 
 use arrayvec::ArrayVec;
 
-use super::{BASIS_MAX, forecast::FEATURES, links::Link};
+use super::{
+    BASIS_MAX,
+    forecast::FEATURES,
+    links::{Link, Links},
+};
 use crate::{ids::Tick, rows::Rows};
 
 /// Largest age, in ticks; older snapshots count as this old, so that a long gap does not make
 /// forecasts extrapolate too far.
 const AGE_MAX: i32 = 64;
 
-/// The timing of an entity's last changes; the same for all entities with one trail.
-#[derive(Clone, Copy, Debug)]
+/// The timing of an entity's last changes, newest first; the same for all entities with one trail.
+#[derive(Debug)]
 pub(super) struct Pattern {
     /// Ticks over which to extrapolate, from the newest state to the new snapshot.
     pub(super) elapsed: i32,
     /// The first of its three contexts of whether an entity changed.
     pub(super) context: usize,
     /// Ticks that the last change took; 0 if there is none in the basis.
-    last_span: i32,
+    pub(super) span: f64,
+    /// One over the ticks that each change took; 0 if there is none, and negative for a change that
+    /// is undone.
+    pub(super) per_span: [f64; FEATURES],
     /// The snapshots that have its states, newest first. If there are fewer states, the oldest
     /// change is repeated, alternately undone and redone, so that its pace stands for older ones.
     states: [u8; STATES],
-    /// The oldest of those snapshots.
-    oldest: u8,
-    per_span: [f64; FEATURES],
-    pace: [f64; FEATURES],
 }
 
 /// Number of states: those before and after each of the last changes.
 const STATES: usize = FEATURES + 1;
 
-/// The last changes of an entity, newest first, timed by its pattern.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Steps<'a> {
-    /// Its states.
-    pub(super) rows: [&'a [i32]; STATES],
-    /// Ticks that the last change took; 0 if there is none.
-    pub(super) span: f64,
-    /// Ticks that passed since the newest state.
-    pub(super) elapsed: f64,
-    /// `elapsed` over the ticks that each change took; 0 if there is none, and negative for a
-    /// change that is undone.
-    pub(super) pace: [f64; FEATURES],
-    /// One over the ticks that each change took.
-    pub(super) per_span: [f64; FEATURES],
-}
-
-impl Steps<'_> {
-    /// Changes the ticks that passed since the newest state.
-    #[inline(always)]
-    pub(super) fn set_elapsed(&mut self, elapsed: f64) {
-        self.elapsed = elapsed;
-        self.pace = self.per_span.map(|per_span| per_span * elapsed);
-    }
-}
+/// The last states of an entity, newest first: each row, and what follows it in its snapshot.
+pub(super) type States<'a> = [&'a [i32]; STATES];
 
 /// In which snapshots of a basis an entity changed: bit `n` is set if the row in snapshot `n`,
 /// counted from the newest, differs from the next older one. The highest bit that is set stands for
@@ -84,40 +70,77 @@ impl Trail {
     }
 }
 
-/// The trails of all entities of a baseline.
-#[derive(Debug, Default)]
-struct Trails {
-    /// The ticks of the basis.
-    ticks: ArrayVec<Tick, BASIS_MAX>,
-    trails: Vec<Trail>,
-    older: Vec<Trail>,
+/// When an entity changed in a basis, and where its rows are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct History {
+    pub(super) trail: Trail,
+    /// Where its row begins in each snapshot that the trail covers.
+    starts: [u32; BASIS_MAX],
 }
 
-impl Trails {
-    /// Computes the trails for a basis, from the links of each snapshot to the next older one.
-    /// Usually the basis is the previous one with one newer snapshot, and without its oldest; then
-    /// the trails are extended.
-    fn update(&mut self, basis: &[(Tick, &Rows)], links: &[&[Link]]) {
+impl History {
+    /// That of an entity whose row begins at `start` in the newest snapshot; `older` is its history
+    /// in the others.
+    #[inline(always)]
+    fn new(start: u32, older: Option<&Self>, differs: bool) -> Self {
+        let Some(older) = older else {
+            return Self { trail: Trail::BEGUN, starts: [start; BASIS_MAX] };
+        };
+        let [a, b, c, d, _] = older.starts;
+        Self { trail: older.trail.followed(differs), starts: [start, a, b, c, d] }
+    }
+
+    /// Its last states in a basis whose snapshots have these values.
+    #[inline(always)]
+    pub(super) fn states<'a>(
+        &self,
+        values: &[&'a [i32]; BASIS_MAX],
+        pattern: &Pattern,
+    ) -> States<'a> {
+        let state = |state: usize| {
+            let row = usize::from(pattern.states[state]);
+            &values[row][self.starts[row] as usize..]
+        };
+        [state(0), state(1), state(2), state(3)]
+    }
+}
+
+/// The histories of all entities of a baseline.
+#[derive(Debug, Default)]
+struct Histories {
+    /// The ticks of the basis.
+    ticks: ArrayVec<Tick, BASIS_MAX>,
+    all: Vec<History>,
+    older: Vec<History>,
+}
+
+impl Histories {
+    /// Makes the histories for a basis. Usually it is the previous one with one newer snapshot, and
+    /// without its oldest; then the histories are extended.
+    fn update(&mut self, basis: &[(Tick, &Rows)], links: &mut Links) {
         let ticks: ArrayVec<Tick, BASIS_MAX> = basis.iter().map(|&(tick, _)| tick).collect();
         if ticks == self.ticks {
             return;
         }
         let known = if ticks.is_full() { BASIS_MAX - 1 } else { self.ticks.len() };
         let older = ticks.get(1..).filter(|older| !older.is_empty());
-        let new_links = if older.is_some() && older == self.ticks.get(..known) {
-            &links[..1]
+        let new = if older.is_some() && older == self.ticks.get(..known) {
+            &basis[..2]
         } else {
-            self.trails.clear();
-            self.trails.resize(basis.last().map_or(0, |(_, oldest)| oldest.len()), Trail::BEGUN);
-            links
+            self.all.clear();
+            let starts = basis.last().into_iter().flat_map(|(_, oldest)| oldest.starts());
+            self.all.extend(starts.map(|start| History::new(start, None, true)));
+            basis
         };
-        for links in new_links.iter().rev() {
-            std::mem::swap(&mut self.trails, &mut self.older);
-            self.trails.clear();
-            // If the older snapshot does not have the entity, the link's position is out of bounds.
-            self.trails.extend(links.iter().map(|link| {
+        for pair in new.windows(2).rev() {
+            std::mem::swap(&mut self.all, &mut self.older);
+            self.all.clear();
+            let links = links.between(pair[0], pair[1]);
+            let mut start = 0;
+            self.all.extend(links.iter().zip(pair[0].1.ends()).map(|(link, &end)| {
+                // If the older snapshot does not have the entity, the position is out of bounds.
                 let older = self.older.get(link.position());
-                older.map_or(Trail::BEGUN, |older| older.followed(link.differs()))
+                History::new(std::mem::replace(&mut start, end), older, link.differs())
             }));
         }
         self.ticks = ticks;
@@ -127,84 +150,65 @@ impl Trails {
 /// A cache of patterns, valid while the snapshots of the basis have these ages, which is usually
 /// from body to body.
 #[derive(Debug, Default)]
-struct Patterns {
+pub(super) struct Patterns {
     ages: ArrayVec<i32, BASIS_MAX>,
     /// By trail.
-    cached: [Option<Pattern>; 1 << BASIS_MAX],
+    cached: [OnceCell<Pattern>; 1 << BASIS_MAX],
 }
 
 /// What is kept from one body to the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    trails: Trails,
+    links: Links,
+    histories: Histories,
     patterns: Patterns,
 }
 
 /// A basis, prepared for coding.
 #[derive(Debug)]
 pub(super) struct Basis<'a> {
-    /// Newest first.
-    snapshots: ArrayVec<&'a Rows, BASIS_MAX>,
-    /// The links from each snapshot to the next older one.
-    links: &'a [&'a [Link]],
-    /// The baseline of a full snapshot.
-    none: &'a Rows,
-    trails: &'a [Trail],
-    patterns: &'a mut Patterns,
+    /// The values of each snapshot, newest first.
+    pub(super) values: [&'a [i32]; BASIS_MAX],
+    /// By entity of the baseline.
+    pub(super) histories: &'a [History],
+    pub(super) patterns: &'a Patterns,
+    /// In an encoder, from the new snapshot to the baseline.
+    pub(super) links: &'a [Link],
 }
 
 impl<'a> Basis<'a> {
-    /// `none` has no rows: it is the baseline of a full snapshot. `links` are those from each
-    /// snapshot to the next older one.
+    /// The basis for the snapshot of `tick`, of which an encoder has the rows.
     pub(super) fn new(
         basis: &[(Tick, &'a Rows)],
         tick: Tick,
-        none: &'a Rows,
-        links: &'a [&'a [Link]],
+        rows: Option<&Rows>,
         memory: &'a mut Memory,
     ) -> Self {
-        let Memory { trails, patterns } = memory;
-        trails.update(basis, links);
+        let Memory { links, histories, patterns } = memory;
+        histories.update(basis, links);
         let age = |&(at, _): &(Tick, _)| tick.since(at).clamp(1, AGE_MAX);
         let ages: ArrayVec<i32, BASIS_MAX> = basis.iter().map(age).collect();
         if patterns.ages != ages {
             *patterns = Patterns { ages, ..Patterns::default() };
         }
-        let snapshots = basis.iter().map(|&(_, rows)| rows).collect();
-        Self { snapshots, links, none, trails: &trails.trails, patterns }
+        let mut values: [&[i32]; BASIS_MAX] = [&[]; BASIS_MAX];
+        for (values, (_, rows)) in values.iter_mut().zip(basis) {
+            *values = rows.values();
+        }
+        let links = match (rows, basis.first()) {
+            (Some(rows), Some(&baseline)) => links.between((tick, rows), baseline),
+            _ => &[],
+        };
+        Self { values, histories: &histories.all, patterns, links }
     }
+}
 
-    /// The newest snapshot.
-    pub(super) fn baseline(&self) -> &'a Rows {
-        self.snapshots.first().map_or(self.none, |&rows| rows)
-    }
-
-    /// The trails of the baseline's entities.
-    pub(super) fn trails(&self) -> &'a [Trail] {
-        self.trails
-    }
-
+impl Patterns {
     /// The pattern of a trail.
     #[inline(always)]
-    pub(super) fn pattern(&mut self, trail: Trail) -> &Pattern {
-        let Patterns { ages, cached } = &mut *self.patterns;
-        cached[usize::from(trail.0)].get_or_insert_with(|| Pattern::new(trail, ages))
-    }
-
-    /// The last changes of the baseline's entity at `index`, which has `fields` fields.
-    #[inline]
-    pub(super) fn steps(&self, index: usize, fields: usize, pattern: &Pattern) -> Steps<'a> {
-        let mut positions = [index; BASIS_MAX];
-        for row in 0..usize::from(pattern.oldest) {
-            positions[row + 1] = self.links[row][positions[row]].position();
-        }
-        let row = |state: usize| {
-            let row = usize::from(pattern.states[state]);
-            self.snapshots[row].values_of(positions[row], fields)
-        };
-        let Pattern { pace, per_span, last_span, elapsed, .. } = *pattern;
-        let rows = [row(0), row(1), row(2), row(3)];
-        Steps { rows, span: last_span.into(), elapsed: elapsed.into(), pace, per_span }
+    pub(super) fn of(&self, trail: Trail) -> &Pattern {
+        let Self { ages, cached } = self;
+        cached[usize::from(trail.0)].get_or_init(|| Pattern::new(trail, ages))
     }
 }
 
@@ -217,16 +221,14 @@ impl Pattern {
         let age = |state: usize| ages[states[state]];
         let changes = states.len() - 1;
         let ticks = |change: usize| age(change + 1) - age(change);
-        let (elapsed, last_span) = if changes > 0 { (age(0), ticks(0)) } else { (ages[0], 0) };
+        let (elapsed, span) = if changes > 0 { (age(0), ticks(0)) } else { (ages[0], 0) };
         let age_class = if trail.is_settled() { 4 } else { elapsed.min(4) - 1 };
         let mut pattern = Self {
             elapsed,
-            context: (age_class * 4 + last_span.min(3)) as usize * 3,
-            last_span,
-            oldest: states[changes.min(FEATURES)] as u8,
-            states: [states[0] as u8; STATES],
+            context: (age_class * 4 + span.min(3)) as usize * 3,
+            span: span.into(),
             per_span: [0.0; FEATURES],
-            pace: [0.0; FEATURES],
+            states: [states[0] as u8; STATES],
         };
         for change in 0..if changes > 0 { FEATURES } else { 0 } {
             if change < changes {
@@ -238,7 +240,6 @@ impl Pattern {
                 pattern.per_span[change] = -pattern.per_span[change - 1];
             }
         }
-        pattern.pace = pattern.per_span.map(|per_span| per_span * f64::from(pattern.elapsed));
         pattern
     }
 }

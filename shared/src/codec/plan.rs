@@ -26,8 +26,8 @@ pub(super) struct KindPlan {
     /// Movers (fields that change continually) in coding order; a quaternion's components are part
     /// of its first field.
     pub(super) movers: Vec<Run>,
-    /// The movers and their components, by place in the row.
-    pub(super) moving: Vec<u8>,
+    /// By place in the row: all bits are set for movers and their components, and none for stills.
+    pub(super) moving: Vec<i32>,
     /// Stills (fields that change occasionally, and are no other field's rate) in coding order.
     pub(super) stills: Vec<Run>,
     /// The fields from which the moment is derived, in coding order.
@@ -193,8 +193,7 @@ impl KindPlan {
             }
             runs
         };
-        let moving = (0..fields.len()).filter(|&index| kind.moves(index));
-        let moving = moving.map(|index| index as u8).collect();
+        let moving = (0..fields.len()).map(|index| -i32::from(kind.moves(index))).collect();
         let (movers, stills) = (runs(&movers), runs(&stills));
         Self { first_slot, fields, movers, moving, stills, paced }
     }

@@ -77,48 +77,48 @@ impl Walk<'_> {
         &self,
         side: &mut S,
         structure: &Structure,
-        mut basis: Basis<'_>,
+        baseline: &Rows,
+        basis: Basis<'_>,
         scratch: &mut Scratch,
     ) {
         // A game may have no entities at all.
         if side.rows().is_empty() {
             return;
         }
+        let Basis { values, histories, patterns, .. } = basis;
         let mut columns = self.columns(side.rows().entity(0).1);
         let mut group = Group::new();
         let (mut position, mut start) = (0, 0);
         let mut before = Before::Nothing;
-        for stretch in structure.stretches(basis.baseline()) {
-            let (kept, len) = match stretch {
-                Stretch::Kept(range) => (Some(range.start), range.len()),
-                Stretch::Spawned(..) => (None, 1),
+        for stretch in structure.stretches(baseline) {
+            let (kept, kinds) = match &stretch {
+                Stretch::Kept(range) => {
+                    (&histories[range.clone()], &baseline.kinds()[range.clone()])
+                }
+                Stretch::Spawned(_, kind) => (&[][..], std::slice::from_ref(kind)),
             };
-            for n in 0..len {
-                let kind = side.rows().entity(position).1;
+            let mut kept = kept.iter();
+            for &kind in kinds {
                 if kind != columns.kind || group.is_full() {
                     columns.carry(side, &mut group, scratch);
                     columns = self.columns(kind);
                 }
-                let fields = columns.plan.fields.len();
-                if let Some(first) = kept {
-                    let trail = basis.trails()[first + n];
-                    let pattern = basis.pattern(trail);
+                if let Some(history) = kept.next() {
+                    let pattern = patterns.of(history.trail);
                     let context = pattern.context + before as usize;
                     let odds = columns.model.changes[context];
                     let changed = side.change(kind, context, odds, position);
-                    if !trail.is_settled() {
+                    if !history.trail.is_settled() {
                         before = if changed { Before::Changed } else { Before::Same };
                     }
                     if changed {
-                        let pattern = *pattern;
-                        let steps = basis.steps(first + n, fields, &pattern);
-                        group.push(Moving::new(start, steps, pattern.elapsed));
+                        group.push(Moving::new(start, history.states(&values, pattern), pattern));
                     }
                 } else {
                     columns.spawned(side, start);
                 }
                 position += 1;
-                start += fields;
+                start += columns.plan.fields.len();
             }
         }
         columns.carry(side, &mut group, scratch);

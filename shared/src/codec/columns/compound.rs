@@ -1,10 +1,10 @@
 //! Fields that are more than one number: flags, rotations, and the moment of a row.
 
-use super::{Columns, Group, Moving, Scratch};
+use super::{Columns, Group, Linear, Moving, Scratch, aimed};
 use crate::codec::{
     forecast::{cells, lanes, nearest},
     model::{CLASSES, class_of},
-    plan::{Motion, Rate, Run},
+    plan::{FieldPlan, Motion, Rate, Run},
     turn::{self, Quaternion},
     walk::Side,
 };
@@ -12,7 +12,7 @@ use crate::codec::{
 impl Columns<'_> {
     /// Flags: the distance to each next bit that changed, ended by a 0.
     pub(super) fn flags<S: Side>(&self, side: &mut S, moving: &Moving<'_>, index: usize) {
-        let (at, now) = (moving.start + index, moving.steps.rows[0][index]);
+        let (at, now) = (moving.start + index, moving.states[0][index]);
         let mut changed = (side.values()[at] ^ now).cast_unsigned();
         let (mut toggled, mut place) = (0u32, 0);
         for n in 0..32 {
@@ -41,7 +41,9 @@ impl Columns<'_> {
         scratch: &mut Scratch,
     ) {
         let per_step = 1.0 / scale;
-        let max = self.plan.fields[index + 1].range.1;
+        let components: &[FieldPlan; 3] =
+            self.plan.fields[index + 1..].first_chunk().expect("a quaternion has four fields");
+        let max = components[0].range.1;
         for (moving, places) in group.iter_mut().zip(&mut scratch.cells) {
             let at = moving.start + index;
             let (forecast, activity) = self.turn(side.values(), moving, index, spin, per_step);
@@ -58,7 +60,8 @@ impl Columns<'_> {
                 // Adding 0 turns -0 into 0.
                 (forecast[place] * sign + 0.0).clamp(-max, max)
             });
-            places[..3].copy_from_slice(&cells(value, &[activity; 3]));
+            let made = cells(value, &[activity; 3]);
+            places[..3].copy_from_slice(&aimed::<S, Linear, 3>(side, at + 1, components, made));
         }
         let motion = Motion::Component;
         let components = Run { first: index + 1, len: 3, motion, is_after_moment: false };
@@ -75,8 +78,7 @@ impl Columns<'_> {
         spin: Option<Rate>,
         per_step: f64,
     ) -> (Quaternion, f64) {
-        let Moving { start, steps, .. } = moving;
-        let ([newer, older, ..], elapsed) = (steps.rows, steps.elapsed);
+        let Moving { start, states: [newer, older, ..], elapsed, .. } = moving;
         let read = |row: &[i32]| turn::unpack(row[index], &row[index + 1..index + 4], per_step);
         let now = read(newer);
         let weight = self.weights[index][0];
@@ -89,7 +91,7 @@ impl Columns<'_> {
             (half, size(&change) + size(&half) * 0.125)
         } else {
             let half = turn::half_angles(&read(older), &now);
-            let half = turn::scaled(half, steps.pace[0]);
+            let half = turn::scaled(half, moving.pace[0]);
             (turn::scaled(half, weight), size(&half) * 0.0625)
         };
         (turn::turned(&now, half), activity)
@@ -97,8 +99,7 @@ impl Columns<'_> {
 
     /// The ticks that really passed for this entity, in a schema with substeps.
     pub(super) fn moment<S: Side>(&self, side: &mut S, moving: &mut Moving<'_>) {
-        let Moving { start, steps, age } = moving;
-        let ([newer, older, ..], elapsed) = (steps.rows, steps.elapsed);
+        let Moving { start, states: [newer, older, ..], pattern, elapsed, .. } = *moving;
         // Over all paced fields: their speed, and the least-squares fit of the extra time, in which
         // each would have moved by as much as its forecast was off.
         let (mut speed, mut square, mut product) = (0.0, 0.0, 0.0);
@@ -108,15 +109,15 @@ impl Columns<'_> {
             let now = f64::from(newer[index]);
             // Its pace: the mean of its old and new velocity, or else the last change.
             let per_tick = if let Motion::Carried(by) = field.motion {
-                let rate = side.values()[*start + by.index];
+                let rate = side.values()[start + by.index];
                 (f64::from(newer[by.index]) + f64::from(rate)) * 0.5 * by.per_tick
             } else {
-                (now - f64::from(older[index])) * steps.per_span[0]
+                (now - f64::from(older[index])) * pattern.per_span[0]
             };
             speed += per_tick.abs();
             if S::KNOWS {
                 square += per_tick * per_tick;
-                let value = f64::from(side.values()[*start + index]);
+                let value = f64::from(side.values()[start + index]);
                 product += per_tick * (value - (now + per_tick * elapsed));
             }
         }
@@ -132,10 +133,10 @@ impl Columns<'_> {
             0
         };
         let moment = self.plan.fields.len();
-        let context = class_of(per_substep) * CLASSES + (*age as usize).min(CLASSES - 1);
+        let context = class_of(per_substep) * CLASSES + (pattern.elapsed as usize).min(CLASSES - 1);
         let table = self.family.table(self.fields[moment].tables[context], 0);
         let substeps = side.number(self.site(moment, context, 0), table, guess);
-        steps.set_elapsed(f64::max(0.0, elapsed + f64::from(substeps) * self.substep));
+        moving.set_elapsed(f64::max(0.0, elapsed + f64::from(substeps) * self.substep));
     }
 }
 

@@ -12,8 +12,8 @@ use arrayvec::ArrayVec;
 use super::{
     forecast::{Cell, FEATURES, Fields, Forecast, Way},
     model::{CLASSES, FieldModel, KindModel, PLAIN, SPAWNED},
-    past::Steps,
-    plan::{KindPlan, Motion, Run},
+    past::{Pattern, States},
+    plan::{FieldPlan, KindPlan, Motion, Run},
     table::Family,
     walk::{Side, Site},
 };
@@ -30,15 +30,28 @@ pub(super) type Group<'a> = ArrayVec<Moving<'a>, GROUP_MAX>;
 pub(super) struct Moving<'a> {
     /// Index of its first value in the new rows.
     start: usize,
-    steps: Steps<'a>,
-    /// Ticks that passed since its newest state, by the snapshots' ticks alone.
-    age: i32,
+    pub(super) states: States<'a>,
+    pub(super) pattern: &'a Pattern,
+    /// Ticks that passed since its newest state.
+    pub(super) elapsed: f64,
+    /// How many times as long as each of its last changes the next one takes: 0 if there is none,
+    /// and negative for a change that is undone.
+    pub(super) pace: [f64; FEATURES],
 }
 
 impl<'a> Moving<'a> {
     #[inline(always)]
-    pub(super) fn new(start: usize, steps: Steps<'a>, age: i32) -> Self {
-        Self { start, steps, age }
+    pub(super) fn new(start: usize, states: States<'a>, pattern: &'a Pattern) -> Self {
+        let mut moving = Self { start, states, pattern, elapsed: 0.0, pace: [0.0; FEATURES] };
+        moving.set_elapsed(pattern.elapsed.into());
+        moving
+    }
+
+    /// Changes the ticks that passed since the newest state.
+    #[inline(always)]
+    fn set_elapsed(&mut self, elapsed: f64) {
+        self.elapsed = elapsed;
+        self.pace = self.pattern.per_span.map(|per_span| per_span * elapsed);
     }
 }
 
@@ -50,37 +63,31 @@ pub(super) struct Scratch {
     misses: [Misses; GROUP_MAX],
 }
 
-/// The sizes of an entity's last two residuals of the same sort, the last in the low half: the next
-/// one is likely to be of a similar size.
+/// The sizes of an entity's last two residuals of the same sort: the next one is likely to be of a
+/// similar size.
 #[derive(Clone, Copy, Debug, Default)]
-struct Misses(u32);
+struct Misses {
+    last: u16,
+    older: u16,
+}
 
 impl Misses {
     #[inline(always)]
     fn push(&mut self, residual: i32) {
-        self.0 = self.0 << 16 | residual.unsigned_abs().min(MISS_MAX as u32);
+        let last = residual.unsigned_abs().min(MISS_MAX) as u16;
+        *self = Self { last, older: self.last };
     }
 
+    /// As [`super::model::class`] of twice the last and the older.
     #[inline(always)]
     fn class(self) -> usize {
-        let misses = (2 * (self.0 & 0xFFFF) + (self.0 >> 16)) as usize;
-        MISS_CLASSES[misses.min(MISS_MAX)].into()
+        let misses = 2 * u32::from(self.last) + u32::from(self.older);
+        ((4 * misses + 2).ilog2() / 2) as usize
     }
 }
 
 /// Misses from here on are in the last class.
-const MISS_MAX: usize = 1 << (2 * (CLASSES - 2));
-
-/// As [`super::model::class`]: one class for each factor of four.
-static MISS_CLASSES: [u8; MISS_MAX + 1] = {
-    let mut classes = [0; MISS_MAX + 1];
-    let mut misses = 1;
-    while misses <= MISS_MAX {
-        classes[misses] = classes[misses / 4] + 1;
-        misses += 1;
-    }
-    classes
-};
+const MISS_MAX: u32 = 1 << (2 * (CLASSES - 2));
 
 /// The parameters for coding entities of one kind.
 #[derive(Clone, Copy, Debug)]
@@ -147,16 +154,17 @@ impl Columns<'_> {
     /// stills must have, and nothing is coded.
     fn stills<S: Side>(&self, side: &mut S, group: &mut Group<'_>) {
         group.retain(|moving| {
-            moving.steps.set_elapsed(1.0);
-            let (values, before) = (&side.values()[moving.start..], moving.steps.rows[0]);
-            let differs = |index: usize| values[index] != before[index];
-            if !self.plan.moving.iter().any(|&index| differs(index.into())) {
-                return true;
+            moving.set_elapsed(1.0);
+            let (values, before) = (&side.values()[moving.start..], moving.states[0]);
+            // Where they differ is hard to predict, so this looks at all fields without branches.
+            let (mut moved, mut others) = (0, 0);
+            for ((value, before), mask) in values.iter().zip(before).zip(&self.plan.moving) {
+                moved |= (value ^ before) & mask;
+                others |= (value ^ before) & !mask;
             }
-            let run_differs = |run: &Run| (run.first..run.first + run.len).any(differs);
-            // A decoder does not have their values yet.
-            let changed = S::KNOWS && self.plan.stills.iter().any(run_differs);
-            side.stills(self.kind, self.model.stills, changed)
+            // A decoder does not have the values of stills yet.
+            let changed = S::KNOWS && others != 0;
+            moved == 0 || side.stills(self.kind, self.model.stills, changed)
         });
     }
 
@@ -172,7 +180,7 @@ impl Columns<'_> {
                 self.quaternions(side, group, run.first, spin, scale, scratch);
             }
             Motion::Held | Motion::Component => {
-                members.for_each(|(moving, cells)| held(moving, run, cells));
+                members.for_each(|(moving, cells)| held(side, moving, run, cells));
                 self.numbers::<S, false>(side, group, run, scratch);
             }
             Motion::Linear => self.forecasts::<S, Linear>(side, group, run, 0, scratch),
@@ -224,9 +232,10 @@ impl Columns<'_> {
         let (first, rate) = (run.first + place, rate + place);
         let fields = Fields::<LANES>::new(first, rate, &self.plan.fields, self.weights);
         for (moving, cells) in group.iter().zip(&mut scratch.cells) {
-            let forecast = fields.forecast::<W>(&moving.steps, &side.values()[moving.start..]);
+            let forecast = fields.forecast::<W>(moving, &side.values()[moving.start..]);
             let cells = cells[place..].first_chunk_mut().expect("a run has at most FIELDS_MAX");
-            *cells = fields.cells::<W>(&forecast);
+            let made = fields.cells::<W>(&forecast);
+            *cells = aimed::<S, W, _>(side, moving.start + first, fields.plans, made);
             if S::LEARNS {
                 self.learn(side, moving, &fields, &forecast);
             }
@@ -267,25 +276,17 @@ impl Columns<'_> {
                 misses.fill(Misses::default());
             }
             for ((moving, cells), misses) in group.iter().zip(&*cells).zip(&mut *misses) {
-                let (at, cell) = (moving.start + index, cells[place]);
-                let context = cell.context() + misses.class();
+                let cell = cells[place];
+                // Both are below `SPAWNED` together: the remainder only spares a check of bounds.
+                let context = (cell.context() + misses.class()) % SPAWNED;
                 let table = self.family.table(model.tables[context], cell.centre());
-                let expected = cell.expected();
-                let known = side.values()[at];
-                let residual = if S::KNOWS {
-                    cell.mirror(field.residual::<TURNS>(known, expected))
-                } else {
-                    0
-                };
-                let residual =
-                    side.number(self.site(index, context, cell.centre()), table, residual);
+                let site = self.site(index, context, cell.centre());
+                let residual = side.number(site, table, cell.integer());
                 misses.push(residual);
-                let value = if S::KNOWS {
-                    known
-                } else {
-                    field.value::<TURNS>(cell.mirror(residual), expected)
-                };
-                side.set(field, at, value);
+                if !S::KNOWS {
+                    let value = field.value::<TURNS>(cell.mirror(residual), cell.integer());
+                    side.set(field, moving.start + index, value);
+                }
             }
         }
     }
@@ -316,11 +317,34 @@ impl Way for Turned {
     const TURNS: bool = true;
 }
 
+/// In an encoder, cells with the residuals of the actual values, which begin at `at`.
+#[inline(always)]
+fn aimed<S: Side, W: Way, const LANES: usize>(
+    side: &S,
+    at: usize,
+    plans: &[FieldPlan; LANES],
+    cells: [Cell; LANES],
+) -> [Cell; LANES] {
+    if !S::KNOWS {
+        return cells;
+    }
+    let values: &[i32; LANES] =
+        side.values()[at..].first_chunk().expect("a row has all fields of its kind");
+    std::array::from_fn(|i| {
+        debug_assert!(plans[i].holds(values[i]), "rows must fit the schema");
+        cells[i].aimed(plans[i].residual::<W>(values[i], cells[i].integer()))
+    })
+}
+
 /// Makes forecasts for an entity's fields that are expected to keep their values.
-fn held(moving: &Moving<'_>, run: &Run, cells: &mut [Cell; FIELDS_MAX]) {
-    let [now, before] = [0, 1].map(|state| &moving.steps.rows[state][run.first..][..run.len]);
-    let pace = moving.steps.pace[0];
-    for ((cell, &now), &before) in cells.iter_mut().zip(now).zip(before) {
+fn held<S: Side>(side: &S, moving: &Moving<'_>, run: &Run, cells: &mut [Cell; FIELDS_MAX]) {
+    let rows = [moving.states[0], moving.states[1], &side.values()[moving.start..]];
+    let [now, before, new] = rows.map(|row| &row[run.first..][..run.len]);
+    let pace = moving.pace[0];
+    for (((cell, &now), &before), &new) in cells.iter_mut().zip(now).zip(before).zip(new) {
         *cell = Cell::held(now, (f64::from(now) - f64::from(before)) * pace);
+        if S::KNOWS {
+            *cell = cell.aimed(new.wrapping_sub(now));
+        }
     }
 }
