@@ -26,7 +26,7 @@ mod structure;
 mod survey;
 mod table;
 pub mod training;
-mod turn;
+pub(crate) mod turn;
 mod walk;
 
 use crate::{ids::Tick, rows::Rows, schema::Schema, time::TickRate};

@@ -5,15 +5,19 @@
 //! results.
 
 /// A rotation: x, y, z, w.
-pub(super) type Quaternion = [f64; 4];
+pub(crate) type Quaternion = [f64; 4];
 
-/// The quaternion that four integers stand for; an integer of 1 is a component of `per_step`.
+/// The quaternion that four values stand for; a value of 1 is a component of `per_step`.
 #[inline]
-pub(super) fn unpack(largest: i32, components: &[i32], per_step: f64) -> Quaternion {
+pub(crate) fn unpack(
+    largest: i32,
+    components: &[impl Into<f64> + Copy],
+    per_step: f64,
+) -> Quaternion {
     let mut quaternion = [0.0; 4];
     let mut rest = 1.0;
     for (&component, i) in components.iter().zip(others(largest)) {
-        let value = f64::from(component) * per_step;
+        let value = component.into() * per_step;
         quaternion[i] = value;
         rest -= value * value;
     }
@@ -23,7 +27,7 @@ pub(super) fn unpack(largest: i32, components: &[i32], per_step: f64) -> Quatern
 
 /// The indices of the components that are not the largest.
 #[inline]
-pub(super) fn others(largest: i32) -> [usize; 3] {
+pub(crate) fn others(largest: i32) -> [usize; 3] {
     const OTHERS: [[usize; 3]; 4] = [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]];
     OTHERS[largest as usize % OTHERS.len()]
 }
@@ -66,6 +70,17 @@ pub(super) fn turned(quaternion: &Quaternion, half: [f64; 3]) -> Quaternion {
     } else {
         *quaternion
     }
+}
+
+/// The quaternion that is this `part` of the shorter way from one to the other.
+pub(crate) fn between(from: &Quaternion, to: &Quaternion, part: f64) -> Quaternion {
+    let dot: f64 = from.iter().zip(to).map(|(a, b)| a * b).sum();
+    // Both signs are the same rotation.
+    let sign = if dot < 0.0 { -1.0 } else { 1.0 };
+    let mut between = [0, 1, 2, 3].map(|i| from[i] + (to[i] * sign - from[i]) * part);
+    let length = between.iter().map(|component| component * component).sum::<f64>().sqrt();
+    between.iter_mut().for_each(|component| *component /= length);
+    between
 }
 
 /// A vector times a number.

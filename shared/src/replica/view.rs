@@ -1,12 +1,13 @@
 //! A match between two of its ticks, or a little after the newest.
 //!
-//! Positions are interpolated linearly, angles along the shorter way; all other values are those of
+//! Positions are interpolated linearly, angles and quaternions along the shorter way; all other values are those of
 //! the earlier tick until the later one is reached. An entity that moved further than its velocity
 //! allows was teleported: it is shown at its old place, then at its new one, never in between. An
 //! entity that spawns in the later tick is not there before it; one that despawns is there until
 //! then. After the newest tick, only fields with a velocity ([`Predict::Carried`]) keep moving.
 
 use crate::{
+    codec::turn,
     ids::{EntityId, Tick},
     rows::{Row, Rows},
     schema::{Field, Predict},
@@ -124,6 +125,7 @@ impl<'a> Seen<'a> {
                 let shorter = (way(to) + turn / 2).rem_euclid(turn) - turn / 2;
                 from as f32 + shorter as f32 * self.part()
             }
+            (Predict::Component, Some(to)) => self.component(to, fields, index),
             (
                 Predict::Held
                 | Predict::Linear
@@ -136,6 +138,22 @@ impl<'a> Seen<'a> {
                 _,
             ) => from as f32,
         }
+    }
+
+    /// The interpolated value of a quaternion's component. It is one of those that the earlier row
+    /// has, even if another component is the largest by now.
+    fn component(self, to: Row<'_>, fields: &[Field], index: usize) -> f32 {
+        let is_first = |&at: &usize| matches!(fields[at].predict, Predict::Quaternion { .. });
+        let Some(first) = (0..index).rev().find(is_first) else { return 0.0 };
+        let per_step = f64::from(fields[index].step);
+        let read = |row: Row<'_>| {
+            turn::unpack(row.values[first], &row.values[first + 1..first + 4], per_step)
+        };
+        let between = turn::between(&read(self.from), &read(to), f64::from(self.part()));
+        let largest = self.from.values[first];
+        // The largest one is never negative, and both signs are the same rotation.
+        let sign = if between[largest as usize & 3] < 0.0 { -1.0 } else { 1.0 };
+        (sign * between[turn::others(largest)[index - first - 1]] / per_step) as f32
     }
 
     fn part(self) -> f32 {
@@ -157,6 +175,7 @@ impl<'a> Seen<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::{pack_quaternion, unpack_quaternion};
 
     const RATE: TickRate = TickRate::new(10).unwrap();
 
@@ -165,6 +184,26 @@ mod tests {
         let (from, to) = (rows(1, &[30, 100, 350, 7]), rows(1, &[30, 106, 10, 9]));
         check(&from, &to, 1.0, Some([30.0, 103.0, 360.0, 7.0]));
         check(&from, &to, 2.0, Some([30.0, 106.0, 10.0, 9.0]));
+    }
+
+    #[test]
+    fn quaternions_take_the_shorter_way_also_if_another_component_is_the_largest() {
+        const BITS: u8 = 12;
+        let fields = Field::quaternion("turn", BITS, None);
+        // About the z axis.
+        let turned = |degrees: f32| {
+            let half = degrees.to_radians() / 2.0;
+            [0.0, 0.0, half.sin(), half.cos()]
+        };
+        for (from, to) in [(10.0, 30.0), (80.0, 100.0), (170.0, 190.0), (350.0, 370.0)] {
+            let [older, newer] =
+                [from, to].map(|degrees| rows(1, &pack_quaternion(turned(degrees), BITS)));
+            let seen = view(&older, &newer, 0.5).find(EntityId(1)).unwrap();
+            let values = [0, 1, 2, 3].map(|index| seen.value(&fields, index, RATE));
+            let (shown, wanted) = (unpack_quaternion(values, BITS), turned(from + 5.0));
+            let dot: f32 = shown.iter().zip(wanted).map(|(a, b)| a * b).sum();
+            assert!(dot.abs() > 0.99999, "{shown:?}, not {wanted:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod validity;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::EntityId;
+use crate::{codec::turn, ids::EntityId};
 pub use validity::SchemaError;
 
 /// Most entity kinds of a schema. With the limits below it bounds how much memory a hostile schema
@@ -260,7 +260,8 @@ impl Field {
 
     /// The four fields of a unit quaternion by its smallest three components, `bits` bits each. The
     /// largest can be computed from them, so only its index is stored. Write the fields with
-    /// [`pack_quaternion`]; for `spin` see [`Predict::Quaternion`].
+    /// [`pack_quaternion`], and read them with [`unpack_quaternion`]; for `spin` see
+    /// [`Predict::Quaternion`].
     #[must_use]
     pub fn quaternion(name: &str, bits: u8, spin: Option<u8>) -> [Self; 4] {
         let max = (1 << (bits.clamp(2, 24) - 1)) - 1;
@@ -312,4 +313,13 @@ pub fn pack_quaternion(quaternion: [f32; 4], bits: u8) -> [i32; 4] {
         *part = ((f64::from(quaternion[i]) * scale).round() as i32).clamp(-max, max);
     }
     packed
+}
+
+/// The unit quaternion (x, y, z, w) that the values of the fields of [`Field::quaternion`] stand
+/// for, as in a row or interpolated.
+#[must_use]
+pub fn unpack_quaternion([largest, a, b, c]: [f32; 4], bits: u8) -> [f32; 4] {
+    let max = (1 << (bits.clamp(2, 24) - 1)) - 1;
+    let per_step = std::f64::consts::FRAC_1_SQRT_2 / f64::from(max);
+    turn::unpack(largest as i32, &[a, b, c], per_step).map(|component| component as f32)
 }

@@ -1,5 +1,6 @@
 /** A client that plays and watches Tickwire matches: `Session` for pages, `ClientLink` for anything else. */
 export { ByteReader, ByteWriter } from "./bytes.js";
+export { type Quaternion, unpackQuaternion } from "./codec/turn.js";
 export { ServerFault } from "./fault.js";
 export { type ClientEvent, ClientLink, type SnapshotEvent } from "./link/client.js";
 export { Clock, ticksBetween } from "./link/clock.js";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { unpackQuaternion } from "../src/codec/turn.js";
 import { Clock } from "../src/link/clock.js";
 import { Interpolation } from "../src/replica/interpolation.js";
 import { Prediction, type Predictor } from "../src/replica/prediction.js";
@@ -94,6 +95,16 @@ test("a lost connection is no network stall, and leaves what is shown in place",
 
 test("angles are interpolated the shorter way round, and flags not at all", () => {
   check([0, 100, 350, 1], [0, 110, 10, 2], 0.5, [0, 105, 360, 1]);
+});
+
+test("quaternions are interpolated the shorter way, also if another component is the largest", () => {
+  // Turns about the z axis by 80 and 100 degrees: at first w is the largest component, then z.
+  const sin = (degrees: number) => Math.round(Math.sin((degrees * Math.PI) / 180) / STEP);
+  check([3, 0, 0, sin(40)], [2, 0, 0, sin(40)], 0.5, [3, 0, 0, 707.11], TURNING);
+  // The same rotation with another sign: from 350 to 370 degrees.
+  check([3, 0, 0, -sin(5)], [3, 0, 0, sin(5)], 0.5, [3, 0, 0, 0], TURNING);
+  const [x, y, z, w] = unpackQuaternion(3, [0, 0, 707.11], STEP);
+  assert.deepEqual([x, y, z.toFixed(4), w.toFixed(4)], [0, 0, "0.7071", "0.7071"]);
 });
 
 test("entities are extrapolated for a while when snapshots are missing", () => {
@@ -288,8 +299,8 @@ function turning(aim: number, jumpFrom: number): Prediction {
 }
 
 /** Checks what is shown `part` of a tick after the first of two snapshots that are a tick apart. */
-function check(from: number[], to: number[], part: number, expected: number[]): void {
-  const { others, clock } = match();
+function check(from: number[], to: number[], part: number, expected: number[], schema = SCHEMA): void {
+  const { others, clock } = match(schema);
   for (let tick = 1; tick < 40; tick++) {
     others.push(tick, rows(tick, from), clock, tick * TICK);
     others.advance(clock, tick * TICK);
@@ -298,14 +309,14 @@ function check(from: number[], to: number[], part: number, expected: number[]): 
   others.advance(clock, 40 * TICK);
   others.advance(clock, (39 + part) * TICK + others.delay);
   others.interpolate(0);
-  const shown = [...others.values.subarray(0, 4)].map((value) => Math.round(value * 100) / 100);
+  const shown = [...others.values.subarray(0, 4)].map((value) => Math.round(value * 100) / 100 + 0);
   assert.deepEqual(shown, expected);
 }
 
-function match(): { others: Interpolation; clock: Clock } {
+function match(schema = SCHEMA): { others: Interpolation; clock: Clock } {
   const clock = new Clock(HZ);
   clock.handlePong({ clientTime: 0, serverTime: 0, held: 0, tick: 0, tickTime: 0 }, 0);
-  return { others: new Interpolation(SCHEMA, HZ), clock };
+  return { others: new Interpolation(schema, HZ), clock };
 }
 
 function rows(_tick: number, values: number[]): Rows {
@@ -333,4 +344,17 @@ const SCHEMA: Schema = {
   owner: [],
   input: [{ name: "move", min: -1, max: 1 }],
   events: [],
+};
+/** The step of a quaternion's components. */
+const STEP = 0.001;
+const part = (name: string): Field => ({ ...field(name, -707, 707, { type: "component" }), step: STEP });
+const TURNING: Schema = {
+  ...SCHEMA,
+  kinds: [
+    {
+      name: "body",
+      fields: [field("turn", 0, 3, { type: "quaternion", spin: null }), part("a"), part("b"), part("c")],
+      firstSeat: null,
+    },
+  ],
 };

@@ -16,7 +16,10 @@ export const OTHERS = [
   [0, 1, 2],
 ] as const;
 
-/** The quaternion that four integers stand for; an integer of 1 is a component of `perStep`. */
+/**
+ * The unit quaternion that the values of four fields stand for, as in a row or interpolated: the index of the largest
+ * component and the other `parts`, of which a value of 1 is `perStep`, those fields' step in the schema.
+ */
 export function unpackQuaternion(largest: number, parts: Vector, perStep: number): Quaternion {
   const quaternion: Quaternion = [0, 0, 0, 0];
   let rest = 1;
@@ -40,6 +43,15 @@ export function largestOf(quaternion: Quaternion): [number, number] {
     else if (size > second) second = size;
   });
   return [place, first - second];
+}
+
+/** The quaternion that is this `part` of the shorter way from one to the other. */
+export function between(from: Quaternion, to: Quaternion, part: number): Quaternion {
+  // Both signs are the same rotation.
+  const sign = from.reduce((dot, component, i) => dot + component * to[i], 0) < 0 ? -1 : 1;
+  const [x, y, z, w] = from.map((component, i) => component + (to[i] * sign - component) * part);
+  const length = Math.sqrt(x * x + y * y + z * z + w * w);
+  return [x / length, y / length, z / length, w / length];
 }
 
 /** A quaternion, turned about the world's axes by twice the angles in `half`. */

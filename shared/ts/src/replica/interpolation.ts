@@ -15,6 +15,7 @@
  * sent, since servers send less to clients that don't acknowledge.
  */
 
+import { between, OTHERS, unpackQuaternion } from "../codec/turn.js";
 import { type Clock, ticksBetween } from "../link/clock.js";
 import { AWAY, Tail } from "../link/tail.js";
 import { Rows } from "../rows.js";
@@ -43,6 +44,10 @@ const enum Blend {
   Linear,
   /** Interpolated along the shorter way round the circle. */
   Angle,
+  /** The first of the four fields of a quaternion, which is interpolated along the shorter way. */
+  Quaternion,
+  /** One of the other three. */
+  Component,
 }
 
 interface Kept {
@@ -73,6 +78,7 @@ export class Interpolation {
   /** By kind and field: how many steps one step of its velocity moves it in a tick. */
   readonly #perTick: Float64Array[];
   readonly #circles: Float64Array[];
+  readonly #steps: Float64Array[];
   #from: Rows | null = null;
   #to: Rows | null = null;
   /** 0 to 1: how far the shown moment is from the older snapshot to the newer. */
@@ -94,10 +100,13 @@ export class Interpolation {
   constructor(schema: Schema, hz: number) {
     const blendOf = (type: string): Blend => {
       if (type === "linear" || type === "carried") return Blend.Linear;
+      if (type === "quaternion") return Blend.Quaternion;
+      if (type === "component") return Blend.Component;
       return type === "angle" || type === "turned" ? Blend.Angle : Blend.Older;
     };
     const kinds = schema.kinds.map((kind) => kind.fields);
     this.#blends = kinds.map((fields) => Uint8Array.from(fields, (field) => blendOf(field.predict.type)));
+    this.#steps = kinds.map((fields) => Float64Array.from(fields, ({ step }) => step));
     this.#circles = kinds.map((fields) => Float64Array.from(fields, ({ min, max }) => max - min + 1));
     this.#rates = kinds.map((fields) =>
       Int8Array.from(fields, ({ predict }) => (predict.type === "carried" ? predict.rate : -1)),
@@ -260,11 +269,28 @@ export class Interpolation {
       if (Math.abs(to[toStart + i] - from[start + i]) > most) part = 0;
     }
     for (let i = 0; i < count; i++) {
+      if (blends[i] === Blend.Component) continue;
       const older = from[start + i];
       let way = to[toStart + i] - older;
-      if (blends[i] === Blend.Older) way = 0;
+      if (blends[i] === Blend.Quaternion) {
+        this.#turn(i, this.#steps[kind][i + 1], from, start + i, to, toStart + i, part);
+        way = 0;
+      } else if (blends[i] === Blend.Older) way = 0;
       else if (blends[i] === Blend.Angle) way = shorterWay(way, this.#circles[kind][i]);
       this.values[i] = older + way * part;
     }
+  }
+
+  /**
+   * Interpolates the components of the quaternion at field `i`. They are those that the older row has, even if another
+   * component is the largest by now.
+   */
+  #turn(i: number, perStep: number, from: Int32Array, at: number, to: Int32Array, toAt: number, part: number): void {
+    const older = unpackQuaternion(from[at], [from[at + 1], from[at + 2], from[at + 3]], perStep);
+    const newer = unpackQuaternion(to[toAt], [to[toAt + 1], to[toAt + 2], to[toAt + 3]], perStep);
+    const shown = between(older, newer, part);
+    // The largest one is never negative, and both signs are the same rotation.
+    const sign = shown[from[at] & 3] < 0 ? -1 : 1;
+    OTHERS[from[at] & 3].forEach((place, n) => (this.values[i + 1 + n] = (sign * shown[place]) / perStep));
   }
 }
