@@ -157,7 +157,7 @@ impl Limits {
             ("idle_timeout_s", self.idle_timeout),
             ("stall_timeout_s", self.stall_timeout),
         ] {
-            within(name, value.as_secs() as usize, 1, 3_600)?;
+            within(name, value.as_secs_f64().ceil() as usize, 1, 3_600)?;
         }
         Ok(())
     }
