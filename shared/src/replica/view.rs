@@ -1,10 +1,11 @@
 //! A match between two of its ticks, or a little after the newest.
 //!
-//! Positions are interpolated linearly, angles and quaternions along the shorter way; all other values are those of
-//! the earlier tick until the later one is reached. An entity that moved further than its velocity
-//! allows was teleported: it is shown at its old place, then at its new one, never in between. An
-//! entity that spawns in the later tick is not there before it; one that despawns is there until
-//! then. After the newest tick, only fields with a velocity ([`Predict::Carried`]) keep moving.
+//! Positions are interpolated linearly, angles and quaternions along the shorter way; all other
+//! values are those of the earlier tick until the later one is reached. An entity that moved
+//! further than its velocity allows was teleported: it is shown at its old place, then at its new
+//! one, never in between. An entity that spawns in the later tick is not there before it; one that
+//! despawns is there until then. After the newest tick, only fields with a velocity
+//! ([`Predict::Carried`]) keep moving.
 
 use crate::{
     codec::turn,

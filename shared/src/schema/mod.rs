@@ -264,7 +264,7 @@ impl Field {
     /// [`Predict::Quaternion`].
     #[must_use]
     pub fn quaternion(name: &str, bits: u8, spin: Option<u8>) -> [Self; 4] {
-        let max = (1 << (bits.clamp(2, 24) - 1)) - 1;
+        let max = component_max(bits);
         let step = std::f32::consts::FRAC_1_SQRT_2 / max as f32;
         let component = |part: &str| {
             Self::new(&format!("{name}.{part}"), step, -max, max).predict(Predict::Component)
@@ -295,10 +295,16 @@ impl Field {
     }
 }
 
+/// The largest value of a quaternion's component of so many bits, which stands for the square root
+/// of 1/2: no component but the largest is longer.
+fn component_max(bits: u8) -> i32 {
+    (1 << (bits.clamp(2, 24) - 1)) - 1
+}
+
 /// The integers for the fields of [`Field::quaternion`], for a unit quaternion (x, y, z, w).
 #[must_use]
 pub fn pack_quaternion(quaternion: [f32; 4], bits: u8) -> [i32; 4] {
-    let max = (1 << (bits.clamp(2, 24) - 1)) - 1;
+    let max = component_max(bits);
     let mut largest = 0;
     for i in 1..4 {
         if quaternion[i].abs() > quaternion[largest].abs() {
@@ -319,7 +325,7 @@ pub fn pack_quaternion(quaternion: [f32; 4], bits: u8) -> [i32; 4] {
 /// for, as in a row or interpolated.
 #[must_use]
 pub fn unpack_quaternion([largest, a, b, c]: [f32; 4], bits: u8) -> [f32; 4] {
-    let max = (1 << (bits.clamp(2, 24) - 1)) - 1;
+    let max = component_max(bits);
     let per_step = std::f64::consts::FRAC_1_SQRT_2 / f64::from(max);
     turn::unpack(largest as i32, &[a, b, c], per_step).map(|component| component as f32)
 }

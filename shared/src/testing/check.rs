@@ -119,9 +119,8 @@ fn act<G: Game>(
             link.write_input(tick, &values, &mut frame);
         }
         (None, 0..8) => {
-            *client = Some(ClientLink::default());
             twins.iter_mut().for_each(|world| world.connect(seat, now));
-            ClientLink::default().write_hello("", None, &mut frame);
+            client.insert(ClientLink::default()).write_hello("", None, &mut frame);
         }
         (Some(_) | None, _) => {}
     }

@@ -97,7 +97,7 @@ fn shoot_at_a_runner(profile: Profile, seen: Seen, seed: u64) -> (u32, u32) {
     let mut shooter = ClientLink::default();
     let mut interpolation = Interpolation::default();
     let mut hello = Vec::new();
-    ClientLink::default().write_hello("", None, &mut hello);
+    shooter.write_hello("", None, &mut hello);
     world.connect(Seat(0), Micros(0));
     up.send(hello, Micros(0));
     world.game.join(Seat(1));

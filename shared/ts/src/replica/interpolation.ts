@@ -272,11 +272,9 @@ export class Interpolation {
       if (blends[i] === Blend.Component) continue;
       const older = from[start + i];
       let way = to[toStart + i] - older;
-      if (blends[i] === Blend.Quaternion) {
-        this.#turn(i, this.#steps[kind][i + 1], from, start + i, to, toStart + i, part);
-        way = 0;
-      } else if (blends[i] === Blend.Older) way = 0;
-      else if (blends[i] === Blend.Angle) way = shorterWay(way, this.#circles[kind][i]);
+      if (blends[i] === Blend.Quaternion) this.#turn(i, this.#steps[kind][i + 1], from, start + i, to, toStart + i, part);
+      if (blends[i] === Blend.Angle) way = shorterWay(way, this.#circles[kind][i]);
+      else if (blends[i] !== Blend.Linear) way = 0;
       this.values[i] = older + way * part;
     }
   }
