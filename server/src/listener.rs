@@ -1,6 +1,7 @@
 //! Accepts connections, applies their limits, and serves HTTP on them with the given routes.
 
 use std::{
+    convert::Infallible,
     future::pending,
     io::{self, ErrorKind},
     net::SocketAddr,
@@ -8,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{Extension, Router};
-use hyper::server::conn::http1;
+use axum::{Extension, Router, extract::Request, middleware::AddExtension, response::Response};
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -22,6 +23,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
+use tower::{Layer, Service};
 
 use crate::{
     front_door::FrontDoor,
@@ -83,7 +85,8 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<Front
         let head_timeout = if is_proxy { PROXY_IDLE_TIMEOUT } else { limits.head_timeout };
         let evicted = handshake.evicted();
         let peer = Peer::new(address.ip(), place, handshake);
-        let routes = routes.clone().layer(Extension(peer.clone()));
+        // As a service: `Router::layer` would build all routes anew.
+        let routes = Extension(peer.clone()).layer(routes.clone());
         let door = Arc::clone(&door);
         tokio::spawn(async move {
             let outstays =
@@ -100,7 +103,7 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, door: Arc<Front
 async fn serve_stream(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    routes: Router,
+    routes: AddExtension<Router, Peer>,
     door: &FrontDoor,
     head_timeout: Duration,
 ) {
@@ -151,12 +154,15 @@ async fn accept(listener: &TcpListener, door: &FrontDoor) -> (TcpStream, SocketA
 }
 
 /// Serves a connection whose requests' heads may each take so long, the wait for them included.
-async fn serve_connection(
+async fn serve_connection<S>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    routes: Router,
+    routes: S,
     door: &FrontDoor,
     head_timeout: Duration,
-) {
+) where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
