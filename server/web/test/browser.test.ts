@@ -328,6 +328,57 @@ test("a phone is played with two thumbs", async () => {
   await phone.close();
 });
 
+test("a gamepad plays, and leaves the keyboard and the mouse alone while its sticks rest", async () => {
+  await ada.bringToFront();
+  await ada.focus("#scene");
+  const input = () => ada.evaluate<number[]>("[...tickwire.controls.values()]");
+  const isInput = (what: string, ...wanted: number[]) => until(ada, what, async () => `${await input()}` === `${wanted}`, 3_000);
+  const use = (axes: number[], ...buttons: number[]) => ada.evaluate(USE_GAMEPAD, { axes, buttons });
+  const isMouseAiming = (x: number, y: number) =>
+    `(({ scene: { camera, ownX, ownY }, controls }) =>
+      Math.abs(Math.atan2(camera.placeY(${y}) - ownY, camera.placeX(${x}) - ownX) - controls.aim) < 0.1)(tickwire)`;
+  await ada.evaluate(FAKE_GAMEPAD);
+  await use([0, 0, 0, 0]);
+  await ada.waitForTimeout(200);
+  assert.equal(await ada.evaluate("gamepad.polls"), 0, "no gamepad is connected");
+  await ada.evaluate("dispatchEvent(new Event('gamepadconnected'))");
+  await until(ada, "the gamepad to be polled", "gamepad.polls > 0");
+
+  await ada.mouse.move(640, 10);
+  await until(ada, "the mouse to aim", isMouseAiming(640, 10));
+  await ada.keyboard.down("KeyD");
+  await use([-0.1, 0.1, 0.1, 0.1]);
+  await ada.waitForTimeout(200);
+  assert.equal((await input())[0], 127);
+  await ada.keyboard.up("KeyD");
+  await until(ada, "the mouse to aim still", isMouseAiming(640, 10), 3_000);
+
+  await use([-0.7, 0, 0, 1]);
+  await isInput("a run to the left below full speed, aiming down", -79, 0, 16_384, 0);
+  await use([0, -1, -1, 0], 7);
+  await isInput("a shot", 0, -127, 32_768, 1);
+  await use([0, 0, 0, 0], 0);
+  await isInput("another shot, in the same direction", 0, 0, 32_768, 1);
+  for (const button of [1, 6]) {
+    await use([0, 0, 0, 0], button);
+    await isInput("a rocket", 0, 0, 32_768, 2);
+  }
+  await use([0, 0, 0, 0]);
+  await ada.mouse.move(640, 20);
+  await until(ada, "the mouse to aim again", isMouseAiming(640, 20), 3_000);
+
+  await use([0, 1, 1, 0], 0);
+  await isInput("all at once", 0, 127, 0, 1);
+  await ada.evaluate("gamepad.isGone = true");
+  await isInput("nothing, as the gamepad is gone", 0, 0, 0, 0);
+  const polls = await ada.evaluate("gamepad.polls");
+  await ada.waitForTimeout(200);
+  assert.equal(await ada.evaluate("gamepad.polls"), polls);
+  await ada.keyboard.press("KeyH");
+  assert.ok(await ada.isVisible("text=With a gamepad"));
+  await ada.keyboard.press("KeyH");
+});
+
 test("a page shows that no seat is free, and joins once there is one", async () => {
   const full = await TestServer.start("--npcs", "0", "--seats", "1", "--matches-max", "1");
   const first = await browser.open(`${full.url}/?match=auto&name=First`);
@@ -389,6 +440,19 @@ const HUNT = (enemy: number) => {
     input[3] = session.tick() % 60 < 50 ? 1 : 0;
   }, 100);
   controls.values = () => input;
+};
+
+/** Gives the page a gamepad in the second place, after one with another mapping. */
+const FAKE_GAMEPAD = `(() => {
+  const other = { mapping: "", axes: [1, 1], buttons: [] };
+  globalThis.gamepad = { mapping: "standard", polls: 0, isGone: false };
+  navigator.getGamepads = () => (gamepad.polls++, gamepad.isGone ? [null, null] : [other, gamepad]);
+})()`;
+
+const USE_GAMEPAD = ({ axes, buttons }: { axes: number[]; buttons: number[] }) => {
+  const { gamepad } = globalThis as any;
+  gamepad.axes = axes;
+  gamepad.buttons = Array.from({ length: 17 }, (_, n) => ({ pressed: buttons.includes(n) }));
 };
 
 const TOUCH = ({ type, points }: { type: string; points: { x: number; y: number; id: number }[] }) => {

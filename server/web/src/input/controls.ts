@@ -1,8 +1,9 @@
-/** Reads keyboard, mouse and touch, and makes inputs of the arena of them: [move x, move y, aim, buttons]. */
+/** Reads keyboard, mouse, touch and gamepad, and makes inputs of the arena of them: [move x, move y, aim, buttons]. */
 
 import type { Integer } from "@tickwire/client";
 import { MOVE_MAX } from "../arena/body.js";
 import type { Scene } from "../draw/scene.js";
+import { GamepadInput } from "./gamepad.js";
 import { Touch } from "./touch.js";
 
 const ANGLES = 1 << 16;
@@ -32,6 +33,8 @@ export class Controls {
   readonly #values = new Int32Array(4);
   readonly #held = new Set<string>();
   readonly #touch: Touch;
+  readonly #gamepad = new GamepadInput();
+  /** Where the mouse points; `null` once another device aims. */
   #mouse: { x: number; y: number } | null = null;
   /** The mouse buttons that were pressed over the canvas and are still held. */
   #buttons = 0;
@@ -58,13 +61,16 @@ export class Controls {
   update(now: number): void {
     const passed = Math.min((now - this.#turnedAt) / 1e3, 0.1);
     this.#turnedAt = now;
+    this.#gamepad.update();
     const { camera, ownX, ownY } = this.scene;
     const turn = Number(this.#held.has("turn right")) - Number(this.#held.has("turn left"));
+    const aiming = this.#touch.isAiming ? this.#touch : this.#gamepad;
     if (turn !== 0) {
       this.#mouse = null;
       this.aim += turn * TURN_PER_S * passed;
-    } else if (this.#touch.isAiming) {
-      this.aim = this.#touch.aim;
+    } else if (aiming.isAiming) {
+      this.#mouse = null;
+      this.aim = aiming.aim;
     } else if (this.#touch.isMoving && !this.#mouse) {
       this.aim = Math.atan2(this.#touch.moveY, this.#touch.moveX);
     } else if (this.#mouse) {
@@ -79,14 +85,15 @@ export class Controls {
     const values = this.#values;
     values[0] = (held("right") - held("left")) * MOVE_MAX;
     values[1] = (held("down") - held("up")) * MOVE_MAX;
-    if (this.#touch.isMoving) {
-      values[0] = Math.round(this.#touch.moveX * MOVE_MAX);
-      values[1] = Math.round(this.#touch.moveY * MOVE_MAX);
+    const moving = this.#touch.isMoving ? this.#touch : this.#gamepad;
+    if (moving.isMoving) {
+      values[0] = Math.round(moving.moveX * MOVE_MAX);
+      values[1] = Math.round(moving.moveY * MOVE_MAX);
     }
     const turns = this.aim / (2 * Math.PI);
     values[2] = Math.round((turns - Math.floor(turns)) * ANGLES) % ANGLES;
-    const fires = held("fire") || this.#buttons & LEFT || this.#touch.isFiring;
-    const rockets = held("rocket") || this.#buttons & RIGHT || this.#touch.isRocketing;
+    const fires = held("fire") || this.#buttons & LEFT || this.#touch.isFiring || this.#gamepad.isFiring;
+    const rockets = held("rocket") || this.#buttons & RIGHT || this.#touch.isRocketing || this.#gamepad.isRocketing;
     values[3] = (fires ? FIRE : 0) | (rockets ? ALT_FIRE : 0);
     return values;
   }
@@ -131,6 +138,7 @@ export class Controls {
     this.#held.clear();
     this.#buttons = 0;
     this.#touch.release();
+    this.#gamepad.release();
   }
 
   /** Handles a move. Browsers also report a second button as a move, while the first one is held. */
