@@ -139,9 +139,7 @@ test("a thumb on the line of chat moves the player, and a tap opens the chat", a
 
 test("a player who writes a line of chat can scroll to those before", async () => {
   const page = await play({});
-  for (let n = 0; n < 30; n++) await page.evaluate(`lines.prepend(Object.assign(document.createElement("p"), { textContent: "line ${n}" }))`);
-  const isSeen = (line: string) =>
-    `(({ top, bottom }, box) => bottom > box.top + 1 && top < box.bottom - 1)(lines.${line}.getBoundingClientRect(), document.querySelector(".history").getBoundingClientRect())`;
+  await page.evaluate(MANY_LINES);
   assert.ok(await page.evaluate(isSeen("lastElementChild")), "the newest line");
   await page.keyboard.press("Enter");
   await page.mouse.move(60, 560);
@@ -151,6 +149,43 @@ test("a player who writes a line of chat can scroll to those before", async () =
   await page.keyboard.press("Escape");
   assert.ok(await page.evaluate(isSeen("lastElementChild")), "the newest line again");
   await page.context().close();
+});
+
+test("a spectator can scroll to older lines of chat by wheel, keyboard and thumb, and follow a player", async () => {
+  const watcher = await browser.open(`${server.url}/?match=auto&role=spectator`, phone(568, 320));
+  await until(watcher, "the names", `${PLAYING} && players.querySelector('button')`);
+  await watcher.evaluate(MANY_LINES);
+  const [oldest, newest] = [isSeen("firstElementChild"), isSeen("lastElementChild")];
+  const box = (await watcher.locator("#history").boundingBox())!;
+  const [x, y] = [box.x + box.width - 40, box.y + box.height / 2];
+
+  await watcher.mouse.move(x, y);
+  await watcher.mouse.wheel(0, -5_000);
+  await until(watcher, "the oldest line, by wheel", oldest);
+  await watcher.mouse.wheel(0, 5_000);
+  await until(watcher, "the newest line, by wheel", newest);
+
+  while ((await watcher.evaluate(FOCUSED)) !== "history") await watcher.keyboard.press("Tab");
+  await watcher.keyboard.press("Home");
+  await until(watcher, "the oldest line, by keyboard", oldest);
+  await watcher.keyboard.press("End");
+  await until(watcher, "the newest line, by keyboard", newest);
+
+  const cdp = await watcher.context().newCDPSession(watcher);
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...touchPoints: { x: number; y: number }[]) =>
+    cdp.send("Input.dispatchTouchEvent", { type, touchPoints });
+  await touch("touchStart", { x, y });
+  for (let down = 20; down <= 100; down += 20) await touch("touchMove", { x, y: y + down });
+  await touch("touchEnd");
+  await until(watcher, "an older line, by thumb", `!${newest}`);
+
+  assert.deepEqual(await watcher.evaluate(COVERED), [], "names that can't be tapped");
+  // On a busy machine the browser may take a tap for a long press.
+  await until(watcher, "a player to be followed", async () => {
+    await watcher.tap("#players button");
+    return watcher.evaluate<boolean>("tickwire.scene.followed !== null");
+  });
+  await watcher.context().close();
 });
 
 test("on every screen the parts of the HUD are beside each other, and large enough for a thumb", async () => {
@@ -233,6 +268,22 @@ const WATCH_IMAGES = `(() => {
     drawImage.call(this, image, ...rest);
   };
 })()`;
+
+/** Fills the history of the chat. */
+const MANY_LINES = `for (let n = 0; n < 30; n++) lines.prepend(Object.assign(document.createElement("p"), { textContent: "line " + n }))`;
+
+/** Whether a line of the history is in view. */
+const isSeen = (line: string) =>
+  `(({ top, bottom }, box) => bottom > box.top + 1 && top < box.bottom - 1)(lines.${line}.getBoundingClientRect(), document.querySelector(".history").getBoundingClientRect())`;
+
+/** The names whose middle is covered by another part of the HUD. */
+const COVERED = `[...players.querySelectorAll("button")]
+  .filter((button) => button.offsetParent)
+  .filter((button) => {
+    const { left, right, top, bottom } = button.getBoundingClientRect();
+    return document.elementFromPoint((left + right) / 2, (top + bottom) / 2) !== button;
+  })
+  .map((button) => button.textContent)`;
 
 /** The pairs of parts of the HUD that overlap. */
 const OVERLAPS = `(() => {

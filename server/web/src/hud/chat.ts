@@ -7,6 +7,7 @@ const LINES_SHOWN = 40;
 
 export class Chat {
   readonly #input = element<HTMLInputElement>("saying");
+  readonly #history = element("history");
 
   constructor(
     readonly session: () => Session | null,
@@ -23,7 +24,7 @@ export class Chat {
       this.done();
     });
     // Back to the newest line.
-    this.#input.addEventListener("blur", () => (element("lines").parentElement!.scrollTop = 0));
+    this.#input.addEventListener("blur", () => (this.#history.scrollTop = 0));
     this.#input.addEventListener("keydown", (event) => {
       event.stopPropagation();
       // The Enter key that opened the chat may still be held.
@@ -37,6 +38,8 @@ export class Chat {
   /** Sets whether the user has a seat: spectators can't chat. */
   seat(isSeated: boolean): void {
     this.#input.disabled = !isSeated;
+    // So that the keyboard can scroll it.
+    this.#history.tabIndex = isSeated ? -1 : 0;
     const how = matchMedia("(pointer: coarse)").matches ? "Tap to chat" : "Enter to chat";
     this.#input.placeholder = isSeated ? how : "Spectators only listen";
   }
