@@ -121,6 +121,12 @@ test("released keys and buttons do not stay held", async () => {
   await ada.keyboard.up("KeyW");
   await checkInput(0, 0, 0);
   await ada.keyboard.up("ControlLeft");
+  // One of two keys for the same.
+  await ada.keyboard.down("Space");
+  await ada.keyboard.press("ArrowDown");
+  await checkInput(0, 0, 2);
+  await ada.keyboard.up("Space");
+  await checkInput(0, 0, 0);
   // A click on a button of the HUD leaves the keyboard to the game.
   await ada.click("#net-button");
   await ada.keyboard.down("KeyD");

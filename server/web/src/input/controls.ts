@@ -15,22 +15,13 @@ const RIGHT = 2;
 /** How fast arrow keys turn the weapon, in radians per second. */
 const TURN_PER_S = 3.6;
 
-const KEYS: Record<string, string> = {
-  KeyW: "up",
-  KeyS: "down",
-  KeyA: "left",
-  KeyD: "right",
-  ArrowLeft: "turn left",
-  ArrowRight: "turn right",
-  ArrowUp: "fire",
-  ArrowDown: "rocket",
-  Space: "rocket",
-};
+const KEYS = ["KeyW", "KeyS", "KeyA", "KeyD", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Space"];
 
 export class Controls {
   /** In radians. */
   aim = 0;
   readonly #values = new Int32Array(4);
+  /** The keys that are held. */
   readonly #held = new Set<string>();
   readonly #touch: Touch;
   readonly #gamepad = new GamepadInput();
@@ -63,7 +54,7 @@ export class Controls {
     this.#turnedAt = now;
     this.#gamepad.update();
     const { camera, ownX, ownY } = this.scene;
-    const turn = Number(this.#held.has("turn right")) - Number(this.#held.has("turn left"));
+    const turn = Number(this.#held.has("ArrowRight")) - Number(this.#held.has("ArrowLeft"));
     const aiming = this.#touch.isAiming ? this.#touch : this.#gamepad;
     if (turn !== 0) {
       this.#mouse = null;
@@ -81,10 +72,10 @@ export class Controls {
 
   /** The current input. The same array is returned each time. */
   values(): Int32Array {
-    const held = (name: string) => Number(this.#held.has(name));
+    const held = (key: string) => Number(this.#held.has(key));
     const values = this.#values;
-    values[0] = (held("right") - held("left")) * MOVE_MAX;
-    values[1] = (held("down") - held("up")) * MOVE_MAX;
+    values[0] = (held("KeyD") - held("KeyA")) * MOVE_MAX;
+    values[1] = (held("KeyS") - held("KeyW")) * MOVE_MAX;
     const moving = this.#touch.isMoving ? this.#touch : this.#gamepad;
     if (moving.isMoving) {
       values[0] = Math.round(moving.moveX * MOVE_MAX);
@@ -92,8 +83,9 @@ export class Controls {
     }
     const turns = this.aim / (2 * Math.PI);
     values[2] = Math.round((turns - Math.floor(turns)) * ANGLES) % ANGLES;
-    const fires = held("fire") || this.#buttons & LEFT || this.#touch.isFiring || this.#gamepad.isFiring;
-    const rockets = held("rocket") || this.#buttons & RIGHT || this.#touch.isRocketing || this.#gamepad.isRocketing;
+    const fires = held("ArrowUp") || this.#buttons & LEFT || this.#touch.isFiring || this.#gamepad.isFiring;
+    const rockets =
+      held("Space") || held("ArrowDown") || this.#buttons & RIGHT || this.#touch.isRocketing || this.#gamepad.isRocketing;
     values[3] = (fires ? FIRE : 0) | (rockets ? ALT_FIRE : 0);
     return values;
   }
@@ -123,13 +115,12 @@ export class Controls {
   }
 
   #key(event: KeyboardEvent, isDown: boolean): void {
-    const name = KEYS[event.code];
     // A release counts with any modifier. A Mac reports no release of other keys while Meta is held.
     if (!isDown) {
-      this.#held.delete(name);
+      this.#held.delete(event.code);
       if (event.key === "Meta") this.#held.clear();
-    } else if (name && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      this.#held.add(name);
+    } else if (KEYS.includes(event.code) && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      this.#held.add(event.code);
       event.preventDefault();
     }
   }
