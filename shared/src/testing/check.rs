@@ -8,7 +8,7 @@ use crate::{
     ids::{Seat, Tick},
     link::{ClientEvent, ClientLink, Digest},
     rows::Rows,
-    schema::{FIELDS_MAX, Schema},
+    schema::{FIELDS_MAX, Integer, Schema},
     time::{Micros, Moment, TickRate},
     wire::{SERVER_FRAME_BYTES_MAX, read_state, write_state},
 };
@@ -23,8 +23,9 @@ const SEATS: u16 = 8;
 
 /// Plays matches in each of a game's modes, with players who join and leave, send any input that
 /// the schema allows, and see others late; and writes the game's state out and reads it back in
-/// between. The matches are 400 ticks long, at 10, 30 and 128 Hz; anything later, such as the end
-/// of a long round, needs a test of its own. Use it in a test of your game:
+/// between. Some players change their input in every tick, others keep it for many. The matches are
+/// 400 ticks long, at 10, 30 and 128 Hz; anything later, such as the end of a long round, needs a
+/// test of its own. Use it in a test of your game:
 ///
 /// ```
 /// # use tickwire_shared::arena::Arena as YourGame;
@@ -51,10 +52,11 @@ pub fn check<G: Game>() {
 
 fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
     let mut clients: Vec<_> = (0..SEATS).map(|_| None).collect();
+    let mut inputs: Vec<_> = (0..SEATS).map(|seat| Held::new(seat, schema)).collect();
     for tick in (1..=TICKS).map(Tick) {
         let now = twins[0].due();
-        for (seat, client) in (0..).map(Seat).zip(&mut clients) {
-            act(seat, client, tick, &mut twins, dice, now);
+        for ((seat, client), input) in (0..).map(Seat).zip(&mut clients).zip(&mut inputs) {
+            act(seat, client, input, tick, &mut twins, dice, now);
         }
         twins.iter_mut().for_each(|world| world.step(now));
         compare(&twins, schema);
@@ -89,10 +91,41 @@ fn moved<G: Game>(game: &G) -> G {
     read_state(&state).expect("the game's written state can be read back")
 }
 
+/// The input of one seat's player, who keeps each integer for a while: most games get anywhere only
+/// with keys that are held, but some faults show only when they change at once.
+struct Held<'a> {
+    schema: &'a Schema,
+    values: Vec<i32>,
+    /// For how many ticks each integer is kept, on average.
+    ticks: u64,
+}
+
+impl<'a> Held<'a> {
+    /// Players in higher seats keep their inputs for longer, from one tick up to 128.
+    fn new(seat: u16, schema: &'a Schema) -> Self {
+        let within = |integer: &Integer| 0.clamp(integer.min, integer.max);
+        Self { schema, values: schema.input.iter().map(within).collect(), ticks: 1 << seat }
+    }
+
+    fn next(&mut self, dice: &mut Dice) -> &[i32] {
+        for (value, integer) in self.values.iter_mut().zip(&self.schema.input) {
+            if dice.next().is_multiple_of(self.ticks) {
+                *value = match dice.next() % 4 {
+                    0 => integer.min,
+                    1 => integer.max,
+                    _ => dice.within(integer.min, integer.max),
+                };
+            }
+        }
+        &self.values
+    }
+}
+
 /// Lets a seat's player act at random, leave, or join.
 fn act<G: Game>(
     seat: Seat,
     client: &mut Option<ClientLink>,
+    input: &mut Held<'_>,
     tick: Tick,
     twins: &mut [World<G>; 2],
     dice: &mut Dice,
@@ -105,18 +138,9 @@ fn act<G: Game>(
             twins.iter_mut().for_each(|world| world.leave(seat));
         }
         (Some(link), 1..60) => {
-            let Some(schema) = link.schema() else { return };
-            let values: Vec<_> = schema
-                .input
-                .iter()
-                .map(|integer| match dice.next() % 4 {
-                    0 => integer.min,
-                    1 => integer.max,
-                    _ => dice.within(integer.min, integer.max),
-                })
-                .collect();
+            let values = input.next(dice);
             link.set_seen(Moment::before(tick, dice.within(256, 4_096) as u16));
-            link.write_input(tick, &values, &mut frame);
+            link.write_input(tick, values, &mut frame);
         }
         (None, 0..8) => {
             twins.iter_mut().for_each(|world| world.connect(seat, now));
@@ -238,6 +262,14 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(
+        expected = "the game does not keep to its schema: x of cart 7 is 10, outside 0 to 9"
+    )]
+    fn a_value_that_only_a_held_input_reaches_is_found() {
+        check::<Cart<HELD>>();
+    }
+
+    #[test]
     #[should_panic(expected = "the game does not keep to its schema: fuel of seat 3 is -1")]
     fn an_owner_value_out_of_range_is_found() {
         check::<Cart<OWNER>>();
@@ -257,6 +289,7 @@ mod tests {
     const OWNER: u8 = 3;
     const EVENT: u8 = 4;
     const FORGOTTEN: u8 = 5;
+    const HELD: u8 = 6;
 
     /// A cart that all players push, with a fault.
     #[derive(Serialize, Deserialize)]
@@ -264,6 +297,8 @@ mod tests {
         x: i32,
         #[serde(skip)]
         steps: i32,
+        /// For how many ticks each player has pushed without a break.
+        pushed: [i32; SEATS as usize],
     }
 
     #[derive(Clone, Default)]
@@ -287,7 +322,7 @@ mod tests {
         }
 
         fn new(_: &MatchOptions) -> Self {
-            Self { x: 0, steps: 0 }
+            Self { x: 0, steps: 0, pushed: [0; SEATS as usize] }
         }
 
         fn join(&mut self, _: Seat) {}
@@ -306,6 +341,12 @@ mod tests {
             self.steps += 1;
             if FAULT == FORGOTTEN {
                 self.x = self.steps % 9;
+            }
+            for (ticks, Push(by)) in self.pushed.iter_mut().zip(step.inputs) {
+                *ticks = if *by > 0 { *ticks + 1 } else { 0 };
+                if FAULT == HELD && *ticks == 40 {
+                    self.x = 10;
+                }
             }
             if FAULT == EVENT && step.tick == Tick(9) {
                 step.events.all(1, &[]);
