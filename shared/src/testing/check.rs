@@ -4,7 +4,7 @@
 use super::World;
 use crate::{
     dice::Dice,
-    game::{Game, MatchOptions},
+    game::{Game, Input, MatchOptions},
     ids::{Seat, Tick},
     link::{ClientEvent, ClientLink, Digest},
     rows::Rows,
@@ -33,13 +33,14 @@ const SEATS: u16 = 8;
 /// ```
 ///
 /// # Panics
-/// When the game panics; when its output does not fit its schema; or when a second match with the
-/// same seed, players and inputs, or a match that was read back, develops differently.
+/// When the game panics; when its output or default input does not fit its schema; or when a second
+/// match with the same seed, players and inputs, or a match that was read back, develops differently.
 pub fn check<G: Game>() {
     let schema = G::schema();
     schema.validate().unwrap_or_else(|error| panic!("bad schema: {error}"));
     let scores = G::SCORES.len();
     assert!(scores <= FIELDS_MAX, "a score has {scores} numbers, more than {FIELDS_MAX}");
+    check_default_input::<G>(&schema);
     let modes = if G::MODES.is_empty() { &[""] } else { G::MODES };
     for mode in modes {
         for (seed, hz) in (0..).zip(RATES) {
@@ -47,6 +48,18 @@ pub fn check<G: Game>() {
             let options = MatchOptions { seed, seats: SEATS, npcs: SEATS / 2, tick_rate, mode };
             play([World::<G>::new(options), World::new(options)], &schema, &mut Dice::new(seed));
         }
+    }
+}
+
+/// Checks that the input of a seat without a player is one that a player could send.
+fn check_default_input<G: Game>(schema: &Schema) {
+    let mut values = vec![0; schema.input.len()];
+    G::Input::default().write_values(&mut values);
+    for (Integer { name, min, max }, value) in schema.input.iter().zip(values) {
+        assert!(
+            (*min..=*max).contains(&value),
+            "{name} of the default input is {value}, outside {min} to {max}"
+        );
     }
 }
 
@@ -226,11 +239,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
-    use crate::{
-        game::{Input, Step},
-        ids::EntityId,
-        schema::Field,
-    };
+    use crate::{game::Step, ids::EntityId, schema::Field};
 
     #[test]
     fn a_game_without_a_fault_passes() {
@@ -270,6 +279,12 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "push of the default input is 0, outside 1 to 3")]
+    fn a_default_input_out_of_range_is_found() {
+        check::<Cart<DEFAULT>>();
+    }
+
+    #[test]
     #[should_panic(expected = "the game does not keep to its schema: fuel of seat 3 is -1")]
     fn an_owner_value_out_of_range_is_found() {
         check::<Cart<OWNER>>();
@@ -290,6 +305,7 @@ mod tests {
     const EVENT: u8 = 4;
     const FORGOTTEN: u8 = 5;
     const HELD: u8 = 6;
+    const DEFAULT: u8 = 7;
 
     /// A cart that all players push, with a fault.
     #[derive(Serialize, Deserialize)]
@@ -318,7 +334,8 @@ mod tests {
 
         fn schema() -> Schema {
             let cart = Schema::new("cart").kind("cart", [Field::new("x", 1.0, 0, 9)]);
-            cart.owner("fuel", 0, 9).input("push", -1, 1).event("stop", [])
+            let (min, max) = if FAULT == DEFAULT { (1, 3) } else { (-1, 1) };
+            cart.owner("fuel", 0, 9).input("push", min, max).event("stop", [])
         }
 
         fn new(_: &MatchOptions) -> Self {
