@@ -295,7 +295,12 @@ impl<G: Game> Shard<G> {
             return;
         };
         if step != before {
-            tracing::warn!(shard = self.index, step = step.name(), "overload ladder");
+            let told = if step == Step::Ground {
+                "the shard keeps up again, and sheds no load"
+            } else {
+                "the shard does not keep up, and sheds load: GET /v1/overruns shows why"
+            };
+            tracing::warn!(shard = self.index, step = step.name(), "{told}");
             self.status.set_overloaded(step == Step::Matches);
             self.stats.step = step as u64;
             *self.stats.steps.entry(step.name()).or_default() += 1;
