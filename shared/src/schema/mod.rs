@@ -83,6 +83,8 @@ pub enum Predict {
         rate: u8,
     },
     /// An angle: it wraps around from `max` to `min`, and keeps changing like [`Predict::Linear`].
+    /// Wrap it after rounding, as in `(turns * 256.0).round() as i32 & 255`: an angle just below a
+    /// full turn is rounded to one.
     Angle,
     /// An [`Predict::Angle`] that turns with an angular velocity: field `rate` of the same row, in
     /// this field's unit per second.
