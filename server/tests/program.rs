@@ -27,6 +27,21 @@ fn a_file_with_a_mistake_ends_the_program_with_its_place() {
 }
 
 #[test]
+fn a_missing_file_ends_the_program_with_the_setting_that_names_it() {
+    for (flag, setting) in [
+        ("--config", "config"),
+        ("--ticket-secret-file", "ticket_secret_file"),
+        ("--ticket-public-key-file", "ticket_public_key_file"),
+    ] {
+        let ended = end_of(&["--listen", "127.0.0.1:0", flag, "missing"]);
+        assert_eq!(ended.status.code(), Some(2));
+        let said = [ended.stdout, ended.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains(&format!("{setting}: missing: ")), "{said}");
+    }
+}
+
+#[test]
 fn a_taken_port_is_said_in_the_format_of_the_log() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();

@@ -4,8 +4,10 @@
 mod settings;
 
 use std::{
+    fmt::Display,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
+    path::Path,
     time::Duration,
 };
 
@@ -93,6 +95,11 @@ pub struct ConfigError(String);
 impl ConfigError {
     pub(crate) fn new(why: impl Into<String>) -> Self {
         Self(why.into())
+    }
+
+    /// An error with the file that a setting names.
+    pub(crate) fn of_file(setting: &str, path: &Path, why: &dyn Display) -> Self {
+        Self(format!("{setting}: {}: {why}", path.display()))
     }
 }
 
@@ -290,7 +297,7 @@ mod tests {
     #[test]
     fn the_readme_has_a_file_that_is_valid() {
         let readme = include_str!("../../../README.md");
-        let (_, file) = readme.split_once("```toml\n").unwrap();
+        let (_, file) = readme.split_once("A file:\n\n```toml\n").unwrap();
         let (file, _) = file.split_once("```").unwrap();
         let config = Config::from_toml(file).unwrap();
         assert!(config.tls.is_some() && config.tickets.has_key());

@@ -1,6 +1,7 @@
 //! Settings as flags, environment and file give them: each is optional.
 
 use std::{
+    fmt::Display,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -117,7 +118,7 @@ pub(super) fn of_process() -> Result<[Settings; 2], ConfigError> {
 }
 
 fn read(path: &Path) -> Result<Settings, ConfigError> {
-    let fail = |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
+    let fail = |why: &dyn Display| ConfigError::of_file("config", path, why);
     let text = std::fs::read_to_string(path).map_err(|error| fail(&error))?;
     parse(&text).map_err(|error| fail(&error))
 }

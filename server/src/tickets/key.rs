@@ -1,6 +1,6 @@
 //! Keys that sign and verify tickets, and their rotation.
 
-use std::path::Path;
+use std::{fmt::Display, fs};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation,
@@ -79,25 +79,20 @@ impl Key {
     /// Reads the configured key; `None` if the settings name none.
     pub(super) fn read(config: &TicketConfig) -> Result<Option<Self>, ConfigError> {
         if let Some(path) = &config.secret_file {
-            let secret = read(path)?;
+            let fail = |why: &dyn Display| ConfigError::of_file("ticket_secret_file", path, why);
+            let secret = fs::read(path).map_err(|error| fail(&error))?;
             if secret.starts_with(b"-----BEGIN") {
                 let pem = "a key in PEM is no secret; a public one is ticket_public_key_file";
-                return Err(ConfigError::new(format!("{}: {pem}", path.display())));
+                return Err(fail(&pem));
             }
-            return Self::secret(secret.trim_ascii_end())
-                .ok_or_else(|| {
-                    let short = format!("a secret has at least {SECRET_BYTES_MIN} bytes");
-                    ConfigError::new(format!("{}: {short}", path.display()))
-                })
-                .map(Some);
+            let short = || fail(&format_args!("a secret has at least {SECRET_BYTES_MIN} bytes"));
+            return Self::secret(secret.trim_ascii_end()).ok_or_else(short).map(Some);
         }
         let Some(path) = &config.public_key_file else { return Ok(None) };
-        Self::public(read(path)?)
-            .ok_or_else(|| {
-                let no_key = "it has no public Ed25519 key in PEM (BEGIN PUBLIC KEY)";
-                ConfigError::new(format!("{}: {no_key}", path.display()))
-            })
-            .map(Some)
+        let fail = |why: &dyn Display| ConfigError::of_file("ticket_public_key_file", path, why);
+        let source = fs::read(path).map_err(|error| fail(&error))?;
+        let no_key = || fail(&"it has no public Ed25519 key in PEM (BEGIN PUBLIC KEY)");
+        Self::public(source).ok_or_else(no_key).map(Some)
     }
 
     /// Parses a public key; `None` if it is not one.
@@ -116,8 +111,4 @@ impl Key {
         };
         (secret.len() >= SECRET_BYTES_MIN).then(key)
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    std::fs::read(path).map_err(|error| ConfigError::new(format!("{}: {error}", path.display())))
 }

@@ -7,6 +7,7 @@
 mod session;
 
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
     sync::{Arc, RwLock, atomic::AtomicBool},
     time::Duration,
@@ -232,22 +233,21 @@ impl Pair {
 }
 
 fn read(cert: &Path, key: &Path) -> Result<Pair, ConfigError> {
-    let fail = |path: &Path, why: &dyn std::fmt::Display| {
-        ConfigError::new(format!("{}: {why}", path.display()))
-    };
+    let fail_cert = |why: &dyn Display| ConfigError::of_file("tls_cert", cert, why);
+    let fail_key = |why: &dyn Display| ConfigError::of_file("tls_key", key, why);
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| fail(cert, &error))?;
+        .map_err(|error| fail_cert(&error))?;
     let der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
         let is_none = matches!(error, pem::Error::NoItemsFound);
         let none = "it has no private key in PEM (BEGIN PRIVATE KEY)";
-        if is_none { fail(key, &none) } else { fail(key, &error) }
+        if is_none { fail_key(&none) } else { fail_key(&error) }
     })?;
-    Pair::new(chain, der).map_err(|error| fail(cert, &error))
+    Pair::new(chain, der).map_err(|error| fail_cert(&error))
 }
 
 fn self_signed() -> Result<Pair, ConfigError> {
-    let fail = |error: &dyn std::fmt::Display| ConfigError::new(format!("certificate: {error}"));
+    let fail = |error: &dyn Display| ConfigError::new(format!("certificate: {error}"));
     let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
     let made = rcgen::generate_simple_self_signed(names).map_err(|error| fail(&error))?;
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der());
