@@ -25,7 +25,7 @@ use tickwire_shared::{
     wire::{Pace, SERVER_FRAME_BYTES_MAX, ServerMessage},
 };
 
-use super::{Connection, Context, HalfRate, Match};
+use super::{Connection, Context, HalfRate, Match, fail};
 use crate::{
     clock::Clock,
     feeds::{FeedEvent, Values},
@@ -269,10 +269,11 @@ impl<G: Game> Match<G> {
         fanout.payload.clear();
         connection.link.write_snapshot(&snapshot, context.now, &mut fanout.payload);
         let bytes = fanout.payload.len();
-        assert!(
-            bytes <= SERVER_FRAME_BYTES_MAX,
-            "a snapshot of the game takes {bytes} bytes; the most is {SERVER_FRAME_BYTES_MAX}"
-        );
+        if bytes > SERVER_FRAME_BYTES_MAX {
+            fail(format!(
+                "a snapshot of the game takes {bytes} bytes; the most is {SERVER_FRAME_BYTES_MAX}"
+            ));
+        }
         let before = fanout.frames.len();
         push_frame(&fanout.payload, &mut fanout.frames);
         stats.snapshots += 1;
@@ -321,7 +322,7 @@ fn write_owner<G: Game>(game: &G, schema: &Schema, seat: Seat, fanout: &mut Fano
     game.write_owner(seat, &mut fanout.owner_values);
     schema
         .pack_owner(seat, &fanout.owner_values, &mut fanout.owner)
-        .unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
+        .unwrap_or_else(|misfit| fail(format!("the game does not keep to its schema: {misfit}")));
 }
 
 /// The encodings of one tick, each made once per basis.

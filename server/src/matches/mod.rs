@@ -14,7 +14,7 @@ mod schedule;
 #[cfg(test)]
 mod simulated;
 
-use std::rc::Rc;
+use std::{panic::resume_unwind, rc::Rc};
 
 use slab::Slab;
 use tickwire_shared::{
@@ -300,7 +300,9 @@ impl<G: Game> Match<G> {
         self.game.write_rows(written);
         let fits =
             self.schema.check_rows(written).and_then(|()| self.schema.check_events(&self.events));
-        fits.unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
+        fits.unwrap_or_else(|misfit| {
+            fail(format!("the game does not keep to its schema: {misfit}"))
+        });
         let has_stood = begun.slipped >= self.schedule.interval();
         if has_stood || self.slowdown_sent != self.schedule.slowdown() {
             self.slowdown_sent = self.schedule.slowdown();
@@ -381,6 +383,12 @@ impl<G: Game> Match<G> {
         push_message(message, &mut payload, &mut frame);
         self.connections[key].socket.send(&frame)
     }
+}
+
+/// Fails a match, as if its game had panicked. Panic hooks are not called: a backtrace from here
+/// would not show the game, and would take so long that other matches' ticks are late.
+fn fail(reason: String) -> ! {
+    resume_unwind(Box::new(reason))
 }
 
 impl<G: Game> std::fmt::Debug for Match<G> {
