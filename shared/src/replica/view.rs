@@ -102,7 +102,8 @@ impl<'a> Seen<'a> {
         self.from
     }
 
-    /// The interpolated value of a field, in the field's steps. `fields` are those of its kind.
+    /// The interpolated value of a field, in the field's steps; of an angle, from `min` to below
+    /// `max + 1`. `fields` are those of its kind.
     #[must_use]
     pub fn value(self, fields: &[Field], index: usize, rate: TickRate) -> f32 {
         let from = self.from.values[index];
@@ -124,7 +125,8 @@ impl<'a> Seen<'a> {
             (Predict::Angle | Predict::Turned { .. }, Some(to)) => {
                 let turn = i64::from(field.max) - i64::from(field.min) + 1;
                 let shorter = (way(to) + turn / 2).rem_euclid(turn) - turn / 2;
-                from as f32 + shorter as f32 * self.part()
+                let value = from as f32 + shorter as f32 * self.part();
+                wrapped(value, field.min as f32, turn as f32)
             }
             (Predict::Component, Some(to)) => self.component(to, fields, index),
             (
@@ -173,6 +175,12 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// The same angle from `min` to below `min + turn`, also if an addition is rounded up to that.
+fn wrapped(value: f32, min: f32, turn: f32) -> f32 {
+    let value = if value < min { value + turn } else { value };
+    if value < min + turn { value } else { value - turn }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,8 +191,10 @@ mod tests {
     #[test]
     fn positions_are_linear_and_angles_take_the_shorter_way() {
         let (from, to) = (rows(1, &[30, 100, 350, 7]), rows(1, &[30, 106, 10, 9]));
-        check(&from, &to, 1.0, Some([30.0, 103.0, 360.0, 7.0]));
+        check(&from, &to, 0.9, Some([30.0, 102.7, 359.0, 7.0]));
+        check(&from, &to, 1.0, Some([30.0, 103.0, 0.0, 7.0]));
         check(&from, &to, 2.0, Some([30.0, 106.0, 10.0, 9.0]));
+        check(&to, &from, 1.5, Some([30.0, 101.5, 355.0, 9.0]));
     }
 
     #[test]
@@ -216,7 +226,7 @@ mod tests {
         };
         assert_eq!(halfway(Predict::Linear, 2_000_000_000, -2_000_000_000), 0.0);
         assert_eq!(halfway(Predict::Angle, 100, 300), 200.0);
-        assert_eq!(halfway(Predict::Angle, i32::MAX, i32::MIN), 2_147_483_648.0);
+        assert_eq!(halfway(Predict::Angle, i32::MAX, i32::MIN), -2_147_483_648.0);
     }
 
     #[test]

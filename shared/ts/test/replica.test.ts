@@ -94,7 +94,9 @@ test("a lost connection is no network stall, and leaves what is shown in place",
 });
 
 test("angles are interpolated the shorter way round, and flags not at all", () => {
-  check([0, 100, 350, 1], [0, 110, 10, 2], 0.5, [0, 105, 360, 1]);
+  check([0, 100, 350, 1], [0, 110, 10, 2], 0.25, [0, 102.5, 355, 1]);
+  check([0, 100, 350, 1], [0, 110, 10, 2], 0.5, [0, 105, 0, 1]);
+  check([0, 100, 10, 1], [0, 110, 350, 2], 0.75, [0, 107.5, 355, 1]);
 });
 
 test("quaternions are interpolated the shorter way, also if another component is the largest", () => {

@@ -20,7 +20,7 @@ import { type Clock, ticksBetween } from "../link/clock.js";
 import { AWAY, Tail } from "../link/tail.js";
 import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
-import { shorterWay } from "./circle.js";
+import { shorterWay, wrapped } from "./circle.js";
 
 /** Most snapshots that are kept: more than are ever between the shown moment and the newest. */
 const KEPT = 256;
@@ -78,6 +78,7 @@ export class Interpolation {
   /** By kind and field: how many steps one step of its velocity moves it in a tick. */
   readonly #perTick: Float64Array[];
   readonly #circles: Float64Array[];
+  readonly #mins: Float64Array[];
   readonly #steps: Float64Array[];
   #from: Rows | null = null;
   #to: Rows | null = null;
@@ -94,7 +95,7 @@ export class Interpolation {
   #beyond = 0;
   /** The shown moment: `ticksBefore` (with fraction) before `tick`; negative when extrapolating. */
   readonly shown = { tick: 0, ticksBefore: 0 };
-  /** The shown values of the row that `interpolate` was called for last. */
+  /** The shown values of the row that `interpolate` was called for last; an angle's is from `min` to below `max + 1`. */
   readonly values = new Float64Array(32);
 
   constructor(schema: Schema, hz: number) {
@@ -108,6 +109,7 @@ export class Interpolation {
     this.#blends = kinds.map((fields) => Uint8Array.from(fields, (field) => blendOf(field.predict.type)));
     this.#steps = kinds.map((fields) => Float64Array.from(fields, ({ step }) => step));
     this.#circles = kinds.map((fields) => Float64Array.from(fields, ({ min, max }) => max - min + 1));
+    this.#mins = kinds.map((fields) => Float64Array.from(fields, ({ min }) => min));
     this.#rates = kinds.map((fields) =>
       Int8Array.from(fields, ({ predict }) => (predict.type === "carried" ? predict.rate : -1)),
     );
@@ -271,11 +273,12 @@ export class Interpolation {
     for (let i = 0; i < count; i++) {
       if (blends[i] === Blend.Component) continue;
       const older = from[start + i];
-      let way = to[toStart + i] - older;
+      const way = to[toStart + i] - older;
       if (blends[i] === Blend.Quaternion) this.#turn(i, this.#steps[kind][i + 1], from, start + i, to, toStart + i, part);
-      if (blends[i] === Blend.Angle) way = shorterWay(way, this.#circles[kind][i]);
-      else if (blends[i] !== Blend.Linear) way = 0;
-      this.values[i] = older + way * part;
+      if (blends[i] === Blend.Angle) {
+        const circle = this.#circles[kind][i];
+        this.values[i] = wrapped(older + shorterWay(way, circle) * part, this.#mins[kind][i], circle);
+      } else this.values[i] = blends[i] === Blend.Linear ? older + way * part : older;
     }
   }
 
