@@ -271,6 +271,7 @@ function draw(): void {
   if (session && (arena || plain) && now - hudAt > HUD_MS) {
     hudAt = now;
     if (arena) hud.update(session, arena, now);
+    else if (plain) setText("own-values", plain.describeOwn(session));
     panel.update(session, scene.theme.line);
     if (!isLost) showStall(session);
   }

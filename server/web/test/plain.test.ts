@@ -9,6 +9,15 @@ test("entities without a place are listed as text, however many others there are
   assert.deepEqual(textsWith(50).slice(0, 3), ["clock seconds 7", "coin 1", ""]);
 });
 
+test("a player's own values are text, and spectators have none", () => {
+  const view = new PlainView({} as HTMLCanvasElement, {} as Scene, { ...SCHEMA, owner: OWNER });
+  const link = { rows: new Rows(), owner: Int32Array.of(12, -1) };
+  assert.equal(view.describeOwn({ seat: 0, link } as unknown as Session), "bullets 12  card -1");
+  assert.equal(view.describeOwn({ seat: null, link } as unknown as Session), "");
+  const none = new PlainView({} as HTMLCanvasElement, {} as Scene, SCHEMA);
+  assert.equal(none.describeOwn({ seat: 0, link } as unknown as Session), "");
+});
+
 /** The texts that are drawn for a clock and this many coins. */
 function textsWith(coins: number): string[] {
   const texts: string[] = [];
@@ -29,6 +38,7 @@ function textsWith(coins: number): string[] {
   return texts;
 }
 
+const OWNER = [{ name: "bullets", min: 0, max: 30 }, { name: "card", min: -1, max: 51 }];
 const field = (name: string): Field => ({ name, step: 1, min: 0, max: 9, predict: { type: "held" } });
 const SCHEMA: Schema = {
   game: "coins",

@@ -1,7 +1,7 @@
 /**
  * A view of any game, from its schema alone: an entity with fields `x` and `y` is a dot at its place,
- * and all other fields are text. Players have their names, and the player's own dot has its own
- * colour. So the author of a new game can see and play it at once, before it has a page of its own;
+ * and all other fields are text, as are the values that only the player receives. Players have their
+ * names, and the player's own dot has its own colour. So the author of a new game can see and play it at once, before it has a page of its own;
  * `shared/ts` has an example of one.
  */
 
@@ -33,7 +33,7 @@ export class PlainView {
   constructor(
     readonly canvas: HTMLCanvasElement,
     readonly scene: Scene,
-    schema: Schema,
+    readonly schema: Schema,
   ) {
     this.#kinds = schema.kinds.map((kind) => {
       const at = (name: string) => kind.fields.findIndex((field) => field.name === name);
@@ -94,6 +94,12 @@ export class PlainView {
       context.fillStyle = theme.soft;
       context.fillText(words, x + 1.5 * DOT, y + 8);
     }
+  }
+
+  /** The values that only the player receives, as text; empty for spectators. */
+  describeOwn({ seat, link: { rows, owner } }: Session): string {
+    if (seat === null || !rows || !owner) return "";
+    return this.schema.owner.map(({ name }, i) => `${name} ${owner[i]}`).join("  ");
   }
 }
 

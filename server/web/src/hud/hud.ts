@@ -48,6 +48,7 @@ export class Hud {
     setText("time", "–:––");
     this.banner("", "", 0);
     element("vitals").hidden = true;
+    setText("own-values", "");
   }
 
   /** Updates everything that does not come from events. */
