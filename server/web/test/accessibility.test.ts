@@ -239,6 +239,19 @@ test("the colours of all names can be read, in both themes", async () => {
   }
 });
 
+test("a name that is pressed while the list changes is followed", async () => {
+  const watcher = await browser.open(`${server.url}/?match=auto&role=spectator`);
+  await until(watcher, "two names", `${PLAYING} && players.querySelectorAll("button").length > 1`);
+  const [pressed, other] = await watcher.evaluate<string[]>("[...players.querySelectorAll('button')].map(({ value }) => value)");
+  await watcher.hover(`#players button[value="${pressed}"]`);
+  await watcher.mouse.down();
+  await watcher.evaluate(`tickwire.scene.followed = ${other}`);
+  await watcher.evaluate("new Promise((done) => { let n = 0; const count = () => (++n < 20 ? requestAnimationFrame(count) : done()); count(); })");
+  await watcher.mouse.up();
+  await until(watcher, "the pressed name", `players.querySelector("[aria-pressed=true]")?.value === "${pressed}"`);
+  await watcher.context().close();
+});
+
 test("no page has logged an error", () => {
   assert.deepEqual(browser.errors, []);
 });

@@ -141,9 +141,10 @@ export class Hud {
     if (own && !shown.includes(own)) shown[shown.length - 1] = own;
     const lines = shown.map((score) => [score, this.name(score.seat), session.people.get(score.seat)?.presence]);
     const key = JSON.stringify([lines, ownSeat, this.scene.followed]);
-    if (key === this.#scores) return;
-    this.#scores = key;
     const players = element("players");
+    // A name that was removed between press and release would not be clicked.
+    if (key === this.#scores || players.matches(":active")) return;
+    this.#scores = key;
     const focused = players.querySelector<HTMLButtonElement>("button:focus")?.value;
     players.replaceChildren(...shown.map((score) => this.#scoreLine(score, session, ownSeat)));
     if (focused) players.querySelector<HTMLButtonElement>(`button[value="${focused}"]`)?.focus();
