@@ -25,7 +25,7 @@ use tickwire_shared::{
     wire::{Pace, SERVER_FRAME_BYTES_MAX, ServerMessage},
 };
 
-use super::{Connection, Context, HalfRate, Match, fail};
+use super::{Connection, Context, HalfRate, Match, fail, fail_for};
 use crate::{
     clock::Clock,
     feeds::{FeedEvent, Values},
@@ -322,7 +322,7 @@ fn write_owner<G: Game>(game: &G, schema: &Schema, seat: Seat, fanout: &mut Fano
     game.write_owner(seat, &mut fanout.owner_values);
     schema
         .pack_owner(seat, &fanout.owner_values, &mut fanout.owner)
-        .unwrap_or_else(|misfit| fail(format!("the game does not keep to its schema: {misfit}")));
+        .unwrap_or_else(|misfit| fail_for(&misfit));
 }
 
 /// The encodings of one tick, each made once per basis.

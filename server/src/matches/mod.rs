@@ -23,6 +23,7 @@ use tickwire_shared::{
     history::History,
     ids::{MatchId, Seat, Tick},
     link::{EventLog, InputQueue},
+    misfit::Misfit,
     replica::Rewind,
     schema::Schema,
     time::{Micros, Moment},
@@ -300,9 +301,7 @@ impl<G: Game> Match<G> {
         self.game.write_rows(written);
         let fits =
             self.schema.check_rows(written).and_then(|()| self.schema.check_events(&self.events));
-        fits.unwrap_or_else(|misfit| {
-            fail(format!("the game does not keep to its schema: {misfit}"))
-        });
+        fits.unwrap_or_else(|misfit| fail_for(&misfit));
         let has_stood = begun.slipped >= self.schedule.interval();
         if has_stood || self.slowdown_sent != self.schedule.slowdown() {
             self.slowdown_sent = self.schedule.slowdown();
@@ -383,6 +382,11 @@ impl<G: Game> Match<G> {
         push_message(message, &mut payload, &mut frame);
         self.connections[key].socket.send(&frame)
     }
+}
+
+/// Fails a match whose game does not keep to its schema.
+fn fail_for(misfit: &Misfit) -> ! {
+    fail(format!("the game does not keep to its schema: {misfit}"))
 }
 
 /// Fails a match, as if its game had panicked. Panic hooks are not called: a backtrace from here

@@ -6,7 +6,10 @@ use crate::{
     dice::Dice,
     game::{Game, Input, MatchOptions},
     ids::{Seat, Tick},
-    link::{ClientEvent, ClientLink, Digest},
+    link::{
+        ClientEvent, ClientLink, Digest,
+        integers::{self, OutOfRange},
+    },
     rows::Rows,
     schema::{FIELDS_MAX, Integer, Schema},
     time::{Micros, Moment, TickRate},
@@ -55,11 +58,9 @@ pub fn check<G: Game>() {
 fn check_default_input<G: Game>(schema: &Schema) {
     let mut values = vec![0; schema.input.len()];
     G::Input::default().write_values(&mut values);
-    for (Integer { name, min, max }, value) in schema.input.iter().zip(values) {
-        assert!(
-            (*min..=*max).contains(&value),
-            "{name} of the default input is {value}, outside {min} to {max}"
-        );
+    let packed = integers::pack(&schema.input, &values, &mut Vec::new());
+    if let Err(OutOfRange { integer: Integer { name, min, max }, value }) = packed {
+        panic!("{name} of the default input is {value}, outside {min} to {max}");
     }
 }
 

@@ -1,8 +1,8 @@
 /**
  * A view of any game, from its schema alone: an entity with fields `x` and `y` is a dot at its place,
  * and all other fields are text, as are the values that only the player receives. Players have their
- * names, and the player's own dot has its own colour. So the author of a new game can see and play it at once, before it has a page of its own;
- * `shared/ts` has an example of one.
+ * names, and the player's own dot has its own colour. So the author of a new game can see and play
+ * it at once, before it has a page of its own; `shared/ts` has an example of one.
  */
 
 import type { KindSchema, Schema, Session } from "@tickwire/client";
