@@ -10,9 +10,9 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    ids::{Seat, Tick},
+    ids::{Seat, Tick, Viewer},
     replica::Rewind,
-    rows::Rows,
+    rows::{Row, Rows},
     schema::Schema,
     time::TickRate,
 };
@@ -60,13 +60,34 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Advances the match by one tick.
     fn step(&mut self, step: &mut Step<'_, Self::Input>);
 
-    /// Writes the state that every client may see into the empty `rows`, in order of entity id.
+    /// Writes the state that clients may see into the empty `rows`, in order of entity id. Every
+    /// client sees all of it, unless the game has [viewers](Self::viewer).
     ///
     /// The server ends the match as failed when a row does not fit the schema (kind, number of
     /// values, ranges), when there are more than [`ENTITIES_MAX`](crate::codec::ENTITIES_MAX)
     /// entities, or when a full snapshot of them takes more than
     /// [`SERVER_FRAME_BYTES_MAX`](crate::wire::SERVER_FRAME_BYTES_MAX).
     fn write_rows(&self, rows: &mut Rows);
+
+    /// The viewer to which the player in `seat` belongs: its team, or itself, if it does not see all
+    /// entities. A player who changes to another viewer is sent a full snapshot, so this should be
+    /// rare; what a viewer [sees](Self::sees) may change in every tick.
+    ///
+    /// Players of one viewer share encodings of snapshots, so ten teams cost less than a hundred
+    /// players who each see something else. By default, all players see everything. Spectators
+    /// always do: delay what they see if they might help players.
+    fn viewer(&self, seat: Seat) -> Option<Viewer> {
+        let _ = seat;
+        None
+    }
+
+    /// Whether a viewer sees an entity, of which this is the row. To its clients, an entity that
+    /// is hidden does not exist. They may not know of it by other ways either: an event for all is
+    /// for those who don't see its place, too.
+    fn sees(&self, viewer: Viewer, row: Row<'_>) -> bool {
+        let (_, _) = (viewer, row);
+        true
+    }
 
     /// Whether the match is over. It ends after the first tick for which this returns `true`, and
     /// its sessions are closed with a reason that says so. By default a match runs until nobody is

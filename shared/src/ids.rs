@@ -67,6 +67,13 @@ impl Seat {
     }
 }
 
+/// Those players of a match who see the same entities, such as a team, or one player alone; see
+/// [`Game::viewer`](crate::game::Game::viewer). Its number is below that of the match's seats.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+)]
+pub struct Viewer(pub u16);
+
 /// A running match, unique within its server process.
 #[derive(
     Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,

@@ -5,7 +5,7 @@
 use crate::{
     codec::ENTITIES_MAX,
     game::Events,
-    ids::{EntityId, Seat},
+    ids::{EntityId, Seat, Viewer},
     link::integers,
     rows::Rows,
     schema::{Field, Schema},
@@ -74,6 +74,16 @@ pub enum Misfit {
         min: i32,
         /// The integer's greatest value.
         max: i32,
+    },
+    /// A player belongs to a viewer that does not exist.
+    #[error("seat {} has viewer {}, but with {seats} seats the last is {}", seat.0, viewer.0, seats - 1)]
+    Viewer {
+        /// The player's seat.
+        seat: Seat,
+        /// The viewer.
+        viewer: Viewer,
+        /// The number of seats.
+        seats: u16,
     },
     /// The schema has no such kind of event.
     #[error("an event has kind {kind}, but the schema has {kinds} kinds, counted from 0")]
@@ -154,6 +164,11 @@ impl Schema {
         }
         Ok(())
     }
+}
+
+/// Checks the viewer of a seat in a match with so many seats.
+pub fn check_viewer(seat: Seat, viewer: Viewer, seats: u16) -> Result<(), Misfit> {
+    if viewer.0 < seats { Ok(()) } else { Err(Misfit::Viewer { seat, viewer, seats }) }
 }
 
 #[cfg(test)]

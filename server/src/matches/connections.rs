@@ -13,7 +13,9 @@ use tickwire_shared::{
     ws::{Decoder, Message},
 };
 
-use super::{Claim, Connection, Context, Match, Ping, Role, SessionState, push_message};
+use super::{
+    Claim, Connection, Context, Match, Ping, Role, SessionState, interest::Sight, push_message,
+};
 use crate::{
     bucket::Bucket,
     clock::Reading,
@@ -80,6 +82,7 @@ impl<G: Game> Match<G> {
             link: ServerLink::new(now),
             session: None,
             seat: None,
+            sight: Sight::INITIAL,
             claim,
             role,
             allowance: Bucket::full(now),
@@ -307,7 +310,7 @@ impl<G: Game> Match<G> {
     fn detach(&mut self, connection: &Connection, keeps: KeepsSeat, now: Micros) {
         let Some(key) = connection.session else { return };
         let session = &mut self.sessions[key];
-        session.seq = connection.link.seq();
+        (session.seq, session.sight) = (connection.link.seq(), connection.sight);
         if let Some(seat) = session.seat {
             self.queues[seat.index()].release();
         }

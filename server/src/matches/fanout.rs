@@ -1,7 +1,7 @@
 //! The fan-out at the end of a tick: events and snapshots to every connection.
 //!
-//! Connections with the same baselines share one encoding; usually those are all connections. A
-//! snapshot is *skipped* while earlier bytes wait in the outbox or too many snapshots are in
+//! Connections of a scene with the same baselines share one encoding; usually those are all of the
+//! scene's. A snapshot is *skipped* while earlier bytes wait in the outbox or too many snapshots are in
 //! flight: it would arrive late, and the next one replaces it. Events are never skipped.
 //!
 //! Spectators may see the match *late*, with the snapshots and the game's events of an earlier
@@ -14,7 +14,7 @@
 use std::{collections::VecDeque, ops::Range};
 
 use tickwire_shared::{
-    codec::{BASIS_MAX, Encoder},
+    codec::BASIS_MAX,
     game::{Audience, Game},
     history::History,
     ids::{InputSeq, Seat, Tick},
@@ -25,9 +25,8 @@ use tickwire_shared::{
     wire::{Pace, SERVER_FRAME_BYTES_MAX, ServerMessage},
 };
 
-use super::{Connection, Context, HalfRate, Match, fail, fail_for};
+use super::{Connection, Context, HalfRate, Match, fail, fail_for, interest::Scene};
 use crate::{
-    clock::Clock,
     feeds::{FeedEvent, Values},
     socket::{SendError, push_frame},
     telemetry::Stats,
@@ -44,9 +43,10 @@ const RESYNCS_MAX: usize = 8;
 
 /// Buffers that are reused from tick to tick.
 pub(super) struct Fanout {
-    live: Side,
+    live: Reliable,
     /// For spectators, if they see the match late.
-    late: Side,
+    late: Reliable,
+    late_bodies: Bodies,
     /// By how many ticks.
     late_by: u32,
     /// Frames of the game's events that are still held back from spectators, by tick, oldest first.
@@ -58,20 +58,21 @@ pub(super) struct Fanout {
     failed: Vec<(usize, SendError)>,
 }
 
-/// The shared frames for all clients that see the same tick.
+/// The reliable frames since the last tick, for clients that see the match live, or late.
 #[derive(Default)]
-struct Side {
-    bodies: Bodies,
-    /// Reliable frames since the last tick, one after the other, and the audience of each.
-    reliable: Vec<u8>,
-    reliable_to: Vec<(Audience, Range<usize>)>,
+struct Reliable {
+    /// One after the other.
+    frames: Vec<u8>,
+    /// The audience of each.
+    to: Vec<(Audience, Range<usize>)>,
 }
 
 impl Fanout {
     pub(super) fn new(schema: &Schema, late_by: u32) -> Self {
         Self {
-            live: Side::default(),
-            late: Side::default(),
+            live: Reliable::default(),
+            late: Reliable::default(),
+            late_bodies: Bodies::default(),
             late_by,
             tape: VecDeque::new(),
             owner_values: vec![0; schema.owner.len()],
@@ -117,15 +118,14 @@ impl Fanout {
     }
 
     fn begin(&mut self) {
-        self.live.bodies.begin();
-        self.late.bodies.begin();
+        self.late_bodies.begin();
         if self.late_by > 0 {
             let is_full = self.tape.len() == self.late_by as usize;
             let mut events = self.tape.pop_front_if(|_| is_full).unwrap_or_default();
             if !events.is_empty() {
-                let start = self.late.reliable.len();
-                self.late.reliable.append(&mut events);
-                self.late.reliable_to.push((Audience::All, start..self.late.reliable.len()));
+                let start = self.late.frames.len();
+                self.late.frames.append(&mut events);
+                self.late.to.push((Audience::All, start..self.late.frames.len()));
             }
             self.tape.push_back(events);
         }
@@ -134,28 +134,28 @@ impl Fanout {
     /// Starts the frames for a client in this seat, or a spectator, with the reliable ones.
     fn push_reliable(&mut self, seat: Option<Seat>) {
         self.frames.clear();
-        let side = if self.is_late(seat) { &self.late } else { &self.live };
-        for (audience, range) in &side.reliable_to {
+        let reliable = if self.is_late(seat) { &self.late } else { &self.live };
+        for (audience, range) in &reliable.to {
             if audience.includes(seat) {
-                self.frames.extend_from_slice(&side.reliable[range.clone()]);
+                self.frames.extend_from_slice(&reliable.frames[range.clone()]);
             }
         }
     }
 
     fn end(&mut self) {
-        for side in [&mut self.live, &mut self.late] {
-            side.reliable.clear();
-            side.reliable_to.clear();
+        for reliable in [&mut self.live, &mut self.late] {
+            reliable.frames.clear();
+            reliable.to.clear();
         }
     }
 }
 
-impl Side {
+impl Reliable {
     /// Adds a message, whose payload is left in `payload`.
     fn push(&mut self, audience: Audience, message: &ServerMessage<'_>, payload: &mut Vec<u8>) {
-        let start = self.reliable.len();
-        push_message(message, payload, &mut self.reliable);
-        self.reliable_to.push((audience, start..self.reliable.len()));
+        let start = self.frames.len();
+        push_message(message, payload, &mut self.frames);
+        self.to.push((audience, start..self.frames.len()));
     }
 }
 
@@ -174,6 +174,7 @@ impl<G: Game> Match<G> {
     /// Sends this tick to everyone.
     pub(super) fn fan_out(&mut self, context: &mut Context<'_>) {
         self.fanout.begin();
+        self.scenes.iter_mut().for_each(|scene| scene.bodies.begin());
         if let Some(model) = self.encoder.poll_model() {
             self.fanout.push_message(Audience::All, &ServerMessage::Model(model.into()));
         }
@@ -221,6 +222,9 @@ impl<G: Game> Match<G> {
     ) -> Result<(), SendError> {
         let welcomed = self.connections.get(key).filter(|one| one.session.is_some());
         let Some(seat) = welcomed.map(|connection| connection.seat) else { return Ok(()) };
+        if let Some(seat) = seat {
+            self.update_sight(key, seat);
+        }
         let tick = self.newest_for(seat);
         let (fanout, connection) = (&mut self.fanout, &mut self.connections[key]);
         fanout.push_reliable(seat);
@@ -232,7 +236,7 @@ impl<G: Game> Match<G> {
         let basis = connection.link.basis(tick);
         let is_full = basis.ticks().is_empty();
         let fulls_left = fulls.left(connection.link.has_sent());
-        if self.history.rows(tick).is_none() {
+        if self.scenes[connection.sight.scene].history.rows(tick).is_none() {
             // The match is younger than the spectators' delay.
             connection.sendable_at = now;
         } else if self.half_rate.leaves_out(seat, tick) {
@@ -252,19 +256,26 @@ impl<G: Game> Match<G> {
 
     /// Adds a snapshot to the frames of one client.
     fn push_snapshot(&mut self, key: usize, tick: Tick, basis: Basis, context: &mut Context<'_>) {
-        let Self { fanout, encoder, history, .. } = self;
+        let Self { fanout, encoder, .. } = self;
         let (connection, stats) = (&mut self.connections[key], &mut *context.stats);
-        let seat = connection.seat;
+        let (seat, scene) = (connection.seat, connection.sight.scene);
         let processed =
             seat.map_or_else(InputSeq::default, |seat| self.queues[seat.index()].processed());
         fanout.owner.clear();
         if let Some(seat) = seat {
             write_owner(&self.game, &self.schema, seat, fanout);
         }
-        let side = if fanout.is_late(seat) { &mut fanout.late } else { &mut fanout.live };
+        let Scene { history, bodies } = &mut self.scenes[scene];
+        let bodies = if fanout.is_late(seat) { &mut fanout.late_bodies } else { bodies };
         let digest = (tick.0.is_multiple_of(DIGEST_TICKS) || basis.ticks().is_empty())
-            .then(|| side.bodies.digest(history, tick));
-        let body = side.bodies.body(basis, encoder, history, tick, context.clock, stats);
+            .then(|| bodies.digest(history, tick));
+        let encode = |basis: &[(Tick, &Rows)], rows: &Rows, out: &mut Vec<u8>| {
+            let begun = context.clock.now();
+            encoder.encode_scene(scene, basis, tick, rows, out);
+            stats.encoding = stats.encoding.plus(context.clock.now().since(begun));
+            stats.encodings += 1;
+        };
+        let body = bodies.body(basis, history, tick, encode);
         let snapshot = Snapshot { tick, digest, processed, owner: &fanout.owner, body };
         fanout.payload.clear();
         connection.link.write_snapshot(&snapshot, context.now, &mut fanout.payload);
@@ -325,9 +336,9 @@ fn write_owner<G: Game>(game: &G, schema: &Schema, seat: Seat, fanout: &mut Fano
         .unwrap_or_else(|misfit| fail_for(&misfit));
 }
 
-/// The encodings of one tick, each made once per basis.
+/// The encodings of one tick of a scene, each made once per basis.
 #[derive(Default)]
-struct Bodies {
+pub(super) struct Bodies {
     bytes: Vec<u8>,
     made: Vec<(Basis, Range<usize>)>,
     digest: Option<u32>,
@@ -344,14 +355,13 @@ impl Bodies {
         *self.digest.get_or_insert_with(|| rows_of(history, tick).digest())
     }
 
+    /// The body for clients with this basis; `encode` appends it if no client had it before.
     fn body(
         &mut self,
         basis: Basis,
-        encoder: &mut Encoder,
         history: &History,
         tick: Tick,
-        clock: Clock,
-        stats: &mut Stats,
+        encode: impl FnOnce(&[(Tick, &Rows)], &Rows, &mut Vec<u8>),
     ) -> &[u8] {
         if let Some((_, range)) = self.made.iter().find(|(made_from, _)| *made_from == basis) {
             return &self.bytes[range.clone()];
@@ -361,11 +371,9 @@ impl Bodies {
         for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
             *place = (tick, rows_of(history, tick));
         }
-        let (start, begun) = (self.bytes.len(), clock.now());
-        encoder.encode(&both[..basis.ticks().len()], tick, rows, &mut self.bytes);
-        stats.encoding = stats.encoding.plus(clock.now().since(begun));
+        let start = self.bytes.len();
+        encode(&both[..basis.ticks().len()], rows, &mut self.bytes);
         self.made.push((basis, start..self.bytes.len()));
-        stats.encodings += 1;
         &self.bytes[start..]
     }
 }

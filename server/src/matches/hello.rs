@@ -8,7 +8,9 @@ use tickwire_shared::{
     wire::{Hello, Kept, Resume, ResumeToken, ServerMessage, Welcome, model_hash},
 };
 
-use super::{Context, Match, Role, Session, SessionState, connections::End, people::name_of};
+use super::{
+    Context, Match, Role, Session, SessionState, connections::End, interest::Sight, people::name_of,
+};
 use crate::{bucket::Bucket, feeds::PresenceChange, socket::push_frame};
 
 impl<G: Game> Match<G> {
@@ -32,7 +34,8 @@ impl<G: Game> Match<G> {
         };
         self.sessions[session].state = SessionState::Connected(key);
         let connection = &mut self.connections[key];
-        (connection.session, connection.seat) = (Some(session), self.sessions[session].seat);
+        let Session { seat, sight, .. } = self.sessions[session];
+        (connection.session, connection.seat, connection.sight) = (Some(session), seat, sight);
         self.empty_since = None;
         let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
         let welcome = self.welcome(session, hello.schema_hash, kept);
@@ -44,7 +47,9 @@ impl<G: Game> Match<G> {
         let applied = kept.and_then(|kept| kept.applied);
         let connection = &mut self.connections[key];
         connection.socket.send(&missed)?;
-        if let Some(applied) = applied.filter(|&applied| self.history.rows(applied).is_some()) {
+        let (sight, history) = (connection.sight, &self.scenes[connection.sight.scene].history);
+        let has = |tick: &Tick| sight.includes(*tick) && history.rows(*tick).is_some();
+        if let Some(applied) = applied.filter(has) {
             connection.link.resume_from(applied);
         }
         if self.slowdown_sent != 1 {
@@ -107,6 +112,7 @@ impl<G: Game> Match<G> {
             _claim: claim,
             state: SessionState::Connected(key),
             seq: InputSeq(0),
+            sight: Sight::INITIAL,
             events: 0,
             lines: 0,
             social_at: Tick(0),

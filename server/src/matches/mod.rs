@@ -7,6 +7,7 @@
 mod connections;
 mod fanout;
 mod hello;
+mod interest;
 mod participants;
 mod people;
 mod recorder;
@@ -20,7 +21,6 @@ use slab::Slab;
 use tickwire_shared::{
     codec::Encoder,
     game::{Audience, Events, Game, MatchOptions, Step},
-    history::History,
     ids::{MatchId, Seat, Tick},
     link::{EventLog, InputQueue},
     misfit::Misfit,
@@ -42,6 +42,7 @@ use crate::{
 };
 pub(crate) use connections::Newcomer;
 use fanout::{Fanout, push_message};
+use interest::{ALL, Scene};
 pub(crate) use participants::{Claim, Role};
 use participants::{Connection, Ping, Session, SessionState};
 use people::ChatLog;
@@ -129,7 +130,7 @@ pub(crate) struct Match<G: Game> {
     events: Events,
     log: EventLog,
     chat: ChatLog,
-    history: History,
+    scenes: Vec<Scene>,
     encoder: Encoder,
     fanout: Fanout,
     connections: Slab<Connection>,
@@ -180,7 +181,7 @@ impl<G: Game> Match<G> {
             events: Events::default(),
             log: EventLog::default(),
             chat: ChatLog::default(),
-            history: History::keeping(late_by as usize),
+            scenes: vec![Scene::keeping(late_by)],
             encoder: Encoder::new(schema, options.tick_rate),
             fanout: Fanout::new(schema, late_by),
             connections: Slab::new(),
@@ -293,11 +294,16 @@ impl<G: Game> Match<G> {
         self.game.step(&mut Step {
             tick: self.tick,
             inputs: &self.inputs,
-            past: Rewind::new(&self.history, &self.seen, self.tick, self.options.tick_rate),
+            past: Rewind::new(
+                &self.scenes[ALL].history,
+                &self.seen,
+                self.tick,
+                self.options.tick_rate,
+            ),
             events: &mut self.events,
         });
         let rows = context.clock.now();
-        let written = self.history.push(self.tick);
+        let written = self.scenes[ALL].history.push(self.tick);
         self.game.write_rows(written);
         let fits =
             self.schema.check_rows(written).and_then(|()| self.schema.check_events(&self.events));

@@ -11,7 +11,7 @@ use tickwire_shared::{
     ws,
 };
 
-use super::MatchSettings;
+use super::{MatchSettings, interest::Sight};
 use crate::{
     bucket::Bucket,
     directory::Reservation,
@@ -29,6 +29,7 @@ pub(super) struct Connection {
     pub(super) session: Option<usize>,
     /// The session's seat.
     pub(super) seat: Option<Seat>,
+    pub(super) sight: Sight,
     /// What was reserved at admission; the hello moves it into the session.
     pub(super) claim: Claim,
     pub(super) role: Role,
@@ -70,6 +71,8 @@ pub(super) struct Session {
     pub(super) _claim: Claim,
     pub(super) state: SessionState,
     pub(super) seq: InputSeq,
+    /// What its last connection saw.
+    pub(super) sight: Sight,
     /// How many events were addressed to it so far, connected or not.
     pub(super) events: u32,
     /// How many chat lines were received from it so far.

@@ -26,7 +26,7 @@ use tickwire_shared::{
 };
 use tokio::sync::mpsc;
 
-use super::{Claim, Context, Match, MatchSettings, Newcomer, Role};
+use super::{Claim, Context, Match, MatchSettings, Newcomer, Role, interest::ALL};
 use crate::{
     clock::Clock,
     config::Config,
@@ -261,7 +261,7 @@ impl<G: Played> Host for SimulatedMatch<G> {
     }
 
     fn rows(&self, tick: Tick) -> Option<&Rows> {
-        self.found.history.rows(tick)
+        self.found.scenes[ALL].history.rows(tick)
     }
 
     fn fingerprints(&self, seat: Seat) -> &[u32] {

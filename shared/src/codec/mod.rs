@@ -82,7 +82,6 @@ struct End {
     /// The model's weights, as factors.
     weights: Vec<[f64; FEATURES]>,
     structure: Structure,
-    memory: Memory,
     scratch: Box<Scratch>,
     /// The baseline of a full snapshot.
     none: Rows,
@@ -97,7 +96,6 @@ impl End {
             model,
             odds: Odds::new(),
             structure: Structure::default(),
-            memory: Memory::default(),
             scratch: Box::default(),
             none: Rows::default(),
             plan,
@@ -114,6 +112,8 @@ impl End {
 #[derive(Debug)]
 pub struct Encoder {
     end: End,
+    /// By scene.
+    memories: Vec<Memory>,
     /// The model, encoded as for a message.
     model_bytes: Vec<u8>,
     coder: RangeEncoder,
@@ -126,7 +126,8 @@ impl Encoder {
     pub fn new(schema: &Schema, rate: TickRate) -> Self {
         let end = End::new(schema, rate);
         let books = Books { survey: Survey::new(&end.plan), costs: Costs::new(&end.plan) };
-        Self { end, model_bytes: Vec::new(), coder: RangeEncoder::new(), books }
+        let (memories, coder) = (vec![Memory::default()], RangeEncoder::new());
+        Self { end, memories, model_bytes: Vec::new(), coder, books }
     }
 
     /// Appends to `out` the body that [`Decoder::decode`] turns back into `rows` of `tick`.
@@ -139,10 +140,32 @@ impl Encoder {
     /// # Panics
     /// When `rows` has more than [`ENTITIES_MAX`] entities.
     pub fn encode(&mut self, basis: &[(Tick, &Rows)], tick: Tick, rows: &Rows, out: &mut Vec<u8>) {
+        self.encode_scene(0, basis, tick, rows, out);
+    }
+
+    /// Does the same for one of a match's scenes: the rows of its ticks as some of its clients see
+    /// them. Each scene has rows of its own for a tick; [`Self::encode`] is for scene 0. All have
+    /// one model in common, and a decoder is for one scene at a time: its first body of another
+    /// must be a full snapshot.
+    ///
+    /// # Panics
+    /// When `rows` has more than [`ENTITIES_MAX`] entities.
+    pub fn encode_scene(
+        &mut self,
+        scene: usize,
+        basis: &[(Tick, &Rows)],
+        tick: Tick,
+        rows: &Rows,
+        out: &mut Vec<u8>,
+    ) {
         assert!(rows.len() <= ENTITIES_MAX, "at most {ENTITIES_MAX} entities");
         let basis = &basis[..basis.len().min(BASIS_MAX)];
-        let Self { end, coder, books, .. } = self;
-        let End { plan, odds, model, weights, structure, memory, scratch, none } = end;
+        if scene >= self.memories.len() {
+            self.memories.resize_with(scene + 1, Memory::default);
+        }
+        let Self { end, memories, coder, books, .. } = self;
+        let memory = &mut memories[scene];
+        let End { plan, odds, model, weights, structure, scratch, none } = end;
         let baseline = basis.first().map_or(&*none, |&(_, rows)| rows);
         let basis = Basis::new(basis, tick, Some(rows), memory);
         let links = basis.links;
@@ -288,13 +311,14 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
 #[derive(Debug)]
 pub struct Decoder {
     end: End,
+    memory: Memory,
 }
 
 impl Decoder {
     /// A decoder for a match with this schema, which must be valid.
     #[must_use]
     pub fn new(schema: &Schema, rate: TickRate) -> Self {
-        Self { end: End::new(schema, rate) }
+        Self { end: End::new(schema, rate), memory: Memory::default() }
     }
 
     /// Sets the model for all later bodies.
@@ -314,7 +338,8 @@ impl Decoder {
         rows: &mut Rows,
     ) -> Result<(), CodecError> {
         let basis = &basis[..basis.len().min(BASIS_MAX)];
-        let End { plan, odds, model, weights, structure, memory, scratch, none } = &mut self.end;
+        let Self { end, memory } = self;
+        let End { plan, odds, model, weights, structure, scratch, none } = end;
         if basis.is_empty() {
             // Ticks may repeat with other rows after a full snapshot, so what was kept is stale.
             *memory = Memory::default();

@@ -189,7 +189,7 @@ impl ServerLink {
             }
             ClientMessage::Ping { client_time } => Ok(Received::Ping { client_time }),
             ClientMessage::Resync => {
-                self.basis = Basis::default();
+                self.start_over();
                 Ok(Received::Resync)
             }
             ClientMessage::Chat(text) => Ok(Received::Chat(text)),
@@ -213,6 +213,11 @@ impl ServerLink {
     pub fn resume_from(&mut self, tick: Tick) {
         self.basis = Basis::kept(tick);
         self.before.tick = Some(tick);
+    }
+
+    /// Makes the next snapshot a full one.
+    pub fn start_over(&mut self) {
+        self.basis = Basis::default();
     }
 
     /// Records that the input just received arrived `lead` microseconds before its tick was due;

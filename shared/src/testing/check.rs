@@ -5,11 +5,12 @@ use super::World;
 use crate::{
     dice::Dice,
     game::{Game, Input, MatchOptions},
-    ids::{Seat, Tick},
+    ids::{EntityId, Seat, Tick, Viewer},
     link::{
         ClientEvent, ClientLink, Digest,
         integers::{self, OutOfRange},
     },
+    misfit::check_viewer,
     rows::Rows,
     schema::{FIELDS_MAX, Integer, Schema},
     time::{Micros, Moment, TickRate},
@@ -170,22 +171,34 @@ fn act<G: Game>(
 }
 
 /// Checks that both matches have the same rows and scores.
-fn compare<G: Game>([one, other]: &[World<G>; 2], schema: &Schema) {
+fn compare<G: Game>([one, two]: &[World<G>; 2], schema: &Schema) {
     let (tick, twice) = (one.tick, twice(one.tick));
-    let [rows, others] = [one, other].map(|world| rows_of(world));
+    let [rows, others] = [one, two].map(|world| rows_of(world));
     if rows != others {
         panic!("at tick {}, {twice} differ: {}", tick.0, difference(rows, others, schema));
     }
-    let ends = [one, other].map(|world| (world.game.is_over(), world.game.may_end()));
+    let ends = [one, two].map(|world| (world.game.is_over(), world.game.may_end()));
     assert_eq!(ends[0], ends[1], "at tick {}, {twice} differ in whether they end", tick.0);
     for seat in (0..SEATS).map(Seat) {
-        let [score, other] = [one, other].map(|world| {
+        let [score, other] = [one, two].map(|world| {
             let mut values = vec![0; G::SCORES.len()];
             world.game.write_score(seat, &mut values);
             values
         });
         assert_eq!(score, other, "at tick {}, {twice} differ in scores of seat {}", tick.0, seat.0);
+        let [seen, other] = [one, two].map(|world| seen_by(world, seat));
+        assert_eq!(seen, other, "at tick {}, {twice} differ in what seat {} sees", tick.0, seat.0);
     }
+}
+
+/// The viewer of a seat, and the entities that it sees.
+fn seen_by<G: Game>(world: &World<G>, seat: Seat) -> Option<(Viewer, Vec<EntityId>)> {
+    let viewer = world.game.viewer(seat)?;
+    if let Err(misfit) = check_viewer(seat, viewer, SEATS) {
+        panic!("at tick {}, the game does not keep to its schema: {misfit}", world.tick.0);
+    }
+    let seen = rows_of(world).iter().filter(|&row| world.game.sees(viewer, row));
+    Some((viewer, seen.map(|row| row.id).collect()))
 }
 
 /// The first difference between rows that fit the schema.
@@ -240,7 +253,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
-    use crate::{game::Step, ids::EntityId, schema::Field};
+    use crate::{game::Step, rows::Row, schema::Field};
 
     #[test]
     fn a_game_without_a_fault_passes() {
@@ -299,6 +312,20 @@ mod tests {
         check::<Cart<EVENT>>();
     }
 
+    #[test]
+    #[should_panic(expected = "seat 5 has viewer 8, but with 8 seats the last is 7")]
+    fn an_unknown_viewer_is_found() {
+        check::<Cart<VIEWER>>();
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "at tick 1, two matches with the same seed and inputs differ in what seat 5 sees"
+    )]
+    fn chance_in_what_is_seen_is_found() {
+        check::<Cart<SIGHT>>();
+    }
+
     const NOTHING: u8 = 0;
     const CHANCE: u8 = 1;
     const ROW: u8 = 2;
@@ -307,6 +334,8 @@ mod tests {
     const FORGOTTEN: u8 = 5;
     const HELD: u8 = 6;
     const DEFAULT: u8 = 7;
+    const VIEWER: u8 = 8;
+    const SIGHT: u8 = 9;
 
     /// A cart that all players push, with a fault.
     #[derive(Serialize, Deserialize)]
@@ -377,6 +406,15 @@ mod tests {
 
         fn write_owner(&self, seat: Seat, values: &mut [i32]) {
             values[0] = if FAULT == OWNER && seat == Seat(3) { -1 } else { 9 };
+        }
+
+        fn viewer(&self, seat: Seat) -> Option<Viewer> {
+            (seat == Seat(5)).then_some(Viewer(if FAULT == VIEWER { 8 } else { 7 }))
+        }
+
+        fn sees(&self, _: Viewer, _: Row<'_>) -> bool {
+            static LOOKS: AtomicI32 = AtomicI32::new(0);
+            FAULT != SIGHT || LOOKS.fetch_add(1, Ordering::Relaxed) % 2 == 0
         }
     }
 }
