@@ -38,7 +38,7 @@ impl Game for Fog {
         let place = |name| Field::new(name, 0.01, 0, SIDE).predict(Predict::Linear);
         let hunter = [place("x"), place("y"), Field::new("team", 1.0, 0, 1)];
         let fog = Schema::new("fog").players("hunter", EntityId(0), hunter);
-        fog.input("x", -1, 1).input("y", -1, 1).event("score", ["team", "points"])
+        fog.input("x", -1, 1).input("y", -1, 1).event("point", ["team", "points"])
     }
     fn new(options: &MatchOptions) -> Self {
         let per_tick = 900 / i32::from(options.tick_rate.hz());

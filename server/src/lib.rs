@@ -56,8 +56,8 @@ use std::{
 };
 
 use tickwire_shared::{
+    declaration::{DeclarationError, schema_of},
     game::Game,
-    schema::{FIELDS_MAX, Schema, SchemaError},
     wire::schema_hash,
 };
 use tokio::{
@@ -86,20 +86,9 @@ pub enum StartError {
     /// Binding the listen address failed.
     #[error("can't listen on {0}: {1}; choose another with --listen or --health-listen")]
     Listen(SocketAddr, io::Error),
-    /// The game's schema is not one that a match can run on.
-    #[error("the game's schema is not valid: {0}")]
-    Schema(#[from] SchemaError),
-    /// One of the game's events has a name that event feeds use for an event of their own.
-    #[error("the game's event {0:?} has a name that event feeds reserve: choose another name")]
-    EventName(String),
-    /// One of [`Game::MODES`] is not a valid name, or appears twice.
-    #[error(
-        "the game's mode {0:?} is not valid: names are unique, of 1 to 64 letters, digits, - and _"
-    )]
-    ModeName(&'static str),
-    /// The game has more [`Game::SCORES`] than a feed event can carry.
-    #[error("the game has {0} scores; the most is {FIELDS_MAX}")]
-    Scores(usize),
+    /// The game can't run.
+    #[error("{0}")]
+    Game(#[from] DeclarationError),
     /// The tokio runtime has more than one thread.
     #[error(
         "the server needs a tokio runtime of one thread: `#[tokio::main(flavor = \"current_thread\")]`"
@@ -194,8 +183,7 @@ impl Server {
             return Err(StartError::Runtime);
         }
         let config = config.checked()?;
-        let schema = G::schema();
-        check_game::<G>(&schema)?;
+        let schema = schema_of::<G>()?;
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, game = schema.game, hash = schema_hash(&schema), "starting");
         let listener = listen(config.listen).await?;
@@ -287,26 +275,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Checks the game's schema and the names that it defines.
-fn check_game<G: Game>(schema: &Schema) -> Result<(), StartError> {
-    schema.validate()?;
-    if let Some(taken) = schema.events.iter().find(|event| feeds::is_reserved(&event.name)) {
-        return Err(StartError::EventName(taken.name.clone()));
-    }
-    if G::SCORES.len() > FIELDS_MAX {
-        return Err(StartError::Scores(G::SCORES.len()));
-    }
-    bad_mode(G::MODES).map_or(Ok(()), |bad| Err(StartError::ModeName(bad)))
-}
-
-/// The first mode whose name is not valid or not unique.
-fn bad_mode(modes: &[&'static str]) -> Option<&'static str> {
-    let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
-    let is_name = |mode: &str| (1..=64).contains(&mode.len()) && mode.chars().all(is_part);
-    let is_bad = |n: usize| !is_name(modes[n]) || modes[..n].contains(&modes[n]);
-    (0..modes.len()).find(|&n| is_bad(n)).map(|n| modes[n])
 }
 
 async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {

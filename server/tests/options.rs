@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use support::{Client, Nothing, TestServer, request};
 use tickwire_server::{Server, StartError, config::Config};
 use tickwire_shared::{
+    declaration::DeclarationError,
     game::{Game, MatchOptions, Step},
     ids::{EntityId, Seat},
     rows::Rows,
@@ -87,7 +88,10 @@ fn no_two_matches_have_the_same_seed() {
 fn invalid_mode_names_are_rejected() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let started = runtime.block_on(Server::bind::<Shown<1>>(Config::default()));
-    assert!(matches!(started, Err(StartError::ModeName("duel"))), "it is there twice");
+    assert!(
+        matches!(started, Err(StartError::Game(DeclarationError::ModeName("duel")))),
+        "it is there twice"
+    );
 }
 
 /// A game that shows its mode and its seed.

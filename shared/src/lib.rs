@@ -13,6 +13,7 @@
 pub mod arena;
 pub mod close;
 pub mod codec;
+pub mod declaration;
 pub mod dice;
 pub mod game;
 pub mod history;

@@ -7,6 +7,7 @@ use std::sync::{
 
 use serde_json::{Map, Value, json};
 use tickwire_shared::{
+    declaration::RESERVED_EVENTS,
     ids::{MatchId, Seat, Tick},
     schema::{FIELDS_MAX, Schema},
     time::UnixMillis,
@@ -67,14 +68,6 @@ impl PresenceChange {
     }
 }
 
-/// Whether feeds reserve this name for an event that is not the game's.
-pub(crate) fn is_reserved(name: &str) -> bool {
-    let others = ["opened", "ended", "gap", "state", "score", "chat", "notice"];
-    let came =
-        [PresenceChange::Join, PresenceChange::Leave, PresenceChange::Away, PresenceChange::Back];
-    others.contains(&name) || came.iter().any(|came| came.name() == name)
-}
-
 /// The game's names for the integers in its events and scores.
 #[derive(Debug)]
 pub(super) struct Words {
@@ -122,6 +115,8 @@ impl Words {
                 "notice"
             }
         };
+        let is_games = matches!(item.what, FeedEvent::Event(..));
+        debug_assert!(is_games != RESERVED_EVENTS.contains(&kind), "{kind} has two meanings");
         (kind, data.into())
     }
 

@@ -33,7 +33,7 @@ use tokio::{
 use crate::{clock::Clock, directory::Directory, locks::lock};
 use board::Board;
 use item::Words;
-pub(crate) use item::{FeedEvent, FeedSender, Item, PresenceChange, Values, is_reserved};
+pub(crate) use item::{FeedEvent, FeedSender, Item, PresenceChange, Values};
 use log::Log;
 pub(crate) use reader::Reader;
 

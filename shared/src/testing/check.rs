@@ -3,6 +3,7 @@
 
 use super::World;
 use crate::{
+    declaration::schema_of,
     dice::Dice,
     game::{Game, Input, MatchOptions},
     ids::{EntityId, Seat, Tick, Viewer},
@@ -12,7 +13,7 @@ use crate::{
     },
     misfit::check_viewer,
     rows::Rows,
-    schema::{FIELDS_MAX, Integer, Schema},
+    schema::{Integer, Schema},
     time::{Micros, Moment, TickRate},
     wire::{SERVER_FRAME_BYTES_MAX, read_state, write_state},
 };
@@ -37,13 +38,10 @@ const SEATS: u16 = 8;
 /// ```
 ///
 /// # Panics
-/// When the game panics; when its output or default input does not fit its schema; or when a second
+/// When the server would not run the game; when the game panics; when its output or default input does not fit its schema; or when a second
 /// match with the same seed, players and inputs, or a match that was read back, develops differently.
 pub fn check<G: Game>() {
-    let schema = G::schema();
-    schema.validate().unwrap_or_else(|error| panic!("bad schema: {error}"));
-    let scores = G::SCORES.len();
-    assert!(scores <= FIELDS_MAX, "a score has {scores} numbers, more than {FIELDS_MAX}");
+    let schema = schema_of::<G>().unwrap_or_else(|error| panic!("{error}"));
     check_default_input::<G>(&schema);
     let modes = if G::MODES.is_empty() { &[""] } else { G::MODES };
     for mode in modes {
@@ -326,6 +324,12 @@ mod tests {
         check::<Cart<SIGHT>>();
     }
 
+    #[test]
+    #[should_panic(expected = "the game's event \"join\" has a name that event feeds reserve")]
+    fn a_reserved_name_is_found() {
+        check::<Cart<RESERVED>>();
+    }
+
     const NOTHING: u8 = 0;
     const CHANCE: u8 = 1;
     const ROW: u8 = 2;
@@ -336,6 +340,7 @@ mod tests {
     const DEFAULT: u8 = 7;
     const VIEWER: u8 = 8;
     const SIGHT: u8 = 9;
+    const RESERVED: u8 = 10;
 
     /// A cart that all players push, with a fault.
     #[derive(Serialize, Deserialize)]
@@ -365,7 +370,8 @@ mod tests {
         fn schema() -> Schema {
             let cart = Schema::new("cart").kind("cart", [Field::new("x", 1.0, 0, 9)]);
             let (min, max) = if FAULT == DEFAULT { (1, 3) } else { (-1, 1) };
-            cart.owner("fuel", 0, 9).input("push", min, max).event("stop", [])
+            let event = if FAULT == RESERVED { "join" } else { "stop" };
+            cart.owner("fuel", 0, 9).input("push", min, max).event(event, [])
         }
 
         fn new(_: &MatchOptions) -> Self {

@@ -1,0 +1,52 @@
+//! Checks what a game declares, before it runs: its schema, and the names in it and beside it.
+
+use crate::{
+    game::Game,
+    schema::{FIELDS_MAX, Schema, SchemaError},
+};
+
+/// Names of the events that the server's event feeds send themselves, so that a game's events can't
+/// have them.
+pub const RESERVED_EVENTS: [&str; 11] =
+    ["opened", "ended", "gap", "state", "score", "chat", "notice", "join", "leave", "away", "back"];
+
+/// Why a game can't run. Each message says what to change.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DeclarationError {
+    /// The schema is not one that a match can run on.
+    #[error("the game's schema is not valid: {0}")]
+    Schema(#[from] SchemaError),
+    /// One of the game's events has one of the [`RESERVED_EVENTS`]' names.
+    #[error("the game's event {0:?} has a name that event feeds reserve: choose another name")]
+    EventName(String),
+    /// One of [`Game::MODES`] is not a valid name, or appears twice.
+    #[error(
+        "the game's mode {0:?} is not valid: names are unique, of 1 to 64 letters, digits, - and _"
+    )]
+    ModeName(&'static str),
+    /// The game has more [`Game::SCORES`] than an event can carry.
+    #[error("the game has {0} scores; the most is {FIELDS_MAX}")]
+    Scores(usize),
+}
+
+/// The game's schema, if the game can run.
+pub fn schema_of<G: Game>() -> Result<Schema, DeclarationError> {
+    let schema = G::schema();
+    schema.validate()?;
+    let is_reserved = |name: &String| RESERVED_EVENTS.contains(&name.as_str());
+    if let Some(event) = schema.events.iter().find(|event| is_reserved(&event.name)) {
+        return Err(DeclarationError::EventName(event.name.clone()));
+    }
+    if G::SCORES.len() > FIELDS_MAX {
+        return Err(DeclarationError::Scores(G::SCORES.len()));
+    }
+    bad_mode(G::MODES).map_or(Ok(schema), |bad| Err(DeclarationError::ModeName(bad)))
+}
+
+/// The first mode whose name is not valid or not unique.
+fn bad_mode(modes: &[&'static str]) -> Option<&'static str> {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    let is_name = |mode: &str| (1..=64).contains(&mode.len()) && mode.chars().all(is_part);
+    let is_bad = |n: usize| !is_name(modes[n]) || modes[..n].contains(&modes[n]);
+    (0..modes.len()).find(|&n| is_bad(n)).map(|n| modes[n])
+}
