@@ -1,6 +1,6 @@
 //! A game in which not everybody sees everything: two teams hunt each other in fog. A player sees
-//! what is near to anyone of the same team, and snapshots contain nothing else: no modified client
-//! can show more. Whoever touches an opponent first, from any side, scores; the other is moved home.
+//! what is near to anyone of the same team, and snapshots contain nothing else, so no modified
+//! client can show more. Running into an opponent scores a point, and moves the opponent home.
 
 use serde::{Deserialize, Serialize};
 use tickwire_shared::game::{Game, Input, MatchOptions, Step};
