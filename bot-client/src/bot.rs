@@ -7,6 +7,7 @@ use tickwire_shared::{
     ids::{InputSeq, MatchId, Seat, Tick},
     link::{ClientEvent, ClientLink, Digest, ServerFault},
     replica::Interpolation,
+    schema::Integer,
     time::{Micros, TickRate},
 };
 
@@ -219,7 +220,7 @@ impl Bot {
             seat,
             brain: make_brain(&newcomer),
             // The input nearest to doing nothing.
-            values: schema.input.iter().map(|part| 0.clamp(part.min, part.max)).collect(),
+            values: schema.input.iter().map(Integer::neutral).collect(),
         });
         self.player = Some(Player { rate, seated, sends_until_ack: 0, sends_until_ping: 0 });
         Ok(self.absence.take().map_or(FrameOutcome::Welcome(rate), FrameOutcome::Resumed))

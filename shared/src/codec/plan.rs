@@ -222,6 +222,11 @@ impl FieldPlan {
         (self.min..=self.max).contains(&value)
     }
 
+    /// The value that a spawned entity's is coded as a difference from.
+    pub(super) fn usual(&self) -> i32 {
+        0.clamp(self.min, self.max)
+    }
+
     /// Bits of a plain value.
     pub(super) fn width(&self) -> u32 {
         32 - self.max.wrapping_sub(self.min).cast_unsigned().leading_zeros()

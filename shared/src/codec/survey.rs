@@ -338,7 +338,7 @@ fn better_table(counts: &Counts, now: u8, prior: u8, plain: Option<&FieldPlan>) 
 
 /// The symbol that a spawned entity's plain value would have if it were coded with a table.
 pub(super) fn spawned_symbol(field: &FieldPlan, value: i32) -> usize {
-    Symbol::index_of(value.wrapping_sub(0.clamp(field.min, field.max)))
+    Symbol::index_of(value.wrapping_sub(field.usual()))
 }
 
 #[cfg(test)]

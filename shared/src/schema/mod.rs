@@ -136,6 +136,14 @@ pub struct Integer {
     pub max: i32,
 }
 
+impl Integer {
+    /// The value nearest to 0: that of a key that is not pressed.
+    #[must_use]
+    pub fn neutral(&self) -> i32 {
+        0.clamp(self.min, self.max)
+    }
+}
+
 /// A kind of event: a name, and the names of its values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventSchema {

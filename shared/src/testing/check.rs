@@ -116,8 +116,8 @@ struct Held<'a> {
 impl<'a> Held<'a> {
     /// Players in higher seats keep their inputs for longer, from one tick up to 128.
     fn new(seat: u16, schema: &'a Schema) -> Self {
-        let within = |integer: &Integer| 0.clamp(integer.min, integer.max);
-        Self { schema, values: schema.input.iter().map(within).collect(), ticks: 1 << seat }
+        let values = schema.input.iter().map(Integer::neutral).collect();
+        Self { schema, values, ticks: 1 << seat }
     }
 
     fn next(&mut self, dice: &mut Dice) -> &[i32] {

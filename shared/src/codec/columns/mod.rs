@@ -119,7 +119,7 @@ impl Columns<'_> {
             let value = if table == PLAIN {
                 side.plain(site, field, value)
             } else {
-                let usual = 0.clamp(field.min, field.max);
+                let usual = field.usual();
                 let number = value.wrapping_sub(usual);
                 usual.wrapping_add(side.number(site, self.family.table(table, 0), number))
             };
