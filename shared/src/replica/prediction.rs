@@ -184,9 +184,9 @@ impl<P: Predict> Prediction<P> {
         Verdict::Corrected(length)
     }
 
-    /// Where to show the entity `part` of a tick after the newest input, if `input` is the player's
-    /// current one. An axis that would jump in the next tick does not move until then. `None` while
-    /// there is nothing to predict.
+    /// Where to show the entity `part` (0 to 1) of a tick after the newest input, if `input` is the
+    /// player's current one. An axis that would jump in the next tick does not move until then.
+    /// `None` while there is nothing to predict.
     #[must_use]
     pub fn shown(&self, input: &P::Input, part: f32, now: Micros) -> Option<[f32; 3]> {
         let newest = self.newest()?;
@@ -194,6 +194,7 @@ impl<P: Predict> Prediction<P> {
         self.rules.advance(&mut next, input);
         let (from, to) = (self.rules.place(newest), self.rules.place(&next));
         let error = self.error_left(now);
+        let part = part.clamp(0.0, 1.0);
         Some([0, 1, 2].map(|axis| {
             let way = to[axis] - from[axis];
             let way = if way.abs() > P::JUMP_FROM { 0.0 } else { way * part };
@@ -266,6 +267,15 @@ mod tests {
         said(&mut prediction, 10, Some(0));
         assert_eq!(prediction.shown(&Step(600), 0.5, Micros(0)), Some([0.0; 3]));
         assert_eq!(prediction.shown(&Step(100), 0.5, Micros(0)), Some([0.5, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn an_entity_is_never_shown_further_than_the_next_tick() {
+        let mut prediction = walker();
+        said(&mut prediction, 10, Some(100));
+        let shown = |part| prediction.shown(&Step(10), part, Micros(0)).unwrap()[0];
+        // A program that stood still for twelve seconds, at 30 Hz; a clock that was set back.
+        assert_eq!([shown(360.0), shown(1.0), shown(-15.0), shown(0.0)], [1.1, 1.1, 1.0, 1.0]);
     }
 
     #[test]

@@ -267,7 +267,6 @@ impl<G: Played> Player<G> {
             .input_due(now)
             .map_or(0.0, |due| 1.0 - due.since(now).0 as f32 / clock.interval().0 as f32);
         if let Some(Without { pressed_at, keys, prediction }) = &self.without {
-            let part = part.clamp(0.0, 1.0);
             let shown = self.prediction.shown(&self.keys, part, now);
             let is_shown = shown != prediction.shown(keys, part, now);
             // A frame rendered within the same millisecond as the press may still miss it.
