@@ -280,6 +280,15 @@ impl ClientLink {
         game.pace.due(&game.clock, now)
     }
 
+    /// How much of the tick after the newest input has passed, from 0 to 1: for
+    /// [`Prediction::shown`](crate::replica::Prediction::shown). 0 while no input may be sent.
+    #[must_use]
+    pub fn input_part(&self, now: Micros) -> f32 {
+        let Some((due, clock)) = self.input_due(now).zip(self.clock()) else { return 0.0 };
+        let left = due.signed_since(now) as f32 / clock.interval().0 as f32;
+        (1.0 - left).clamp(0.0, 1.0)
+    }
+
     /// Appends an input for `tick` and returns its number. Before the first snapshot on this
     /// connection it returns `None`, and nothing is appended.
     ///

@@ -13,7 +13,9 @@ use crate::{
     social::{CHAT_CHARS_MAX, ChatRefused, NAME_CHARS_MAX},
     testing,
     time::{Micros, Moment, TickRate},
-    wire::{self, CLIENT_FRAME_BYTES_MAX, ClientMessage, ServerMessage, Welcome, schema_hash},
+    wire::{
+        self, CLIENT_FRAME_BYTES_MAX, ClientMessage, Pong, ServerMessage, Welcome, schema_hash,
+    },
 };
 
 #[test]
@@ -159,6 +161,26 @@ fn the_seen_moment_never_goes_back_whatever_a_player_is_shown() {
     pair.check_snapshot(Tick(10));
     pair.client.set_seen(Moment { tick: Tick(9), part: 200 });
     assert_eq!(seen(&mut pair), Moment { tick: Tick(9), part: 200 });
+}
+
+#[test]
+fn the_part_of_a_tick_since_the_newest_input_stays_within_it() {
+    let mut pair = Pair::new();
+    pair.check_snapshot(Tick(7));
+    assert_eq!(pair.client.input_part(Micros(0)), 0.0, "no pong yet");
+    let [client_time, tick_time] = [Micros(0), Micros(1_000_000)];
+    let pong =
+        Pong { client_time, server_time: tick_time, held: Micros(0), tick: Tick(7), tick_time };
+    let mut frame = Vec::new();
+    server::write_message(&ServerMessage::Pong(pong), &mut frame);
+    pair.client.handle_frame(&frame, Micros(0)).unwrap();
+    // Inputs are made 8 ms ahead; those for ticks 8 and 9 are due at 25.3 and 58.7 ms.
+    assert_eq!(pair.client.poll_input(Micros(0)), None);
+    assert_eq!(pair.client.poll_input(Micros(25_334)), Some(Tick(8)));
+    let parts = [25_334, 42_000, 58_600, 12_000_000].map(|now| pair.client.input_part(Micros(now)));
+    assert_eq!(parts.map(|part| (part * 100.0).round()), [0.0, 50.0, 100.0, 100.0]);
+    pair.client.write_hello("", None, &mut Vec::new());
+    assert_eq!(pair.client.input_part(Micros(42_000)), 0.0, "no connection");
 }
 
 #[test]

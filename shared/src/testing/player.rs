@@ -262,10 +262,7 @@ impl<G: Played> Player<G> {
         let Some(clock) = self.link.clock() else { return };
         let Some(view) = self.interpolation.view(clock, now) else { return };
         let (moment, is_beyond) = (view.moment(), view.is_beyond());
-        let part = self
-            .link
-            .input_due(now)
-            .map_or(0.0, |due| 1.0 - due.since(now).0 as f32 / clock.interval().0 as f32);
+        let part = self.link.input_part(now);
         if let Some(Without { pressed_at, keys, prediction }) = &self.without {
             let shown = self.prediction.shown(&self.keys, part, now);
             let is_shown = shown != prediction.shown(keys, part, now);
