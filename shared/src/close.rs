@@ -261,23 +261,72 @@ impl CloseReason {
     }
 }
 
+/// What a client can do after its connection has ended: the column "back" of the table of close
+/// codes in `PROTOCOL.md`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Back {
+    /// Wait, connect again and resume the session, or join if there is none yet.
+    Resume,
+    /// The session is lost: join as a new one, with an empty
+    /// [`ClientLink`](crate::link::ClientLink). A client that had no session has been refused: the
+    /// user must be told.
+    Anew,
+    /// Neither: the user must be told.
+    No,
+}
+
+impl Back {
+    /// What to do after this close code. WebSocket libraries have the code 1006, or none, for a
+    /// connection that ended without a close frame, such as one that was lost.
+    #[must_use]
+    pub const fn after(code: u16) -> Self {
+        match code {
+            // 1011 is a proxy's.
+            1001 | 1005 | 1006 | 1011 | 1012 | 1013 | 4014 | 4015 => Self::Resume,
+            4002 | 4011 | 4012 | 4020..=4023 => Self::Anew,
+            _ => Self::No,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
     #[test]
     fn protocol_and_counters_know_all_reasons() {
+        let known: BTreeSet<_> = CloseReason::ALL.map(CloseReason::code).into();
+        assert_eq!(documented().into_keys().collect::<BTreeSet<_>>(), known);
+        let names: BTreeSet<_> = CloseReason::ALL.map(CloseReason::name).into();
+        assert_eq!(names.len(), CloseReason::ALL.len());
+    }
+
+    #[test]
+    fn clients_come_back_as_the_protocol_says() {
+        for (code, back) in documented() {
+            let expected = match back {
+                "yes" => Back::Resume,
+                "anew" => Back::Anew,
+                "no" => Back::No,
+                other => panic!("{code} has {other}"),
+            };
+            assert_eq!(Back::after(code), expected, "{code}");
+        }
+    }
+
+    /// The codes in the protocol's table, with what its column "back" says.
+    fn documented() -> BTreeMap<u16, &'static str> {
         let protocol = include_str!("../PROTOCOL.md");
         let (_, table) = protocol.split_once("| code | meaning | back |").unwrap();
         let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| "));
-        let cells = rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "));
-        let documented: BTreeSet<u16> = cells.flat_map(codes).collect();
-        let known: BTreeSet<_> = CloseReason::ALL.map(CloseReason::code).into();
-        assert_eq!(documented, known);
-        let names: BTreeSet<_> = CloseReason::ALL.map(CloseReason::name).into();
-        assert_eq!(names.len(), CloseReason::ALL.len());
+        let entries = rows.flat_map(|row| {
+            let cells: Vec<_> = row.trim_end_matches(" |").split(" | ").collect();
+            let [first, _, back] = cells[..] else { panic!("{row}") };
+            first.split(", ").flat_map(codes).map(move |code| (code, back))
+        });
+        entries.collect()
     }
 
     /// The range that a cell of the table names: one code, or a first and a last.

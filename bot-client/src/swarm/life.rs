@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
 
-use tickwire_shared::{dice::Dice, replica::Interpolation, time::Micros};
+use tickwire_shared::{close::Back, dice::Dice, replica::Interpolation, time::Micros};
 use tokio::{
     select,
     time::{sleep, sleep_until, timeout},
@@ -79,11 +79,13 @@ impl Trouble {
 
 impl Loss {
     /// Whether the session can't be resumed, so that the bot joins anew.
-    const fn ends_session(&self) -> bool {
+    fn ends_session(&self) -> bool {
         match self {
             Self::Left => true,
             Self::Cut => false,
-            Self::Trouble(trouble) => matches!(trouble.code(), Some(4002 | 4011 | 4012 | 4017)),
+            Self::Trouble(trouble) => {
+                self.is_expected() || trouble.code().map(Back::after) == Some(Back::Anew)
+            }
         }
     }
 
@@ -101,10 +103,7 @@ impl Loss {
         match trouble {
             Trouble::Connect(error) => error.is_temporary(),
             Trouble::Read(ReadError::Broken(_)) | Trouble::Silence => true,
-            // The codes after which PROTOCOL.md has clients reconnect.
-            Trouble::Read(ReadError::Closed { code, .. }) => {
-                matches!(code, 1001 | 1012 | 1013 | 4014 | 4015)
-            }
+            Trouble::Read(ReadError::Closed { code, .. }) => Back::after(*code) == Back::Resume,
             Trouble::Read(ReadError::NotBinary)
             | Trouble::NoWelcome
             | Trouble::Away
