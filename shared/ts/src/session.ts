@@ -24,7 +24,7 @@ import type { Player, Welcome } from "./wire.js";
 import { SUBPROTOCOL, writeResync } from "./wire.js";
 
 /** Close codes after which the session can be resumed, or another attempt may succeed; see `PROTOCOL.md`. */
-const CODES_TO_RETRY = new Set([1001, 1006, 1011, 1012, 1013, 4014, 4015]);
+const CODES_TO_RETRY = new Set([1001, 1005, 1006, 1011, 1012, 1013, 4014, 4015]);
 /**
  * Close codes after which this session can't be resumed, but the client may join anew: another schema, no such match,
  * nothing to resume, or no valid ticket for the match.
@@ -418,6 +418,8 @@ export class Session {
     if (isGone) {
       this.#forget();
       this.#match = this.#requestedMatch;
+      // The server is there.
+      this.#attempts = 0;
     }
     if (!this.#token) {
       this.#link = new ClientLink();

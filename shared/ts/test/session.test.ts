@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
 import { ByteReader, ByteWriter } from "../src/bytes.js";
 import type { SessionOptions, SessionState } from "../src/options.js";
@@ -71,6 +72,37 @@ test("a client joins anew after a restart of the server", (context) => {
   assert.equal(session.state.type, "resuming");
   lose(4011);
   assert.deepEqual(session.state, { type: "ended", code: 4011, reason: "" }, "the requested match does not exist");
+});
+
+test("a session comes back after the close codes that the protocol says", (context) => {
+  const table = readFileSync(new URL("../../PROTOCOL.md", import.meta.url), "utf8").split("| code | meaning | back |\n")[1];
+  const rows = table.slice(0, table.indexOf("\n\n")).split("\n").slice(1);
+  const codes = rows.map((row) => row.split("|")).flatMap(([, codes, , back]) =>
+    codes.split(",").flatMap((range) => {
+      const [first, last = first] = range.split("–").map(Number);
+      return Array.from({ length: last - first + 1 }, (_, n) => ({ code: first + n, back: back.trim() }));
+    }),
+  );
+  assert.ok(codes.length > 30);
+  for (const { code, back } of [...codes, ...[1005, 1006, 1011].map((code) => ({ code, back: "yes" }))]) {
+    const { session, opened, lose } = open(context, {});
+    opened[0].socket.receive(welcomeFrame());
+    lose(code);
+    const [, match = "no"] = opened[1]?.url.match(/match=(.*)/) ?? [];
+    assert.equal(match, { yes: "1&resume=1", anew: "auto", no: "no" }[back], `after ${code}`);
+    session.close();
+  }
+});
+
+test("a session whose server was restarted joins as soon as it knows", (context) => {
+  context.mock.method(Math, "random", () => 0.99);
+  const { session, opened, lose } = open(context, {});
+  opened[0].socket.receive(welcomeFrame());
+  for (let n = 0; n < 8; n++) lose(1006);
+  opened.at(-1)!.socket.onclose?.({ code: 4012, reason: "" });
+  context.mock.timers.tick(250);
+  assert.match(opened.at(-1)!.url, /match=auto$/);
+  session.close();
 });
 
 test("a spectator joins anew after a lost connection", (context) => {
