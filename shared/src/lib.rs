@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`game`] is the trait that a game developer implements; [`schema`] and [`rows`]
 //! describe and hold its state as integers; [`codec`] encodes rows into snapshots; [`link`] carries
-//! snapshots and inputs between server and client; [`arena`] is a complete game.
+//! snapshots and inputs between server and client, and says how a client is written; [`replica`]
+//! makes it feel local; [`arena`] is a complete game.
 
 #![forbid(unsafe_code)]
 

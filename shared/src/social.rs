@@ -31,7 +31,8 @@ pub enum Social {
     /// The new state of one player, who joined, came back, lost the connection, or left.
     Presence(Player),
     /// A line of chat or a notice. The last [`HISTORY_LINES`] are sent after the welcome; a client
-    /// that resumes recognises by their ids the lines that it already has.
+    /// that resumes recognises by their ids the lines that it already has. Another match, or one of
+    /// a restarted server, counts from 1 again.
     Line(Line),
     /// The server did not send out the client's own chat line.
     ChatRefused(ChatRefused),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use crate::ids::Tick;
 
-/// A point in time or a duration, in microseconds. The caller chooses the clock: the server counts
-/// from its own start, a client from its own.
+/// A point in time or a duration, in microseconds. The caller chooses the clock, which must not go
+/// back: the server counts from its own start, a client from its own.
 #[derive(
     Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
 )]

@@ -32,7 +32,7 @@ const PING_INTERVAL: Micros = Micros::from_millis(500);
 const FIRST_PING_INTERVAL: Micros = Micros::from_millis(100);
 const FIRST_PINGS: u32 = 8;
 
-/// See the module.
+/// One session of a client. See the module, and [`super`] for the order of calls.
 #[derive(Debug, Default)]
 pub struct ClientLink {
     game: Option<Joined>,
@@ -158,7 +158,7 @@ impl ClientLink {
         write_message(&ClientMessage::Hello(hello), out);
     }
 
-    /// Handles one frame from the server.
+    /// Handles one frame from the server, which arrived `now`.
     pub fn handle_frame(
         &mut self,
         frame: &[u8],
@@ -294,7 +294,8 @@ impl ClientLink {
     ///
     /// # Panics
     /// When `values` does not have one value for each integer of the schema's `input`, each within
-    /// its range.
+    /// its range. So a program that is built with its game's rules should compare the schema with
+    /// that game's after each welcome: the server may have another version.
     pub fn write_input(
         &mut self,
         tick: Tick,
@@ -317,8 +318,9 @@ impl ClientLink {
         Some(seq)
     }
 
-    /// Appends an acknowledgement of the newest snapshot, for a client that sends no inputs. Before
-    /// the first snapshot on this connection, nothing is appended.
+    /// Appends an acknowledgement of the newest snapshot, for a client that sends no inputs: call
+    /// this after each snapshot, as the server sends few without. Before the first snapshot on this
+    /// connection, nothing is appended.
     pub fn write_ack(&self, out: &mut Vec<u8>) {
         let game = self.game.as_ref().filter(|game| game.stage == Stage::Playing);
         if let Some(applied) = game.and_then(|game| game.snapshots.applied()) {
@@ -350,7 +352,8 @@ impl ClientLink {
 
     /// Queues a line of chat to everyone in the match, unless it is longer than
     /// [`CHAT_CHARS_MAX`](crate::social::CHAT_CHARS_MAX) characters or too many wait already. The
-    /// server may reject it for other reasons, with [`Social::ChatRefused`].
+    /// server may reject it for other reasons, with [`Social::ChatRefused`]. Before the first
+    /// welcome there is no seat to speak from.
     pub fn chat(&mut self, text: &str) -> Result<(), ChatRefused> {
         self.game.as_mut().ok_or(ChatRefused::NotSeated)?.chat.push(text)
     }

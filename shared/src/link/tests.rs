@@ -181,6 +181,7 @@ fn the_part_of_a_tick_since_the_newest_input_stays_within_it() {
     assert_eq!(parts.map(|part| (part * 100.0).round()), [0.0, 50.0, 100.0, 100.0]);
     pair.client.write_hello("", None, &mut Vec::new());
     assert_eq!(pair.client.input_part(Micros(42_000)), 0.0, "no connection");
+    assert_eq!(pair.client.poll_input(Micros(12_000_000)), None);
 }
 
 #[test]

@@ -112,7 +112,8 @@ impl Interpolation {
         self.kept.push_back((tick, copy));
     }
 
-    /// Handles a new connection: the time without one does not count as a stall.
+    /// Handles a new connection of the same session: the time without one does not count as a
+    /// stall.
     pub const fn restart(&mut self) {
         self.pushed_at = None;
     }

@@ -96,8 +96,9 @@ impl<P: Predict> Prediction<P> {
         }
     }
 
-    /// Handles a new connection: the server has released all of the player's keys, and dropped the
-    /// inputs that waited for their ticks. Until the next snapshot, the entity is shown as before.
+    /// Handles a new connection of the same session: the server has released all of the player's
+    /// keys, and dropped the inputs that waited for their ticks. Until the next snapshot, the entity
+    /// is shown as before.
     pub fn restart(&mut self) {
         self.has_lost_inputs = true;
     }
