@@ -103,8 +103,8 @@ pub enum ChatRefused {
         /// The next line is accepted after this time.
         wait: Micros,
     },
-    /// Spectators can't chat.
-    #[error("spectators only listen")]
+    /// Spectators can't chat, nor can clients that have not joined yet.
+    #[error("only players in a match can chat")]
     NotSeated,
 }
 
