@@ -6,9 +6,13 @@
 //! the snapshot has queued, or the path has become longer:
 //! - If the excess grows, or the congestion window was full, it is a queue.
 //! - If all RTTs were too long for [`DOUBT`], this is probed: every other snapshot is skipped until
-//!   half as many are in flight. If their RTTs are clearly shorter, it was a queue; if not, the
-//!   path is longer (others may fill its queue), `base_rtt` becomes what they took, and the window
-//!   what it was at first.
+//!   half as many bytes are in flight (after a skip snapshots are longer, so half as many snapshots
+//!   may be as many bytes). If their RTTs are clearly shorter, it was a queue; if not, the path is
+//!   longer (others may fill its queue), `base_rtt` becomes what they took, and the window what it
+//!   was at first.
+//!
+//! The first snapshot is a full one, many times as long as the others. What was sent before it was
+//! applied has queued behind it, and does not count.
 //!
 //! The congestion window (`window`) limits how many snapshots may be in flight:
 //! - After one that has queued, it shrinks to as many as the link carries in `base_rtt` +
@@ -45,6 +49,9 @@ pub(super) struct Flight {
     /// Bit `n`: the tick `n` before the newest was sent.
     ticks: u64,
     applied: Option<Tick>,
+    /// Bytes sent, and those of them that were sent up to `applied`. They wrap.
+    bytes: u32,
+    bytes_applied: u32,
     base_rtt: Option<Micros>,
     trust: Trust,
     window: u32,
@@ -58,7 +65,11 @@ pub(super) struct Flight {
 /// [`IN_FLIGHT`] are the number, those above are the time in steps of [`SEND_STEP`]. The time
 /// wraps, but is unambiguous for snapshots sent up to nine minutes ago, half of its range.
 #[derive(Debug)]
-struct Sends([u32; 64]);
+struct Sends {
+    packed: [u32; 64],
+    /// [`Flight::bytes`], this tick's included.
+    bytes: [u32; 64],
+}
 
 /// In microseconds.
 const SEND_STEP: u64 = 16;
@@ -73,12 +84,14 @@ enum Trust {
         since: Micros,
         least: Micros,
     },
-    /// A probe that keeps only `half` as many snapshots in flight as when the least RTT was
-    /// `before`. Of `samples` such snapshots, the least RTT was `least`.
+    /// A probe that keeps only `half` as many bytes in flight as when the least RTT was `before`,
+    /// which has come about with the snapshot of `from`. Of `samples` since then, the least RTT was
+    /// `least`.
     Probing {
         since: Micros,
         before: Micros,
         half: u32,
+        from: Option<Tick>,
         samples: u32,
         least: Micros,
     },
@@ -99,24 +112,30 @@ impl Flight {
             newest: None,
             ticks: 0,
             applied: None,
+            bytes: 0,
+            bytes_applied: 0,
             base_rtt: None,
             trust: Trust::Sure,
             window: WINDOW_MAX,
             window_from: Tick(0),
-            sends: Sends([0; 64]),
+            sends: Sends { packed: [0; 64], bytes: [0; 64] },
         }
     }
 
-    /// Records that a snapshot of `tick` was sent.
-    pub(super) fn send(&mut self, tick: Tick, now: Micros) {
-        if self.newest.is_none() {
-            self.window_from = tick;
+    /// Records that a snapshot of `tick` was sent, of so many bytes.
+    pub(super) fn send(&mut self, tick: Tick, bytes: usize, now: Micros) {
+        let bytes_before = self.bytes_in_flight();
+        if let Trust::Probing { half, from: from @ None, .. } = &mut self.trust
+            && bytes_before < *half
+        {
+            *from = Some(tick);
         }
         let gap = self.newest.map_or(64, |newest| tick.since(newest).cast_unsigned());
         self.ticks = self.ticks.checked_shl(gap).unwrap_or(0) | 1;
         self.newest = Some(tick);
+        self.bytes = self.bytes.wrapping_add(bytes as u32);
         let in_flight = self.in_flight().count_ones();
-        self.sends.record(tick, now, in_flight);
+        self.sends.record(tick, now, in_flight, self.bytes);
     }
 
     /// Handles an acknowledgement that the client has applied `tick`. Returns `false` if this tick
@@ -132,7 +151,14 @@ impl Flight {
         if !was_sent || goes_back {
             return false;
         }
+        if self.applied.is_none() {
+            self.window_from = newest.plus(1);
+        }
         self.applied = Some(tick);
+        self.bytes_applied = self.sends.bytes[index(tick)];
+        if self.base_rtt.is_none() && tick.since(self.window_from) < 0 {
+            return true;
+        }
         let (rtt, in_flight) = (self.sends.age(tick, now), self.sends.in_flight(tick));
         let was_known = self.base_rtt.is_some();
         let is_limited = in_flight >= self.window;
@@ -141,7 +167,7 @@ impl Flight {
             None => rtt,
         };
         self.base_rtt = Some(base);
-        match self.judge(in_flight, rtt, base, now) {
+        match self.judge(tick, rtt, base, now) {
             Path::Queueing => {
                 // All snapshots in flight when this one was sent arrived within its RTT.
                 let carried = u64::from(in_flight) * base.plus(QUEUE).0 / rtt.0;
@@ -163,29 +189,33 @@ impl Flight {
         true
     }
 
-    /// What a snapshot's RTT says, given how many were in flight; may replace `base_rtt`.
-    fn judge(&mut self, in_flight: u32, rtt: Micros, base: Micros, now: Micros) -> Path {
+    /// What the RTT of `tick` says; may replace `base_rtt`.
+    fn judge(&mut self, tick: Tick, rtt: Micros, base: Micros, now: Micros) -> Path {
         if rtt.since(base) <= QUEUE {
             self.trust = Trust::Sure;
             return Path::Free;
         }
+        let half = (self.bytes_in_flight() / 2).max(1);
         if let Trust::Sure = self.trust {
             self.trust = Trust::Doubted { since: now, least: rtt };
         }
         match &mut self.trust {
             Trust::Doubted { since, least } => {
                 *least = rtt.min(*least);
-                let is_queue = in_flight >= self.window || rtt.since(*least).0 > QUEUE.0 / 2;
+                let is_limited = self.sends.in_flight(tick) >= self.window;
+                let is_queue = is_limited || rtt.since(*least).0 > QUEUE.0 / 2;
                 if now.since(*since) > DOUBT {
-                    let (before, half) = (*least, in_flight.div_ceil(2));
+                    let (since, before, least) = (now, *least, *least);
                     self.trust =
-                        Trust::Probing { since: now, before, half, samples: 0, least: before };
+                        Trust::Probing { since, before, half, from: None, samples: 0, least };
                 }
                 if is_queue {
                     return Path::Queueing;
                 }
             }
-            Trust::Probing { before, half, samples, least, .. } if in_flight <= *half => {
+            Trust::Probing { before, from: Some(from), samples, least, .. }
+                if tick.since(*from) >= 0 =>
+            {
                 *samples += 1;
                 *least = rtt.min(*least);
                 if least.0 * 4 < before.0 * 3 {
@@ -216,7 +246,8 @@ impl Flight {
             Trust::Sure | Trust::Doubted { .. } => false,
             // For the first round trip, skipping every other tick is enough to halve them.
             Trust::Probing { since, before, half, .. } => {
-                tick.since(newest) < 2 || now.since(since) > before && count >= half
+                tick.since(newest) < 2
+                    || now.since(since) > before && self.bytes_in_flight() >= half
             }
         };
         let oldest = Tick(newest.0.wrapping_sub(63 - in_flight.leading_zeros()));
@@ -238,22 +269,27 @@ impl Flight {
             (None, _) => 0,
         }
     }
+
+    const fn bytes_in_flight(&self) -> u32 {
+        self.bytes.wrapping_sub(self.bytes_applied)
+    }
 }
 
 impl Sends {
-    fn record(&mut self, tick: Tick, now: Micros, in_flight: u32) {
-        self.0[index(tick)] = Self::time(now) | in_flight.min(IN_FLIGHT);
+    fn record(&mut self, tick: Tick, now: Micros, in_flight: u32, bytes: u32) {
+        self.packed[index(tick)] = Self::time(now) | in_flight.min(IN_FLIGHT);
+        self.bytes[index(tick)] = bytes;
     }
 
     fn age(&self, tick: Tick, now: Micros) -> Micros {
-        let sent = self.0[index(tick)] & !IN_FLIGHT;
+        let sent = self.packed[index(tick)] & !IN_FLIGHT;
         let age = Self::time(now).wrapping_sub(sent).cast_signed() / (IN_FLIGHT + 1).cast_signed();
         // An acknowledgement's timestamp may be a little before that of the send.
         Micros(u64::from(age.max(0).cast_unsigned()) * SEND_STEP)
     }
 
     fn in_flight(&self, tick: Tick) -> u32 {
-        self.0[index(tick)] & IN_FLIGHT
+        self.packed[index(tick)] & IN_FLIGHT
     }
 
     /// The time in the upper bits, with zeros in those of [`IN_FLIGHT`].
@@ -285,7 +321,7 @@ mod tests {
         let now = Micros(0);
         assert!(!flight.apply(Tick(0), now));
         for tick in [5, 6, 8] {
-            flight.send(Tick(tick), now);
+            flight.send(Tick(tick), 1, now);
         }
         assert!(!flight.apply(Tick(7), now), "skipped");
         assert!(!flight.apply(Tick(9), now), "not sent yet");
@@ -320,6 +356,18 @@ mod tests {
         line.run(10, 5, 0);
         let sent = line.run(50, 5, 0).sent;
         assert!(sent >= 48, "and recovers at once, but {sent} of 50");
+    }
+
+    #[test]
+    fn long_snapshots_are_not_a_longer_path() {
+        let mut line = Line::new();
+        line.grows = true;
+        // A full snapshot, and then more than the link can carry even of those without a gap.
+        line.run(1, 10, 900);
+        line.run(200, 10, 13);
+        let Ran { sent, oldest } = line.run(2_000, 10, 13);
+        assert!((1_000..1_450).contains(&sent), "{sent} snapshots");
+        assert!(oldest <= 10 + 3 + 4 * 5, "up to {oldest} ticks old");
     }
 
     #[test]
@@ -359,6 +407,9 @@ mod tests {
         free_at: u32,
         arriving: std::collections::VecDeque<(u32, u32)>,
         stalls: bool,
+        /// Whether snapshots are longer after a gap.
+        grows: bool,
+        sent_at: u32,
     }
 
     /// How many snapshots were sent, and how many ticks old the oldest was when it was applied.
@@ -370,7 +421,15 @@ mod tests {
     impl Line {
         fn new() -> Self {
             let flight = Flight::new();
-            Self { flight, tick: 1_000, free_at: 0, arriving: [].into(), stalls: false }
+            Self {
+                flight,
+                tick: 1_000,
+                free_at: 0,
+                arriving: [].into(),
+                stalls: false,
+                grows: false,
+                sent_at: 1_000,
+            }
         }
 
         /// Takes each delay for a tick. Returns how many snapshots were sent.
@@ -395,7 +454,10 @@ mod tests {
                 }
                 assert!(newest.is_none_or(|newest| self.flight.apply(newest, now)));
                 if self.flight.has_room(Tick(self.tick), now) {
-                    self.flight.send(Tick(self.tick), now);
+                    let gap = self.tick - std::mem::replace(&mut self.sent_at, self.tick);
+                    let part = if self.grows { 4 + 6 * gap.min(4) } else { 10 };
+                    let tenths = tenths * part / 10;
+                    self.flight.send(Tick(self.tick), 1 + tenths as usize, now);
                     ran.sent += 1;
                     self.free_at = self.free_at.max(self.tick * 10) + tenths;
                     self.arriving.push_back((self.free_at + delay * 10, self.tick));

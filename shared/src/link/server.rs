@@ -275,6 +275,7 @@ impl ServerLink {
             lead: self.leads.poll(snapshot.tick),
             owner,
         };
+        let start = out.len();
         head.write(self.before, out);
         if owner {
             self.owner_sent.clear();
@@ -284,7 +285,7 @@ impl ServerLink {
         out.extend_from_slice(snapshot.body);
         self.before = Before { tick: Some(snapshot.tick), processed: snapshot.processed };
         self.basis = basis.followed_by(snapshot.tick);
-        self.flight.send(snapshot.tick, now);
+        self.flight.send(snapshot.tick, out.len() - start, now);
     }
 }
 
