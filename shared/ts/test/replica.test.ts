@@ -35,6 +35,20 @@ test("others move smoothly while snapshots arrive with jitter", () => {
   assert.ok(others.starved < 8, `${others.starved} times without a snapshot to interpolate to`);
 });
 
+test("only snapshots that are still to be shown take memory", () => {
+  const { others, clock } = match();
+  const memory = new Set<Rows>();
+  for (let tick = 1; tick < 600; tick++) {
+    const now = tick * TICK + 20_000;
+    others.push(tick, rows(tick, [40, 0, 0, 0]), clock, now);
+    // A page in the background receives snapshots, but shows none.
+    if (tick >= 100 && tick < 500) continue;
+    if (tick === 500) memory.clear();
+    if (others.advance(clock, now)) memory.add(others.rows!);
+  }
+  assert.ok(memory.size <= 12, `${memory.size} snapshots`);
+});
+
 test("a pause of the page is no network stall", () => {
   const free = delayAfter(() => "runs");
   const paused = delayAfter((second) => (second % 3 >= 1.5 ? "pauses" : "runs"));

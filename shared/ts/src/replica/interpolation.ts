@@ -23,8 +23,9 @@ import type { Schema } from "../schema.js";
 import { shorterWay, wrapped } from "./circle.js";
 
 /** Most snapshots that are kept: more than are ever between the shown moment and the newest. */
-const KEPT = 256;
-const MASK = KEPT - 1;
+const KEPT_MAX = 256;
+/** Most snapshots that are no longer needed whose memory is kept for reuse. */
+const SPARE_MAX = 8;
 /** Largest change of the delay, as a part of the time passed. */
 const STRETCH = 0.05;
 /** Largest delay: with longer stalls no game is playable. */
@@ -56,9 +57,9 @@ interface Kept {
 }
 
 export class Interpolation {
-  readonly #kept: Kept[] = Array.from({ length: KEPT }, () => ({ tick: 0, rows: new Rows() }));
-  #count = 0;
-  #newest = 0;
+  /** Oldest first; the first is the newest that is not after the shown moment. */
+  readonly #kept: Kept[] = [];
+  readonly #spare: Kept[] = [];
   readonly #age = new Tail(BEYOND_ONE_IN);
   /** When the newest snapshot of this connection arrived; NaN before the first. */
   #pushedAt = NaN;
@@ -142,16 +143,25 @@ export class Interpolation {
   push(tick: number, rows: Rows, clock: Clock, now: number): void {
     this.#noteActivity(now);
     this.#recordAge(clock, now);
-    this.#newest = (this.#newest + 1) & MASK;
-    this.#count = Math.min(this.#count + 1, KEPT);
-    const kept = this.#kept[this.#newest];
+    if (this.#kept.length === KEPT_MAX) this.#drop(1);
+    const kept = this.#spare.pop() ?? { tick: 0, rows: new Rows() };
     kept.tick = tick;
     kept.rows.copyFrom(rows);
+    this.#kept.push(kept);
+  }
+
+  /** Drops the oldest snapshots. */
+  #drop(count: number): void {
+    for (let left = count; left > 0; left--) {
+      const oldest = this.#kept.shift()!;
+      if (this.#spare.length < SPARE_MAX) this.#spare.push(oldest);
+    }
   }
 
   /** Records how old the newest snapshot has got by the time that the next one arrives. */
   #recordAge(clock: Clock, now: number): void {
-    const due = this.#count > 0 ? clock.due(this.#kept[this.#newest].tick, now) + clock.lag(now) : NaN;
+    const newest = this.#kept.at(-1);
+    const due = newest ? clock.due(newest.tick, now) + clock.lag(now) : NaN;
     const isSettled = clock.isSettled(now);
     // Ages measured before the clock has settled are not reliable.
     if (isSettled && !this.#wasSettled) this.#age.clear();
@@ -168,9 +178,9 @@ export class Interpolation {
   /** Moves on to the moment to show `now`. Returns whether there is anything to show. */
   advance(clock: Clock, now: number): boolean {
     this.#noteActivity(now);
-    if (this.#count === 0 || !clock.isSet) return false;
+    const newest = this.#kept.at(-1);
+    if (!newest || !clock.isSet) return false;
     const delay = this.#adjustDelay(clock, now);
-    const newest = this.#kept[this.#newest];
     // How far before the newest snapshot.
     const before = -clock.ticksSince(newest.tick, now - delay, now);
     const isStarving = before < 0;
@@ -210,13 +220,11 @@ export class Interpolation {
   #show(newest: Kept, ticksBefore: number): void {
     this.#beyond = Math.max(-ticksBefore, 0);
     let before = Math.max(ticksBefore, 0);
-    let newer = newest;
-    let older = newest;
-    for (let n = 1; n < this.#count && before > 0; n++) {
-      newer = older;
-      older = this.#kept[(this.#newest - n) & MASK];
-      if (ticksBetween(older.tick, newest.tick) >= before) break;
-    }
+    let index = this.#kept.length - 1;
+    while (index > 0 && ticksBetween(this.#kept[index].tick, newest.tick) < before) index--;
+    this.#drop(index);
+    const older = this.#kept[0];
+    const newer = before > 0 ? (this.#kept[1] ?? older) : older;
     const oldest = ticksBetween(older.tick, newest.tick);
     before = Math.min(before, oldest);
     const span = ticksBetween(older.tick, newer.tick);
