@@ -49,13 +49,15 @@ export class Structure {
     const beyond = baseline.length === 0 ? 0 : baseline.ids[baseline.length - 1] + 1;
     const kindBits = kinds < 2 ? 0 : 32 - Math.clz32(kinds - 1);
     let next = count > 0 && range.raw(1) === 1 ? beyond : 0;
+    let gone = 0;
     for (let n = 0; n < count; n++) {
       if (n > 0) next++;
       const id = next + takeCount(range);
       const kind = range.raw(kindBits);
       if (id > ID_MAX || kind >= kinds) bad();
       const kept = baseline.find(id);
-      if (kept >= 0 && !this.#despawned.includes(kept)) bad();
+      while (gone < this.#despawned.length && this.#despawned[gone] < kept) gone++;
+      if (kept >= 0 && this.#despawned[gone] !== kept) bad();
       this.#spawnedIds.push(id);
       this.#spawnedKinds.push(kind);
       next = id;
