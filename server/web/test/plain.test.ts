@@ -4,9 +4,9 @@ import { type Field, Rows, type Schema, type Session } from "@tickwire/client";
 import { PlainView } from "../src/draw/plain.js";
 import type { Scene } from "../src/draw/scene.js";
 
-test("entities without a place are listed as text, however many others there are", () => {
-  assert.deepEqual(textsWith(3).slice(0, 3), ["clock seconds 7", "coin 1", "worth 7"]);
-  assert.deepEqual(textsWith(50).slice(0, 3), ["clock seconds 7", "coin 1", ""]);
+test("in a crowd only players have names, and entities without a place are still listed as text", () => {
+  assert.deepEqual(textsWith(2), ["clock seconds 7", "coin 1", "worth 7", "coin 2", "worth 7", "Ada", "worth 7"]);
+  assert.deepEqual(textsWith(50), ["clock seconds 7", "Ada"]);
 });
 
 test("a player's own values are text, and spectators have none", () => {
@@ -18,7 +18,7 @@ test("a player's own values are text, and spectators have none", () => {
   assert.equal(none.describeOwn({ seat: 0, link } as unknown as Session), "");
 });
 
-/** The texts that are drawn for a clock and this many coins. */
+/** The texts that are drawn for a clock, this many coins, and a player. */
 function textsWith(coins: number): string[] {
   const texts: string[] = [];
   const ignore = () => {};
@@ -28,10 +28,11 @@ function textsWith(coins: number): string[] {
   };
   const canvas = { getContext: () => context } as unknown as HTMLCanvasElement;
   const camera = { fit: ignore, density: 1, width: 800, height: 600 };
-  const scene = { camera, theme: { seats: ["red"] } } as unknown as Scene;
+  const scene = { camera, theme: { seats: ["red"] }, names: () => "Ada" } as unknown as Scene;
   const rows = new Rows();
   rows.push(0, 0, 1);
   for (let id = 1; id <= coins; id++) rows.push(id, 1, 3);
+  rows.push(1_000, 2, 3);
   const values = [7, 7, 7];
   const session = { others: { rows, values, interpolate: ignore } } as unknown as Session;
   new PlainView(canvas, scene, SCHEMA).draw(session);
@@ -45,6 +46,7 @@ const SCHEMA: Schema = {
   kinds: [
     { name: "clock", fields: [field("seconds")], firstSeat: null },
     { name: "coin", fields: [field("x"), field("y"), field("worth")], firstSeat: null },
+    { name: "collector", fields: [field("x"), field("y"), field("worth")], firstSeat: 1_000 },
   ],
   substeps: 0,
   owner: [],

@@ -13,8 +13,10 @@ const MARGIN = 90;
 /** On a narrow screen, the margin on each side as a part of its width. */
 const SIDE_PART = 0.12;
 const DOT = 7;
-/** With more rows than this, their fields are not shown: the text would cover the field. */
+/** With more rows than this, fields are not shown, and only players have names: the text would cover the field. */
 const DETAILED_MAX = 40;
+/** Then the others' dots are this small, and have the colour of their kind. */
+const SMALL_DOT = 3;
 
 /** A kind, with the indices of its fields `x` and `y`, or -1. */
 interface Kind extends KindSchema {
@@ -71,6 +73,7 @@ export class PlainView {
     if (!others?.rows) return;
     const { names } = this.scene;
     const { rows } = others;
+    const isCrowded = rows.length > DETAILED_MAX;
     let listed = 0;
     for (let row = 0; row < rows.length; row++) {
       others.interpolate(row);
@@ -82,17 +85,19 @@ export class PlainView {
       }
       const id = rows.ids[row];
       const seat = kind.firstSeat === null ? null : id - kind.firstSeat;
-      const words = rows.length > DETAILED_MAX ? "" : describe(kind, others.values);
       const x = x0 + (others.values[kind.x] * kind.fields[kind.x].step - this.#left) * scale;
       const y = y0 + (others.values[kind.y] * kind.fields[kind.y].step - this.#top) * scale;
       const isOwn = seat !== null && seat === session.seat;
-      context.fillStyle = isOwn ? theme.own : theme.seats[(seat ?? id) % theme.seats.length];
+      const colour = seat ?? (isCrowded ? rows.kinds[row] : id);
+      context.fillStyle = isOwn ? theme.own : theme.seats[colour % theme.seats.length];
       context.beginPath();
-      context.arc(x, y, DOT, 0, 2 * Math.PI);
+      context.arc(x, y, seat === null && isCrowded ? SMALL_DOT : DOT, 0, 2 * Math.PI);
       context.fill();
+      if (seat === null && isCrowded) continue;
       context.fillText(seat === null ? `${kind.name} ${id}` : names(seat), x + 1.5 * DOT, y - 8);
+      if (isCrowded) continue;
       context.fillStyle = theme.soft;
-      context.fillText(words, x + 1.5 * DOT, y + 8);
+      context.fillText(describe(kind, others.values), x + 1.5 * DOT, y + 8);
     }
   }
 
