@@ -27,6 +27,7 @@ use serde_json::Value;
 use tickwire_shared::{ids::MatchId, schema::Schema};
 use tokio::{
     sync::{Notify, mpsc},
+    task::yield_now,
     time::{sleep, timeout},
 };
 
@@ -47,6 +48,9 @@ const UNREAD_GATHER_TIME: Duration = Duration::from_millis(500);
 /// Items that are kept in the log of all events, and in the log of one match.
 const EVERYTHING_MAX: usize = 4096;
 const MATCH_MAX: usize = 256;
+/// Items that are published before readers have their turn: fewer than a log keeps, so that no
+/// reader that keeps up misses some of the events of a tick, however many they are.
+const TURN_MAX: usize = MATCH_MAX / 2;
 /// Size of a chunk for a reader, unless a single event is longer.
 const CHUNK_BYTES: usize = 16 * 1024;
 
@@ -106,7 +110,11 @@ impl Feeds {
             let mut gathered = Vec::new();
             while items.recv_many(&mut gathered, CHANNEL_MAX).await > 0 {
                 let was_full = gathered.len() == CHANNEL_MAX;
-                gathered.drain(..).for_each(|item| collecting.publish(&item));
+                for items in gathered.chunks(TURN_MAX) {
+                    items.iter().for_each(|item| collecting.publish(item));
+                    yield_now().await;
+                }
+                gathered.clear();
                 if was_full {
                     // An `Ended` item may have been dropped, and is not sent again.
                     collecting.forget_ended(&directory);
@@ -298,6 +306,31 @@ mod tests {
             assert_eq!(news, Ok(true));
             assert_eq!(text(reader.take()).matches("data:").count(), 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_keeps_up_misses_nothing_of_a_burst() {
+        let directory = Arc::new(Directory::new(1, 1));
+        let clock = Clock::start();
+        let (feeds, feed) = Feeds::start(Schema::default(), &[], true, clock, directory);
+        let mut reader = feeds.read(Some(MatchId(7)), None);
+        let mut feed = feed.of(MatchId(7));
+        let burst = 4 * MATCH_MAX;
+        for _ in 0..burst {
+            feed.send(None, FeedEvent::Notice("boom".into()));
+        }
+        feed.send(None, FeedEvent::Ended);
+        let mut read = String::new();
+        let reads = async {
+            while reader.wait().await {
+                while let Some(chunk) = reader.take() {
+                    read.push_str(&text(Some(chunk)));
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), reads).await.expect("the feed ends");
+        assert!(!read.contains("event: gap"), "{}", &read[..200]);
+        assert_eq!(read.matches("event: notice").count(), burst);
     }
 
     #[tokio::test]
