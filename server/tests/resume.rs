@@ -35,6 +35,17 @@ fn every_event_arrives_once_also_after_a_page_reload() {
 }
 
 #[test]
+fn a_battle_that_was_missed_is_told_to_the_last_death() {
+    let server = TestServer::start::<Battle>(|_| {});
+    let mut away = server.join();
+    away.wait_snapshots(1);
+    let mut there = server.join();
+    there.wait("the battle", |client| client.events == Battle::DEATHS);
+    let mut back = server.take_up(away.link);
+    back.wait("the battle", |client| client.events == Battle::DEATHS);
+}
+
+#[test]
 fn a_line_of_chat_that_was_lost_with_the_connection_is_sent_again() {
     let server = TestServer::start::<Bell>(|_| {});
     let mut ada = server.join();
@@ -147,6 +158,46 @@ impl Game for Bell {
 
     fn step(&mut self, step: &mut Step<'_, Nothing>) {
         step.events.all(0, &[]);
+    }
+
+    fn write_rows(&self, _: &mut Rows) {}
+}
+
+/// A game in which hundreds die in each tick from when a second player joins.
+#[derive(Serialize, Deserialize)]
+struct Battle {
+    alive: u32,
+}
+
+impl Battle {
+    const DEATHS: u32 = 4_000;
+}
+
+impl Game for Battle {
+    type Input = Nothing;
+
+    fn schema() -> Schema {
+        Schema::new("battle").event("death", ["unit", "killer", "x", "y"])
+    }
+
+    fn new(_: &MatchOptions) -> Self {
+        Self { alive: 0 }
+    }
+
+    fn join(&mut self, seat: Seat) {
+        if seat == Seat(1) {
+            self.alive = Self::DEATHS;
+        }
+    }
+
+    fn leave(&mut self, _: Seat) {}
+
+    fn step(&mut self, step: &mut Step<'_, Nothing>) {
+        for _ in 0..self.alive.min(400) {
+            self.alive -= 1;
+            let unit = self.alive.cast_signed();
+            step.events.all(0, &[unit, unit % 7, 100_000 + unit, 900_000 - unit]);
+        }
     }
 
     fn write_rows(&self, _: &mut Rows) {}

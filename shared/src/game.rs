@@ -160,7 +160,9 @@ impl Audience {
     }
 }
 
-/// Something that happened in a match. Events are delivered reliably, in order and exactly once.
+/// Something that happened in a match. Events are delivered reliably, in order and exactly once. A
+/// player who was away can't come back to the seat if more were missed than the server keeps:
+/// [`LOG_EVENTS_MAX`](crate::link::reliable::LOG_EVENTS_MAX), of all players together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Event<'a> {
     /// Who receives it.

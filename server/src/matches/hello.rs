@@ -9,7 +9,8 @@ use tickwire_shared::{
 };
 
 use super::{
-    Context, Match, Role, Session, SessionState, connections::End, interest::Sight, people::name_of,
+    Context, Match, Role, Session, SessionState, connections::End, fanout::push_message,
+    interest::Sight, people::name_of,
 };
 use crate::{bucket::Bucket, feeds::PresenceChange, socket::push_frame};
 
@@ -43,10 +44,13 @@ impl<G: Game> Match<G> {
         let (match_id, id) = (self.id.0, self.connections[key].id.0);
         let (of, seat, name) = (welcome.session.0, welcome.seat, &*self.sessions[session].name);
         tracing::debug!(match_id, id, session = of, ?seat, name, "welcome");
-        self.send_now(key, &ServerMessage::Welcome(Box::new(welcome)))?;
+        let mut frames = Vec::new();
+        push_message(&ServerMessage::Welcome(Box::new(welcome)), &mut Vec::new(), &mut frames);
+        frames.extend_from_slice(&missed);
         let applied = kept.and_then(|kept| kept.applied);
         let connection = &mut self.connections[key];
-        connection.socket.send(&missed)?;
+        // One send, which may wait in full: the missed events can be more than fit behind another.
+        connection.socket.send(&frames)?;
         let (sight, history) = (connection.sight, &self.scenes[connection.sight.scene].history);
         let has = |tick: &Tick| sight.includes(*tick) && history.rows(*tick).is_some();
         if let Some(applied) = applied.filter(has) {

@@ -1,16 +1,16 @@
 //! The last events of a match, kept for sessions that resume.
 //!
-//! Bound: [`LOG_BYTES_MAX`] of payloads and [`LOG_EVENTS_MAX`] events; the oldest are evicted. A
+//! Bound: [`LOG_EVENTS_MAX`] events and [`LOG_BYTES_MAX`] of payloads; the oldest are evicted. A
 //! session that has missed an evicted event can't be resumed. All memory is allocated at the start.
 
 use std::collections::VecDeque;
 
 use crate::{game::Audience, ids::Seat};
 
-/// Most bytes of payloads: those that a session has missed must fit into its outbox.
-pub const LOG_BYTES_MAX: usize = 32 * 1024;
-/// Most events: a hundred a second for the grace period of 20 s need 2,000, with room to spare.
+/// Most events: two hundred a second for the grace period of 20 s, as when an army dies.
 pub const LOG_EVENTS_MAX: usize = 4096;
+/// Most bytes of payloads: as many as these events take with four large values each.
+pub const LOG_BYTES_MAX: usize = 24 * LOG_EVENTS_MAX;
 
 /// See the module.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ mod tests {
         }
         assert_eq!(log.events.len(), LOG_BYTES_MAX / 1000);
         assert_eq!(log.bytes.len(), LOG_BYTES_MAX / 1000 * 1000);
-        assert_eq!(log.replay(None, 33, |_| {}), None);
+        assert_eq!(log.replay(None, LOG_BYTES_MAX as u32 / 1000 + 1, |_| {}), None);
     }
 
     #[track_caller]
