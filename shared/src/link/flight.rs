@@ -57,18 +57,19 @@ pub(super) struct Flight {
     window: u32,
     /// The first tick that is sent with this window: from its acknowledgement on, it may grow.
     window_from: Tick,
-    sends: Sends,
+    /// By tick.
+    sends: [Sent; 64],
 }
 
-/// When each of the last 64 ticks was sent, and how many were then in flight, itself included.
-/// Every session has one of these, and every tick touches all of them, so it is packed: the bits of
-/// [`IN_FLIGHT`] are the number, those above are the time in steps of [`SEND_STEP`]. The time
-/// wraps, but is unambiguous for snapshots sent up to nine minutes ago, half of its range.
-#[derive(Debug)]
-struct Sends {
-    packed: [u32; 64],
+/// When a tick was sent, and how many were then in flight, itself included. Every tick touches one
+/// in every session, so it is packed: the bits of [`IN_FLIGHT`] are the number, those above are the
+/// time in steps of [`SEND_STEP`]. The time wraps, but is unambiguous for snapshots sent up to nine
+/// minutes ago, half of its range.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    packed: u32,
     /// [`Flight::bytes`], this tick's included.
-    bytes: [u32; 64],
+    bytes: u32,
 }
 
 /// In microseconds.
@@ -118,7 +119,7 @@ impl Flight {
             trust: Trust::Sure,
             window: WINDOW_MAX,
             window_from: Tick(0),
-            sends: Sends { packed: [0; 64], bytes: [0; 64] },
+            sends: [Sent { packed: 0, bytes: 0 }; 64],
         }
     }
 
@@ -135,7 +136,7 @@ impl Flight {
         self.newest = Some(tick);
         self.bytes = self.bytes.wrapping_add(bytes as u32);
         let in_flight = self.in_flight().count_ones();
-        self.sends.record(tick, now, in_flight, self.bytes);
+        self.sends[index(tick)] = Sent::new(now, in_flight, self.bytes);
     }
 
     /// Handles an acknowledgement that the client has applied `tick`. Returns `false` if this tick
@@ -155,11 +156,12 @@ impl Flight {
             self.window_from = newest.plus(1);
         }
         self.applied = Some(tick);
-        self.bytes_applied = self.sends.bytes[index(tick)];
+        let sent = self.sends[index(tick)];
+        self.bytes_applied = sent.bytes;
         if self.base_rtt.is_none() && tick.since(self.window_from) < 0 {
             return true;
         }
-        let (rtt, in_flight) = (self.sends.age(tick, now), self.sends.in_flight(tick));
+        let (rtt, in_flight) = (sent.age(now), sent.in_flight());
         let was_known = self.base_rtt.is_some();
         let is_limited = in_flight >= self.window;
         let base = match self.base_rtt {
@@ -202,7 +204,7 @@ impl Flight {
         match &mut self.trust {
             Trust::Doubted { since, least } => {
                 *least = rtt.min(*least);
-                let is_limited = self.sends.in_flight(tick) >= self.window;
+                let is_limited = self.sends[index(tick)].in_flight() >= self.window;
                 let is_queue = is_limited || rtt.since(*least).0 > QUEUE.0 / 2;
                 if now.since(*since) > DOUBT {
                     let (since, before, least) = (now, *least, *least);
@@ -255,7 +257,7 @@ impl Flight {
             return false;
         }
         let limit = self.base_rtt.unwrap_or(Micros(0)).plus(STALL);
-        count < self.window && self.sends.age(oldest, now) <= limit
+        count < self.window && self.sends[index(oldest)].age(now) <= limit
     }
 
     /// Those of `ticks` that were sent after the one applied last.
@@ -275,21 +277,20 @@ impl Flight {
     }
 }
 
-impl Sends {
-    fn record(&mut self, tick: Tick, now: Micros, in_flight: u32, bytes: u32) {
-        self.packed[index(tick)] = Self::time(now) | in_flight.min(IN_FLIGHT);
-        self.bytes[index(tick)] = bytes;
+impl Sent {
+    fn new(now: Micros, in_flight: u32, bytes: u32) -> Self {
+        Self { packed: Self::time(now) | in_flight.min(IN_FLIGHT), bytes }
     }
 
-    fn age(&self, tick: Tick, now: Micros) -> Micros {
-        let sent = self.packed[index(tick)] & !IN_FLIGHT;
+    fn age(self, now: Micros) -> Micros {
+        let sent = self.packed & !IN_FLIGHT;
         let age = Self::time(now).wrapping_sub(sent).cast_signed() / (IN_FLIGHT + 1).cast_signed();
         // An acknowledgement's timestamp may be a little before that of the send.
         Micros(u64::from(age.max(0).cast_unsigned()) * SEND_STEP)
     }
 
-    fn in_flight(&self, tick: Tick) -> u32 {
-        self.packed[index(tick)] & IN_FLIGHT
+    const fn in_flight(self) -> u32 {
+        self.packed & IN_FLIGHT
     }
 
     /// The time in the upper bits, with zeros in those of [`IN_FLIGHT`].
