@@ -282,7 +282,8 @@ impl<G: Game> Match<G> {
         let bytes = fanout.payload.len();
         if bytes > SERVER_FRAME_BYTES_MAX {
             fail(format!(
-                "a snapshot of the game takes {bytes} bytes; the most is {SERVER_FRAME_BYTES_MAX}"
+                "a snapshot of the game takes {bytes} bytes; the most is {SERVER_FRAME_BYTES_MAX}: it \
+                 needs fewer entities, or fewer or narrower fields"
             ));
         }
         let before = fanout.frames.len();
