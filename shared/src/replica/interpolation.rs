@@ -39,6 +39,8 @@ const BEYOND_ONE_IN: u64 = 300;
 pub const BEYOND_MAX: Micros = Micros::from_millis(100);
 /// Most snapshots that are kept: more than are ever between the shown moment and the newest.
 const KEPT_MAX: usize = 256;
+/// Most snapshots that are no longer needed whose memory is kept for reuse.
+const SPARE_MAX: usize = 8;
 
 /// See the module.
 #[derive(Debug)]
@@ -102,14 +104,20 @@ impl Interpolation {
             }
         }
         self.pushed_at = Some(now);
-        if self.kept.len() == KEPT_MAX
-            && let Some((_, oldest)) = self.kept.pop_front()
-        {
-            self.spare.push(oldest);
+        if self.kept.len() == KEPT_MAX {
+            self.drop_oldest();
         }
         let mut copy = self.spare.pop().unwrap_or_default();
         copy.copy_from(rows);
         self.kept.push_back((tick, copy));
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((_, oldest)) = self.kept.pop_front()
+            && self.spare.len() < SPARE_MAX
+        {
+            self.spare.push(oldest);
+        }
     }
 
     /// Handles a new connection of the same session: the time without one does not count as a
@@ -134,10 +142,8 @@ impl Interpolation {
         self.shown = shown;
         let shown = shown.unwrap_or_else(|| (*newest).into());
         let is_past = |(tick, _): &(Tick, Rows)| shown.since(Moment::from(*tick)) >= 0;
-        while self.kept.get(1).is_some_and(is_past)
-            && let Some((_, oldest)) = self.kept.pop_front()
-        {
-            self.spare.push(oldest);
+        while self.kept.get(1).is_some_and(is_past) {
+            self.drop_oldest();
         }
         let (tick, rows) = self.kept.front()?;
         let from = (*tick, rows);
