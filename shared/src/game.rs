@@ -134,7 +134,8 @@ pub struct Step<'a, I> {
     /// One input for each seat, by [`Seat::index`]. A seat whose input is late repeats its last
     /// one; a seat without a connected player has the default.
     pub inputs: &'a [I],
-    /// The rows that each player saw when making the input, for lag compensation.
+    /// The rows that each player saw when making the input, for lag compensation. Those of entities
+    /// that were hidden from the player are among them.
     pub past: Rewind<'a>,
     /// Receives the events of this tick.
     pub events: &'a mut Events,
