@@ -42,7 +42,7 @@ impl Fit {
 
     /// Weights that fit clearly better than `now`, and an estimate of how many bits they save.
     pub(super) fn better(&self, now: [i8; FEATURES]) -> Option<([i8; FEATURES], f64)> {
-        let best = self.solve().map(|weight| (weight * WEIGHT_ONE).round().clamp(-127.0, 127.0));
+        let best = rounded(self.solve().map(|weight| weight * WEIGHT_ONE));
         let now_error = self.error(now.map(f64::from));
         let best_error = self.error(best);
         let saved = 0.5 * self.numbers * (now_error / best_error.max(1e-9)).log2();
@@ -59,11 +59,10 @@ impl Fit {
         (self.square + quadratic - 2.0 * linear).max(0.0) + 1e-3 * self.numbers
     }
 
-    /// Solves by Cramer's rule, with a slight pull towards zero (ridge regression).
+    /// Solves by Cramer's rule, with a slight pull of each weight towards zero (ridge regression).
     fn solve(&self) -> [f64; FEATURES] {
         let [aa, ab, ac, bb, bc, cc] = self.products;
-        let pull = 1e-6 + 1e-4 * (aa + bb + cc);
-        let (aa, bb, cc) = (aa + pull, bb + pull, cc + pull);
+        let [aa, bb, cc] = [aa, bb, cc].map(|square| 1e-6 + 1.0001 * square);
         let rows = [[aa, ab, ac], [ab, bb, bc], [ac, bc, cc]];
         let whole = determinant(&rows);
         [0, 1, 2].map(|column| {
@@ -76,8 +75,41 @@ impl Fit {
     }
 }
 
+/// Rounds weights together: their sum is that of what is rounded, or 1 if it is about that, so that
+/// a pace that stays the same is forecast exactly.
+fn rounded(weights: [f64; FEATURES]) -> [f64; FEATURES] {
+    let sum: f64 = weights.iter().sum();
+    let whole = if (sum - WEIGHT_ONE).abs() < 2.0 { WEIGHT_ONE } else { sum.round() };
+    let [_, b, c] = weights.map(f64::round);
+    [whole - b - c, b, c].map(|weight| weight.clamp(-127.0, 127.0))
+}
+
 fn determinant(m: &[[f64; 3]; 3]) -> f64 {
     m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
         - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
         + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_that_stays_the_same_is_forecast_exactly() {
+        assert_eq!(rounded([51.6, 11.7, 0.8]), [51.0, 12.0, 1.0]);
+        assert_eq!(rounded([30.4, 10.4, 3.4]), [31.0, 10.0, 3.0]);
+    }
+
+    #[test]
+    fn a_feature_that_is_large_and_useless_does_not_distort_the_others() {
+        let mut fit = Fit::default();
+        for n in 0..400 {
+            let pace = f64::from(n % 20 - 10);
+            let noise = if n % 100 == 7 { 30_000.0 } else { pace };
+            let weights = [0.9, 0.0, 0.0];
+            fit.add([pace, f64::from(n % 7), noise], pace.abs(), pace, weights);
+        }
+        let (weights, _) = fit.better([58, 0, 0]).expect("the pace says it all");
+        assert_eq!(weights, [64, 0, 0]);
+    }
 }
