@@ -2,8 +2,7 @@
 //!
 //! A *scene* is the match as some of its clients see it, with the rows of the last ticks and the
 //! encodings of this one. One has all entities: spectators see it, and the players of a game that
-//! hides nothing. A game's [`Viewer`] has a scene of its own, whose
-//! rows are those that it sees.
+//! hides nothing. A game's [`Viewer`] has a scene of its own, whose rows are those that it sees.
 
 use tickwire_shared::{
     game::Game,
