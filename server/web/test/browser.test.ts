@@ -158,6 +158,9 @@ test("no shot is shown during the gun's cooldown", async () => {
   await ada.bringToFront();
   await ada.focus("#scene");
   await until(ada, "life", "tickwire.session.own.isActive");
+  // On a busy machine, rockets that were launched before this test may still be on their way to the HUD.
+  const start = await ada.evaluate<number>("tickwire.session.link.pace.newest");
+  await until(ada, "all to be loaded", `tickwire.session.link.pace.newest > ${start + 60}`);
   const before = await ada.evaluate<number>("tickwire.session.link.pace.newest");
   const rockets = await ada.evaluate<string>("rockets.textContent");
   await ada.evaluate(`tickwire.scene.ownShot = () => tickwire.shotAt ??= tickwire.session.link.pace.newest`);
