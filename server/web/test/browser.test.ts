@@ -446,7 +446,9 @@ const HUNT = (enemy: number) => {
     input[0] = Math.round(127 * Math.cos(angle + detour));
     input[1] = Math.round(127 * Math.sin(angle + detour));
     input[2] = Math.round(((angle / (2 * Math.PI) + 1) % 1) * 65_535);
-    input[3] = session.tick() % 60 < 50 ? 1 : 0;
+    // From further away, walls might take all bullets.
+    const isNear = Math.hypot(there.x - scene.ownX, there.y - scene.ownY) < 10 * 128;
+    input[3] = isNear && session.tick() % 60 < 50 ? 1 : 0;
   }, 100);
   controls.values = () => input;
 };
