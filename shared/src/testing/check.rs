@@ -1,7 +1,7 @@
 //! Tests a game by playing it at random, twice, to find faults that would end its matches, and
 //! nondeterminism that a server can't notice.
 
-use super::World;
+use super::{World, world::fail};
 use crate::{
     declaration::schema_of,
     dice::Dice,
@@ -38,8 +38,9 @@ const SEATS: u16 = 8;
 /// ```
 ///
 /// # Panics
-/// When the server would not run the game; when the game panics; when its output or default input does not fit its schema; or when a second
-/// match with the same seed, players and inputs, or a match that was read back, develops differently.
+/// When the server would not run the game; when the game panics; when its output or default input
+/// does not fit its schema; or when a second match with the same seed, players and inputs, or a
+/// match that was read back, develops differently.
 pub fn check<G: Game>() {
     let schema = schema_of::<G>().unwrap_or_else(|error| panic!("{error}"));
     check_default_input::<G>(&schema);
@@ -192,9 +193,7 @@ fn compare<G: Game>([one, two]: &[World<G>; 2], schema: &Schema) {
 /// The viewer of a seat, and the entities that it sees.
 fn seen_by<G: Game>(world: &World<G>, seat: Seat) -> Option<(Viewer, Vec<EntityId>)> {
     let viewer = world.game.viewer(seat)?;
-    if let Err(misfit) = check_viewer(seat, viewer, SEATS) {
-        panic!("at tick {}, the game does not keep to its schema: {misfit}", world.tick.0);
-    }
+    check_viewer(seat, viewer, SEATS).unwrap_or_else(|misfit| fail(world.tick, &misfit));
     let seen = rows_of(world).iter().filter(|&row| world.game.sees(viewer, row));
     Some((viewer, seen.map(|row| row.id).collect()))
 }

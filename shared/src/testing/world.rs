@@ -340,7 +340,7 @@ impl<I> Session<I> {
 }
 
 /// Fails like the server for a game that breaks its schema.
-fn fail(tick: Tick, misfit: &Misfit) -> ! {
+pub(super) fn fail(tick: Tick, misfit: &Misfit) -> ! {
     panic!("at tick {}, the game does not keep to its schema: {misfit}", tick.0)
 }
 
