@@ -33,7 +33,7 @@ impl Controls {
             if before == Some(row) {
                 continue;
             }
-            wire::write_state(&(row.id, row.kind, row.values), &mut bincode);
+            wire::write_value(&(row.id, row.kind, row.values), &mut bincode);
             // bincode has no overhead for floats and fixed-width ids.
             self.bincode_f32 += 4 + 4 * row.values.len() as u64;
         }

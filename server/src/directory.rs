@@ -88,12 +88,37 @@ impl Directory {
         if self.matches.len() >= self.matches_max {
             return Err(JoinRefused::TooManyMatches);
         }
+        let entry = self.insert(MatchId(*next_id), mode, seats, is_available)?;
+        *next_id = next_id.wrapping_add(1);
+        Ok(entry)
+    }
+
+    /// Adds a match that had this id in an earlier server.
+    pub(crate) fn add_again(&self, id: MatchId, mode: &'static str, seats: u16) -> Arc<Entry> {
+        self.insert(id, mode, seats, |_| true).expect("there is a shard")
+    }
+
+    /// The id of the next match.
+    pub(crate) fn next_id(&self) -> u32 {
+        *lock(&self.next_id)
+    }
+
+    /// Sets the id of the next match.
+    pub(crate) fn continue_from(&self, next_id: u32) {
+        *lock(&self.next_id) = next_id;
+    }
+
+    fn insert(
+        &self,
+        id: MatchId,
+        mode: &'static str,
+        seats: u16,
+        is_available: impl Fn(usize) -> bool,
+    ) -> Result<Arc<Entry>, JoinRefused> {
         let mut load = vec![0; self.shards];
         self.matches.iter().for_each(|entry| load[entry.shard] += 1);
         let available = (0..self.shards).filter(|&shard| is_available(shard));
         let shard = available.min_by_key(|&shard| load[shard]).ok_or(JoinRefused::Overloaded)?;
-        let id = MatchId(*next_id);
-        *next_id = next_id.wrapping_add(1);
         let entry = Arc::new(Entry {
             id,
             shard,

@@ -23,6 +23,7 @@ mod directory;
 mod feeds;
 mod followers;
 mod front_door;
+mod handover;
 mod handshakes;
 pub mod http;
 mod intake;
@@ -70,7 +71,8 @@ use config::{Config, ConfigError, LogFormat};
 use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
-use matches::MatchSettings;
+use handover::Handover;
+use matches::{MatchSettings, SavedMatch};
 use shards::Shards;
 pub use socket::push_frame;
 
@@ -171,7 +173,8 @@ pub struct Server {
     addr: SocketAddr,
     health: Option<TcpListener>,
     door: Arc<FrontDoor>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<Vec<SavedMatch>>>,
+    schema_hash: u32,
 }
 
 impl Server {
@@ -183,9 +186,14 @@ impl Server {
             return Err(StartError::Runtime);
         }
         let config = config.checked()?;
+        let handover = match &config.handover_file {
+            Some(path) => Handover::take(path)?,
+            None => None,
+        };
         let schema = schema_of::<G>()?;
         let version = env!("CARGO_PKG_VERSION");
-        tracing::info!(version, game = schema.game, hash = schema_hash(&schema), "starting");
+        let schema_hash = schema_hash(&schema);
+        tracing::info!(version, game = schema.game, hash = schema_hash, "starting");
         let listener = listen(config.listen).await?;
         let addr_of = |listener: &TcpListener| {
             listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))
@@ -220,7 +228,10 @@ impl Server {
         }
         let shards = Shards::new(shards, clock, &schema);
         let door = Arc::new(FrontDoor::new(config, G::MODES, clock, directory, shards, feeds)?);
-        Ok(Self { listener, addr, health, door, threads })
+        if let Some(handover) = handover {
+            door.take_over(handover, schema_hash);
+        }
+        Ok(Self { listener, addr, health, door, threads, schema_hash })
     }
 
     /// The address that the server listens on.
@@ -259,7 +270,13 @@ impl Server {
             shutdown.await;
             door.drain();
             let timeout = door.config.drain_timeout + END_TIMEOUT;
-            let ended = join(self.threads, timeout).await;
+            let (matches, is_well) = join(self.threads, timeout).await;
+            let ended = if door.hand_on(matches, self.schema_hash) && is_well {
+                tracing::info!("drained");
+                Ended::Drained
+            } else {
+                Ended::Failed
+            };
             // Until feed readers have received the end of the last matches.
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
             ended
@@ -281,23 +298,32 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error))
 }
 
-async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) -> Ended {
+/// Waits for the end of all shards. Returns what they hand over, and whether all have ended well.
+async fn join(
+    threads: Vec<JoinHandle<Vec<SavedMatch>>>,
+    timeout: Duration,
+) -> (Vec<SavedMatch>, bool) {
     let all_end = async {
         // Polled: a blocking join needs one more thread, and the system may have none left.
         while !threads.iter().all(JoinHandle::is_finished) {
             tokio::time::sleep(JOIN_INTERVAL).await;
         }
     };
-    if tokio::time::timeout(timeout, all_end).await.is_err() {
-        tracing::error!("a shard did not end in time");
-        return Ended::Failed;
+    // Those that did not end are found below.
+    let _ = tokio::time::timeout(timeout, all_end).await;
+    let (mut saved, mut is_well) = (Vec::new(), true);
+    for thread in threads {
+        if !thread.is_finished() {
+            tracing::error!("a shard did not end in time");
+            is_well = false;
+        } else if let Ok(matches) = thread.join() {
+            saved.extend(matches);
+        } else {
+            tracing::error!("a shard has failed");
+            is_well = false;
+        }
     }
-    if threads.into_iter().any(|thread| thread.join().is_err()) {
-        tracing::error!("a shard has failed");
-        return Ended::Failed;
-    }
-    tracing::info!("drained");
-    Ended::Drained
+    (saved, is_well)
 }
 
 /// What starting a shard is, in errors.

@@ -10,7 +10,7 @@ use tickwire_shared::{game::MatchOptions, ids::MatchId, time::Micros};
 use tokio::sync::oneshot;
 
 use crate::{
-    matches::{Newcomer, Recording},
+    matches::{Claim, Newcomer, Recording, SavedMatch},
     socket::Upgraded,
     telemetry::Stats,
 };
@@ -23,6 +23,8 @@ const MAILBOX_MAX: usize = 4096;
 pub(crate) enum Command {
     /// Run a new match.
     Open(MatchId, MatchOptions),
+    /// Run the matches of an earlier server on.
+    TakeOver(Vec<Restored>),
     /// Take over a connection whose WebSocket handshake is done.
     Connect(Box<Arrival>),
     /// Send an operator's notice to the clients of one match, or of all.
@@ -33,6 +35,17 @@ pub(crate) enum Command {
     Report(oneshot::Sender<Stats>),
     /// Reject new sessions, end each match when it may end or by the deadline, then end the thread.
     Drain { deadline: Micros },
+    /// Reject new sessions, end the thread, and return its matches, to be run on by the next server.
+    HandOver,
+}
+
+/// A match of an earlier server.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) saved: SavedMatch,
+    pub(crate) mode: &'static str,
+    /// The places of its sessions, in their order.
+    pub(crate) claims: Vec<Claim>,
 }
 
 /// Which recording of a shard is asked for.

@@ -28,6 +28,7 @@ use tickwire_shared::{
     game::{Game, MatchOptions},
     ids::MatchId,
     schema::Schema,
+    state::StateError,
     time::{Micros, TickRate},
 };
 
@@ -39,8 +40,8 @@ use crate::{
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
-    mailbox::{Arrival, Command, Recorded, ShardHandle, ShardStatus},
-    matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role},
+    mailbox::{Arrival, Command, Recorded, Restored, ShardHandle, ShardStatus},
+    matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role, SavedMatch},
     socket::Socket,
     telemetry::Stats,
 };
@@ -60,7 +61,7 @@ pub(crate) fn start<G: Game>(
     settings: MatchSettings,
     directory: Arc<Directory>,
     feed: &FeedSender,
-) -> io::Result<(ShardHandle, JoinHandle<()>)> {
+) -> io::Result<(ShardHandle, JoinHandle<Vec<SavedMatch>>)> {
     let (handle, commands, status) = ShardHandle::new();
     let feed = feed.clone();
     let run = move || {
@@ -84,11 +85,13 @@ pub(crate) fn start<G: Game>(
             overrun: (Micros(0), Vec::new()),
             status,
             drain_deadline: None,
+            saved: Vec::new(),
         };
         if let Err(error) = set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NANOS)) {
             tracing::warn!(%error, "ticks may be some 50 µs late");
         }
         shard.run();
+        shard.saved
     };
     let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(run)?;
     Ok((handle, thread))
@@ -119,6 +122,8 @@ struct Shard<G: Game> {
     status: Arc<ShardStatus>,
     /// The deadline of the drain, once it has begun.
     drain_deadline: Option<Micros>,
+    /// What it hands over to the next server.
+    saved: Vec<SavedMatch>,
 }
 
 impl<G: Game> Shard<G> {
@@ -213,6 +218,9 @@ impl<G: Game> Shard<G> {
         while let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) {
             match command {
                 Command::Open(id, options) => self.open(id, options, now),
+                Command::TakeOver(matches) => {
+                    matches.into_iter().for_each(|restored| self.take_over(restored, now));
+                }
                 Command::Connect(arrival) => self.connect(*arrival, now),
                 Command::Notice(only, text) => {
                     for slot in 0..self.matches.capacity() {
@@ -236,35 +244,82 @@ impl<G: Game> Shard<G> {
                         found.announce_drain(deadline.since(now));
                     }
                 }
+                Command::HandOver => self.hand_over(now),
             }
         }
     }
 
     fn open(&mut self, id: MatchId, options: MatchOptions, now: Micros) {
+        let settings = self.settings;
+        let made = self.insert(id, options.seats, now, |schema, start, feed| {
+            Ok(Match::new(id, options, settings, schema, start, feed))
+        });
+        if made {
+            tracing::info!(match_id = id.0, seed = options.seed, "match opened");
+        }
+    }
+
+    /// Runs a match of an earlier server on.
+    fn take_over(&mut self, restored: Restored, now: Micros) {
+        let Restored { saved, mode, claims } = restored;
+        let (id, sessions, settings) = (saved.id, claims.len(), self.settings);
+        let made = self.insert(id, saved.seats, now, |schema, start, feed| {
+            Match::resume_saved(saved, mode, claims, settings, schema, start, feed)
+        });
+        if made {
+            tracing::info!(match_id = id.0, sessions, "match goes on");
+        }
+    }
+
+    /// Adds a match that `make` makes, unless it fails. Returns whether it did not.
+    fn insert(
+        &mut self,
+        id: MatchId,
+        seats: u16,
+        now: Micros,
+        make: impl FnOnce(&Rc<Schema>, Micros, FeedSender) -> Result<Match<G>, StateError>,
+    ) -> bool {
         let slot = self.matches.vacant_key();
-        let start = stagger(self.rate, options.seats, slot, now);
-        let (schema, settings) = (&self.schema, self.settings);
+        let start = stagger(self.rate, seats, slot, now);
         let mut feed = self.feed.of(id);
-        let match_feed = feed.clone();
-        let made = catch_unwind(|| Match::new(id, options, settings, schema, start, match_feed));
-        let made = match made {
-            Ok(made) => made,
-            Err(panic) => {
-                let reason = reason(&*panic);
-                self.stats.matches_failed += 1;
-                tracing::error!(
-                    match_id = id.0,
-                    reason,
-                    "the game panicked when its match was made"
-                );
-                self.directory.remove(id);
-                return feed.send(None, FeedEvent::Ended);
-            }
-        };
-        self.matches.insert(made);
-        self.deadlines.push(Deadline { due: start, slot, id });
         feed.send(None, FeedEvent::Opened);
-        tracing::info!(match_id = id.0, seed = options.seed, "match opened");
+        let (schema, match_feed) = (&self.schema, feed.clone());
+        let made = catch_unwind(AssertUnwindSafe(|| make(schema, start, match_feed)));
+        let made = made.map_err(|panic| format!("the game panicked: {}", reason(&*panic)));
+        match made.and_then(|made| made.map_err(|error| error.to_string())) {
+            Ok(made) => {
+                self.matches.insert(made);
+                self.deadlines.push(Deadline { due: start, slot, id });
+                true
+            }
+            Err(reason) => {
+                tracing::error!(match_id = id.0, reason, "a match could not be made");
+                self.stats.matches_failed += 1;
+                self.directory.remove(id);
+                feed.send(None, FeedEvent::Ended);
+                false
+            }
+        }
+    }
+
+    /// Saves all matches for the next server, and closes their connections.
+    fn hand_over(&mut self, now: Micros) {
+        self.drain_deadline = Some(now);
+        for slot in 0..self.matches.capacity() {
+            let Some(saved) = self.guard(slot, now, |found, _, _| found.save()) else { continue };
+            match saved {
+                Ok(saved) => {
+                    self.saved.push(saved);
+                    // Its feed does not say that it has ended.
+                    self.close(slot, CloseReason::Drain, now);
+                }
+                Err(error) => {
+                    let id = self.matches[slot].id();
+                    tracing::error!(match_id = id.0, %error, "a match can't be handed over, and ends");
+                    self.end(slot, CloseReason::Drain, now);
+                }
+            }
+        }
     }
 
     fn connect(&mut self, arrival: Arrival, now: Micros) {
@@ -353,6 +408,13 @@ impl<G: Game> Shard<G> {
     }
 
     fn end(&mut self, slot: usize, why: CloseReason, now: Micros) {
+        let id = self.matches[slot].id();
+        self.close(slot, why, now);
+        self.feed.of(id).send(None, FeedEvent::Ended);
+    }
+
+    /// Removes a match and closes its connections.
+    fn close(&mut self, slot: usize, why: CloseReason, now: Micros) {
         let mut ended = self.matches.remove(slot);
         let id = ended.id();
         if why == CloseReason::MatchOver {
@@ -365,7 +427,6 @@ impl<G: Game> Shard<G> {
         let mut context =
             Context { now, clock: self.clock, drain_deadline: self.drain_deadline, stats, closed };
         ended.close_all(why, &mut context);
-        self.feed.of(id).send(None, FeedEvent::Ended);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(ended))) {
             let reason = reason(&*panic);
             tracing::error!(

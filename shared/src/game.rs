@@ -4,10 +4,10 @@
 //! same rows, on every machine. It has no clock, does no I/O, draws its randomness from the seed
 //! it is given, and does not iterate over hash maps. Once running, a step should not allocate.
 //!
-//! Its whole state can be written out and read back (`Serialize` and `DeserializeOwned`), so that
-//! a match can be journaled, replayed and moved to another machine.
+//! Its whole state can be [written out and read back](crate::state), so that a match can go on in
+//! another server.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     ids::{Seat, Tick, Viewer},
@@ -142,7 +142,7 @@ pub struct Step<'a, I> {
 }
 
 /// Who receives an event.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Audience {
     /// Every session of the match, spectators included.
     All,

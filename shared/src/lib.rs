@@ -25,6 +25,7 @@ pub mod replica;
 pub mod rows;
 pub mod schema;
 pub mod social;
+pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;

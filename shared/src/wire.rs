@@ -224,18 +224,11 @@ pub fn read_server(bytes: &[u8]) -> Result<ServerMessage<'static>, Malformed> {
     read(bytes, STANDARD.with_limit::<SERVER_FRAME_BYTES_MAX>())
 }
 
-/// Appends a game's whole state.
-pub fn write_state(state: &impl Serialize, out: &mut Vec<u8>) {
-    write(state, out);
+/// Appends any value in bincode, as messages are encoded.
+pub fn write_value(value: &impl Serialize, out: &mut Vec<u8>) {
+    write(value, out);
 }
 
-/// Reads a game's whole state, which must fill all of `bytes`. Their source must be trusted.
-pub fn read_state<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
-    read(bytes, STANDARD.with_limit::<STATE_BYTES_MAX>())
-}
-
-/// Longest written state of a game, in bytes.
-const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const STANDARD: Configuration<LittleEndian, Varint> = bincode::config::standard();
 
 fn fnv(bytes: &[u8]) -> u32 {

@@ -108,7 +108,7 @@ fn play(schema: &Schema, hz: u16, seed: u64, things: usize) -> Value {
         "bodies": (0..HOSTILE).map(hostile).collect::<Vec<_>>(),
     });
     let mut schema_bytes = Vec::new();
-    wire::write_state(schema, &mut schema_bytes);
+    wire::write_value(schema, &mut schema_bytes);
     json!({
         "tick_rate_hz": hz,
         "schema": schema,

@@ -7,7 +7,7 @@ use std::{
     fmt::Display,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -55,6 +55,9 @@ pub struct Config {
     pub spectator_delay: Duration,
     /// How long matches may go on while the server drains.
     pub drain_timeout: Duration,
+    /// File through which a server that is ended hands its matches to the next one. Without it,
+    /// they end.
+    pub handover_file: Option<PathBuf>,
     /// Limits of clients, addresses and the whole server.
     pub limits: Limits,
     /// The certificate, if TLS is enabled.
@@ -118,6 +121,7 @@ impl Default for Config {
             match_idle: Duration::from_secs(30),
             spectator_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
+            handover_file: None,
             limits: Limits::default(),
             tls: None,
             tickets: TicketConfig::default(),
@@ -207,6 +211,7 @@ impl Config {
         self.match_idle = seconds(settings.match_idle_s, self.match_idle);
         self.spectator_delay = seconds(settings.spectator_delay_s, self.spectator_delay);
         self.drain_timeout = seconds(settings.drain_timeout, self.drain_timeout);
+        self.handover_file = settings.handover_file.or(self.handover_file);
         settings.limits.apply(&mut self.limits);
         self.tls = settings.tls.over(self.tls)?;
         self.tickets = self.tickets.with(settings.tickets)?;

@@ -71,6 +71,10 @@ pub(super) struct Settings {
     /// Seconds for which matches may go on while the server drains [default: 10]
     #[arg(long = "drain-timeout", value_name = "S", env = "TICKWIRE_DRAIN_TIMEOUT")]
     pub(super) drain_timeout: Option<u32>,
+    /// File through which a server that is ended hands its matches to the next one that is started
+    /// with it: they go on, and players resume their sessions [default: none, and they end]
+    #[arg(long, value_name = "FILE", env = "TICKWIRE_HANDOVER_FILE")]
+    pub(super) handover_file: Option<PathBuf>,
     /// Let anybody join from anywhere, without tickets
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
     pub(super) open: Option<bool>,

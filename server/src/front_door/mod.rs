@@ -2,6 +2,7 @@
 //! limits, matchmaking, and the shards' mailboxes.
 
 mod admission;
+mod handover;
 
 use std::{
     collections::BTreeMap,
@@ -306,7 +307,10 @@ impl FrontDoor {
         let timeout_s = self.config.drain_timeout.as_secs();
         tracing::info!(matches = matches.len(), players, timeout_s, "draining");
         self.draining.store(true, Ordering::Release);
-        self.shards.broadcast(None, || Command::Drain { deadline });
+        let hands_over = self.config.handover_file.is_some();
+        self.shards.broadcast(None, || {
+            if hands_over { Command::HandOver } else { Command::Drain { deadline } }
+        });
     }
 }
 

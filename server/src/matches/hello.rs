@@ -113,7 +113,7 @@ impl<G: Game> Match<G> {
             seat,
             name: name_of(&claim.name, name, seat),
             line_allowance: Bucket::full(now),
-            _claim: claim,
+            claim,
             state: SessionState::Connected(key),
             seq: InputSeq(0),
             sight: Sight::INITIAL,

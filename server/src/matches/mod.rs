@@ -11,6 +11,7 @@ mod interest;
 mod participants;
 mod people;
 mod recorder;
+mod saved;
 mod schedule;
 #[cfg(test)]
 mod simulated;
@@ -48,6 +49,7 @@ use participants::{Connection, Ping, Session, SessionState};
 use people::ChatLog;
 pub(crate) use recorder::Recording;
 use recorder::{Recorder, TickTimes};
+pub(crate) use saved::SavedMatch;
 use schedule::Schedule;
 
 /// A match that is due within this time runs now, to save a wake-up.
@@ -147,9 +149,21 @@ pub(crate) enum HalfRate {
 }
 
 impl<G: Game> Match<G> {
-    /// A match whose first tick is due at `start`.
+    /// A new match, whose first tick is due at `start`.
     pub(crate) fn new(
         id: MatchId,
+        options: MatchOptions,
+        settings: MatchSettings,
+        schema: &Rc<Schema>,
+        start: Micros,
+        feed: FeedSender,
+    ) -> Self {
+        Self::with_game(id, G::new(&options), options, settings, schema, start, feed)
+    }
+
+    fn with_game(
+        id: MatchId,
+        game: G,
         options: MatchOptions,
         settings: MatchSettings,
         schema: &Rc<Schema>,
@@ -160,7 +174,7 @@ impl<G: Game> Match<G> {
         let late_by = options.tick_rate.ticks_in(settings.spectator_delay);
         Self {
             id,
-            game: G::new(&options),
+            game,
             schema: Rc::clone(schema),
             schema_hash: schema_hash(schema),
             bytes_per_message: connections::bytes_per_message(schema),

@@ -68,7 +68,7 @@ pub(super) struct Session {
     /// Rate limit of chat lines.
     pub(super) line_allowance: Bucket,
     /// Released when the session ends.
-    pub(super) _claim: Claim,
+    pub(super) claim: Claim,
     pub(super) state: SessionState,
     pub(super) seq: InputSeq,
     /// What its last connection saw.

@@ -6,6 +6,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use tickwire_shared::{
     game::{Audience, Game},
     ids::Seat,
@@ -31,7 +32,7 @@ const LINES_HZ: u32 = 1;
 const LINES_BURST_S: u32 = 5;
 
 /// The chat of a match.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ChatLog {
     /// The last [`HISTORY_LINES`], oldest first.
     lines: VecDeque<Line>,

@@ -277,6 +277,17 @@ impl Tickets {
         TicketError::Invalid
     }
 
+    /// The ids of used tickets, and when they expire.
+    pub(crate) fn used(&self) -> Vec<(Box<str>, u64)> {
+        let used = lock(&self.used);
+        used.each.iter().map(|(id, expires_at)| (id.clone(), *expires_at)).collect()
+    }
+
+    /// Adds tickets that were used at an earlier server.
+    pub(crate) fn mark_used(&self, tickets: Vec<(Box<str>, u64)>) {
+        lock(&self.used).each.extend(tickets);
+    }
+
     /// Marks a ticket as used, unless it was used before.
     pub(crate) fn redeem(&self, ticket: &Ticket, now: u64) -> Result<(), TicketError> {
         let mut used = lock(&self.used);

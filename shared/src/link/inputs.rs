@@ -57,6 +57,12 @@ impl<I: Clone + Default> Default for InputQueue<I> {
 }
 
 impl<I: Clone + Default> InputQueue<I> {
+    /// The queue of a seat whose inputs up to `processed` were used by another server.
+    #[must_use]
+    pub fn resumed(processed: InputSeq) -> Self {
+        Self { processed, ..Self::default() }
+    }
+
     /// Adds an input for `tick` that just arrived, made by a player who saw the match at `seen`.
     /// Sequence numbers must increase.
     pub fn push(&mut self, tick: Tick, seq: InputSeq, seen: Moment, input: I) {

@@ -42,6 +42,17 @@ impl EventLog {
         self.bytes.extend(payload);
     }
 
+    /// The events that are kept, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Audience, Vec<u8>)> {
+        let mut start = 0;
+        self.events.iter().map(move |&(audience, length)| {
+            let end = start + usize::from(length);
+            let payload = self.bytes.range(start..end).copied().collect();
+            start = end;
+            (audience, payload)
+        })
+    }
+
     /// Passes to `send` the last `count` payloads whose audience includes `seat` (`None`: a
     /// spectator), in order. Returns `None`, and sends nothing, when some of them were evicted.
     #[must_use]
@@ -89,6 +100,9 @@ mod tests {
         check(&log, None, 4, Some(&[0, 2, 3, 5]));
         check(&log, None, 0, Some(&[]));
         check(&log, None, 5, None);
+        let mut copy = EventLog::default();
+        log.iter().for_each(|(audience, payload)| copy.push(audience, &payload));
+        check(&copy, Some(Seat(1)), 3, Some(&[2, 3, 5]));
     }
 
     #[test]

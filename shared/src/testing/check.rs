@@ -14,8 +14,9 @@ use crate::{
     misfit::check_viewer,
     rows::Rows,
     schema::{Integer, Schema},
+    state,
     time::{Micros, Moment, TickRate},
-    wire::{SERVER_FRAME_BYTES_MAX, read_state, write_state},
+    wire::SERVER_FRAME_BYTES_MAX,
 };
 
 /// Tick rates of the matches that are played, in Hz.
@@ -100,9 +101,8 @@ fn twice(tick: Tick) -> &'static str {
 
 /// Writes a game's state out and reads it back, as when a match moves to another machine.
 fn moved<G: Game>(game: &G) -> G {
-    let mut state = Vec::new();
-    write_state(game, &mut state);
-    read_state(&state).expect("the game's written state can be read back")
+    let written = state::write(game).unwrap_or_else(|error| panic!("{error}"));
+    state::read(&written).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The input of one seat's player, who keeps each integer for a while: most games get anywhere only

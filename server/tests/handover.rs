@@ -1,0 +1,290 @@
+//! A server that ends hands its matches to the next one: they go on, with nothing lost.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use support::{Client, End, TestServer, guarded_server, scratch};
+use tickwire_server::{
+    Server, StartError,
+    config::Config,
+    tickets::{Grant, TicketRole, Tickets, unix_now},
+};
+use tickwire_shared::{
+    arena::Arena,
+    game::{Game, Input, MatchOptions, Step},
+    ids::{EntityId, Seat},
+    rows::Rows,
+    schema::{Field, Schema},
+    social::{Presence, Social},
+    wire::Welcome,
+};
+
+#[test]
+fn a_match_goes_on_with_its_players_inputs_events_and_chat() {
+    let file = file("goes_on");
+    let server = start::<Auction>(&file);
+    let (mut ada, mut bob) = (join(&server, "Ada"), join(&server, "Bob"));
+    ada.link.chat("one").unwrap();
+    ada.send_chat();
+    bob.wait("the line", |client| client.lines() == ["Ada: one"]);
+    for bid in 1..=3 {
+        ada.input(&[bid]);
+        ada.wait("the bid", |client| row(client) == Some([bid, tick(client)]));
+    }
+    ada.wait("events", |client| client.events > 0);
+    bob.pump();
+    server.drain();
+    assert_eq!((ada.wait_end(), bob.wait_end()), (End::Close(1012), End::Close(1012)));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "it has tokens");
+
+    let server = start::<Auction>(&file);
+    assert!(!file.exists(), "it is taken once");
+    let (before, before_tick, told) = (welcome(&ada), tick(&ada), ada.newest_event.unwrap());
+    let mut ada = server.take_up(ada.link);
+    ada.wait("the bid", |client| {
+        tick(client) > before_tick && row(client) == Some([3, tick(client)])
+    });
+    let after = welcome(&ada);
+    assert_eq!((after.session, after.seat), (before.session, before.seat));
+    assert_eq!((after.seq.0, after.lines), (3, 1));
+    ada.wait("events", |client| client.events > 3);
+    let since = ada.newest_event.unwrap().since(told);
+    assert_eq!(ada.events, since.cast_unsigned(), "one for each tick since");
+    ada.input(&[4]);
+    ada.wait("another bid", |client| row(client) == Some([4, tick(client)]));
+    let bobs = ada.social.iter().find_map(|social| match social {
+        Social::Roster(players) => players.iter().find(|player| player.name == "Bob"),
+        Social::Presence(_) | Social::Line(_) | Social::ChatRefused(_) => None,
+    });
+    assert_eq!(bobs.map(|bob| bob.presence), Some(Presence::Away));
+
+    // Who has kept nothing but the token gets everything again.
+    let mut page = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
+    page.say_hello(Some(welcome(&bob).resume));
+    page.wait("the line", |client| client.lines() == ["Ada: one"]);
+    assert_eq!(welcome(&page).seat, Some(Seat(1)));
+    assert!(server.get("/v1/matches/1").1.contains("\"players\":2"));
+    let (status, opened) = server.post("/v1/matches", "");
+    assert!(status == 201 && opened.contains("\"id\":2"), "ids go on: {opened}");
+}
+
+#[test]
+fn matches_are_handed_on_again_and_spread_over_shards() {
+    let file = file("again");
+    let server = TestServer::start::<Auction>(|config| {
+        (config.seats, config.shards, config.handover_file) = (1, 2, Some(file.clone()));
+    });
+    let mut clients: Vec<_> = (0..4).map(|n| join(&server, &n.to_string())).collect();
+    clients.iter_mut().for_each(|client| client.wait_snapshots(1));
+    server.drain();
+    // Nobody comes back to this one.
+    start::<Auction>(&file).drain();
+    let server = TestServer::start::<Auction>(|config| {
+        (config.shards, config.handover_file) = (2, Some(file.clone()));
+    });
+    for client in clients {
+        let (id, before) = (welcome(&client).match_id.0, tick(&client));
+        let query = format!("match={id}&resume=1");
+        let mut again = Client::open(server.addr, &query, "tickwire.v1");
+        again.say_hello(Some(welcome(&client).resume));
+        again.wait("a snapshot", |client| row(client).is_some());
+        assert!(tick(&again) > before && row(&again) == Some([0, tick(&again)]));
+    }
+    assert_eq!(server.metric("tickwire_matches"), 4.0);
+}
+
+#[test]
+fn a_seat_that_nobody_comes_back_to_is_free_after_the_grace_period() {
+    let file = file("grace");
+    let change = |config: &mut Config| {
+        (config.seats, config.handover_file) = (1, Some(file.clone()));
+        config.resume_grace = Duration::from_millis(500);
+    };
+    let server = TestServer::start::<Auction>(change);
+    let away = join(&server, "Ada");
+    server.drain();
+    let server = TestServer::start::<Auction>(change);
+    let mut other = Client::open(server.addr, "match=1", "tickwire.v1");
+    assert_eq!(other.wait_end(), End::Close(4010), "its seat is kept");
+    server.wait_metric("tickwire_players", 0.0);
+    let mut other = Client::open(server.addr, "match=1", "tickwire.v1");
+    other.say_hello(None);
+    other.wait_snapshots(1);
+    let mut late = server.take_up(away.link);
+    assert_eq!(late.wait_end(), End::Close(4012));
+}
+
+#[test]
+fn what_cannot_go_on_is_gone_and_its_players_are_told() {
+    let file = file("another_game");
+    let server = start::<Auction>(&file);
+    let ada = join(&server, "Ada");
+    server.drain();
+    // Another schema; then another state with the same one.
+    let server = start::<Arena>(&file);
+    assert_eq!(server.take_up(ada.link).wait_end(), End::Close(4011));
+    let server = start::<Auction>(&file);
+    let ada = join(&server, "Ada");
+    server.drain();
+    let server = start::<Changed>(&file);
+    assert_eq!(server.metric("tickwire_matches_failed_total"), 1.0);
+    assert_eq!(server.take_up(ada.link).wait_end(), End::Close(4011));
+    server.drain();
+    fs::write(&file, "not a handover").unwrap();
+    let server = start::<Arena>(&file);
+    join(&server, "Ada").wait_snapshots(1);
+    assert!(!file.exists());
+}
+
+#[test]
+fn tickets_and_sessions_of_a_subject_still_count() {
+    let file = file("tickets");
+    let change = |config: &mut Config| {
+        config.handover_file = Some(file.clone());
+        config.limits.sessions_per_subject_max = 1;
+    };
+    let (server, tickets) = guarded_server("handover", change);
+    let ticket = issue(&tickets, "u1");
+    let enter = |server: &TestServer, ticket: &str| {
+        let query = format!("match=auto&ticket={ticket}");
+        let mut client = Client::open(server.addr, &query, "tickwire.v1");
+        client.say_hello(None);
+        client
+    };
+    enter(&server, &ticket).wait_welcome();
+    server.drain();
+    let (server, _) = guarded_server("handover", change);
+    assert_eq!(enter(&server, &ticket).wait_end(), End::Close(4024));
+    assert_eq!(enter(&server, &issue(&tickets, "u1")).wait_end(), End::Close(4024));
+    enter(&server, &issue(&tickets, "u2")).wait_welcome();
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_refused_at_the_start() {
+    let path = PathBuf::from("/nowhere/handover");
+    let config = Config { handover_file: Some(path), shards: 1, ..Config::default() };
+    let error = Server::bind::<Auction>(config).await.unwrap_err();
+    assert!(matches!(error, StartError::Config(_)));
+    let expected = "handover_file: /nowhere/handover: No such file or directory (os error 2)";
+    assert_eq!(error.to_string(), expected);
+}
+
+/// The file of one test, not there yet.
+fn file(name: &str) -> PathBuf {
+    let path = scratch(&format!("{name}.handover"));
+    let _ = fs::remove_file(&path);
+    path
+}
+
+fn start<G: Game>(file: &Path) -> TestServer {
+    TestServer::start::<G>(|config| config.handover_file = Some(file.into()))
+}
+
+fn join(server: &TestServer, name: &str) -> Client {
+    let mut client = server.connect();
+    client.introduce(name, None);
+    client.wait_snapshots(1);
+    client
+}
+
+fn issue(tickets: &Tickets, subject: &str) -> String {
+    let grant = Grant { subject, role: TicketRole::Player, match_id: None, name: "Ada" };
+    tickets.issue(&grant, unix_now() + 60).unwrap()
+}
+
+fn welcome(client: &Client) -> Welcome {
+    client.link.welcome().unwrap().clone()
+}
+
+fn tick(client: &Client) -> i32 {
+    client.link.applied().unwrap().0.cast_signed()
+}
+
+fn row(client: &Client) -> Option<[i32; 2]> {
+    client.link.rows()?.find(EntityId(0))?.values.try_into().ok()
+}
+
+/// A game of bids, which counts its ticks, and rings in each.
+#[derive(Serialize, Deserialize)]
+struct Auction {
+    highest: i32,
+    ticks: i32,
+}
+
+#[derive(Clone, Default)]
+struct Bid(i32);
+
+impl Input for Bid {
+    fn from_values(values: &[i32]) -> Self {
+        Self(values[0])
+    }
+
+    fn write_values(&self, values: &mut [i32]) {
+        values[0] = self.0;
+    }
+}
+
+impl Game for Auction {
+    type Input = Bid;
+
+    fn schema() -> Schema {
+        let fields = ["highest", "ticks"].map(|name| Field::new(name, 1.0, 0, 1_000_000));
+        Schema::new("auction").kind("lot", fields).input("bid", 0, 100).event("rings", [])
+    }
+
+    fn new(_: &MatchOptions) -> Self {
+        Self { highest: 0, ticks: 0 }
+    }
+
+    fn join(&mut self, _: Seat) {}
+
+    fn leave(&mut self, _: Seat) {}
+
+    fn step(&mut self, step: &mut Step<'_, Bid>) {
+        self.ticks += 1;
+        self.highest = step.inputs.iter().fold(self.highest, |highest, bid| highest.max(bid.0));
+        step.events.all(0, &[]);
+    }
+
+    fn write_rows(&self, rows: &mut Rows) {
+        rows.push(EntityId(0), 0, &[self.highest, self.ticks]);
+    }
+}
+
+/// A later version of it, whose state has one value more.
+#[derive(Serialize, Deserialize)]
+struct Changed {
+    auction: Auction,
+}
+
+impl Game for Changed {
+    type Input = Bid;
+
+    fn schema() -> Schema {
+        Auction::schema()
+    }
+
+    fn new(options: &MatchOptions) -> Self {
+        Self { auction: Auction::new(options) }
+    }
+
+    fn join(&mut self, _: Seat) {}
+
+    fn leave(&mut self, _: Seat) {}
+
+    fn step(&mut self, step: &mut Step<'_, Bid>) {
+        self.auction.step(step);
+    }
+
+    fn write_rows(&self, rows: &mut Rows) {
+        self.auction.write_rows(rows);
+    }
+}
