@@ -418,6 +418,7 @@ impl Joined {
     fn disconnect(&mut self) -> (u32, Resume) {
         self.stage = Stage::AwaitingWelcome;
         self.pace.reconnect();
+        self.clock.reconnect();
         (self.seen, self.seen_sent) = (None, None);
         let kept = Kept {
             applied: self.snapshots.applied(),

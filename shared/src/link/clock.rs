@@ -7,7 +7,9 @@
 //! slept; the older pongs are then discarded.
 //!
 //! The estimate moves smoothly, by at most [`SLEW_PERCENT`] of the time passed. It jumps only
-//! within [`SETTLING`] of the first pong, or when it is wrong by [`JUMP_FROM`] or more.
+//! within [`SETTLING`] of the first pong, when it is wrong by [`JUMP_FROM`] or more, and with the
+//! first pong of another connection: the match may have stood still meanwhile, or gone on in another
+//! server, whose clock is another.
 
 use crate::{
     ids::Tick,
@@ -35,6 +37,8 @@ pub struct Clock {
     samples: Vec<Sample>,
     estimate: Option<Estimate>,
     settled_at: Micros,
+    /// Whether a pong has arrived on this connection.
+    is_current: bool,
     jitter: i64,
 }
 
@@ -66,6 +70,7 @@ impl Clock {
             samples: Vec::new(),
             estimate: None,
             settled_at: Micros(0),
+            is_current: false,
             jitter: 0,
         }
     }
@@ -89,12 +94,26 @@ impl Clock {
         let best = self.best(now).unwrap_or(sample);
         self.jitter += (rtt - best.rtt - self.jitter) / 8;
         self.set_target(pong.tick, pong.tick_time, now);
+        self.is_current = true;
     }
 
     /// Changes the tick interval and the schedule.
     pub fn set_pace(&mut self, pace: Pace, now: Micros) {
-        self.set_target(pace.tick, pace.tick_time, now);
+        if self.is_current {
+            self.set_target(pace.tick, pace.tick_time, now);
+        }
         self.slowdown = pace.slowdown;
+    }
+
+    /// Handles a new connection: its first pong says how things are now.
+    pub const fn reconnect(&mut self) {
+        self.is_current = false;
+    }
+
+    /// Whether a pong has arrived on this connection, so that the estimate can be relied on.
+    #[must_use]
+    pub const fn is_current(&self) -> bool {
+        self.is_current
     }
 
     /// When `tick` was or will be due, on the client's clock, by the estimate as of `now`.
@@ -152,8 +171,8 @@ impl Clock {
         let target = tick_time.0.cast_signed() + best.offset;
         let before =
             self.estimate.map(|estimate| estimate.due_at(now) + self.span(estimate.tick, tick));
-        let slews =
-            before.filter(|before| self.is_settled(now) && (target - before).abs() < JUMP_FROM);
+        let may_slew = self.is_current && self.is_settled(now);
+        let slews = before.filter(|before| may_slew && (target - before).abs() < JUMP_FROM);
         self.estimate = Some(Estimate { tick, at: now, due: slews.unwrap_or(target), target });
     }
 
@@ -266,6 +285,22 @@ mod tests {
         }
         assert_eq!(clock.due(Tick(2_000), Micros(19_501_000)), Some(Micros(20_040_000)));
         assert_eq!(clock.rtt(), Some(Micros(1_000)));
+    }
+
+    #[test]
+    fn the_first_pong_of_another_connection_is_believed_at_once() {
+        let mut clock = Clock::new(RATE);
+        for n in 0..20 {
+            pong(&mut clock, n * 500_000, n * 500_000 + 500, 1_000);
+        }
+        clock.reconnect();
+        // A pace by the clock of another server means nothing yet.
+        let pace = Pace { slowdown: 1, tick: Tick(1_000), tick_time: Micros(0) };
+        clock.set_pace(pace, Micros(10_000_000));
+        assert_eq!(clock.due(Tick(1_000), Micros(10_000_000)), Some(Micros(10_000_000)));
+        // The match has stood still for 0.3 s.
+        pong(&mut clock, 10_000_000, 10_000_500 - 300_000, 1_000);
+        assert_eq!(clock.due(Tick(1_000), Micros(10_001_000)), Some(Micros(10_300_000)));
     }
 
     #[test]

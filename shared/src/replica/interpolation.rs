@@ -96,7 +96,7 @@ impl Interpolation {
         self.was_settled = clock.is_settled(now);
         if let Some(&(before, _)) = self.kept.back()
             && let Some(due) = clock.due(before, now)
-            && let Some(pushed_at) = self.pushed_at
+            && let Some(pushed_at) = self.pushed_at.filter(|_| clock.is_current())
         {
             let due = due.shifted(clock.lag(now));
             if due >= self.back_at {

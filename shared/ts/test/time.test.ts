@@ -41,6 +41,18 @@ test("the clock is set again after the machine has slept", () => {
   assert.equal(clock.due(7_000, 10_016_000), 10_000_000);
 });
 
+test("the first pong of another connection is believed at once", () => {
+  const clock = new Clock(100);
+  for (let n = 0; n < 20; n++) pong(clock, n * 500_000, n * 500_000 + 500, 1_000);
+  clock.reconnect();
+  // A pace by the clock of another server means nothing yet.
+  clock.setPace({ slowdown: 1, tick: 1_000, tickTime: 0 }, 10_000_000);
+  assert.equal(clock.due(1_000, 10_000_000), 10_000_000);
+  // The match has stood still for 0.3 s.
+  pong(clock, 10_000_000, 10_000_500 - 300_000, 1_000);
+  assert.equal(clock.due(1_000, 10_001_000), 10_300_000);
+});
+
 test("the clock follows a slowdown of the server's ticks", () => {
   const clock = new Clock(100);
   pong(clock, 0, 500, 1_000);

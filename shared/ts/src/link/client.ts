@@ -256,6 +256,7 @@ class Joined {
   resumeHello(): Pick<wire.Hello, "schemaHash" | "resume"> {
     this.stage = "awaiting-welcome";
     this.pace.reconnect();
+    this.clock.reconnect();
     this.#seen = this.#seenSent = null;
     const kept = { applied: this.tick, events: this.events, modelHash: this.#modelHash };
     return { schemaHash: this.welcome.schemaHash, resume: { token: this.welcome.resume, kept } };

@@ -9,7 +9,9 @@
  * older pongs are then discarded.
  *
  * The estimate moves smoothly, by at most `SLEW` of the time passed. It jumps only within
- * `SETTLING` of the first pong, or when it is wrong by `JUMP_FROM` or more.
+ * `SETTLING` of the first pong, when it is wrong by `JUMP_FROM` or more, and with the first pong of
+ * another connection: the match may have stood still meanwhile, or gone on in another server, whose
+ * clock is another.
  */
 
 import type { Pace, Pong } from "../wire.js";
@@ -56,6 +58,7 @@ export class Clock {
   #samples: Sample[] = [];
   #estimate: Estimate | null = null;
   #settledAt = 0;
+  #isCurrent = false;
   #jitter = 0;
 
   constructor(readonly hz: number) {}
@@ -70,12 +73,23 @@ export class Clock {
     this.#samples.push(sample);
     this.#jitter += (rtt - this.#best(now).rtt - this.#jitter) / 8;
     this.#setTarget(pong.tick, pong.tickTime, now);
+    this.#isCurrent = true;
   }
 
   /** Changes the tick interval and the schedule. */
   setPace({ slowdown, tick, tickTime }: Pace, now: number): void {
-    if (this.#estimate) this.#setTarget(tick, tickTime, now);
+    if (this.#isCurrent) this.#setTarget(tick, tickTime, now);
     this.#slowdown = slowdown;
+  }
+
+  /** Handles a new connection: its first pong says how things are now. */
+  reconnect(): void {
+    this.#isCurrent = false;
+  }
+
+  /** Whether a pong has arrived on this connection, so that the estimate can be relied on. */
+  get isCurrent(): boolean {
+    return this.#isCurrent;
   }
 
   get isSet(): boolean {
@@ -130,7 +144,7 @@ export class Clock {
     const target = tickTime + this.#best(now).offset;
     const before = this.due(tick, now);
     // Before the first estimate, `before` is NaN, and the comparison false.
-    const slews = this.isSettled(now) && Math.abs(target - before) < JUMP_FROM;
+    const slews = this.#isCurrent && this.isSettled(now) && Math.abs(target - before) < JUMP_FROM;
     this.#estimate = { tick, at: now, due: slews ? before : target, target };
   }
 

@@ -165,7 +165,8 @@ export class Interpolation {
     const isSettled = clock.isSettled(now);
     // Ages measured before the clock has settled are not reliable.
     if (isSettled && !this.#wasSettled) this.#age.clear();
-    if (!Number.isNaN(this.#pushedAt) && due >= this.#backAt) this.#age.recordAge(this.#pushedAt - due, now - due);
+    const isKnown = clock.isCurrent && !Number.isNaN(this.#pushedAt);
+    if (isKnown && due >= this.#backAt) this.#age.recordAge(this.#pushedAt - due, now - due);
     this.#pushedAt = now;
     this.#wasSettled = isSettled;
   }
