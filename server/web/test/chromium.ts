@@ -38,7 +38,8 @@ export class TestServer {
   }
 
   private static async run(binary: string, ...args: string[]): Promise<TestServer> {
-    const server = spawn(binary, ["--listen", "127.0.0.1:0", "--log", "warn", ...args], {
+    const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+    const server = spawn(binary, [...listen, "--log", "warn", ...args], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const url = await new Promise<string>((resolve, reject) => {
