@@ -1,21 +1,31 @@
-//! The handover: what a server that ends leaves to the one that is started next, in a file.
+//! The handover: what a server leaves to the one that is started next, in a file.
 //!
-//! The file has the players' resume tokens, so only its owner may read it. It is renamed when it is
-//! taken, before its matches run: a match that ends its server does so only once.
+//! A running server writes the file every few seconds, so that a crash takes back no more than
+//! those; one that is ended writes it at last. The file has the players' resume tokens, so only its
+//! owner may read it. It is renamed when it is taken, before its matches run: a match that crashes
+//! its server does so only once.
+//!
+//! It is a sequence of parts, each after its length in four bytes, little endian: a [`Handover`],
+//! then for each match a [`SavedMatch`] and the state of its game.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Write},
+    fmt::Display,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, BufWriter, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
 use serde::{Deserialize, Serialize};
-use tickwire_shared::state;
+use tickwire_shared::{
+    game::Game,
+    state::{self, StateError},
+};
 
-use crate::{config::ConfigError, matches::SavedMatch};
+use crate::{config::ConfigError, locks::lock, matches::SavedMatch};
 
-/// See the module.
+/// What is not of a single match.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Handover {
     pub(crate) schema_hash: u32,
@@ -23,43 +33,112 @@ pub(crate) struct Handover {
     pub(crate) next_session: u32,
     /// Ids of tickets that were used, and when they expire, in seconds since 1970.
     pub(crate) used_tickets: Vec<(Box<str>, u64)>,
-    pub(crate) matches: Vec<SavedMatch>,
 }
 
-impl Handover {
-    /// Takes what an earlier server has left, if anything, and checks that this one can do the same.
-    pub(crate) fn take(path: &Path) -> Result<Option<Self>, ConfigError> {
-        let fail = |error: io::Error| ConfigError::of_file("handover_file", path, &error);
-        drop(create(&with_suffix(path, NEW)).map_err(fail)?);
-        fs::remove_file(with_suffix(path, NEW)).map_err(fail)?;
-        let taken = with_suffix(path, TAKEN);
-        match fs::rename(path, &taken) {
+/// A match, written out; copies share it.
+#[derive(Clone, Debug)]
+pub(crate) struct WrittenMatch {
+    head: Arc<Vec<u8>>,
+    game: Arc<Vec<u8>>,
+}
+
+impl WrittenMatch {
+    pub(crate) fn new(head: &SavedMatch, game: &impl Game) -> Result<Self, StateError> {
+        Ok(Self { head: state::write(head)?.into(), game: state::write(game)?.into() })
+    }
+
+    /// All but the game.
+    pub(crate) fn head(&self) -> Result<SavedMatch, StateError> {
+        state::read(&self.head)
+    }
+
+    pub(crate) fn game<G: Game>(&self) -> Result<G, StateError> {
+        state::read(&self.game)
+    }
+}
+
+/// The file, which one server at a time may use.
+#[derive(Debug)]
+pub(crate) struct HandoverFile {
+    path: PathBuf,
+    _lock: File,
+    /// One write at a time.
+    writing: Mutex<()>,
+}
+
+impl HandoverFile {
+    /// Locks the file, and so checks that its folder can be written to.
+    pub(crate) fn open(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |why: &dyn Display| ConfigError::of_file("handover_file", path, why);
+        let lock = create(&with_suffix(path, ".lock")).map_err(|error| fail(&error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.into(), _lock: lock, writing: Mutex::default() }),
+            Err(TryLockError::WouldBlock) => Err(fail(&"another server is running with it")),
+            Err(TryLockError::Error(error)) => Err(fail(&error)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes what an earlier server has left, if anything.
+    pub(crate) fn take(&self) -> io::Result<Option<(Handover, Vec<WrittenMatch>)>> {
+        let taken = with_suffix(&self.path, ".taken");
+        match fs::rename(&self.path, &taken) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(fail(error)),
+            Err(error) => return Err(error),
         }
-        let bytes = fs::read(&taken).map_err(fail)?;
-        let read = state::read(&bytes).inspect_err(|error| {
-            let file = taken.display();
-            tracing::error!(%error, %file, "the handover can't be read: its matches are lost");
-        });
-        Ok(read.ok())
+        let bytes = fs::read(&taken)?;
+        let cut_off = || io::Error::new(ErrorKind::UnexpectedEof, "it is cut off");
+        let mut parts = split(&bytes).ok_or_else(cut_off)?.into_iter();
+        let first = parts.next().ok_or_else(cut_off)?;
+        let handover = state::read(first).map_err(io::Error::other)?;
+        let mut matches = Vec::new();
+        while let Some(head) = parts.next() {
+            let game = parts.next().ok_or_else(cut_off)?.to_vec().into();
+            matches.push(WrittenMatch { head: head.to_vec().into(), game });
+        }
+        Ok(Some((handover, matches)))
     }
 
-    /// Leaves it to the next server.
-    pub(crate) fn leave(&self, path: &Path) -> io::Result<()> {
-        let written = state::write(self).map_err(io::Error::other)?;
-        let new = with_suffix(path, NEW);
-        let mut file = create(&new)?;
-        file.write_all(&written)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
+    /// Leaves it to the next server, unless it `is_stale` by the time that an earlier write is done.
+    pub(crate) fn write(
+        &self,
+        handover: &Handover,
+        matches: &[WrittenMatch],
+        is_stale: impl FnOnce() -> bool,
+    ) -> io::Result<()> {
+        let _alone = lock(&self.writing);
+        if is_stale() {
+            return Ok(());
+        }
+        let head = state::write(handover).map_err(io::Error::other)?;
+        let new = with_suffix(&self.path, ".new");
+        let mut file = BufWriter::new(create(&new)?);
+        let each = matches.iter().flat_map(|one| [&one.head, &one.game]);
+        for part in std::iter::once(&head).chain(each.map(AsRef::as_ref)) {
+            let length = u32::try_from(part.len()).map_err(io::Error::other)?;
+            file.write_all(&length.to_le_bytes())?;
+            file.write_all(part)?;
+        }
+        file.into_inner()?.sync_all()?;
+        fs::rename(&new, &self.path)
     }
 }
 
-/// Suffix of a file that is being written, and of one whose matches were taken.
-const NEW: &str = ".new";
-const TAKEN: &str = ".taken";
+/// The parts of a file; `None` if it is cut off.
+fn split(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut parts = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        parts.push(part);
+        bytes = rest;
+    }
+    Some(parts)
+}
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

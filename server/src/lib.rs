@@ -71,8 +71,8 @@ use config::{Config, ConfigError, LogFormat};
 use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
-use handover::Handover;
-use matches::{MatchSettings, SavedMatch};
+use handover::WrittenMatch;
+use matches::MatchSettings;
 use shards::Shards;
 pub use socket::push_frame;
 
@@ -173,7 +173,7 @@ pub struct Server {
     addr: SocketAddr,
     health: Option<TcpListener>,
     door: Arc<FrontDoor>,
-    threads: Vec<JoinHandle<Vec<SavedMatch>>>,
+    threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
     schema_hash: u32,
 }
 
@@ -186,10 +186,6 @@ impl Server {
             return Err(StartError::Runtime);
         }
         let config = config.checked()?;
-        let handover = match &config.handover_file {
-            Some(path) => Handover::take(path)?,
-            None => None,
-        };
         let schema = schema_of::<G>()?;
         let version = env!("CARGO_PKG_VERSION");
         let schema_hash = schema_hash(&schema);
@@ -228,9 +224,7 @@ impl Server {
         }
         let shards = Shards::new(shards, clock, &schema);
         let door = Arc::new(FrontDoor::new(config, G::MODES, clock, directory, shards, feeds)?);
-        if let Some(handover) = handover {
-            door.take_over(handover, schema_hash);
-        }
+        door.take_over(schema_hash);
         Ok(Self { listener, addr, health, door, threads, schema_hash })
     }
 
@@ -271,7 +265,7 @@ impl Server {
             door.drain();
             let timeout = door.config.drain_timeout + END_TIMEOUT;
             let (matches, is_well) = join(self.threads, timeout).await;
-            let ended = if door.hand_on(matches, self.schema_hash) && is_well {
+            let ended = if door.leave_matches(&matches, self.schema_hash) && is_well {
                 tracing::info!("drained");
                 Ended::Drained
             } else {
@@ -281,7 +275,8 @@ impl Server {
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
             ended
         };
-        let serving = async { tokio::join!(serve, serve_health, door.reload_files()) };
+        let saving = door.keep_saving(self.schema_hash);
+        let serving = async { tokio::join!(serve, serve_health, door.reload_files(), saving) };
         tokio::select! {
             _ = serving => unreachable!("serving never ends"),
             never = http::sample(&door) => match never {},
@@ -300,9 +295,9 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 /// Waits for the end of all shards. Returns what they hand over, and whether all have ended well.
 async fn join(
-    threads: Vec<JoinHandle<Vec<SavedMatch>>>,
+    threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
     timeout: Duration,
-) -> (Vec<SavedMatch>, bool) {
+) -> (Vec<WrittenMatch>, bool) {
     let all_end = async {
         // Polled: a blocking join needs one more thread, and the system may have none left.
         while !threads.iter().all(JoinHandle::is_finished) {

@@ -10,6 +10,7 @@ use tickwire_shared::{game::MatchOptions, ids::MatchId, time::Micros};
 use tokio::sync::oneshot;
 
 use crate::{
+    handover::WrittenMatch,
     matches::{Claim, Newcomer, Recording, SavedMatch},
     socket::Upgraded,
     telemetry::Stats,
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Report(oneshot::Sender<Stats>),
     /// Reject new sessions, end each match when it may end or by the deadline, then end the thread.
     Drain { deadline: Micros },
+    /// Return the matches as they were last written out.
+    Save(oneshot::Sender<Vec<WrittenMatch>>),
     /// Reject new sessions, end the thread, and return its matches, to be run on by the next server.
     HandOver,
 }
@@ -43,8 +46,9 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Restored {
     pub(crate) saved: SavedMatch,
+    pub(crate) game: WrittenMatch,
     pub(crate) mode: &'static str,
-    /// The places of its sessions, in their order.
+    /// What its sessions have reserved, in their order.
     pub(crate) claims: Vec<Claim>,
 }
 

@@ -37,11 +37,12 @@ use crate::{
     deadlines::{Deadline, Deadlines, stagger},
     directory::Directory,
     feeds::{FeedEvent, FeedSender},
+    handover::WrittenMatch,
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
     mailbox::{Arrival, Command, Recorded, Restored, ShardHandle, ShardStatus},
-    matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role, SavedMatch},
+    matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role},
     socket::Socket,
     telemetry::Stats,
 };
@@ -61,7 +62,7 @@ pub(crate) fn start<G: Game>(
     settings: MatchSettings,
     directory: Arc<Directory>,
     feed: &FeedSender,
-) -> io::Result<(ShardHandle, JoinHandle<Vec<SavedMatch>>)> {
+) -> io::Result<(ShardHandle, JoinHandle<Vec<WrittenMatch>>)> {
     let (handle, commands, status) = ShardHandle::new();
     let feed = feed.clone();
     let run = move || {
@@ -123,7 +124,7 @@ struct Shard<G: Game> {
     /// The deadline of the drain, once it has begun.
     drain_deadline: Option<Micros>,
     /// What it hands over to the next server.
-    saved: Vec<SavedMatch>,
+    saved: Vec<WrittenMatch>,
 }
 
 impl<G: Game> Shard<G> {
@@ -244,6 +245,10 @@ impl<G: Game> Shard<G> {
                         found.announce_drain(deadline.since(now));
                     }
                 }
+                Command::Save(reply) => {
+                    // The receiver may have timed out.
+                    let _ = reply.send(self.written(now));
+                }
                 Command::HandOver => self.hand_over(now),
             }
         }
@@ -261,10 +266,10 @@ impl<G: Game> Shard<G> {
 
     /// Runs a match of an earlier server on.
     fn take_over(&mut self, restored: Restored, now: Micros) {
-        let Restored { saved, mode, claims } = restored;
-        let (id, sessions, settings) = (saved.id, claims.len(), self.settings);
-        let made = self.insert(id, saved.seats, now, |schema, start, feed| {
-            Match::resume_saved(saved, mode, claims, settings, schema, start, feed)
+        let (id, sessions, settings) = (restored.saved.id, restored.claims.len(), self.settings);
+        let date = self.clock.date();
+        let made = self.insert(id, restored.saved.seats, now, |schema, start, feed| {
+            Match::go_on(restored, settings, schema, start, date, feed)
         });
         if made {
             tracing::info!(match_id = id.0, sessions, "match goes on");
@@ -302,20 +307,35 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    /// Saves all matches for the next server, and closes their connections.
+    /// The matches as they were last written out.
+    fn written(&mut self, now: Micros) -> Vec<WrittenMatch> {
+        let slots = 0..self.matches.capacity();
+        let written = slots.filter_map(|slot| {
+            let written =
+                self.guard(slot, now, |found, context, _| found.written(context.clock))?;
+            let id = self.matches[slot].id();
+            let report = |error| tracing::error!(match_id = id.0, %error, "not saved");
+            written.map_err(report).ok()
+        });
+        written.collect()
+    }
+
+    /// Writes out all matches for the next server, and closes their connections.
     fn hand_over(&mut self, now: Micros) {
         self.drain_deadline = Some(now);
         for slot in 0..self.matches.capacity() {
-            let Some(saved) = self.guard(slot, now, |found, _, _| found.save()) else { continue };
-            match saved {
-                Ok(saved) => {
-                    self.saved.push(saved);
+            let written =
+                self.guard(slot, now, |found, context, _| found.write(context.clock, true));
+            match written {
+                None => {}
+                Some(Ok(written)) => {
+                    self.saved.push(written);
                     // Its feed does not say that it has ended.
                     self.close(slot, CloseReason::Drain, now);
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     let id = self.matches[slot].id();
-                    tracing::error!(match_id = id.0, %error, "a match can't be handed over, and ends");
+                    tracing::error!(match_id = id.0, %error, "not handed over");
                     self.end(slot, CloseReason::Drain, now);
                 }
             }

@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     clock::Clock,
+    handover::WrittenMatch,
     mailbox::{Availability, Command, Recorded, STUCK_AFTER, ShardHandle},
     matches::Recording,
     telemetry::{self, Stats},
@@ -125,6 +126,11 @@ impl Shards {
             report.begun = begun;
         }
         Arc::clone(&report.counted)
+    }
+
+    /// All matches as they were last written out, but those of shards that do not answer.
+    pub(crate) async fn written(&self) -> Vec<WrittenMatch> {
+        self.ask(Command::Save).await.into_iter().flatten().flatten().collect()
     }
 
     /// The recording of each shard's last overrun; `None` for a shard that does not answer.

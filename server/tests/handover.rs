@@ -20,10 +20,11 @@ use tickwire_server::{
 use tickwire_shared::{
     arena::Arena,
     game::{Game, Input, MatchOptions, Step},
-    ids::{EntityId, Seat},
+    ids::{EntityId, Seat, Tick},
     rows::Rows,
     schema::{Field, Schema},
     social::{Presence, Social},
+    state,
     wire::Welcome,
 };
 
@@ -46,7 +47,6 @@ fn a_match_goes_on_with_its_players_inputs_events_and_chat() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "it has tokens");
 
     let server = start::<Auction>(&file);
-    assert!(!file.exists(), "it is taken once");
     let (before, before_tick, told) = (welcome(&ada), tick(&ada), ada.newest_event.unwrap());
     let mut ada = server.take_up(ada.link);
     ada.wait("the bid", |client| {
@@ -74,6 +74,41 @@ fn a_match_goes_on_with_its_players_inputs_events_and_chat() {
     assert!(server.get("/v1/matches/1").1.contains("\"players\":2"));
     let (status, opened) = server.post("/v1/matches", "");
     assert!(status == 201 && opened.contains("\"id\":2"), "ids go on: {opened}");
+}
+
+#[test]
+fn after_a_crash_a_match_goes_on_from_a_few_seconds_before() {
+    let (file, copy) = (file("crash"), file("crash_copy"));
+    let server = start::<Auction>(&file);
+    let mut ada = join(&server, "Ada");
+    ada.input(&[1]);
+    ada.wait("the save", |client| tick(client) > 100 && file.exists());
+    fs::copy(&file, &copy).unwrap();
+    ada.input(&[2]);
+    ada.wait("a bid that will be lost", |client| row(client) == Some([2, tick(client)]));
+    let (seat, before) = (welcome(&ada).seat, tick(&ada));
+    drop(server);
+    let saved = saved_auction(&copy);
+    assert!(saved.highest == 1 && saved.ticks > before - 6 * 30, "not older than six seconds");
+
+    let server = start::<Auction>(&copy);
+    let mut ada = server.take_up(ada.link);
+    ada.wait("a later tick", |client| client.snapshots > 0 && tick(client) > before);
+    assert_eq!(welcome(&ada).seat, seat);
+    let [highest, ticks] = row(&ada).unwrap();
+    let first = tick(&ada) - (ticks - saved.ticks);
+    assert_eq!(highest, 1);
+    let mut told = Tick(first.cast_unsigned());
+    for _ in 0..2 {
+        ada.wait("events", |client| client.events > 3);
+        let since = ada.newest_event.unwrap().since(told);
+        assert_eq!(ada.events, since.cast_unsigned(), "one for each tick since");
+        told = ada.newest_event.unwrap();
+        ada = server.take_up(ada.link);
+    }
+    ada.wait_snapshots(1);
+    ada.input(&[3]);
+    ada.wait("another bid", |client| row(client).is_some_and(|[highest, _]| highest == 3));
 }
 
 #[test]
@@ -131,6 +166,7 @@ fn what_cannot_go_on_is_gone_and_its_players_are_told() {
     // Another schema; then another state with the same one.
     let server = start::<Arena>(&file);
     assert_eq!(server.take_up(ada.link).wait_end(), End::Close(4011));
+    drop(server);
     let server = start::<Auction>(&file);
     let ada = join(&server, "Ada");
     server.drain();
@@ -141,7 +177,6 @@ fn what_cannot_go_on_is_gone_and_its_players_are_told() {
     fs::write(&file, "not a handover").unwrap();
     let server = start::<Arena>(&file);
     join(&server, "Ada").wait_snapshots(1);
-    assert!(!file.exists());
 }
 
 #[test]
@@ -175,6 +210,35 @@ async fn a_file_that_cannot_be_written_is_refused_at_the_start() {
     assert!(matches!(error, StartError::Config(_)));
     let expected = "handover_file: /nowhere/handover: No such file or directory (os error 2)";
     assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn one_server_at_a_time_has_the_file() {
+    let file = file("locked");
+    let first = start::<Auction>(&file);
+    let config = || Config {
+        handover_file: Some(file.clone()),
+        listen: ([127, 0, 0, 1], 0).into(),
+        ..Config::default()
+    };
+    let error = Server::bind::<Auction>(config()).await.unwrap_err().to_string();
+    let expected = format!("handover_file: {}: another server is running with it", file.display());
+    assert_eq!(error, expected);
+    drop(first);
+    assert!(Server::bind::<Auction>(config()).await.is_ok());
+}
+
+/// The state of the game in a file with one match.
+fn saved_auction(file: &Path) -> Auction {
+    let bytes = fs::read(file).unwrap();
+    let mut rest = &bytes[..];
+    let mut parts = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let (part, next) = after.split_at(u32::from_le_bytes(*length) as usize);
+        parts.push(part);
+        rest = next;
+    }
+    state::read(parts[2]).unwrap()
 }
 
 /// The file of one test, not there yet.

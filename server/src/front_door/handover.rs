@@ -1,54 +1,78 @@
 //! Taking over from an earlier server, and handing over to the next one.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tickwire_shared::state::StateError;
 
 use super::FrontDoor;
 use crate::{
     directory::{Entry, Reservation},
-    handover::Handover,
+    handover::{Handover, WrittenMatch},
     mailbox::{Command, Restored},
     matches::{Claim, SavedMatch},
 };
 
+/// How often the file is written. What it has of a match is up to three seconds older.
+const SAVE_INTERVAL: Duration = Duration::from_secs(2);
+
 impl FrontDoor {
-    /// Runs the matches of an earlier server on, if the game still has the schema of this hash.
-    pub(crate) fn take_over(&self, handover: Handover, schema_hash: u32) {
+    /// Runs the matches on that an earlier server has left, if the game still has their schema.
+    pub(crate) fn take_over(&self, schema_hash: u32) {
+        let Some(file) = &self.handover else { return };
+        let (handover, matches) = match file.take() {
+            Ok(None) => return,
+            Ok(Some(taken)) => taken,
+            Err(error) => {
+                let file = file.path().display();
+                tracing::error!(%error, %file, "can't read the handover: its matches are lost");
+                return;
+            }
+        };
+        tracing::info!(matches = matches.len(), "taking over from an earlier server");
         self.next_session.store(handover.next_session, Ordering::Relaxed);
         self.directory.continue_from(handover.next_match);
         if let Some(tickets) = &self.tickets {
             tickets.mark_used(handover.used_tickets);
         }
-        let matches = handover.matches;
-        tracing::info!(matches = matches.len(), "taking over from the server before");
         if handover.schema_hash != schema_hash {
-            tracing::error!("the game's schema has changed: its matches can't go on");
+            tracing::error!("the game's schema has changed: the matches can't go on");
             return;
         }
         let mut by_shard: Vec<_> = (0..self.config.shards).map(|_| Vec::new()).collect();
-        for saved in matches {
-            let known = self.matchmaker.modes.iter().find(|known| **known == saved.mode);
-            let Some(mode) = known.copied().or_else(|| saved.mode.is_empty().then_some("")) else {
-                tracing::error!(
-                    match_id = saved.id.0,
-                    mode = saved.mode,
-                    "the game has this mode no more: the match can't go on"
-                );
-                continue;
-            };
-            let entry = self.directory.add_again(saved.id, mode, saved.seats);
-            let claims = self.claims_again(&saved, &entry);
-            by_shard[entry.shard].push(Restored { saved, mode, claims });
+        for written in matches {
+            match self.restore(written) {
+                Ok(Some((shard, restored))) => by_shard[shard].push(restored),
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "a match can't go on"),
+            }
         }
         for (shard, matches) in by_shard.into_iter().enumerate() {
             self.shards.send(shard, Command::TakeOver(matches)).expect("its mailbox is new");
         }
     }
 
+    /// Finds a shard for a match. `None` if the game no longer has its mode.
+    fn restore(&self, written: WrittenMatch) -> Result<Option<(usize, Restored)>, StateError> {
+        let saved = written.head()?;
+        let known = self.matchmaker.modes.iter().find(|known| **known == saved.mode);
+        let Some(mode) = known.copied().or_else(|| saved.mode.is_empty().then_some("")) else {
+            let (match_id, mode) = (saved.id.0, &saved.mode);
+            tracing::error!(match_id, mode, "a match can't go on: the game no longer has its mode");
+            return Ok(None);
+        };
+        let entry = self.directory.add_again(saved.id, mode, saved.seats);
+        let claims = self.claims_again(&saved, &entry);
+        Ok(Some((entry.shard, Restored { saved, game: written, mode, claims })))
+    }
+
     /// What the sessions of a match have reserved.
     fn claims_again(&self, saved: &SavedMatch, entry: &Arc<Entry>) -> Vec<Claim> {
         let subject_of = |subject: &String| self.subjects.take(&subject.as_str().into(), u32::MAX);
-        let sessions = saved.sessions.iter();
-        let claims = sessions.map(|session| Claim {
+        let claims = saved.sessions.iter().map(|session| Claim {
             seat: Reservation::new(entry).ok(),
             subject: session.subject.as_ref().and_then(subject_of),
             name: Box::default(),
@@ -56,18 +80,29 @@ impl FrontDoor {
         claims.collect()
     }
 
+    /// Saves the matches every few seconds, for the case that the server crashes. Never returns.
+    pub(crate) async fn keep_saving(self: &Arc<Self>, schema_hash: u32) {
+        if self.handover.is_none() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(SAVE_INTERVAL).await;
+            let matches = self.shards.written().await;
+            let door = Arc::clone(self);
+            // The disk may be slow.
+            let writing = move || door.write_handover(&matches, schema_hash, Self::is_draining);
+            let written = tokio::task::spawn_blocking(writing).await;
+            if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
+                tracing::error!(%error, "can't save the matches: a crash would end them");
+            }
+        }
+    }
+
     /// Leaves the matches to the next server. Returns whether it could.
-    pub(crate) fn hand_on(&self, matches: Vec<SavedMatch>, schema_hash: u32) -> bool {
-        let Some(path) = &self.config.handover_file else { return true };
-        let handover = Handover {
-            schema_hash,
-            next_match: self.directory.next_id(),
-            next_session: self.next_session.load(Ordering::Relaxed),
-            used_tickets: self.tickets.as_ref().map_or_else(Vec::new, |tickets| tickets.used()),
-            matches,
-        };
-        let (matches, file) = (handover.matches.len(), path.display());
-        let left = handover.leave(path);
+    pub(crate) fn leave_matches(&self, matches: &[WrittenMatch], schema_hash: u32) -> bool {
+        let Some(file) = &self.handover else { return true };
+        let left = self.write_handover(matches, schema_hash, |_| false);
+        let (matches, file) = (matches.len(), file.path().display());
         match &left {
             Ok(()) => tracing::info!(matches, %file, "handed over"),
             Err(error) => {
@@ -75,5 +110,21 @@ impl FrontDoor {
             }
         }
         left.is_ok()
+    }
+
+    fn write_handover(
+        &self,
+        matches: &[WrittenMatch],
+        schema_hash: u32,
+        is_stale: impl FnOnce(&Self) -> bool,
+    ) -> io::Result<()> {
+        let handover = Handover {
+            schema_hash,
+            next_match: self.directory.next_id(),
+            next_session: self.next_session.load(Ordering::Relaxed),
+            used_tickets: self.tickets.as_ref().map_or_else(Vec::new, |tickets| tickets.used()),
+        };
+        let file = self.handover.as_ref();
+        file.map_or(Ok(()), |file| file.write(&handover, matches, || is_stale(self)))
     }
 }

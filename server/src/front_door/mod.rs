@@ -26,6 +26,7 @@ use crate::{
     directory::{Directory, JoinRefused},
     feeds::{FeedEvent, Feeds},
     followers::Followers,
+    handover::HandoverFile,
     handshakes::HandshakePlace,
     locks::lock,
     mailbox::Command,
@@ -53,6 +54,8 @@ pub(crate) struct FrontDoor {
     limiter: ConnectionLimiter,
     /// Sessions by ticket subject.
     subjects: Arc<Tally<Arc<str>>>,
+    /// What an earlier server has left, and this one leaves.
+    handover: Option<HandoverFile>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// When the log last had a line about each of these.
     logged: Mutex<BTreeMap<&'static str, Micros>>,
@@ -93,7 +96,7 @@ const REFUSAL_LOG_INTERVAL: Micros = Micros::from_secs(60);
 const PROXY_LOG_INTERVAL: Micros = Micros::from_secs(3_600);
 
 impl FrontDoor {
-    /// Reads keys and certificates.
+    /// Reads keys and certificates, and locks the handover's file.
     pub(crate) fn new(
         config: Config,
         modes: &'static [&'static str],
@@ -112,6 +115,7 @@ impl FrontDoor {
             refusals: Mutex::default(),
             logged: Mutex::default(),
             started_at: unix_now(),
+            handover: config.handover_file.as_deref().map(HandoverFile::open).transpose()?,
             is_certificate_stale: AtomicBool::new(false),
             is_key_stale: AtomicBool::new(false),
             next_session: AtomicU32::new(1),
@@ -307,7 +311,7 @@ impl FrontDoor {
         let timeout_s = self.config.drain_timeout.as_secs();
         tracing::info!(matches = matches.len(), players, timeout_s, "draining");
         self.draining.store(true, Ordering::Release);
-        let hands_over = self.config.handover_file.is_some();
+        let hands_over = self.handover.is_some();
         self.shards.broadcast(None, || {
             if hands_over { Command::HandOver } else { Command::Drain { deadline } }
         });

@@ -118,6 +118,7 @@ impl<G: Game> Match<G> {
             seq: InputSeq(0),
             sight: Sight::INITIAL,
             events: 0,
+            rewound_to: None,
             lines: 0,
             social_at: Tick(0),
         };
@@ -150,11 +151,18 @@ impl<G: Game> Match<G> {
 
     /// Frames of the events that a client has missed; `None` if the log no longer has all of them.
     /// A client that has kept nothing misses nothing.
-    fn missed(&self, session: usize, kept: Option<&Kept>) -> Option<Vec<u8>> {
+    fn missed(&mut self, session: usize, kept: Option<&Kept>) -> Option<Vec<u8>> {
         let mut frames = Vec::new();
+        let session = &mut self.sessions[session];
+        let rewound_to = session.rewound_to.take();
         if let Some(kept) = kept {
-            let &Session { seat, events, .. } = &self.sessions[session];
-            let missed = events.checked_sub(kept.events)?;
+            let missed = match rewound_to {
+                // It has received events that never were, and none of those that came instead.
+                Some(before) if kept.events > before => session.events - before,
+                Some(_) | None => session.events.checked_sub(kept.events)?,
+            };
+            session.events = kept.events.wrapping_add(missed);
+            let seat = session.seat;
             self.log.replay(seat, missed, |payload| push_frame(payload, &mut frames))?;
         }
         Some(frames)

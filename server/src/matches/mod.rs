@@ -36,6 +36,7 @@ use crate::{
     clock::Clock,
     config::Config,
     feeds::{FeedSender, PresenceChange},
+    handover::WrittenMatch,
     intake::Intake,
     limits::Limits,
     socket::{SendError, Socket},
@@ -56,6 +57,9 @@ use schedule::Schedule;
 pub(crate) const EARLY: Micros = Micros(250);
 /// Sockets are read when a tick is due, and at least this often at low tick rates.
 const READ_INTERVAL_MAX: Micros = Micros::from_millis(50);
+
+/// A match is written out for the next server every so many seconds.
+const SAVE_EVERY_S: u32 = 3;
 
 /// What a shard lends a match for one call.
 pub(crate) struct Context<'a> {
@@ -82,6 +86,8 @@ pub(crate) struct MatchSettings {
     idle_timeout: Micros,
     stall_timeout: Micros,
     messages: Rate,
+    /// Whether it is written out every few seconds.
+    is_saved: bool,
 }
 
 impl MatchSettings {
@@ -95,6 +101,7 @@ impl MatchSettings {
             idle_timeout: limits.idle_timeout.into(),
             stall_timeout: limits.stall_timeout.into(),
             messages: limits.messages(),
+            is_saved: config.handover_file.is_some(),
         }
     }
 }
@@ -137,6 +144,8 @@ pub(crate) struct Match<G: Game> {
     fanout: Fanout,
     connections: Slab<Connection>,
     sessions: Slab<Session>,
+    /// As it was last written out for the next server.
+    written: Option<WrittenMatch>,
     empty_since: Option<Micros>,
 }
 
@@ -200,6 +209,7 @@ impl<G: Game> Match<G> {
             fanout: Fanout::new(schema, late_by),
             connections: Slab::new(),
             sessions: Slab::new(),
+            written: None,
             empty_since: Some(start),
             options,
             settings,
@@ -357,13 +367,14 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Once a second: closes silent and stalled connections, and ends sessions whose grace period
-    /// is over.
+    /// Once a second: closes silent and stalled connections, ends sessions whose grace period is
+    /// over, and now and then writes the match out.
     fn sweep(&mut self, context: &mut Context<'_>) {
         let now = context.now;
-        let settings = &self.settings;
-        let dead =
-            |(key, connection): (usize, &Connection)| Some((key, connection.fault(settings, now)?));
+        let settings = self.settings;
+        let dead = |(key, connection): (usize, &Connection)| {
+            Some((key, connection.fault(&settings, now)?))
+        };
         let dead: Vec<_> = self.connections.iter().filter_map(dead).collect();
         for (key, reason) in dead {
             self.close(key, reason, context);
@@ -377,6 +388,13 @@ impl<G: Game> Match<G> {
             self.sessions.iter().filter(|(_, s)| is_over(s)).map(|(key, _)| key).collect();
         for key in over {
             self.forget(key);
+        }
+        let second = self.tick.0 / u32::from(self.options.tick_rate.hz());
+        if settings.is_saved && second.wrapping_add(self.id.0).is_multiple_of(SAVE_EVERY_S) {
+            match self.write(context.clock, false) {
+                Ok(written) => self.written = Some(written),
+                Err(error) => tracing::error!(match_id = self.id.0, %error, "not saved"),
+            }
         }
         if !self.sessions.is_empty() || !self.connections.is_empty() {
             self.empty_since = None;

@@ -75,6 +75,8 @@ pub(super) struct Session {
     pub(super) sight: Sight,
     /// How many events were addressed to it so far, connected or not.
     pub(super) events: u32,
+    /// How many there were when a rewound match went on, until the session is resumed.
+    pub(super) rewound_to: Option<u32>,
     /// How many chat lines were received from it so far.
     pub(super) lines: u32,
     /// The tick that carries the newest Presence or Line addressed to it. A client that has applied

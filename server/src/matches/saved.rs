@@ -1,5 +1,8 @@
 //! A match as one server leaves it to the next: everything but its connections, the rows of earlier
 //! ticks and the codec's statistics. Its players resume their sessions, as after any lost connection.
+//!
+//! It may be *rewound*: what has happened after it was saved, until the server crashed, is lost.
+//! Clients have seen later ticks, so it goes on after those, and more events than it knows of.
 
 use std::rc::Rc;
 
@@ -9,15 +12,18 @@ use tickwire_shared::{
     ids::{InputSeq, MatchId, Seat, SessionId, Tick},
     link::InputQueue,
     schema::Schema,
-    state::{self, StateError},
-    time::{Micros, TickRate},
+    state::StateError,
+    time::{Micros, TickRate, UnixMillis},
     wire::ResumeToken,
 };
 
-use super::{Claim, Match, MatchSettings, Session, SessionState, interest::Sight, people::ChatLog};
+use super::{Match, MatchSettings, Session, SessionState, interest::Sight, people::ChatLog};
 use crate::{
     bucket::Bucket,
+    clock::Clock,
     feeds::{FeedSender, PresenceChange},
+    handover::WrittenMatch,
+    mailbox::Restored,
 };
 
 /// See the module.
@@ -34,7 +40,8 @@ pub(crate) struct SavedMatch {
     /// The last events, with their payloads.
     events: Vec<(Audience, Vec<u8>)>,
     chat: ChatLog,
-    game: Vec<u8>,
+    /// When it was saved, unless nothing has happened since.
+    running_at: Option<UnixMillis>,
 }
 
 /// The session of a player. A spectator's ends with its connection.
@@ -55,10 +62,10 @@ pub(crate) struct SavedSession {
 }
 
 impl<G: Game> Match<G> {
-    /// The match as of its newest tick.
-    pub(crate) fn save(&self) -> Result<SavedMatch, StateError> {
+    /// Writes the match out, as of its newest tick. It goes on, unless this `is_final`.
+    pub(crate) fn write(&self, clock: Clock, is_final: bool) -> Result<WrittenMatch, StateError> {
         let MatchOptions { seed, seats, npcs, tick_rate, mode } = self.options;
-        Ok(SavedMatch {
+        let head = SavedMatch {
             id: self.id,
             seed,
             seats,
@@ -69,8 +76,17 @@ impl<G: Game> Match<G> {
             sessions: self.sessions.iter().filter_map(|(_, s)| self.save_session(s)).collect(),
             events: self.log.iter().collect(),
             chat: self.chat.clone(),
-            game: state::write(&self.game)?,
-        })
+            running_at: (!is_final).then(|| clock.date()),
+        };
+        WrittenMatch::new(&head, &self.game)
+    }
+
+    /// The match as it was last written out; it is written out now if it never was.
+    pub(crate) fn written(&mut self, clock: Clock) -> Result<WrittenMatch, StateError> {
+        match &self.written {
+            Some(written) => Ok(written.clone()),
+            None => Ok(self.written.insert(self.write(clock, false)?).clone()),
+        }
     }
 
     fn save_session(&self, session: &Session) -> Option<SavedSession> {
@@ -92,22 +108,23 @@ impl<G: Game> Match<G> {
         })
     }
 
-    /// Runs a saved match on, from `start`. `claims` are those of its sessions, in the same order,
-    /// which all wait for their players as of now.
-    pub(crate) fn resume_saved(
-        saved: SavedMatch,
-        mode: &'static str,
-        claims: Vec<Claim>,
+    /// Runs a match on, from `start`; it is `date` now. All its sessions wait for their players.
+    pub(crate) fn go_on(
+        restored: Restored,
         settings: MatchSettings,
         schema: &Rc<Schema>,
         start: Micros,
+        date: UnixMillis,
         feed: FeedSender,
     ) -> Result<Self, StateError> {
+        let Restored { saved, game, mode, claims } = restored;
+        let rewound_ticks = saved.rewound_ticks(date);
         let SavedMatch { id, seed, seats, npcs, tick_rate, tick, chat, .. } = saved;
         let options = MatchOptions { seed, seats, npcs, tick_rate, mode };
-        let game = state::read(&saved.game)?;
+        let game = game.game()?;
         let mut made = Self::with_game(id, game, options, settings, schema, start, feed);
-        (made.tick, made.chat) = (tick, chat);
+        made.tick = tick.plus(rewound_ticks.unwrap_or(0));
+        made.chat = chat;
         // A resumed client gets all lines at once.
         made.chat.mark_sent();
         for (audience, payload) in &saved.events {
@@ -116,6 +133,7 @@ impl<G: Game> Match<G> {
         for (session, claim) in saved.sessions.into_iter().zip(claims) {
             let seat = session.seat;
             made.queues[seat.index()] = InputQueue::resumed(session.processed);
+            let is_rewound = rewound_ticks.is_some();
             let key = made.sessions.insert(Session {
                 id: session.id,
                 resume: session.resume,
@@ -127,11 +145,23 @@ impl<G: Game> Match<G> {
                 seq: session.seq,
                 sight: Sight::INITIAL,
                 events: session.events,
+                rewound_to: is_rewound.then_some(session.events),
                 lines: session.lines,
-                social_at: session.social_at,
+                social_at: if is_rewound { made.tick } else { session.social_at },
             });
             made.announce_presence(key, PresenceChange::Away);
         }
         Ok(made)
     }
 }
+
+impl SavedMatch {
+    /// How many ticks clients may have seen after it was saved, if it is rewound.
+    fn rewound_ticks(&self, now: UnixMillis) -> Option<u32> {
+        let ms = now.0.saturating_sub(self.running_at?.0) + CLOCK_STEP_MS;
+        Some(self.tick_rate.ticks_in(Micros::from_millis(ms)))
+    }
+}
+
+/// By how much the wall clock may have been set back.
+const CLOCK_STEP_MS: u64 = 1_000;
