@@ -38,7 +38,8 @@ pub(super) struct ChatLog {
     lines: VecDeque<Line>,
     /// Id of the newest line.
     id: u32,
-    /// How many lines wait for the next tick.
+    /// How many lines wait for the next tick. Whoever resumes in another server gets all at once.
+    #[serde(skip)]
     fresh: usize,
 }
 

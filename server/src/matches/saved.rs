@@ -58,7 +58,6 @@ pub(crate) struct SavedSession {
     processed: InputSeq,
     events: u32,
     lines: u32,
-    social_at: Tick,
 }
 
 impl<G: Game> Match<G> {
@@ -104,7 +103,6 @@ impl<G: Game> Match<G> {
             processed: self.queues[seat.index()].processed(),
             events: session.events,
             lines: session.lines,
-            social_at: session.social_at,
         })
     }
 
@@ -125,15 +123,12 @@ impl<G: Game> Match<G> {
         let mut made = Self::with_game(id, game, options, settings, schema, start, feed);
         made.tick = tick.plus(rewound_ticks.unwrap_or(0));
         made.chat = chat;
-        // A resumed client gets all lines at once.
-        made.chat.mark_sent();
         for (audience, payload) in &saved.events {
             made.log.push(*audience, payload);
         }
         for (session, claim) in saved.sessions.into_iter().zip(claims) {
             let seat = session.seat;
             made.queues[seat.index()] = InputQueue::resumed(session.processed);
-            let is_rewound = rewound_ticks.is_some();
             let key = made.sessions.insert(Session {
                 id: session.id,
                 resume: session.resume,
@@ -145,9 +140,10 @@ impl<G: Game> Match<G> {
                 seq: session.seq,
                 sight: Sight::INITIAL,
                 events: session.events,
-                rewound_to: is_rewound.then_some(session.events),
+                rewound_to: rewound_ticks.map(|_| session.events),
                 lines: session.lines,
-                social_at: if is_rewound { made.tick } else { session.social_at },
+                // Whoever comes back gets the roster and the chat.
+                social_at: made.tick.plus(1),
             });
             made.announce_presence(key, PresenceChange::Away);
         }
