@@ -10,7 +10,7 @@ use std::{
     env,
     error::Error,
     future::ready,
-    io, mem, process,
+    io, process,
     sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
@@ -22,11 +22,9 @@ use hyper::{Request, body::Bytes, header};
 use hyper_util::rt::TokioExecutor;
 use tickwire_shared::{
     arena::{Arena, ArenaInput, predict::Walk, rows::player_id},
-    close::Back,
-    dice::Dice,
     game::{Game, Input},
-    link::{ClientEvent, ClientLink, Digest},
-    replica::{Interpolation, Prediction},
+    replica::Prediction,
+    session::{Closed, NO_CODE, Session, SessionEvent, SessionOptions, SessionState},
     social::Social,
     time::Micros,
     wire::{SERVER_FRAME_BYTES_MAX, SUBPROTOCOL},
@@ -34,17 +32,16 @@ use tickwire_shared::{
 use tokio::{io::split, net::TcpStream, runtime, sync::mpsc as channel, time};
 
 const FRAME: Duration = Duration::from_micros(16_667);
-/// A connection on which nothing arrives for this long is dead.
-const SILENCE_MAX: Micros = Micros::from_secs(6);
-/// How long it tries to come back: longer than a server keeps the seat.
-const AWAY_MAX: Micros = Micros::from_secs(60);
-const WAIT_MS: u64 = 250;
-const WAIT_MS_MAX: u64 = 5_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args().skip(1);
     let address = args.next().unwrap_or_else(|| String::from("127.0.0.1:8080"));
-    let mut client = Client::new(address, args.next().unwrap_or_default());
+    let name = args.next().unwrap_or_default();
+    let options = SessionOptions { name, ..SessionOptions::default() };
+    // All times are counted from here, on a clock that never goes back.
+    let begun = Instant::now();
+    let mut client =
+        Client { session: Session::new(options, process::id().into()), socket: None, own: None };
     let (typed, lines) = mpsc::channel();
     thread::spawn(move || io::stdin().lines().map_while(Result::ok).all(|l| typed.send(l).is_ok()));
     let (mut frame_due, mut printed_at) = (Instant::now(), Micros(0));
@@ -52,18 +49,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         client.receive()?;
         match lines.try_recv().as_deref() {
             Ok("/leave") => break,
-            Ok(line) => client.chat(line),
+            Ok(line) => client.session.chat(line).unwrap_or_else(|refused| println!("{refused}")),
             Err(_) => {}
         }
         // A game reads the keyboard here; this one runs in circles.
-        let angle = client.begun.elapsed().as_secs_f32();
+        let angle = begun.elapsed().as_secs_f32();
         let [x, y] = [angle.cos(), angle.sin()].map(|axis| (axis * 127.0) as i32);
         let keys = ArenaInput::from_values(&[x, y, 0, 0]);
-        client.play(&keys);
-        let picture = client.draw(&keys);
-        if client.now().since(printed_at) >= Micros::from_secs(1) {
-            printed_at = client.now();
-            println!("{}", picture.unwrap_or_default());
+        let now = begun.elapsed().into();
+        if client.session.poll_connect(now).is_some() {
+            // A server with a key requires a ticket for `Connect::Join`.
+            let path = client.session.connect("", now);
+            client.socket = Some(Socket::open(address.clone(), path, begun));
+        }
+        client.play(&keys, now);
+        client.session.advance(now);
+        let picture = client.draw(&keys, now)?;
+        if now.since(printed_at) >= Micros::from_secs(1) {
+            printed_at = now;
+            println!("{picture}");
         }
         frame_due = (frame_due + FRAME).max(Instant::now());
         thread::sleep(frame_due - Instant::now());
@@ -73,155 +77,95 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 struct Client {
-    address: String,
-    name: String,
-    /// All times are counted from here, on a clock that never goes back.
-    begun: Instant,
-    dice: Dice,
-    socket: Socket,
-    link: ClientLink,
-    others: Interpolation,
+    session: Session,
+    socket: Option<Socket>,
     own: Option<Prediction<Walk>>,
-    /// When anything was last received, or the connection was begun.
-    heard_at: Micros,
-    /// When the connection was lost, if no snapshot has come since.
-    lost_at: Option<Micros>,
-    wait_ms: u64,
-    /// The id of the newest line of chat, and when it was sent.
-    newest_line: (u32, u64),
 }
 
 impl Client {
-    fn new(address: String, name: String) -> Self {
-        let begun = Instant::now();
-        let mut link = ClientLink::default();
-        let socket = connect(&address, &name, &mut link, begun, Duration::ZERO);
-        Self {
-            address,
-            name,
-            begun,
-            dice: Dice::new(process::id().into()),
-            socket,
-            link,
-            others: Interpolation::default(),
-            own: None,
-            heard_at: Micros(0),
-            lost_at: None,
-            wait_ms: WAIT_MS,
-            newest_line: (0, 0),
-        }
-    }
-
-    fn now(&self) -> Micros {
-        self.begun.elapsed().into()
-    }
-
-    /// Handles what has arrived. An error is for the user.
+    /// Handles what has arrived.
     fn receive(&mut self) -> Result<(), Box<dyn Error>> {
-        while let Ok((at, news)) = self.socket.news.try_recv() {
-            self.heard_at = at;
+        while let Some(socket) = &self.socket
+            && let Ok((at, news)) = socket.news.try_recv()
+        {
             match news {
                 News::Frame(frame) => self.handle(&frame, at)?,
-                News::Closed(code, why) => self.come_back(code, &why)?,
+                News::Closed(closed) => self.session.handle_closed(closed, at),
             }
         }
-        if self.now().since(self.heard_at) > SILENCE_MAX {
-            self.come_back(1006, "the server is silent")?;
-        }
-        let mut ping = Vec::new();
-        self.link.poll_ping(self.now(), &mut ping);
-        self.send(ping);
         Ok(())
     }
 
-    fn handle(&mut self, frame: &[u8], now: Micros) -> Result<(), Box<dyn Error>> {
-        match self.link.handle_frame(frame, now)? {
-            ClientEvent::Snapshot { tick, digest } => {
-                (self.lost_at, self.wait_ms) = (None, WAIT_MS);
-                if let Some((rows, clock)) = self.link.rows().zip(self.link.clock()) {
-                    self.others.push(tick, rows, clock, now);
-                    if let Some(own) = &mut self.own {
-                        own.reconcile(tick, rows, now);
-                    }
-                }
-                if digest == Digest::Differs {
-                    let mut resync = Vec::new();
-                    self.link.write_resync(&mut resync);
-                    self.send(resync);
-                }
-            }
-            ClientEvent::Welcome(welcome) => {
+    fn handle(&mut self, frame: &[u8], at: Micros) -> Result<(), Box<dyn Error>> {
+        match self.session.handle_frame(frame, at) {
+            Some(SessionEvent::Joined(welcome)) => {
                 let (seat, rate) = (welcome.seat.ok_or("no seat")?, welcome.tick_rate);
                 // The rules that predict are in this program: it can't play by others.
-                if self.link.schema() != Some(&Arena::schema()) {
+                if self.session.link().schema() != Some(&Arena::schema()) {
                     return Err("the server has another game, or another version of it".into());
                 }
-                self.own.get_or_insert_with(|| Prediction::new(Walk { rate }, seat)).restart();
-                self.others.restart();
-                self.send_chat();
+                self.own = Some(Prediction::new(Walk { rate }, seat));
             }
-            ClientEvent::Event { kind, values, .. } => {
-                let name = self.link.schema().map(|schema| &schema.events[usize::from(kind)].name);
-                println!("{} {values:?}", name.map_or("", String::as_str));
-            }
-            ClientEvent::Social(Social::Line(line)) => {
-                // A server sends the last lines again; after a restart it counts anew.
-                let (id, sent_at) = self.newest_line;
-                if line.id > id || line.sent_at.0 > sent_at {
-                    self.newest_line = (line.id, line.sent_at.0);
-                    println!("{:?}: {}", line.speaker, line.text);
+            Some(SessionEvent::Resumed(_)) => {
+                if let Some(own) = &mut self.own {
+                    own.restart();
                 }
             }
-            ClientEvent::Social(other) => println!("{other:?}"),
-            ClientEvent::Leaving { within } => println!("the server closes within {within:?}"),
-            ClientEvent::Pong { .. } | ClientEvent::Model | ClientEvent::Pace { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// Handles the end of a connection: begins the next one, after a while.
-    fn come_back(&mut self, code: u16, why: &str) -> Result<(), String> {
-        let now = self.now();
-        let is_too_late = now.since(*self.lost_at.get_or_insert(now)) > AWAY_MAX;
-        match Back::after(code) {
-            Back::Resume if !is_too_late => {}
-            Back::Anew if self.link.welcome().is_some() => {
-                (self.link, self.others, self.own) = Default::default();
-                self.wait_ms = WAIT_MS;
+            Some(SessionEvent::Snapshot { tick, rows }) => {
+                if let Some(own) = &mut self.own {
+                    own.reconcile(tick, rows, at);
+                }
             }
-            Back::Resume | Back::Anew | Back::No => return Err(format!("{why} ({code})")),
+            Some(SessionEvent::Event { kind, values, .. }) => {
+                let schema = self.session.link().schema();
+                let name = schema.map(|schema| &schema.events[usize::from(kind)].name);
+                println!("{} {values:?}", name.map_or("", String::as_str));
+            }
+            Some(SessionEvent::Social(Social::Line(line))) => {
+                println!("{:?}: {}", line.speaker, line.text);
+            }
+            Some(SessionEvent::Social(other)) => println!("{other:?}"),
+            Some(SessionEvent::Leaving(within)) => println!("the server closes within {within:?}"),
+            None => {}
         }
-        println!("no connection: {why} ({code})");
-        let wait = Micros::from_millis(self.dice.next() % self.wait_ms);
-        self.wait_ms = (2 * self.wait_ms).min(WAIT_MS_MAX);
-        self.heard_at = now.plus(wait);
-        self.socket = connect(&self.address, &self.name, &mut self.link, self.begun, wait.into());
         Ok(())
     }
 
-    /// Makes and sends the inputs that are due.
-    fn play(&mut self, keys: &ArenaInput) {
-        while let Some(tick) = self.link.poll_input(self.now()) {
-            let (mut values, mut input) = ([0; 4], Vec::new());
+    /// Makes the inputs that are due, and sends everything.
+    fn play(&mut self, keys: &ArenaInput, now: Micros) {
+        while let Some(tick) = self.session.poll_input(now) {
+            let mut values = [0; 4];
             keys.write_values(&mut values);
-            self.link.write_input(tick, &values, &mut input);
+            self.session.write_input(tick, &values);
             if let Some(own) = &mut self.own {
                 own.push(tick, keys);
             }
-            self.send(input);
+        }
+        while let Some(socket) = &self.socket
+            && let Some(frame) = self.session.poll_frame(now)
+        {
+            socket.send(Frame::binary(frame.into()));
         }
     }
 
-    /// What a game would draw in each frame; in text.
-    fn draw(&mut self, keys: &ArenaInput) -> Option<String> {
-        let now = self.now();
-        let (clock, schema, welcome) =
-            (self.link.clock()?, self.link.schema()?, self.link.welcome()?);
-        let view = self.others.view(clock, now)?;
+    /// What a game would draw in each frame; in text. An error is for the user.
+    fn draw(&self, keys: &ArenaInput, now: Micros) -> Result<String, Closed> {
+        match self.session.state() {
+            SessionState::Connecting => Ok(String::from("connecting")),
+            SessionState::Playing => Ok(self.picture(keys, now).unwrap_or_default()),
+            SessionState::Resuming(closed) => Ok(format!("no connection: {closed}")),
+            SessionState::Ended(closed) => Err(closed.clone()),
+        }
+    }
+
+    fn picture(&self, keys: &ArenaInput, now: Micros) -> Option<String> {
+        let link = self.session.link();
+        let (clock, schema, welcome) = (link.clock()?, link.schema()?, link.welcome()?);
         let ping_ms = clock.rtt()?.0 / 1_000;
-        let own = self.own.as_ref()?.shown(keys, self.link.input_part(now), now);
+        let own = self.own.as_ref()?.shown(keys, link.input_part(now), now)?;
         let mut picture = format!("{ping_ms} ms, you at {own:.1?}");
-        for seen in view.iter().filter(|seen| Some(seen.id()) != welcome.seat.map(player_id)) {
+        let own_id = welcome.seat.map(player_id);
+        for seen in self.session.view()?.iter().filter(|seen| Some(seen.id()) != own_id) {
             let kind = &schema.kinds[usize::from(seen.kind())];
             let value = |name| {
                 let index = kind.fields.iter().position(|field| field.name == name)?;
@@ -232,58 +176,16 @@ impl Client {
                 picture += &format!(", {} at {x:.1} {y:.1}", kind.name);
             }
         }
-        let moment = view.moment();
-        self.link.set_seen(moment);
         Some(picture)
-    }
-
-    fn chat(&mut self, line: &str) {
-        if let Err(refused) = self.link.chat(line) {
-            println!("{refused}");
-        }
-        self.send_chat();
-    }
-
-    fn send_chat(&mut self) {
-        let mut line = Vec::new();
-        while self.link.poll_chat(&mut line) {
-            self.send(mem::take(&mut line));
-        }
-    }
-
-    fn send(&self, frame: Vec<u8>) {
-        if !frame.is_empty() {
-            self.socket.send(Frame::binary(frame.into()));
-        }
     }
 
     /// Gives up the seat, and waits until the server knows.
     fn leave(self) {
-        self.socket.send(Frame::close(1000, b""));
+        let Some(socket) = self.socket else { return };
+        socket.send(Frame::close(1000, b""));
         let is_open = |(_, news): (_, News)| matches!(news, News::Frame(_));
-        while self.socket.news.recv_timeout(Duration::from_secs(1)).is_ok_and(is_open) {}
+        while socket.news.recv_timeout(Duration::from_secs(1)).is_ok_and(is_open) {}
     }
-}
-
-/// Begins a connection. The hello is written now, though it can't be sent yet: from now on the link
-/// makes no inputs until it is welcomed.
-fn connect(
-    address: &str,
-    name: &str,
-    link: &mut ClientLink,
-    begun: Instant,
-    wait: Duration,
-) -> Socket {
-    // If the server requires tickets, `&ticket=…` follows, unless it resumes.
-    let path = match link.welcome() {
-        Some(welcome) => format!("/v1/play?match={}&resume=1", welcome.match_id.0),
-        None => String::from("/v1/play?match=auto"),
-    };
-    let socket = Socket::open(address.to_owned(), path, begun, wait);
-    let mut hello = Vec::new();
-    link.write_hello(name, None, &mut hello);
-    socket.send(Frame::binary(hello.into()));
-    socket
 }
 
 /// A connection. A thread of its own reads it, so that frames have the time at which they arrived,
@@ -295,23 +197,21 @@ struct Socket {
 
 enum News {
     Frame(Vec<u8>),
-    /// The close code, or 1006 without one.
-    Closed(u16, String),
+    Closed(Closed),
 }
 
 impl Socket {
-    fn open(address: String, path: String, begun: Instant, wait: Duration) -> Self {
+    fn open(address: String, path: String, begun: Instant) -> Self {
         let ((sender, news), (out, frames)) = (mpsc::channel(), channel::unbounded_channel());
         thread::spawn(move || {
-            thread::sleep(wait);
             // When nobody listens any more, the connection is about to end.
             let say = |news| _ = sender.send((begun.elapsed().into(), news));
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             let ended = runtime
                 .map_err(Into::into)
                 .and_then(|runtime| runtime.block_on(run(&address, &path, frames, say)));
-            let (code, why) = ended.unwrap_or_else(|error| (1006, error.to_string()));
-            say(News::Closed(code, why));
+            let lost = |error: Box<dyn Error>| Closed { code: NO_CODE, reason: error.to_string() };
+            say(News::Closed(ended.unwrap_or_else(lost)));
         });
         Self { news, out }
     }
@@ -322,13 +222,13 @@ impl Socket {
     }
 }
 
-/// Connects, and passes frames on until the connection ends. Returns the close code and the reason.
+/// Connects, and passes frames on until the connection ends.
 async fn run(
     address: &str,
     path: &str,
     mut frames: channel::UnboundedReceiver<Frame<'static>>,
     say: impl Fn(News),
-) -> Result<(u16, String), Box<dyn Error>> {
+) -> Result<Closed, Box<dyn Error>> {
     let connecting = async {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
@@ -343,6 +243,7 @@ async fn run(
             .body(Empty::<Bytes>::new())?;
         Ok::<_, Box<dyn Error>>(handshake::client(&TokioExecutor::new(), request, socket).await?)
     };
+    // Before the session takes it for dead, and asks for another connection.
     let (mut websocket, _) = time::timeout(Duration::from_secs(5), connecting).await??;
     websocket.set_max_message_size(SERVER_FRAME_BYTES_MAX + 1);
     let (mut reader, mut writer) = websocket.split(split);
@@ -352,7 +253,7 @@ async fn run(
             if frame.opcode == OpCode::Close {
                 let (code, why) = frame.payload.split_at(frame.payload.len().min(2));
                 let code = code.try_into().map_or(1005, u16::from_be_bytes);
-                return Ok((code, String::from_utf8_lossy(why).into_owned()));
+                return Ok(Closed { code, reason: String::from_utf8_lossy(why).into_owned() });
             }
             say(News::Frame(frame.payload.to_vec()));
         }
@@ -361,7 +262,7 @@ async fn run(
         while let Some(frame) = frames.recv().await {
             writer.write_frame(frame).await?;
         }
-        Ok((1006, String::from("dropped")))
+        Ok(Closed { code: NO_CODE, reason: String::from("dropped") })
     };
     tokio::select! { ended = reading => ended, ended = writing => ended }
 }

@@ -6,8 +6,8 @@
 //!
 //! Reading order: [`game`] is the trait that a game developer implements; [`schema`] and [`rows`]
 //! describe and hold its state as integers; [`codec`] encodes rows into snapshots; [`link`] carries
-//! snapshots and inputs between server and client, and says how a client is written; [`replica`]
-//! makes it feel local; [`arena`] is a complete game.
+//! snapshots and inputs between server and client; [`replica`] makes it feel local; [`session`]
+//! combines both for a client, and says how one is written; [`arena`] is a complete game.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ pub mod misfit;
 pub mod replica;
 pub mod rows;
 pub mod schema;
+pub mod session;
 pub mod social;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]

@@ -145,11 +145,17 @@ impl Interpolation {
         while self.kept.get(1).is_some_and(is_past) {
             self.drop_oldest();
         }
+        self.shown()
+    }
+
+    /// What the last [`Self::view`] has shown.
+    #[must_use]
+    pub fn shown(&self) -> Option<View<'_>> {
         let (tick, rows) = self.kept.front()?;
         let from = (*tick, rows);
-        let ticks = shown.since(Moment::from(*tick)).max(0) as f32 / 256.0;
+        let ticks = self.shown.map_or(0, |shown| shown.since(Moment::from(*tick)).max(0));
         let to = self.kept.get(1).map_or(from, |(next, rows)| (*next, rows));
-        Some(View { from, to, ticks })
+        Some(View { from, to, ticks: ticks as f32 / 256.0 })
     }
 
     /// The interpolation delay behind the server's clock, in microseconds.
