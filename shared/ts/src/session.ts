@@ -38,7 +38,7 @@ const BACKOFF_MS = 250;
 const BACKOFF_MS_MAX = 5_000;
 /** A connection that has been played on for this long is a good one: the backoff begins anew. */
 const GOOD_MS = 10_000;
-/** The session ends after so many invalid frames, each on a connection that was not a good one. */
+/** The session ends with this many invalid frames, each on a connection that was not a good one. */
 const FAULTS_MAX = 5;
 /** How long the session tries to reconnect: longer than a seat is kept. */
 const GIVE_UP_MS = 60_000;
@@ -156,11 +156,12 @@ export class Session {
   }
 
   /**
-   * Sends a line of chat to everyone in the match. Returns `false` if it is too long, or without a connection. If the
-   * connection is lost before the line arrives, it is sent again when the session is resumed.
+   * Sends a line of chat to everyone in the match. Returns `false` if it is too long, if too many wait, or if there is
+   * no session yet. While the connection is lost, lines wait, and those that were lost with it are sent again when the
+   * session is resumed. If it can't be, they are discarded.
    */
   chat(text: string): boolean {
-    if (!this.#isPlaying) return false;
+    if (this.state.type === "ended" || !this.#link.welcome) return false;
     const refused = this.#link.chat(text);
     if (refused) call(this.#options.handlers?.chatRefused, refused);
     this.#pollChat();
@@ -366,6 +367,7 @@ export class Session {
   }
 
   #pollChat(): void {
+    if (this.#socket?.readyState !== 1) return;
     while (this.#link.pollChat(this.#out.clear())) this.#send();
   }
 
@@ -425,7 +427,7 @@ export class Session {
       this.#link = new ClientLink();
       this.others = this.own = null;
     }
-    const isFinal = code === CLIENT_FAULT ? this.#faults > FAULTS_MAX : !CODES_TO_RETRY.has(code) && !isGone;
+    const isFinal = code === CLIENT_FAULT ? this.#faults >= FAULTS_MAX : !CODES_TO_RETRY.has(code) && !isGone;
     if (isFinal || now - this.#lostAt > GIVE_UP_MS * 1_000) {
       this.#end(code, reason);
       return;

@@ -271,6 +271,15 @@ test("the time that a ticket takes does not count towards the give-up time", asy
   session.close();
 });
 
+test("a spectator's lines of chat don't wait for another session", (context) => {
+  const { session, opened, lose } = open(context, { spectate: true });
+  opened[0].socket.receive(welcomeFrame(null));
+  opened[0].socket.receive(FULL);
+  lose(1006);
+  assert.ok(!session.chat("hello?"));
+  session.close();
+});
+
 test("repeated lines of chat are not reported to a spectator again", (context) => {
   const texts: string[] = [];
   const { session, opened, lose } = open(context, { spectate: true, handlers: { line: ({ text }) => texts.push(text) } });
@@ -409,8 +418,8 @@ test("a line of chat that is too long is rejected without sending it", (context)
   const refused: unknown[] = [];
   const handlers = { chatRefused: (why: unknown) => refused.push(why) };
   const { session, opened } = open(context, { handlers });
-  opened[0].socket.receive(welcomeFrame());
   assert.ok(!session.chat("too early"));
+  opened[0].socket.receive(welcomeFrame());
   opened[0].socket.receive(FULL);
   const sent = opened[0].socket.sent.length;
   assert.ok(!session.chat("界".repeat(201)));
@@ -419,6 +428,7 @@ test("a line of chat that is too long is rejected without sending it", (context)
   assert.ok(session.chat(` ${"界".repeat(200)} `));
   assert.equal(opened[0].socket.sent.length, sent + 1);
   session.close();
+  assert.ok(!session.chat("over"));
 });
 
 test("lines of chat that were lost with a connection are sent again, in order and before newer ones", (context) => {
@@ -430,18 +440,21 @@ test("lines of chat that were lost with a connection are sent again, in order an
   play(welcomeFrame());
   for (const line of ["one", "two", "three"]) assert.ok(session.chat(line));
   assert.deepEqual(chatIn(opened[0].socket), ["one", "two", "three"]);
-  lose(1006);
-  assert.ok(!session.chat("without a connection"));
+  opened[0].socket.onclose?.({ code: 1006, reason: "" });
+  assert.ok(session.chat("four"), "it waits");
+  context.mock.timers.tick(5_000);
+  opened[1].socket.onopen?.({});
+  assert.deepEqual(chatIn(opened[1].socket), [], "not before the welcome");
   opened[1].socket.receive(resumedFrame(1));
-  assert.deepEqual(chatIn(opened[1].socket), ["two", "three"]);
-  opened[1].socket.receive(Uint8Array.of(0x81, 10, 0, 0, 0));
-  assert.ok(session.chat("four"));
   assert.deepEqual(chatIn(opened[1].socket), ["two", "three", "four"]);
+  opened[1].socket.receive(Uint8Array.of(0x81, 10, 0, 0, 0));
+  assert.ok(session.chat("five"));
+  assert.deepEqual(chatIn(opened[1].socket), ["two", "three", "four", "five"]);
   lose(1006);
-  opened[2].socket.receive(resumedFrame(4));
+  opened[2].socket.receive(resumedFrame(5));
   assert.deepEqual(chatIn(opened[2].socket), []);
   lose(1006);
-  opened[3].socket.receive(resumedFrame(5));
+  opened[3].socket.receive(resumedFrame(6));
   assert.equal(session.stats.faults, 1, "the server can't have received a line that was never sent");
   session.close();
 });
@@ -460,7 +473,7 @@ test("a session that gets an invalid frame on each connection ends, unless it ha
       socket.receive(Uint8Array.of(0x80, 0xff, 0xff));
       context.mock.timers.tick(5_000);
     }
-    const expected = secondsBetween === 1 ? { ended: true, faults: 6 } : { ended: false, faults: 10 };
+    const expected = secondsBetween === 1 ? { ended: true, faults: 5 } : { ended: false, faults: 10 };
     assert.deepEqual({ ended: session.state.type === "ended", faults: session.stats.faults }, expected);
     session.close();
   }
