@@ -162,7 +162,7 @@ impl Client {
         let link = self.session.link();
         let (clock, schema, welcome) = (link.clock()?, link.schema()?, link.welcome()?);
         let ping_ms = clock.rtt()?.0 / 1_000;
-        let own = self.own.as_ref()?.shown(keys, link.input_part(now), now)?;
+        let own = self.own.as_ref()?.shown(keys, link.input_part(now), now);
         let mut picture = format!("{ping_ms} ms, you at {own:.1?}");
         let own_id = welcome.seat.map(player_id);
         for seen in self.session.view()?.iter().filter(|seen| Some(seen.id()) != own_id) {

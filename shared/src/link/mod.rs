@@ -4,40 +4,33 @@
 //!
 //! # A client
 //!
-//! All times are on one clock of the client's, which must not go back: [`std::time::Instant`] will
-//! do, the time of day will not. Each payload that is written is sent as one binary message.
+//! Most clients use a [`Session`], which calls a [`ClientLink`] as follows, and decides what to do
+//! when a connection ends. A client with another policy uses the link itself, as bots do. All times
+//! are on one clock of the client's, which must not go back.
 //!
 //! 1. Begin a connection with [`ClientLink::write_hello`]. When one has ended, write the next hello
 //!    at once, though it can only be sent later: the link learns from it that there is no
 //!    connection, and makes no inputs until it is welcomed again.
-//! 2. Pass each frame to [`ClientLink::handle_frame`] with the time at which it *arrived*: estimates
-//!    of the network are as good as that. In a program that renders frames, let a thread read the
-//!    socket. A snapshot is for [`Interpolation::push`] and [`Prediction::reconcile`].
+//! 2. Pass each frame to [`ClientLink::handle_frame`] with the time at which it *arrived*. A
+//!    snapshot is for [`Interpolation::push`].
 //! 3. In each turn of the program's loop, call [`ClientLink::poll_input`] until it returns `None`,
-//!    and for each tick [`ClientLink::write_input`] and [`Prediction::push`]; then
-//!    [`ClientLink::poll_ping`]. After a welcome and after [`ClientLink::chat`], call
-//!    [`ClientLink::poll_chat`]. A client without inputs calls [`ClientLink::write_ack`] after each
-//!    snapshot.
-//! 4. In each rendered frame, show [`Interpolation::view`] and [`Prediction::shown`], and pass the
-//!    view's moment to [`ClientLink::set_seen`].
+//!    and for each tick [`ClientLink::write_input`]; then [`ClientLink::poll_ping`]. After a welcome
+//!    and after [`ClientLink::chat`], call [`ClientLink::poll_chat`]. A client without inputs calls
+//!    [`ClientLink::write_ack`] after each snapshot.
+//! 4. In each rendered frame, show [`Interpolation::view`], and pass its moment to
+//!    [`ClientLink::set_seen`].
 //! 5. After a connection has ended, [`Back::after`] says what to do. To resume the session, keep
-//!    the link and go on with 1; call [`Interpolation::restart`] and [`Prediction::restart`]. Each
-//!    new session needs a new link, interpolation and prediction. A spectator's session ends with
-//!    its connection.
+//!    the link, call [`Interpolation::restart`], and go on with 1. Each new session needs a new link
+//!    and interpolation. A spectator's session ends with its connection.
 //!
 //! A link that has returned a [`ServerFault`] should not be used again. The session can be resumed
 //! by a new one, with the token of the welcome.
 //!
-//! `bot-client/examples/play.rs` is such a client, with a socket and a game loop.
-//!
+//! [`Session`]: crate::session::Session
 //! [`Back::after`]: crate::close::Back::after
 //! [`Interpolation::push`]: crate::replica::Interpolation::push
 //! [`Interpolation::view`]: crate::replica::Interpolation::view
 //! [`Interpolation::restart`]: crate::replica::Interpolation::restart
-//! [`Prediction::push`]: crate::replica::Prediction::push
-//! [`Prediction::reconcile`]: crate::replica::Prediction::reconcile
-//! [`Prediction::restart`]: crate::replica::Prediction::restart
-//! [`Prediction::shown`]: crate::replica::Prediction::shown
 
 mod chat;
 pub mod client;
