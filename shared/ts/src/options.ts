@@ -49,7 +49,9 @@ export interface SessionOptions {
   predictor?: Predictor;
   /**
    * Where to remember the seat, so that a reloaded page resumes its session. Use `sessionStorage`: all tabs share
-   * `localStorage`, and the tab that resumes a session last takes it from the others.
+   * `localStorage`, and the tab that resumes a session last takes it from the others. A seat is resumed if it is in the
+   * match that is asked for, or if that is "auto": before a page requests another match from its backend, it should
+   * check `Session.isRemembered`.
    */
   storage?: Store | undefined;
   handlers?: Handlers;

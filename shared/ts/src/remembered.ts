@@ -1,5 +1,7 @@
 /** Remembers a session's seat, so that a reloaded page can resume it. */
 
+import type { Address } from "./address.js";
+
 /** The part of the browser's `Storage` that is used. */
 export interface Store {
   getItem(key: string): string | null;
@@ -13,14 +15,17 @@ export interface Seat {
   token: Uint8Array;
 }
 
-/** The remembered seat for one URL. Other sessions of the page, or other pages, may use the same store. */
+/**
+ * The remembered seat on one server. Other sessions of the page, or other pages, may use the same store. The query is
+ * not part of the key: in an answer to `POST /v1/join` it has a ticket, which is another one after a reload.
+ */
 export class Remembered {
   readonly #store: Store | undefined;
   readonly #key: string;
 
-  constructor(store: Store | undefined, url: string) {
+  constructor(store: Store | undefined, { play }: Address) {
     this.#store = store;
-    this.#key = `tickwire ${url}`;
+    this.#key = `tickwire ${play.href}`;
   }
 
   get(): Seat | null {

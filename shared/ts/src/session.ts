@@ -101,7 +101,7 @@ export class Session {
     this.#requestedMatch = checkMatch(match ?? this.#address.match ?? "auto");
     this.#spectate = spectate ?? this.#address.spectate;
     this.#social = new Social(handlers ?? {});
-    this.#remembered = new Remembered(this.#spectate ? undefined : storage, url);
+    this.#remembered = new Remembered(this.#spectate ? undefined : storage, this.#address);
     this.#match = this.#requestedMatch;
     const seat = this.#remembered.get();
     if (seat && (this.#requestedMatch === "auto" || this.#requestedMatch === seat.match)) {
@@ -116,7 +116,7 @@ export class Session {
 
   /** Whether `storage` has the seat that the page had before it was reloaded. */
   static isRemembered(storage: Store, url: string): boolean {
-    return new Remembered(storage, url).get() !== null;
+    return new Remembered(storage, readAddress(url)).get() !== null;
   }
 
   get link(): ClientLink {

@@ -15,7 +15,7 @@ const ACK = 2;
 /** A full snapshot of tick 9 without rows. */
 const FULL = Uint8Array.of(0x81, 9, 0, 0, 0);
 /** The key under which a seat is stored, and a seat of match 7. */
-const KEY = "tickwire http://server";
+const KEY = "tickwire ws://server/v1/play";
 const REMEMBERED = JSON.stringify([7, ...new Uint8Array(16).fill(9)]);
 
 /** A pong, according to which the ping arrived exactly when tick 9 was due. */
@@ -155,6 +155,18 @@ test("a seat is remembered until the player leaves it", (context) => {
   storage.setItem(KEY, others);
   third.session.close();
   assert.equal(storage.getItem(KEY), others);
+});
+
+test("a page that is reloaded with the answer to another join resumes its seat", (context) => {
+  const storage = new MapStore();
+  const answer = (ticket: string) => `ws://server/v1/play?match=1&ticket=${ticket}`;
+  const first = open(context, { storage, url: answer("a") });
+  first.opened[0].socket.receive(welcomeFrame());
+  assert.ok(Session.isRemembered(storage, answer("b")) && Session.isRemembered(storage, "http://server/"));
+  assert.ok(!Session.isRemembered(storage, "http://other"));
+  const second = open(context, { storage, url: answer("b") });
+  assert.match(second.opened[0].url, /match=1&resume=1$/);
+  for (const { session } of [first, second]) session.close();
 });
 
 test("invalid options are rejected before a socket is opened", (context) => {
