@@ -78,13 +78,14 @@ fn a_feed_of_computer_players_has_kills_and_scores() {
 }
 
 #[test]
-fn a_draining_server_ends_its_feeds() {
+fn a_draining_server_ends_its_feeds_with_the_results() {
     let mut server = TestServer::start::<Arena>(|_| {});
     let mut everything = Stream::open(&server, "/v1/events", "");
     drop(server.join());
     everything.wait("event: away");
     server.begin_drain();
     everything.wait("event: ended");
+    everything.wait(r#""match":1,"players":[{"away":true,"name":"player 1","seat":0}]}"#);
 }
 
 #[test]

@@ -52,14 +52,17 @@ impl Board {
     /// The `state` event. It has no id: a reader that reconnects resumes after the last event with
     /// one, or gets the state again.
     pub(super) fn event(&mut self, id: MatchId, words: &Words) -> Bytes {
-        let lines = &self.lines;
-        let write = || {
-            let players: Vec<_> =
-                lines.iter().filter_map(|(seat, l)| l.to_json(*seat, words)).collect();
-            let data = json!({ "match": id.0, "players": players });
-            format!("event: state\ndata: {data}\n\n").into()
-        };
-        self.written.get_or_insert_with(write).clone()
+        if let Some(written) = &self.written {
+            return written.clone();
+        }
+        let data = json!({ "match": id.0, "players": self.players(words) });
+        let written = Bytes::from(format!("event: state\ndata: {data}\n\n"));
+        self.written.insert(written).clone()
+    }
+
+    /// The players and scores, by seat.
+    pub(super) fn players(&self, words: &Words) -> Value {
+        self.lines.iter().filter_map(|(seat, line)| line.to_json(*seat, words)).collect()
     }
 }
 

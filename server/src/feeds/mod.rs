@@ -23,7 +23,7 @@ use std::{
 };
 
 use hyper::body::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tickwire_shared::{ids::MatchId, schema::Schema};
 use tokio::{
     sync::{Notify, mpsc},
@@ -149,7 +149,12 @@ impl Feeds {
         let mut logs = lock(&self.logs);
         logs.newest += 1;
         let n = logs.newest;
-        let (kind, data) = self.words.encode(item);
+        let (kind, mut data) = self.words.encode(item);
+        if let (FeedEvent::Ended, Some(id)) = (&item.what, item.match_id) {
+            // The result, which nobody can ask for later.
+            let board = logs.matches.get(&id).map(|followed| &followed.board);
+            data["players"] = board.map_or_else(|| json!([]), |board| board.players(&self.words));
+        }
         let bytes = self.event(n, kind, &data);
         logs.everything.push(n, bytes.clone());
         match item.match_id {
@@ -286,6 +291,8 @@ mod tests {
         let chunk = text(reader.take());
         assert_eq!(chunk.matches("data:").count(), 2, "{chunk}");
         assert!(chunk.contains(r#"{"at":1,"match":7,"name":"Ada","seat":3}"#), "{chunk}");
+        let result = r#"{"at":1,"match":7,"players":[{"name":"Ada","seat":3}]}"#;
+        assert!(chunk.contains(result), "{chunk}");
         assert!(!reader.wait().await);
         assert!(!lock(&feeds.logs).matches.contains_key(&MatchId(7)));
     }
