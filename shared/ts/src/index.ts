@@ -11,6 +11,7 @@ export { Prediction, type Predictor, type Shown } from "./replica/prediction.js"
 export type { Store } from "./remembered.js";
 export { Rows } from "./rows.js";
 export type { EventSchema, Field, Integer, KindSchema, Predict, Schema } from "./schema.js";
+export { named } from "./schema.js";
 export { Session } from "./session.js";
 export { Stats } from "./stats.js";
 export { type ChatRefused, type Line, type Player, type Presence, SUBPROTOCOL, type Welcome } from "./wire.js";

@@ -23,6 +23,15 @@ export function check(integers: readonly Integer[], values: ArrayLike<number>): 
   }
 }
 
+/** The values in the schema's order; what has no value is as near to 0 as its range allows. */
+export function listed(integers: readonly Integer[], values: Readonly<Record<string, number>>): number[] {
+  const unknown = Object.keys(values).find((name) => !integers.some((integer) => integer.name === name));
+  if (unknown !== undefined) {
+    throw new RangeError(`${unknown} is none of the schema's: ${integers.map(({ name }) => name).join(", ")}`);
+  }
+  return integers.map(({ name, min, max }) => values[name] ?? Math.min(Math.max(0, min), max));
+}
+
 /** Appends `values`, which must have passed `check`. */
 export function pack(integers: readonly Integer[], values: ArrayLike<number>, out: ByteWriter): void {
   let pending = 0;

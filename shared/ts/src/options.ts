@@ -40,11 +40,12 @@ export interface SessionOptions {
    */
   ticket?: string | ((match: number | "auto") => string | Promise<string>) | undefined;
   /**
-   * Returns the player's current input, as the schema lists its integers. It is called whenever an input is due, and
-   * for prediction in each frame. If the values don't fit the schema, `Session.frame` throws a `RangeError`, and
-   * nothing is sent.
+   * Returns the player's current input: its integers as the schema lists them, or by name, as in `{ x: 1 }`. Those that
+   * are left out are 0, or as near to it as their range allows. It is called whenever an input is due, and for
+   * prediction in each frame. If the values don't fit the schema, `Session.frame` throws a `RangeError`, and nothing is
+   * sent.
    */
-  input?: () => ArrayLike<number>;
+  input?: () => ArrayLike<number> | Readonly<Record<string, number>>;
   /** The game's rule, with which the player's own entity is predicted. */
   predictor?: Predictor;
   /**

@@ -63,6 +63,19 @@ export interface EventSchema {
   values: string[];
 }
 
+/**
+ * Values by their names: those of a row, which begin at `start`, in the fields' own units, or integers of the schema's
+ * `owner` or `input`.
+ */
+export function named(
+  fields: readonly (Field | Integer)[],
+  values: ArrayLike<number>,
+  start = 0,
+): Record<string, number> {
+  const step = (field: Field | Integer) => ("step" in field ? field.step : 1);
+  return Object.fromEntries(fields.map((field, i) => [field.name, values[start + i] * step(field)]));
+}
+
 const KINDS_MAX = 32;
 const NAME_BYTES_MAX = 48;
 const FIELDS_MAX = 32;

@@ -11,7 +11,7 @@
 import { type Address, checkMatch, readAddress } from "./address.js";
 import { ByteWriter } from "./bytes.js";
 import { ServerFault } from "./fault.js";
-import { check } from "./integers.js";
+import { check, listed } from "./integers.js";
 import { ClientLink } from "./link/client.js";
 import type { SessionOptions, SessionState, Socket } from "./options.js";
 import { Interpolation } from "./replica/interpolation.js";
@@ -355,8 +355,12 @@ export class Session {
 
   /** The player's current input; empty without an `input` option. */
   #input(): ArrayLike<number> {
-    const values = this.#options.input?.() ?? [];
-    if (this.#options.input) check(this.#link.schema!.input, values);
+    const { input } = this.#options;
+    if (!input) return [];
+    const schema = this.#link.schema!.input;
+    const made = input();
+    const values = isList(made) ? made : listed(schema, made);
+    check(schema, values);
     return values;
   }
 
@@ -464,6 +468,10 @@ export class Session {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close(code, reason);
   }
+}
+
+function isList(values: ReturnType<NonNullable<SessionOptions["input"]>>): values is ArrayLike<number> {
+  return Symbol.iterator in values;
 }
 
 /** Microseconds on the page's clock. */

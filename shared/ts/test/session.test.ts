@@ -4,6 +4,7 @@ import { test, type TestContext } from "node:test";
 import { ByteReader, ByteWriter } from "../src/bytes.js";
 import type { SessionOptions, SessionState } from "../src/options.js";
 import type { Store } from "../src/remembered.js";
+import { named } from "../src/schema.js";
 import { Session } from "../src/session.js";
 import { Stats } from "../src/stats.js";
 import { PROTOCOL_VERSION, readServer, writeHello } from "../src/wire.js";
@@ -423,6 +424,39 @@ test("an input that does not fit the schema changes nothing", (context) => {
   assert.equal(out.written().length, 0);
   value = 1;
   assert.deepEqual([written(), written()], [1, 2]);
+  session.close();
+});
+
+test("an input may be given by names", (context) => {
+  let now = 0;
+  let held: Record<string, number> = {};
+  const made: number[][] = [];
+  const input = (_: number, values: ArrayLike<number>) => void made.push(Array.from(values));
+  const { session, opened } = open(context, { input: () => held, handlers: { input } });
+  context.mock.method(performance, "now", () => now);
+  for (const frame of [welcomeFrame(), PONG, FULL]) opened[0].socket.receive(frame);
+  const play = () => {
+    made.length = 0;
+    for (let frame = 0; frame < 20; frame++, now += 16) session.frame();
+    return made.at(-1);
+  };
+  assert.deepEqual(play(), [0]);
+  held = { move: 99 };
+  assert.deepEqual(play(), [99]);
+  held = { mvoe: 1 };
+  assert.throws(play, /^RangeError: mvoe is none of the schema's: move$/);
+  held = { move: 100 };
+  assert.throws(play, /^RangeError: move is 100, not an integer from -3 to 99$/);
+  session.close();
+});
+
+test("values are read by their names", (context) => {
+  const { session, opened } = open(context, {});
+  opened[0].socket.receive(welcomeFrame());
+  const { kinds, owner } = session.link.schema!;
+  const { x, vx, health } = named(kinds[0].fields, [9, 9, -50, 250, 0, 7, 0, 0, 0, 0, 0], 2);
+  assert.deepEqual([x, vx, health].map(Math.fround), [2.5, -5, 7].map(Math.fround));
+  assert.deepEqual(named(owner, Int32Array.of(-3)), { ammunition: -3 });
   session.close();
 });
 
