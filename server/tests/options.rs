@@ -85,24 +85,24 @@ fn no_two_matches_have_the_same_seed() {
 }
 
 #[test]
-fn invalid_mode_names_are_rejected() {
+fn names_that_are_there_twice_are_rejected() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let started = runtime.block_on(Server::bind::<Shown<1>>(Config::default()));
-    assert!(
-        matches!(started, Err(StartError::Game(DeclarationError::ModeName("duel")))),
-        "it is there twice"
-    );
+    let modes = runtime.block_on(Server::bind::<Shown<1>>(Config::default()));
+    assert!(matches!(modes, Err(StartError::Game(DeclarationError::ModeName("duel")))));
+    let scores = runtime.block_on(Server::bind::<Shown<2>>(Config::default()));
+    assert!(matches!(scores, Err(StartError::Game(DeclarationError::ScoreName("kills")))));
 }
 
 /// A game that shows its mode and its seed.
 #[derive(Serialize, Deserialize)]
 struct Shown<const WRONG: usize>([i32; 3]);
 
-const MODES: [&[&str]; 2] = [&["duel", "teams"], &["duel", "duel"]];
+const MODES: [&[&str]; 3] = [&["duel", "teams"], &["duel", "duel"], &[]];
 
 impl<const WRONG: usize> Game for Shown<WRONG> {
     type Input = Nothing;
     const MODES: &'static [&'static str] = MODES[WRONG];
+    const SCORES: &'static [&'static str] = if WRONG == 2 { &["kills", "kills"] } else { &[] };
 
     fn schema() -> Schema {
         let half = |name| Field::new(name, 1.0, i32::MIN, i32::MAX);

@@ -27,6 +27,9 @@ pub enum DeclarationError {
     /// The game has more [`Game::SCORES`] than an event can carry.
     #[error("the game has {0} scores; the most is {FIELDS_MAX}")]
     Scores(usize),
+    /// A name appears twice in [`Game::SCORES`].
+    #[error("two of the game's scores have the name {0:?}")]
+    ScoreName(&'static str),
 }
 
 /// The game's schema, if the game can run.
@@ -40,6 +43,9 @@ pub fn schema_of<G: Game>() -> Result<Schema, DeclarationError> {
     if G::SCORES.len() > FIELDS_MAX {
         return Err(DeclarationError::Scores(G::SCORES.len()));
     }
+    if let Some(name) = repeated(G::SCORES) {
+        return Err(DeclarationError::ScoreName(name));
+    }
     bad_mode(G::MODES).map_or(Ok(schema), |bad| Err(DeclarationError::ModeName(bad)))
 }
 
@@ -47,6 +53,10 @@ pub fn schema_of<G: Game>() -> Result<Schema, DeclarationError> {
 fn bad_mode(modes: &[&'static str]) -> Option<&'static str> {
     let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
     let is_name = |mode: &str| (1..=64).contains(&mode.len()) && mode.chars().all(is_part);
-    let is_bad = |n: usize| !is_name(modes[n]) || modes[..n].contains(&modes[n]);
-    (0..modes.len()).find(|&n| is_bad(n)).map(|n| modes[n])
+    modes.iter().copied().find(|mode| !is_name(mode)).or_else(|| repeated(modes))
+}
+
+/// The first name that appears a second time.
+fn repeated(names: &[&'static str]) -> Option<&'static str> {
+    (0..names.len()).find(|&n| names[..n].contains(&names[n])).map(|n| names[n])
 }
