@@ -35,8 +35,9 @@ export interface SessionOptions {
   /**
    * For servers with a key. A ticket admits a client once, but a session may have to join again (the server was
    * restarted, or the seat was not kept). A function is called for each join, to get a ticket for `match`; "" means no
-   * ticket. The session waits until it resolves. If it rejects, it is called again later, with the same backoff as for
-   * lost connections. The body of `POST /v1/join` is `{ "match": match }`.
+   * ticket. The session waits until it resolves. If it rejects, the error's message is part of the state's reason, and
+   * it is called again later, with the same backoff as for lost connections, unless the page closes the session. The
+   * body of `POST /v1/join` is `{ "match": match }`.
    */
   ticket?: string | ((match: number | "auto") => string | Promise<string>) | undefined;
   /**

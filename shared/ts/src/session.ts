@@ -209,7 +209,7 @@ export class Session {
         console.warn("tickwire: no ticket:", error);
         // The match that the ticket was for may be gone.
         this.#match = this.#requestedMatch;
-        this.#handleLoss(1006, "could not get a ticket");
+        this.#handleLoss(1006, `could not get a ticket: ${error instanceof Error ? error.message : String(error)}`);
       },
     );
   }

@@ -376,7 +376,7 @@ test("a session without a ticket gives up after a minute", async (context) => {
   context.mock.method(performance, "now", () => 61_000);
   context.mock.timers.tick(5_000);
   await settled();
-  assert.deepEqual(session.state, { type: "ended", code: 1006, reason: "could not get a ticket" });
+  assert.deepEqual(session.state, { type: "ended", code: 1006, reason: "could not get a ticket: away" });
   assert.equal(opened.length, 0);
 });
 
