@@ -298,6 +298,25 @@ fn a_match_that_is_over_ends_and_says_so() {
 }
 
 #[test]
+fn a_player_whom_the_game_removes_is_told_and_may_join_again() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 2);
+    let [mut other, mut removed] = [(); 2].map(|()| server.join());
+    removed.wait_snapshots(1);
+    let token = removed.link.welcome().unwrap().resume;
+    removed.input(&[REMOVED]);
+    assert_eq!(removed.wait_end(), End::Close(4018));
+    assert_eq!(removed.link.rows().unwrap().row(1).values, [TALLY_MAX], "it got that tick");
+    let mut back = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
+    back.say_hello(Some(token));
+    assert_eq!(back.wait_end(), End::Close(4012));
+    let mut again = server.join();
+    again.wait_snapshots(1);
+    assert_eq!(again.link.welcome().unwrap().seat, Some(Seat(1)));
+    assert_eq!(again.link.rows().unwrap().row(1).values, [0]);
+    other.wait_snapshots(5);
+}
+
+#[test]
 fn a_game_that_panics_ends_alone() {
     let server = TestServer::start::<Tally>(|config| config.seats = 1);
     let mut doomed = server.join();
@@ -519,7 +538,7 @@ fn no_more_connections_than_allowed() {
 }
 
 /// A game in which each player has a number that inputs add to. One input makes it panic, one ends
-/// it, and two break its schema.
+/// it, one has its player removed, and two break its schema.
 #[derive(Debug, Serialize, Deserialize)]
 struct Tally {
     seats: Vec<Option<i32>>,
@@ -530,6 +549,8 @@ const PANIC: i32 = 100;
 const TOO_MUCH: i32 = 99;
 const UNKNOWN_EVENT: i32 = 98;
 const OVER: i32 = 97;
+const REMOVED: i32 = 96;
+const TALLY_MAX: i32 = 1_000_000;
 
 #[derive(Clone, Debug, Default)]
 struct Add(i32);
@@ -550,7 +571,7 @@ impl Game for Tally {
     type Input = Add;
 
     fn schema() -> Schema {
-        let tally = Field::new("tally", 1.0, 0, 1_000_000);
+        let tally = Field::new("tally", 1.0, 0, TALLY_MAX);
         Schema::new("tally").kind("player", [tally]).owner("secret", 0, 31).input("add", 0, PANIC)
     }
 
@@ -575,7 +596,10 @@ impl Game for Tally {
                 step.events.all(0, &[]);
             }
             if let Some(tally) = seat {
-                *tally = (*tally + input.0).min(1_000_000);
+                *tally = (*tally + input.0).min(TALLY_MAX);
+                if input.0 == REMOVED {
+                    *tally = TALLY_MAX;
+                }
                 if input.0 == TOO_MUCH {
                     *tally = -1;
                 }
@@ -593,6 +617,10 @@ impl Game for Tally {
 
     fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    fn removes(&self, seat: Seat) -> bool {
+        self.seats[seat.index()] == Some(TALLY_MAX)
     }
 
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {

@@ -96,6 +96,9 @@ pub enum CloseReason {
     /// The match has been played to its end.
     #[error("the match is over")]
     MatchOver,
+    /// The game has removed the player.
+    #[error("removed from the match")]
+    Removed,
     /// The server is draining; the client should connect again, elsewhere or later.
     #[error("the server is going away; connect again")]
     Drain,
@@ -103,7 +106,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// One for each [`CloseReason::name`].
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Done,
         Self::Left,
         Self::Frame(FrameError::Unmasked),
@@ -136,6 +139,7 @@ impl CloseReason {
         Self::Overloaded,
         Self::MatchFailed,
         Self::MatchOver,
+        Self::Removed,
         Self::Drain,
     ];
 
@@ -167,6 +171,7 @@ impl CloseReason {
             Self::TooSlow => 4015,
             Self::MatchFailed => 4016,
             Self::MatchOver => 4017,
+            Self::Removed => 4018,
             Self::NoTicket => 4020,
             Self::BadTicket => 4021,
             Self::TicketExpired => 4022,
@@ -209,6 +214,7 @@ impl CloseReason {
             | Self::Overloaded
             | Self::MatchFailed
             | Self::MatchOver
+            | Self::Removed
             | Self::Drain => false,
         }
     }
@@ -249,6 +255,7 @@ impl CloseReason {
             Self::TooSlow => "too_slow",
             Self::MatchFailed => "match_failed",
             Self::MatchOver => "match_over",
+            Self::Removed => "removed",
             Self::NoTicket => "no_ticket",
             Self::BadTicket => "bad_ticket",
             Self::TicketExpired => "ticket_expired",

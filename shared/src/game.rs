@@ -96,6 +96,15 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         false
     }
 
+    /// Whether the player in `seat` is removed, for example for doing nothing. Asked after every tick,
+    /// so the events of that tick still reach the player. The session ends with a reason that says so,
+    /// its seat becomes free as after [`leave`](Self::leave), and it can't be resumed; but nothing
+    /// keeps the player from joining again.
+    fn removes(&self, seat: Seat) -> bool {
+        let _ = seat;
+        false
+    }
+
     /// Whether the match can end now without interrupting a round. A server that drains waits for
     /// this, for a limited time.
     fn may_end(&self) -> bool {

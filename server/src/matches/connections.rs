@@ -387,6 +387,7 @@ const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
         | CloseReason::MatchFull
         | CloseReason::NoMatch
         | CloseReason::NothingToResume
+        | CloseReason::Removed
         | CloseReason::NoTicket
         | CloseReason::BadTicket
         | CloseReason::TicketExpired

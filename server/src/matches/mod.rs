@@ -20,6 +20,7 @@ use std::{panic::resume_unwind, rc::Rc};
 
 use slab::Slab;
 use tickwire_shared::{
+    close::CloseReason,
     codec::Encoder,
     game::{Audience, Events, Game, MatchOptions, Step},
     ids::{MatchId, Seat, Tick},
@@ -341,6 +342,7 @@ impl<G: Game> Match<G> {
         let (write, encoded) = (context.clock.now(), context.stats.encoding);
         self.fan_out(context);
         self.publish_scores();
+        self.remove_players(context);
 
         let done = context.clock.now();
         let stats = &mut *context.stats;
@@ -364,6 +366,22 @@ impl<G: Game> Match<G> {
         stats.tick_to_wire.record(done.since(begun.due));
         if self.tick.0.is_multiple_of(u32::from(self.options.tick_rate.hz())) {
             self.sweep(context);
+        }
+    }
+
+    /// Ends the sessions of players whom the game removes.
+    fn remove_players(&mut self, context: &mut Context<'_>) {
+        for key in 0..self.sessions.capacity() {
+            let Some(session) = self.sessions.get(key) else { continue };
+            if !session.seat.is_some_and(|seat| self.game.removes(seat)) {
+                continue;
+            }
+            match session.state {
+                SessionState::Connected(connection) => {
+                    self.close(connection, CloseReason::Removed, context);
+                }
+                SessionState::Away { .. } => self.forget(key),
+            }
         }
     }
 
