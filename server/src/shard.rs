@@ -256,7 +256,7 @@ impl<G: Game> Shard<G> {
 
     fn open(&mut self, id: MatchId, options: MatchOptions, now: Micros) {
         let settings = self.settings;
-        let made = self.insert(id, options.seats, now, |schema, start, feed| {
+        let made = self.insert(id, options.seats, options.mode, now, |schema, start, feed| {
             Ok(Match::new(id, options, settings, schema, start, feed))
         });
         if made {
@@ -268,7 +268,8 @@ impl<G: Game> Shard<G> {
     fn take_over(&mut self, restored: Restored, now: Micros) {
         let (id, sessions, settings) = (restored.saved.id, restored.claims.len(), self.settings);
         let date = self.clock.date();
-        let made = self.insert(id, restored.saved.seats, now, |schema, start, feed| {
+        let (seats, mode) = (restored.saved.seats, restored.mode);
+        let made = self.insert(id, seats, mode, now, |schema, start, feed| {
             Match::go_on(restored, settings, schema, start, date, feed)
         });
         if made {
@@ -281,13 +282,14 @@ impl<G: Game> Shard<G> {
         &mut self,
         id: MatchId,
         seats: u16,
+        mode: &'static str,
         now: Micros,
         make: impl FnOnce(&Rc<Schema>, Micros, FeedSender) -> Result<Match<G>, StateError>,
     ) -> bool {
         let slot = self.matches.vacant_key();
         let start = stagger(self.rate, seats, slot, now);
         let mut feed = self.feed.of(id);
-        feed.send(None, FeedEvent::Opened);
+        feed.send(None, FeedEvent::Opened(mode));
         let (schema, match_feed) = (&self.schema, feed.clone());
         let made = catch_unwind(AssertUnwindSafe(|| make(schema, start, match_feed)));
         let made = made.map_err(|panic| format!("the game panicked: {}", reason(&*panic)));
@@ -301,7 +303,7 @@ impl<G: Game> Shard<G> {
                 tracing::error!(match_id = id.0, reason, "a match could not be made");
                 self.stats.matches_failed += 1;
                 self.directory.remove(id);
-                feed.send(None, FeedEvent::Ended);
+                feed.send(None, FeedEvent::Ended(CloseReason::MatchFailed));
                 false
             }
         }
@@ -430,7 +432,7 @@ impl<G: Game> Shard<G> {
     fn end(&mut self, slot: usize, why: CloseReason, now: Micros) {
         let id = self.matches[slot].id();
         self.close(slot, why, now);
-        self.feed.of(id).send(None, FeedEvent::Ended);
+        self.feed.of(id).send(None, FeedEvent::Ended(why));
     }
 
     /// Removes a match and closes its connections.

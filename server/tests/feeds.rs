@@ -85,7 +85,9 @@ fn a_draining_server_ends_its_feeds_with_the_results() {
     everything.wait("event: away");
     server.begin_drain();
     everything.wait("event: ended");
-    everything.wait(r#""match":1,"players":[{"away":true,"name":"player 1","seat":0}]}"#);
+    everything.wait(
+        r#""match":1,"players":[{"away":true,"name":"player 1","seat":0}],"reason":"drain"}"#,
+    );
 }
 
 #[test]

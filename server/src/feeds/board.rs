@@ -39,8 +39,8 @@ impl Board {
                 line.name.clone_from(name);
                 line.score = Some(values.clone());
             }
-            FeedEvent::Opened
-            | FeedEvent::Ended
+            FeedEvent::Opened(_)
+            | FeedEvent::Ended(_)
             | FeedEvent::Event(..)
             | FeedEvent::Chat(..)
             | FeedEvent::Notice(_)
@@ -102,7 +102,7 @@ mod tests {
             assert_eq!(std::str::from_utf8(&event), Ok(expected.as_str()));
         };
         let (ada, score) = (Arc::<str>::from("Ada"), |kills| Values::new(&[kills]));
-        check(FeedEvent::Opened, "");
+        check(FeedEvent::Opened(""), "");
         let came = |how| FeedEvent::Presence(how, Seat(1), Arc::clone(&ada));
         check(came(PresenceChange::Join), r#"{"name":"Ada","seat":1}"#);
         let scored = r#"{"name":"Ada","seat":1,"values":{"kills":2}}"#;

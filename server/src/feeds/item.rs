@@ -7,6 +7,7 @@ use std::sync::{
 
 use serde_json::{Map, Value, json};
 use tickwire_shared::{
+    close::CloseReason,
     declaration::RESERVED_EVENTS,
     ids::{MatchId, Seat, Tick},
     schema::{FIELDS_MAX, Schema},
@@ -28,10 +29,10 @@ pub(crate) struct Item {
 /// See [`Item`].
 #[derive(Clone, Debug)]
 pub(crate) enum FeedEvent {
-    /// A match begins.
-    Opened,
-    /// A match is over.
-    Ended,
+    /// A match of this mode begins; empty if the game has none.
+    Opened(&'static str),
+    /// A match is over, and why.
+    Ended(CloseReason),
     /// A player's presence changes: how, seat and name.
     Presence(PresenceChange, Seat, Arc<str>),
     /// A seat has a new score; a computer player has no name.
@@ -85,8 +86,16 @@ impl Words {
             data.insert("tick".into(), json!(tick.0));
         }
         let kind = match &item.what {
-            FeedEvent::Opened => "opened",
-            FeedEvent::Ended => "ended",
+            FeedEvent::Opened(mode) => {
+                if !mode.is_empty() {
+                    data.insert("mode".into(), json!(mode));
+                }
+                "opened"
+            }
+            FeedEvent::Ended(why) => {
+                data.insert("reason".into(), json!(why.name()));
+                "ended"
+            }
             FeedEvent::Lost(count) => {
                 data.insert("lost".into(), json!(count));
                 "gap"

@@ -150,7 +150,7 @@ impl Feeds {
         logs.newest += 1;
         let n = logs.newest;
         let (kind, mut data) = self.words.encode(item);
-        if let (FeedEvent::Ended, Some(id)) = (&item.what, item.match_id) {
+        if let (FeedEvent::Ended(_), Some(id)) = (&item.what, item.match_id) {
             // The result, which nobody can ask for later.
             let board = logs.matches.get(&id).map(|followed| &followed.board);
             data["players"] = board.map_or_else(|| json!([]), |board| board.players(&self.words));
@@ -162,7 +162,7 @@ impl Feeds {
                 let followed = logs.matches.entry(id).or_insert_with(|| Followed::new(n - 1));
                 followed.board.apply(&item.what);
                 followed.log.push(n, bytes);
-                if matches!(item.what, FeedEvent::Ended) {
+                if matches!(item.what, FeedEvent::Ended(_)) {
                     followed.log.end(true);
                     logs.matches.remove(&id);
                 }
@@ -244,7 +244,7 @@ impl Followed {
 
 #[cfg(test)]
 mod tests {
-    use tickwire_shared::{ids::Seat, time::UnixMillis};
+    use tickwire_shared::{close::CloseReason, ids::Seat, time::UnixMillis};
 
     use super::*;
 
@@ -285,13 +285,13 @@ mod tests {
                 what,
             });
         };
-        tell(8, FeedEvent::Opened);
+        tell(8, FeedEvent::Opened("duel"));
         tell(7, FeedEvent::Presence(PresenceChange::Join, Seat(3), "Ada".into()));
-        tell(7, FeedEvent::Ended);
+        tell(7, FeedEvent::Ended(CloseReason::MatchOver));
         let chunk = text(reader.take());
         assert_eq!(chunk.matches("data:").count(), 2, "{chunk}");
         assert!(chunk.contains(r#"{"at":1,"match":7,"name":"Ada","seat":3}"#), "{chunk}");
-        let result = r#"{"at":1,"match":7,"players":[{"name":"Ada","seat":3}]}"#;
+        let result = r#""match":7,"players":[{"name":"Ada","seat":3}],"reason":"match_over"}"#;
         assert!(chunk.contains(result), "{chunk}");
         assert!(!reader.wait().await);
         assert!(!lock(&feeds.logs).matches.contains_key(&MatchId(7)));
@@ -300,7 +300,7 @@ mod tests {
     #[tokio::test]
     async fn items_after_a_take_are_waited_for() {
         let feeds = feeds();
-        for what in [FeedEvent::Notice("soon over".into()), FeedEvent::Ended] {
+        for what in [FeedEvent::Notice("soon over".into()), FeedEvent::Ended(CloseReason::Drain)] {
             let mut reader = feeds.read(Some(MatchId(7)), None);
             while reader.take().is_some() {}
             feeds.publish(&Item {
@@ -326,7 +326,7 @@ mod tests {
         for _ in 0..burst {
             feed.send(None, FeedEvent::Notice("boom".into()));
         }
-        feed.send(None, FeedEvent::Ended);
+        feed.send(None, FeedEvent::Ended(CloseReason::Drain));
         let mut read = String::new();
         let reads = async {
             while reader.wait().await {
@@ -350,7 +350,7 @@ mod tests {
         for _ in 0..CHANNEL_MAX {
             feed.send(None, FeedEvent::Notice("full".into()));
         }
-        feed.send(None, FeedEvent::Ended);
+        feed.send(None, FeedEvent::Ended(CloseReason::Drain));
         let ended = async {
             while reader.wait().await {
                 while reader.take().is_some() {}
