@@ -40,8 +40,19 @@ pub(crate) struct Entry {
     pub(crate) seats: u16,
     /// One of the game's modes; empty if it has none.
     pub(crate) mode: &'static str,
+    /// Who may take part.
+    pub(crate) access: Access,
     taken: AtomicU16,
     is_over: AtomicBool,
+}
+
+/// Who may take part in a match.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Access {
+    /// Anybody; the matchmaker fills it.
+    Public,
+    /// Those who ask for it by id and, on a server that requires tickets, whose ticket names it.
+    Private,
 }
 
 /// A seat in a match, held until this is dropped.
@@ -81,6 +92,7 @@ impl Directory {
     pub(crate) fn add(
         &self,
         mode: &'static str,
+        access: Access,
         seats: u16,
         is_available: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
@@ -124,6 +136,7 @@ impl Directory {
             shard,
             seats,
             mode,
+            access,
             taken: AtomicU16::new(0),
             is_over: AtomicBool::new(false),
         });
@@ -136,20 +149,21 @@ impl Directory {
         self.matches.get(&id).map(|entry| Arc::clone(&entry))
     }
 
-    /// Reserves a seat in the oldest match of a mode with a free one, on an available shard.
+    /// Reserves a seat in the oldest public match of a mode with a free one, on an available shard.
     pub(crate) fn reserve_any(
         &self,
         mode: &str,
         is_available: impl Fn(usize) -> bool,
     ) -> Option<Reservation> {
         let mut entries = self.list();
-        entries.retain(|entry| entry.mode == mode && is_available(entry.shard));
+        entries.retain(|entry| entry.is_open_to_all(mode) && is_available(entry.shard));
         entries.iter().find_map(|entry| Reservation::new(entry).ok())
     }
 
     /// Whether a match has a free seat, or another match may be added.
     pub(crate) fn has_room(&self) -> bool {
-        let has_seat = |entry: &Arc<Entry>| entry.taken() < entry.seats;
+        let has_seat =
+            |entry: &Arc<Entry>| entry.access == Access::Public && entry.taken() < entry.seats;
         self.matches.len() < self.matches_max || self.matches.iter().any(|entry| has_seat(&entry))
     }
 
@@ -183,6 +197,11 @@ impl Directory {
 }
 
 impl Entry {
+    /// Whether the matchmaker may pick it for anybody who asks for this mode.
+    pub(crate) fn is_open_to_all(&self, mode: &str) -> bool {
+        self.mode == mode && self.access == Access::Public
+    }
+
     /// Whether it was played to its end.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
@@ -230,8 +249,8 @@ mod tests {
     fn matches_fill_in_order() {
         let any = |_| true;
         let directory = Directory::new(2, 10);
-        let first = directory.add("", 2, any).unwrap();
-        let second = directory.add("", 2, any).unwrap();
+        let first = directory.add("", Access::Public, 2, any).unwrap();
+        let second = directory.add("", Access::Public, 2, any).unwrap();
         assert_ne!(first.shard, second.shard);
         let held: Vec<_> = (0..4).map(|_| directory.reserve_any("", any).unwrap()).collect();
         let ids: Vec<_> = held.iter().map(|held| held.entry().id).collect();
@@ -251,7 +270,7 @@ mod tests {
                 for _ in 0..8 {
                     threads.spawn(|| {
                         start.wait();
-                        let _ = directory.add("", 1, |_| true);
+                        let _ = directory.add("", Access::Public, 1, |_| true);
                     });
                 }
             });
@@ -265,10 +284,13 @@ mod tests {
     fn only_an_empty_match_is_removed() {
         let any = |_| true;
         let directory = Directory::new(1, 1);
-        let entry = directory.add("", 2, any).unwrap();
+        let entry = directory.add("", Access::Public, 2, any).unwrap();
         let held = Reservation::new(&entry).unwrap();
         assert!(!directory.remove_if_empty(entry.id));
-        assert!(matches!(directory.add("", 2, any), Err(JoinRefused::TooManyMatches)));
+        assert!(matches!(
+            directory.add("", Access::Public, 2, any),
+            Err(JoinRefused::TooManyMatches)
+        ));
         drop(held);
         assert!(directory.remove_if_empty(entry.id));
         assert!(matches!(Reservation::new(&entry), Err(JoinRefused::NoMatch)));
@@ -278,12 +300,16 @@ mod tests {
     #[test]
     fn unavailable_shards_are_skipped() {
         let directory = Directory::new(2, 10);
-        let first = directory.add("", 1, |_| true).unwrap();
+        let first = directory.add("", Access::Public, 1, |_| true).unwrap();
         let others = |shard| shard != first.shard;
-        let [second, third] = [(); 2].map(|()| directory.add("", 1, others).unwrap());
+        let [second, third] =
+            [(); 2].map(|()| directory.add("", Access::Public, 1, others).unwrap());
         assert!(second.shard == third.shard && second.shard != first.shard);
         assert_eq!(directory.reserve_any("", others).unwrap().entry().id, second.id);
-        assert!(matches!(directory.add("", 1, |_| false), Err(JoinRefused::Overloaded)));
+        assert!(matches!(
+            directory.add("", Access::Public, 1, |_| false),
+            Err(JoinRefused::Overloaded)
+        ));
         assert!(directory.reserve_any("", |_| false).is_none());
     }
 }

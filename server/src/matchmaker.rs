@@ -9,7 +9,7 @@ use crate::{
     bucket::{Bucket, Rate},
     clock::Clock,
     config::Config,
-    directory::{Directory, Entry, JoinRefused, Reservation},
+    directory::{Access, Directory, Entry, JoinRefused, Reservation},
     locks::lock,
     mailbox::Command,
     shards::Shards,
@@ -33,7 +33,7 @@ pub(crate) struct Matchmaker {
 /// Which match a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MatchSelector {
-    /// The oldest match of this mode with a free seat, or a new one.
+    /// The oldest public match of this mode with a free seat, or a new one.
     Any(&'static str),
     /// The match with this id.
     Match(MatchId),
@@ -91,7 +91,11 @@ impl Matchmaker {
     }
 
     /// Opens a match.
-    pub(crate) fn open(&self, mode: &'static str) -> Result<Arc<Entry>, JoinRefused> {
+    pub(crate) fn open(
+        &self,
+        mode: &'static str,
+        access: Access,
+    ) -> Result<Arc<Entry>, JoinRefused> {
         if !self.shards.any_is_available() {
             return Err(JoinRefused::Overloaded);
         }
@@ -100,8 +104,8 @@ impl Matchmaker {
             return Err(JoinRefused::TooManyMatches);
         }
         drop(openings);
-        let entry =
-            self.directory.add(mode, self.usual.seats, |shard| self.shards.is_available(shard))?;
+        let is_available = |shard| self.shards.is_available(shard);
+        let entry = self.directory.add(mode, access, self.usual.seats, is_available)?;
         // Unpredictable: a player who knew the seed would know the game's random events in advance.
         let seed = getrandom::u64().expect("the system has randomness");
         let options = MatchOptions { seed, mode, ..self.usual };
@@ -121,7 +125,8 @@ impl Matchmaker {
                 if let Some(reservation) = self.directory.reserve_any(mode, is_available) {
                     return Ok(reservation);
                 }
-                let opened = self.open(mode).and_then(|entry| Reservation::new(&entry));
+                let opened =
+                    self.open(mode, Access::Public).and_then(|entry| Reservation::new(&entry));
                 opened.or_else(|refused| {
                     // A seat on an overloaded shard is better than none.
                     let answers = |shard| !self.shards.is_stuck(shard);
@@ -141,7 +146,7 @@ impl Matchmaker {
             }
             MatchSelector::Any(mode) => {
                 let mut matches = self.directory.list().into_iter();
-                let oldest = matches.find(|entry| entry.mode == mode && answers(entry));
+                let oldest = matches.find(|entry| entry.is_open_to_all(mode) && answers(entry));
                 oldest.ok_or(JoinRefused::NoMatch)
             }
         }
@@ -151,7 +156,7 @@ impl Matchmaker {
     pub(crate) fn find_or_open(&self, selector: MatchSelector) -> Result<Arc<Entry>, JoinRefused> {
         self.find(selector).or_else(|refused| match selector {
             MatchSelector::Match(_) => Err(refused),
-            MatchSelector::Any(mode) => self.open(mode),
+            MatchSelector::Any(mode) => self.open(mode, Access::Public),
         })
     }
 }

@@ -59,6 +59,27 @@ fn a_ticket_is_for_one_match_and_role() {
 }
 
 #[test]
+fn a_private_match_is_for_those_whose_ticket_names_it() {
+    let (server, tickets) = guarded_server("private", |config| config.tickets.guests = true);
+    let operator = issue(&tickets, TicketRole::Operator, None, 60);
+    let operator = format!("authorization: Bearer {operator}\r\n");
+    let created = server.post_with("/v1/matches", &operator, r#"{"private":true}"#);
+    assert_eq!(created.0, 201, "{}", created.1);
+    assert!(server.get("/v1/matches").1.contains(r#""matches":[]"#));
+    let stranger = issue(&tickets, TicketRole::Player, None, 60);
+    check_refused(&server, &format!("match=1&ticket={stranger}"), 4011);
+    check_refused(&server, &format!("match=1&role=spectator&ticket={stranger}"), 4011);
+    assert_eq!(server.post("/v1/join", r#"{"match":1}"#).0, 404, "a guest");
+    assert_eq!(server.post_with("/v1/join", &operator, r#"{"match":1}"#).0, 200);
+    let friend = issue(&tickets, TicketRole::Player, Some(MatchId(1)), 60);
+    let mut friend = enter(&server, &format!("match=1&ticket={friend}"));
+    friend.wait_snapshots(1);
+    // The refusals have not used the ticket up.
+    let stranger = enter(&server, &format!("match=auto&ticket={stranger}"));
+    assert_eq!(stranger.link.welcome().unwrap().match_id, MatchId(2));
+}
+
+#[test]
 fn a_subject_has_a_number_of_sessions() {
     let change = |config: &mut Config| config.limits.sessions_per_subject_max = 2;
     let (server, tickets) = guarded_server("subject", change);

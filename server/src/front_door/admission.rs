@@ -9,7 +9,7 @@ use tickwire_shared::{
 
 use super::FrontDoor;
 use crate::{
-    directory::{Entry, JoinRefused},
+    directory::{Access, Entry, JoinRefused},
     mailbox::{Arrival, Command},
     matches::{Claim, Newcomer, Role},
     matchmaker::MatchSelector,
@@ -80,6 +80,13 @@ impl FrontDoor {
             // A new match would have no session to resume.
             Role::Resumer => self.matchmaker.find(selector).map_err(close_reason)?,
         };
+        let is_named =
+            |ticket: &Ticket| ticket.match_id.is_some() || ticket.role == TicketRole::Operator;
+        if entry.access == Access::Private
+            && ticket.as_ref().is_some_and(|(_, ticket)| !is_named(ticket))
+        {
+            return Err(CloseReason::NoMatch);
+        }
         if let Some((tickets, ticket)) = ticket {
             let max = self.config.limits.sessions_per_subject_max;
             let place = self.subjects.take(&ticket.subject, max);

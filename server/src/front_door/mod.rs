@@ -323,7 +323,9 @@ impl FrontDoor {
     /// A front door with one match, whose shard has failed.
     pub(crate) fn with_failed_shard() -> (Arc<Self>, Arc<crate::directory::Entry>) {
         let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
-        let entry = directory.add("", 1, |_| true).expect("there is room for one");
+        let entry = directory
+            .add("", crate::directory::Access::Public, 1, |_| true)
+            .expect("there is room for one");
         let known = Arc::clone(&directory);
         let schema = tickwire_shared::schema::Schema::default();
         let (handle, _, _) = crate::mailbox::ShardHandle::new();

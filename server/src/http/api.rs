@@ -18,7 +18,7 @@ use super::{
     security::{Operator, bearer},
 };
 use crate::{
-    directory::{Entry, JoinRefused},
+    directory::{Access, Entry, JoinRefused},
     front_door::FrontDoor,
     places::Rejection,
     tickets::{Grant, TicketRole, random_id, unix_now},
@@ -72,6 +72,8 @@ impl Page {
 pub(super) struct CreateRequest {
     /// One of the game's modes; the first by default.
     mode: Option<String>,
+    /// Whether only those may take part who are sent to it by its id.
+    private: Option<bool>,
 }
 
 /// The body of `POST /v1/join`.
@@ -120,7 +122,8 @@ pub(super) async fn list(
         return Err(Problem::bad_request(format!("limit must be 1 to {}", Page::LIMIT_MAX)));
     }
     let mut entries = door.directory.list();
-    entries.retain(|entry| page.after.is_none_or(|after| entry.id.0 > after));
+    let is_listed = |entry: &Entry| entry.access == Access::Public;
+    entries.retain(|entry| is_listed(entry) && page.after.is_none_or(|after| entry.id.0 > after));
     let is_more = entries.len() > page.limit;
     entries.truncate(page.limit);
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
@@ -144,7 +147,8 @@ pub(super) async fn create(
     refuse_when_draining(&door)?;
     let matchmaker = &door.matchmaker;
     let mode = matchmaker.mode(request.mode.as_deref()).map_err(Problem::bad_request)?;
-    let entry = matchmaker.open(mode).map_err(problem)?;
+    let access = if request.private == Some(true) { Access::Private } else { Access::Public };
+    let entry = matchmaker.open(mode, access).map_err(problem)?;
     let location = format!("/v1/matches/{}", entry.id.0);
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::CREATED, headers, Json(info(&entry, &door))))
@@ -158,6 +162,7 @@ pub(super) async fn join(
     JsonObject(request): JsonObject<JoinRequest>,
 ) -> Result<Json<JoinAnswer>, Problem> {
     refuse_when_draining(&door)?;
+    let is_operator = operator.is_ok();
     if let Err(problem) = operator {
         let are_guests = door.tickets.is_none() || door.config.tickets.guests;
         let is_bold = request.subject.is_some() || request.role == Some(TicketRole::Operator);
@@ -191,7 +196,12 @@ pub(super) async fn join(
         TicketRole::Player => matchmaker.reserve(selector).map(|seat| Arc::clone(seat.entry())),
         TicketRole::Spectator | TicketRole::Operator => matchmaker.find_or_open(selector),
     };
-    let match_id = entry.map_err(problem)?.id.0;
+    let entry = entry.map_err(problem)?;
+    // A guest's ticket would name the match, and so admit to it.
+    if entry.access == Access::Private && door.tickets.is_some() && !is_operator {
+        return Err(problem(JoinRefused::NoMatch));
+    }
+    let match_id = entry.id.0;
     let mut url = format!("{base}/v1/play?match={match_id}");
     if role != TicketRole::Player {
         url.push_str("&role=spectator");
