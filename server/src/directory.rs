@@ -43,6 +43,8 @@ pub(crate) struct Entry {
     /// Who may take part.
     pub(crate) access: Access,
     taken: AtomicU16,
+    /// Whether the game admits new players.
+    admits: AtomicBool,
     is_over: AtomicBool,
 }
 
@@ -67,8 +69,8 @@ pub(crate) enum JoinRefused {
     /// There is no match of that id.
     #[error("there is no such match")]
     NoMatch,
-    /// All its seats are taken.
-    #[error("all seats of the match are taken")]
+    /// All its seats are taken, or its game admits nobody now.
+    #[error("no seat of the match is free")]
     MatchFull,
     /// The server can't keep up with the matches that it runs.
     #[error("the server is overloaded")]
@@ -138,6 +140,7 @@ impl Directory {
             mode,
             access,
             taken: AtomicU16::new(0),
+            admits: AtomicBool::new(true),
             is_over: AtomicBool::new(false),
         });
         self.matches.insert(id, Arc::clone(&entry));
@@ -162,8 +165,9 @@ impl Directory {
 
     /// Whether a match has a free seat, or another match may be added.
     pub(crate) fn has_room(&self) -> bool {
-        let has_seat =
-            |entry: &Arc<Entry>| entry.access == Access::Public && entry.taken() < entry.seats;
+        let has_seat = |entry: &Arc<Entry>| {
+            entry.access == Access::Public && entry.admits() && entry.taken() < entry.seats
+        };
         self.matches.len() < self.matches_max || self.matches.iter().any(|entry| has_seat(&entry))
     }
 
@@ -190,6 +194,13 @@ impl Directory {
         }
     }
 
+    /// Notes whether a match's game admits new players.
+    pub(crate) fn set_admits(&self, id: MatchId, admits: bool) {
+        if let Some(entry) = self.matches.get(&id) {
+            entry.admits.store(admits, Ordering::Release);
+        }
+    }
+
     /// Removes a match, taken seats or not.
     pub(crate) fn remove(&self, id: MatchId) {
         self.matches.remove(&id);
@@ -207,6 +218,10 @@ impl Entry {
         self.is_over.load(Ordering::Acquire)
     }
 
+    fn admits(&self) -> bool {
+        self.admits.load(Ordering::Acquire)
+    }
+
     /// How many seats are taken.
     pub(crate) fn taken(&self) -> u16 {
         match self.taken.load(Ordering::Acquire) {
@@ -217,8 +232,11 @@ impl Entry {
 }
 
 impl Reservation {
-    /// Takes a seat, if one is free.
+    /// Takes a seat, if one is free, and the game admits new players.
     pub(crate) fn new(entry: &Arc<Entry>) -> Result<Self, JoinRefused> {
+        if !entry.admits() {
+            return Err(JoinRefused::MatchFull);
+        }
         let one_more = |taken: u16| (taken < entry.seats).then(|| taken + 1);
         match entry.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more) {
             Ok(_) => Ok(Self { entry: Arc::clone(entry) }),

@@ -188,13 +188,20 @@ impl<G: Game> Shard<G> {
         let Deadline { slot, id, .. } = deadline;
         let (now, overruns) = (self.clock.now(), self.stats.overruns);
         self.status.set_busy(now);
-        let end = self.guard(slot, now, |found, context, intake| {
+        let ran = self.guard(slot, now, |found, context, intake| {
             found.run(intake, context);
+            let admission = found.take_admission();
             if found.is_over() {
-                return Some((CloseReason::MatchOver, "the game is over"));
+                return (Some((CloseReason::MatchOver, "the game is over")), admission);
             }
             let may_end = context.drain_deadline.is_some_and(|by| now >= by || found.may_end());
-            may_end.then_some((CloseReason::Drain, "the server drains"))
+            (may_end.then_some((CloseReason::Drain, "the server drains")), admission)
+        });
+        let end = ran.map(|(end, admission)| {
+            if let Some(admits) = admission {
+                self.directory.set_admits(id, admits);
+            }
+            end
         });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
             self.overrun = (now, self.recordings(now));

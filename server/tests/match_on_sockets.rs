@@ -317,6 +317,32 @@ fn a_player_whom_the_game_removes_is_told_and_may_join_again() {
 }
 
 #[test]
+fn a_match_that_admits_nobody_counts_as_full() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 2);
+    let mut first = server.join();
+    first.wait_snapshots(1);
+    first.input(&[CLOSED]);
+    first.wait("the tally", |client| client.link.rows().unwrap().row(0).values == [CLOSED]);
+    while server.post("/v1/join", r#"{"match":1}"#).0 != 409 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let mut refused = Client::open(server.addr, "match=1", "tickwire.v1");
+    refused.say_hello(None);
+    assert_eq!(refused.wait_end(), End::Close(4010));
+    let mut second = server.join();
+    second.wait_snapshots(1);
+    assert_eq!(second.link.welcome().unwrap().match_id, MatchId(2));
+    let token = first.link.welcome().unwrap().resume;
+    let mut back = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
+    back.say_hello(Some(token));
+    back.wait_snapshots(1);
+    back.input(&[1]);
+    while server.post("/v1/join", r#"{"match":1}"#).0 != 200 {
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn a_game_that_panics_ends_alone() {
     let server = TestServer::start::<Tally>(|config| config.seats = 1);
     let mut doomed = server.join();
@@ -538,7 +564,7 @@ fn no_more_connections_than_allowed() {
 }
 
 /// A game in which each player has a number that inputs add to. One input makes it panic, one ends
-/// it, one has its player removed, and two break its schema.
+/// it, one has its player removed, one keeps new players out, and two break its schema.
 #[derive(Debug, Serialize, Deserialize)]
 struct Tally {
     seats: Vec<Option<i32>>,
@@ -551,6 +577,7 @@ const UNKNOWN_EVENT: i32 = 98;
 const OVER: i32 = 97;
 const REMOVED: i32 = 96;
 const TALLY_MAX: i32 = 1_000_000;
+const CLOSED: i32 = 95;
 
 #[derive(Clone, Debug, Default)]
 struct Add(i32);
@@ -596,10 +623,11 @@ impl Game for Tally {
                 step.events.all(0, &[]);
             }
             if let Some(tally) = seat {
-                *tally = (*tally + input.0).min(TALLY_MAX);
-                if input.0 == REMOVED {
-                    *tally = TALLY_MAX;
-                }
+                *tally = match input.0 {
+                    REMOVED => TALLY_MAX,
+                    CLOSED => CLOSED,
+                    more => (*tally + more).min(TALLY_MAX),
+                };
                 if input.0 == TOO_MUCH {
                     *tally = -1;
                 }
@@ -621,6 +649,10 @@ impl Game for Tally {
 
     fn removes(&self, seat: Seat) -> bool {
         self.seats[seat.index()] == Some(TALLY_MAX)
+    }
+
+    fn admits(&self) -> bool {
+        self.seats[0] != Some(CLOSED)
     }
 
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {

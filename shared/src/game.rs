@@ -105,6 +105,13 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         false
     }
 
+    /// Whether new players may join now, for example before a round begins. While they may not, the
+    /// match counts as full; players who are on their way still [`join`](Self::join), and those who
+    /// have lost the connection come back.
+    fn admits(&self) -> bool {
+        true
+    }
+
     /// Whether the match can end now without interrupting a round. A server that drains waits for
     /// this, for a limited time.
     fn may_end(&self) -> bool {

@@ -148,6 +148,8 @@ pub(crate) struct Match<G: Game> {
     /// As it was last written out for the next server.
     written: Option<WrittenMatch>,
     empty_since: Option<Micros>,
+    /// Whether the game admitted new players when it was last asked.
+    admits: bool,
 }
 
 /// Which clients' snapshots of odd ticks are skipped.
@@ -212,6 +214,7 @@ impl<G: Game> Match<G> {
             sessions: Slab::new(),
             written: None,
             empty_since: Some(start),
+            admits: true,
             options,
             settings,
         }
@@ -273,6 +276,13 @@ impl<G: Game> Match<G> {
     /// Whether it has been played to its end.
     pub(crate) fn is_over(&self) -> bool {
         self.game.is_over()
+    }
+
+    /// Whether the game admits new players, if that has changed since the last call.
+    pub(crate) fn take_admission(&mut self) -> Option<bool> {
+        let admits = self.game.admits();
+        let before = std::mem::replace(&mut self.admits, admits);
+        (admits != before).then_some(admits)
     }
 
     /// Whether the match may end now: it has no session, resumable ones included, or the game

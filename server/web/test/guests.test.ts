@@ -37,5 +37,5 @@ test("guests get tickets to play and to watch, and new ones when they join again
   // Checked before the third guest, whose rejection the browser logs as an error.
   assert.deepEqual(browser.errors, []);
   const third = await browser.open(`${server.url}/?match=1&name=Eve`);
-  await until(third, "the reason for the rejection", "document.body.innerText.includes('all seats of the match are taken')");
+  await until(third, "the reason for the rejection", "document.body.innerText.includes('no seat of the match is free')");
 });
