@@ -9,6 +9,7 @@ use std::sync::{
 };
 
 use dashmap::DashMap;
+use serde::{Deserialize, Serialize};
 use tickwire_shared::ids::MatchId;
 
 use crate::locks::lock;
@@ -49,7 +50,7 @@ pub(crate) struct Entry {
 }
 
 /// Who may take part in a match.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Access {
     /// Anybody; the matchmaker fills it.
     Public,
@@ -102,14 +103,20 @@ impl Directory {
         if self.matches.len() >= self.matches_max {
             return Err(JoinRefused::TooManyMatches);
         }
-        let entry = self.insert(MatchId(*next_id), mode, seats, is_available)?;
+        let entry = self.insert(MatchId(*next_id), mode, access, seats, is_available)?;
         *next_id = next_id.wrapping_add(1);
         Ok(entry)
     }
 
     /// Adds a match that had this id in an earlier server.
-    pub(crate) fn add_again(&self, id: MatchId, mode: &'static str, seats: u16) -> Arc<Entry> {
-        self.insert(id, mode, seats, |_| true).expect("there is a shard")
+    pub(crate) fn add_again(
+        &self,
+        id: MatchId,
+        mode: &'static str,
+        access: Access,
+        seats: u16,
+    ) -> Arc<Entry> {
+        self.insert(id, mode, access, seats, |_| true).expect("there is a shard")
     }
 
     /// The id of the next match.
@@ -126,6 +133,7 @@ impl Directory {
         &self,
         id: MatchId,
         mode: &'static str,
+        access: Access,
         seats: u16,
         is_available: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
@@ -194,13 +202,6 @@ impl Directory {
         }
     }
 
-    /// Notes whether a match's game admits new players.
-    pub(crate) fn set_admits(&self, id: MatchId, admits: bool) {
-        if let Some(entry) = self.matches.get(&id) {
-            entry.admits.store(admits, Ordering::Release);
-        }
-    }
-
     /// Removes a match, taken seats or not.
     pub(crate) fn remove(&self, id: MatchId) {
         self.matches.remove(&id);
@@ -220,6 +221,11 @@ impl Entry {
 
     fn admits(&self) -> bool {
         self.admits.load(Ordering::Acquire)
+    }
+
+    /// Sets whether the match's game admits new players.
+    pub(crate) fn set_admits(&self, admits: bool) {
+        self.admits.store(admits, Ordering::Release);
     }
 
     /// How many seats are taken.

@@ -10,6 +10,7 @@ use tickwire_shared::{game::MatchOptions, ids::MatchId, time::Micros};
 use tokio::sync::oneshot;
 
 use crate::{
+    directory::Entry,
     handover::WrittenMatch,
     matches::{Claim, Newcomer, Recording, SavedMatch},
     socket::Upgraded,
@@ -23,7 +24,7 @@ const MAILBOX_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Run a new match.
-    Open(MatchId, MatchOptions),
+    Open(Arc<Entry>, MatchOptions),
     /// Run the matches of an earlier server on.
     TakeOver(Vec<Restored>),
     /// Take over a connection whose WebSocket handshake is done.
@@ -47,7 +48,7 @@ pub(crate) enum Command {
 pub(crate) struct Restored {
     pub(crate) saved: SavedMatch,
     pub(crate) game: WrittenMatch,
-    pub(crate) mode: &'static str,
+    pub(crate) entry: Arc<Entry>,
     /// What its sessions have reserved, in their order.
     pub(crate) claims: Vec<Claim>,
 }

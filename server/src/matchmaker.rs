@@ -109,7 +109,7 @@ impl Matchmaker {
         // Unpredictable: a player who knew the seed would know the game's random events in advance.
         let seed = getrandom::u64().expect("the system has randomness");
         let options = MatchOptions { seed, mode, ..self.usual };
-        if self.shards.send(entry.shard, Command::Open(entry.id, options)).is_err() {
+        if self.shards.send(entry.shard, Command::Open(Arc::clone(&entry), options)).is_err() {
             self.directory.remove(entry.id);
             return Err(JoinRefused::Overloaded);
         }

@@ -26,7 +26,6 @@ use slab::Slab;
 use tickwire_shared::{
     close::CloseReason,
     game::{Game, MatchOptions},
-    ids::MatchId,
     schema::Schema,
     state::StateError,
     time::{Micros, TickRate},
@@ -35,7 +34,7 @@ use tickwire_shared::{
 use crate::{
     clock::Clock,
     deadlines::{Deadline, Deadlines, stagger},
-    directory::Directory,
+    directory::{Directory, Entry},
     feeds::{FeedEvent, FeedSender},
     handover::WrittenMatch,
     intake::Intake,
@@ -188,20 +187,13 @@ impl<G: Game> Shard<G> {
         let Deadline { slot, id, .. } = deadline;
         let (now, overruns) = (self.clock.now(), self.stats.overruns);
         self.status.set_busy(now);
-        let ran = self.guard(slot, now, |found, context, intake| {
+        let end = self.guard(slot, now, |found, context, intake| {
             found.run(intake, context);
-            let admission = found.take_admission();
             if found.is_over() {
-                return (Some((CloseReason::MatchOver, "the game is over")), admission);
+                return Some((CloseReason::MatchOver, "the game is over"));
             }
             let may_end = context.drain_deadline.is_some_and(|by| now >= by || found.may_end());
-            (may_end.then_some((CloseReason::Drain, "the server drains")), admission)
-        });
-        let end = ran.map(|(end, admission)| {
-            if let Some(admits) = admission {
-                self.directory.set_admits(id, admits);
-            }
-            end
+            may_end.then_some((CloseReason::Drain, "the server drains"))
         });
         if self.stats.overruns > overruns && now.since(self.overrun.0) >= RECORDED {
             self.overrun = (now, self.recordings(now));
@@ -225,7 +217,7 @@ impl<G: Game> Shard<G> {
         let mut next = first;
         while let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) {
             match command {
-                Command::Open(id, options) => self.open(id, options, now),
+                Command::Open(entry, options) => self.open(entry, options, now),
                 Command::TakeOver(matches) => {
                     matches.into_iter().for_each(|restored| self.take_over(restored, now));
                 }
@@ -261,10 +253,10 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    fn open(&mut self, id: MatchId, options: MatchOptions, now: Micros) {
-        let settings = self.settings;
-        let made = self.insert(id, options.seats, options.mode, now, |schema, start, feed| {
-            Ok(Match::new(id, options, settings, schema, start, feed))
+    fn open(&mut self, entry: Arc<Entry>, options: MatchOptions, now: Micros) {
+        let (id, settings) = (entry.id, self.settings);
+        let made = self.insert(&Arc::clone(&entry), now, |schema, start, feed| {
+            Ok(Match::new(entry, options, settings, schema, start, feed))
         });
         if made {
             tracing::info!(match_id = id.0, seed = options.seed, "match opened");
@@ -273,26 +265,24 @@ impl<G: Game> Shard<G> {
 
     /// Runs a match of an earlier server on.
     fn take_over(&mut self, restored: Restored, now: Micros) {
-        let (id, sessions, settings) = (restored.saved.id, restored.claims.len(), self.settings);
-        let date = self.clock.date();
-        let (seats, mode) = (restored.saved.seats, restored.mode);
-        let made = self.insert(id, seats, mode, now, |schema, start, feed| {
+        let entry = Arc::clone(&restored.entry);
+        let (sessions, settings, date) = (restored.claims.len(), self.settings, self.clock.date());
+        let made = self.insert(&entry, now, |schema, start, feed| {
             Match::go_on(restored, settings, schema, start, date, feed)
         });
         if made {
-            tracing::info!(match_id = id.0, sessions, "match goes on");
+            tracing::info!(match_id = entry.id.0, sessions, "match goes on");
         }
     }
 
     /// Adds a match that `make` makes, unless it fails. Returns whether it did not.
     fn insert(
         &mut self,
-        id: MatchId,
-        seats: u16,
-        mode: &'static str,
+        entry: &Entry,
         now: Micros,
         make: impl FnOnce(&Rc<Schema>, Micros, FeedSender) -> Result<Match<G>, StateError>,
     ) -> bool {
+        let &Entry { id, seats, mode, .. } = entry;
         let slot = self.matches.vacant_key();
         let start = stagger(self.rate, seats, slot, now);
         let mut feed = self.feed.of(id);

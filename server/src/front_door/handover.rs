@@ -64,9 +64,9 @@ impl FrontDoor {
             tracing::error!(match_id, mode, "a match can't go on: the game no longer has its mode");
             return Ok(None);
         };
-        let entry = self.directory.add_again(saved.id, mode, saved.seats);
+        let entry = self.directory.add_again(saved.id, mode, saved.access, saved.seats);
         let claims = self.claims_again(&saved, &entry);
-        Ok(Some((entry.shard, Restored { saved, game: written, mode, claims })))
+        Ok(Some((entry.shard, Restored { saved, game: written, entry, claims })))
     }
 
     /// What the sessions of a match have reserved.

@@ -278,7 +278,7 @@ impl<G: Game> Match<G> {
     ) {
         let mut connection = self.connections.remove(key);
         context.stats.count_closed(why);
-        tracing::debug!(match_id = self.id.0, id = connection.id.0, %why, "closed");
+        tracing::debug!(match_id = self.entry.id.0, id = connection.id.0, %why, "closed");
         self.detach(&connection, keeps_seat(why), context.now);
         send_close(&mut connection.socket);
         context.closed.push(connection.socket);
@@ -300,7 +300,7 @@ impl<G: Game> Match<G> {
             End::Lost => {
                 let connection = self.connections.remove(key);
                 context.stats.count_lost();
-                tracing::debug!(match_id = self.id.0, id = connection.id.0, "lost");
+                tracing::debug!(match_id = self.entry.id.0, id = connection.id.0, "lost");
                 self.detach(&connection, KeepsSeat::ForAWhile, context.now);
             }
         }

@@ -41,7 +41,7 @@ impl<G: Game> Match<G> {
         let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
         let welcome = self.welcome(session, hello.schema_hash, kept);
         self.connections[key].link.welcome(&welcome);
-        let (match_id, id) = (self.id.0, self.connections[key].id.0);
+        let (match_id, id) = (self.entry.id.0, self.connections[key].id.0);
         let (of, seat, name) = (welcome.session.0, welcome.seat, &*self.sessions[session].name);
         tracing::debug!(match_id, id, session = of, ?seat, name, "welcome");
         let mut frames = Vec::new();
@@ -81,7 +81,7 @@ impl<G: Game> Match<G> {
         Welcome {
             session: id,
             resume,
-            match_id: self.id,
+            match_id: self.entry.id,
             seat,
             seq,
             events: kept.map_or(events, |kept| kept.events),

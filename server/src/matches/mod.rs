@@ -16,7 +16,7 @@ mod schedule;
 #[cfg(test)]
 mod simulated;
 
-use std::{panic::resume_unwind, rc::Rc};
+use std::{panic::resume_unwind, rc::Rc, sync::Arc};
 
 use slab::Slab;
 use tickwire_shared::{
@@ -36,6 +36,7 @@ use crate::{
     bucket::Rate,
     clock::Clock,
     config::Config,
+    directory::Entry,
     feeds::{FeedSender, PresenceChange},
     handover::WrittenMatch,
     intake::Intake,
@@ -109,7 +110,7 @@ impl MatchSettings {
 
 /// See the module.
 pub(crate) struct Match<G: Game> {
-    id: MatchId,
+    entry: Arc<Entry>,
     options: MatchOptions,
     settings: MatchSettings,
     game: G,
@@ -148,8 +149,6 @@ pub(crate) struct Match<G: Game> {
     /// As it was last written out for the next server.
     written: Option<WrittenMatch>,
     empty_since: Option<Micros>,
-    /// Whether the game admitted new players when it was last asked.
-    admits: bool,
 }
 
 /// Which clients' snapshots of odd ticks are skipped.
@@ -163,18 +162,18 @@ pub(crate) enum HalfRate {
 impl<G: Game> Match<G> {
     /// A new match, whose first tick is due at `start`.
     pub(crate) fn new(
-        id: MatchId,
+        entry: Arc<Entry>,
         options: MatchOptions,
         settings: MatchSettings,
         schema: &Rc<Schema>,
         start: Micros,
         feed: FeedSender,
     ) -> Self {
-        Self::with_game(id, G::new(&options), options, settings, schema, start, feed)
+        Self::with_game(entry, G::new(&options), options, settings, schema, start, feed)
     }
 
     fn with_game(
-        id: MatchId,
+        entry: Arc<Entry>,
         game: G,
         options: MatchOptions,
         settings: MatchSettings,
@@ -185,7 +184,7 @@ impl<G: Game> Match<G> {
         let seats = usize::from(options.seats);
         let late_by = options.tick_rate.ticks_in(settings.spectator_delay);
         Self {
-            id,
+            entry,
             game,
             schema: Rc::clone(schema),
             schema_hash: schema_hash(schema),
@@ -214,14 +213,13 @@ impl<G: Game> Match<G> {
             sessions: Slab::new(),
             written: None,
             empty_since: Some(start),
-            admits: true,
             options,
             settings,
         }
     }
 
-    pub(crate) const fn id(&self) -> MatchId {
-        self.id
+    pub(crate) fn id(&self) -> MatchId {
+        self.entry.id
     }
 
     /// When [`Self::run`] is to be called next.
@@ -231,7 +229,7 @@ impl<G: Game> Match<G> {
 
     /// The recorded phases of the last ticks that ended after `since`.
     pub(crate) fn recording(&self, since: Micros) -> Recording {
-        self.recorder.recording(self.id, since)
+        self.recorder.recording(self.entry.id, since)
     }
 
     /// Number of open connections.
@@ -276,13 +274,6 @@ impl<G: Game> Match<G> {
     /// Whether it has been played to its end.
     pub(crate) fn is_over(&self) -> bool {
         self.game.is_over()
-    }
-
-    /// Whether the game admits new players, if that has changed since the last call.
-    pub(crate) fn take_admission(&mut self) -> Option<bool> {
-        let admits = self.game.admits();
-        let before = std::mem::replace(&mut self.admits, admits);
-        (admits != before).then_some(admits)
     }
 
     /// Whether the match may end now: it has no session, resumable ones included, or the game
@@ -353,6 +344,7 @@ impl<G: Game> Match<G> {
         self.fan_out(context);
         self.publish_scores();
         self.remove_players(context);
+        self.entry.set_admits(self.game.admits());
 
         let done = context.clock.now();
         let stats = &mut *context.stats;
@@ -418,10 +410,10 @@ impl<G: Game> Match<G> {
             self.forget(key);
         }
         let second = self.tick.0 / u32::from(self.options.tick_rate.hz());
-        if settings.is_saved && second.wrapping_add(self.id.0).is_multiple_of(SAVE_EVERY_S) {
+        if settings.is_saved && second.wrapping_add(self.entry.id.0).is_multiple_of(SAVE_EVERY_S) {
             match self.write(context.clock, false) {
                 Ok(written) => self.written = Some(written),
-                Err(error) => tracing::error!(match_id = self.id.0, %error, "not saved"),
+                Err(error) => tracing::error!(match_id = self.entry.id.0, %error, "not saved"),
             }
         }
         if !self.sessions.is_empty() || !self.connections.is_empty() {
@@ -439,7 +431,7 @@ impl<G: Game> Match<G> {
             self.queues[seat.index()].vacate();
             self.game.leave(seat);
         }
-        tracing::debug!(match_id = self.id.0, session = session.id.0, "session over");
+        tracing::debug!(match_id = self.entry.id.0, session = session.id.0, "session over");
     }
 
     /// Sends one message at once, without waiting for the next tick.
@@ -464,7 +456,7 @@ fn fail(reason: String) -> ! {
 impl<G: Game> std::fmt::Debug for Match<G> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Match")
-            .field("id", &self.id)
+            .field("id", &self.entry.id)
             .field("tick", &self.tick)
             .finish_non_exhaustive()
     }

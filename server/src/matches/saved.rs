@@ -21,6 +21,7 @@ use super::{Match, MatchSettings, Session, SessionState, interest::Sight, people
 use crate::{
     bucket::Bucket,
     clock::Clock,
+    directory::Access,
     feeds::{FeedSender, PresenceChange},
     handover::WrittenMatch,
     mailbox::Restored,
@@ -35,6 +36,7 @@ pub(crate) struct SavedMatch {
     npcs: u16,
     tick_rate: TickRate,
     pub(crate) mode: String,
+    pub(crate) access: Access,
     tick: Tick,
     pub(crate) sessions: Vec<SavedSession>,
     /// The last events, with their payloads.
@@ -65,7 +67,8 @@ impl<G: Game> Match<G> {
     pub(crate) fn write(&self, clock: Clock, is_final: bool) -> Result<WrittenMatch, StateError> {
         let MatchOptions { seed, seats, npcs, tick_rate, mode } = self.options;
         let head = SavedMatch {
-            id: self.id,
+            id: self.entry.id,
+            access: self.entry.access,
             seed,
             seats,
             npcs,
@@ -115,12 +118,12 @@ impl<G: Game> Match<G> {
         date: UnixMillis,
         feed: FeedSender,
     ) -> Result<Self, StateError> {
-        let Restored { saved, game, mode, claims } = restored;
+        let Restored { saved, game, entry, claims } = restored;
         let rewound_ticks = saved.rewound_ticks(date);
-        let SavedMatch { id, seed, seats, npcs, tick_rate, tick, chat, .. } = saved;
-        let options = MatchOptions { seed, seats, npcs, tick_rate, mode };
+        let SavedMatch { seed, seats, npcs, tick_rate, tick, chat, .. } = saved;
+        let options = MatchOptions { seed, seats, npcs, tick_rate, mode: entry.mode };
         let game = game.game()?;
-        let mut made = Self::with_game(id, game, options, settings, schema, start, feed);
+        let mut made = Self::with_game(entry, game, options, settings, schema, start, feed);
         made.tick = tick.plus(rewound_ticks.unwrap_or(0));
         made.chat = chat;
         for (audience, payload) in &saved.events {

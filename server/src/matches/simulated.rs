@@ -17,7 +17,7 @@ use tickwire_shared::{
     arena::Arena,
     dice::Dice,
     game::Game,
-    ids::{MatchId, Seat, SessionId, Tick},
+    ids::{Seat, SessionId, Tick},
     link::{ClientEvent, ClientLink, server::write_message},
     rows::Rows,
     testing::{Host, Outcome, Played, Profile, Simulation, world::fingerprint},
@@ -30,6 +30,7 @@ use super::{Claim, Context, Match, MatchSettings, Newcomer, Role, interest::ALL}
 use crate::{
     clock::Clock,
     config::Config,
+    directory::{Access, Directory},
     feeds::FeedSender,
     intake::Intake,
     limits::Limits,
@@ -142,8 +143,10 @@ impl<G: Played> SimulatedMatch<G> {
         let feed = FeedSender::new(sender, Clock::stopped(Micros(0)), Arc::default());
         let settings = MatchSettings::new(&Config::default());
         let schema = Rc::new(G::schema());
+        let entry = Directory::new(1, 1).add("", Access::Public, options.seats, |_| true);
+        let entry = entry.expect("there is room for one");
         Self {
-            found: Match::new(MatchId(1), options, settings, &schema, Micros(0), feed),
+            found: Match::new(entry, options, settings, &schema, Micros(0), feed),
             limiter: ConnectionLimiter::new(&Limits::default()),
             intake: Intake::new(),
             stats: Stats::default(),
