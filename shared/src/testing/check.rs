@@ -84,8 +84,12 @@ fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
             let same = sent == std::mem::take(&mut other.sessions[seat.index()].out);
             let twice = twice(tick);
             assert!(same, "at tick {}, {twice} send seat {} different frames", tick.0, seat.0);
-            let Some(client) = client else { continue };
-            sent.iter().for_each(|frame| receive(frame, seat, client, world, now));
+            let Some(link) = client else { continue };
+            sent.iter().for_each(|frame| receive(frame, seat, link, world, now));
+            if removes(world, seat) {
+                *client = None;
+                twins.iter_mut().for_each(|world| world.leave(seat));
+            }
         }
     }
 }
@@ -178,6 +182,8 @@ fn compare<G: Game>([one, two]: &[World<G>; 2], schema: &Schema) {
     }
     let ends = [one, two].map(|world| (world.game.is_over(), world.game.may_end()));
     assert_eq!(ends[0], ends[1], "at tick {}, {twice} differ in whether they end", tick.0);
+    let admits = [one, two].map(|world| world.game.admits());
+    assert_eq!(admits[0], admits[1], "at tick {}, {twice} differ in whom they admit", tick.0);
     for seat in (0..SEATS).map(Seat) {
         let [score, other] = [one, two].map(|world| {
             let mut values = vec![0; G::SCORES.len()];
@@ -185,9 +191,16 @@ fn compare<G: Game>([one, two]: &[World<G>; 2], schema: &Schema) {
             values
         });
         assert_eq!(score, other, "at tick {}, {twice} differ in scores of seat {}", tick.0, seat.0);
+        let [removed, other] = [one, two].map(|world| removes(world, seat));
+        assert_eq!(removed, other, "at tick {}, {twice} differ in removing {}", tick.0, seat.0);
         let [seen, other] = [one, two].map(|world| seen_by(world, seat));
         assert_eq!(seen, other, "at tick {}, {twice} differ in what seat {} sees", tick.0, seat.0);
     }
+}
+
+/// Whether the game removes the player in a seat, if there is one.
+fn removes<G: Game>(world: &World<G>, seat: Seat) -> bool {
+    world.sessions[seat.index()].has_joined && world.game.removes(seat)
 }
 
 /// The viewer of a seat, and the entities that it sees.

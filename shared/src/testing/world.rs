@@ -53,7 +53,7 @@ pub struct Session<I> {
     seq: InputSeq,
     /// Lines of chat that were received.
     pub lines: Vec<String>,
-    has_joined: bool,
+    pub(super) has_joined: bool,
 }
 
 impl<G: Game> World<G> {
