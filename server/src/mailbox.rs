@@ -6,7 +6,11 @@ use std::sync::{
     mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
 };
 
-use tickwire_shared::{game::MatchOptions, ids::MatchId, time::Micros};
+use tickwire_shared::{
+    game::MatchOptions,
+    ids::{MatchId, Seat},
+    time::Micros,
+};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -37,10 +41,21 @@ pub(crate) enum Command {
     Report(oneshot::Sender<Stats>),
     /// Reject new sessions, end each match when it may end or by the deadline, then end the thread.
     Drain { deadline: Micros },
+    /// End sessions, and return how many there were.
+    Remove(Removal, oneshot::Sender<usize>),
     /// Return the matches as they were last written out.
     Save(oneshot::Sender<Vec<WrittenMatch>>),
     /// Reject new sessions, end the thread, and return its matches, to be run on by the next server.
     HandOver,
+}
+
+/// Whom an operator removes.
+#[derive(Clone, Debug)]
+pub(crate) enum Removal {
+    /// The player in a seat of a match.
+    Seat(MatchId, Seat),
+    /// Everybody whose ticket has this subject.
+    Subject(Arc<str>),
 }
 
 /// A match of an earlier server.

@@ -244,6 +244,14 @@ impl<G: Game> Shard<G> {
                         found.announce_drain(deadline.since(now));
                     }
                 }
+                Command::Remove(removal, reply) => {
+                    let slots = 0..self.matches.capacity();
+                    let removed = slots.filter_map(|slot| {
+                        self.guard(slot, now, |found, context, _| found.remove(&removal, context))
+                    });
+                    // The receiver may have timed out.
+                    let _ = reply.send(removed.sum());
+                }
                 Command::Save(reply) => {
                     // The receiver may have timed out.
                     let _ = reply.send(self.written(now));

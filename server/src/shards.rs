@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     clock::Clock,
     handover::WrittenMatch,
-    mailbox::{Availability, Command, Recorded, STUCK_AFTER, ShardHandle},
+    mailbox::{Availability, Command, Recorded, Removal, STUCK_AFTER, ShardHandle},
     matches::Recording,
     telemetry::{self, Stats},
 };
@@ -126,6 +126,16 @@ impl Shards {
             report.begun = begun;
         }
         Arc::clone(&report.counted)
+    }
+
+    /// Ends the sessions that an operator removes, on one shard or all. Returns how many there were,
+    /// or `None` if a shard does not answer.
+    pub(crate) async fn remove(&self, only: Option<usize>, removal: &Removal) -> Option<usize> {
+        let ask = |reply| Command::Remove(removal.clone(), reply);
+        match only {
+            Some(shard) => self.ask_one(shard, ask).await,
+            None => self.ask(ask).await.into_iter().sum(),
+        }
     }
 
     /// All matches as they were last written out, but those of shards that do not answer.

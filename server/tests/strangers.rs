@@ -80,6 +80,38 @@ fn a_private_match_is_for_those_whose_ticket_names_it() {
 }
 
 #[test]
+fn an_operator_removes_players() {
+    let (server, tickets) = guarded_server("removals", |_| {});
+    let operator = issue(&tickets, TicketRole::Operator, None, 60);
+    let operator = format!("authorization: Bearer {operator}\r\n");
+    let remove = |body: &str| server.post_with("/v1/removals", &operator, body);
+    let player = |query: &str, role| {
+        let ticket = issue(&tickets, role, None, 60);
+        enter(&server, &format!("{query}&ticket={ticket}"))
+    };
+    let mut first = player("match=auto", TicketRole::Player);
+    first.wait_snapshots(1);
+    assert_eq!(server.post("/v1/removals", r#"{"subject":"u1"}"#).0, 401, "no operator");
+    for body in ["{}", r#"{"match":1}"#, r#"{"match":1,"seat":0,"subject":"u1"}"#] {
+        assert_eq!(remove(body).0, 400, "{body}");
+    }
+    assert_eq!(remove(r#"{"match":9,"seat":0}"#).0, 404);
+    assert_eq!(remove(r#"{"match":1,"seat":5}"#), (200, r#"{"removed":0}"#.into()));
+    assert_eq!(remove(r#"{"match":1,"seat":0}"#), (200, r#"{"removed":1}"#.into()));
+    assert_eq!(first.wait_end(), End::Close(4018));
+    assert_eq!(server.take_up(first.link).wait_end(), End::Close(4012), "it can't be resumed");
+
+    let mut second = player("match=auto", TicketRole::Player);
+    let mut watcher = player("match=1&role=spectator", TicketRole::Spectator);
+    drop(player("match=auto", TicketRole::Player));
+    server.wait_metric("tickwire_connections", 2.0);
+    assert_eq!(remove(r#"{"subject":"somebody else"}"#), (200, r#"{"removed":0}"#.into()));
+    assert_eq!(remove(r#"{"subject":"u1"}"#), (200, r#"{"removed":3}"#.into()), "one is away");
+    assert_eq!((second.wait_end(), watcher.wait_end()), (End::Close(4018), End::Close(4018)));
+    assert_eq!(server.metric("tickwire_players"), 0.0);
+}
+
+#[test]
 fn a_subject_has_a_number_of_sessions() {
     let change = |config: &mut Config| config.limits.sessions_per_subject_max = 2;
     let (server, tickets) = guarded_server("subject", change);

@@ -96,7 +96,7 @@ pub enum CloseReason {
     /// The match has been played to its end.
     #[error("the match is over")]
     MatchOver,
-    /// The game has removed the player.
+    /// The game, or an operator, has removed the player.
     #[error("removed from the match")]
     Removed,
     /// The server is draining; the client should connect again, elsewhere or later.

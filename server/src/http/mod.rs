@@ -11,6 +11,7 @@ mod openapi;
 mod pages;
 mod play;
 mod proxies;
+mod removals;
 mod security;
 mod talk;
 mod trace;
@@ -106,6 +107,7 @@ fn api_routes() -> Vec<Route> {
         ("/v1/matches/{id}/events", get(events::one)),
         ("/v1/chat", get(talk::lines).post(talk::say)),
         ("/v1/notices", post(talk::notice)),
+        ("/v1/removals", post(removals::remove)),
         ("/v1/openapi.json", get(openapi::document)),
     ];
     routes.extend(health());

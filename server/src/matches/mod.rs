@@ -41,6 +41,7 @@ use crate::{
     handover::WrittenMatch,
     intake::Intake,
     limits::Limits,
+    mailbox::Removal,
     socket::{SendError, Socket},
     telemetry::Stats,
 };
@@ -374,16 +375,32 @@ impl<G: Game> Match<G> {
     /// Ends the sessions of players whom the game removes.
     fn remove_players(&mut self, context: &mut Context<'_>) {
         for key in 0..self.sessions.capacity() {
-            let Some(session) = self.sessions.get(key) else { continue };
-            if !session.seat.is_some_and(|seat| self.game.removes(seat)) {
-                continue;
+            let seat = self.sessions.get(key).and_then(|session| session.seat);
+            if seat.is_some_and(|seat| self.game.removes(seat)) {
+                self.remove_session(key, context);
             }
-            match session.state {
-                SessionState::Connected(connection) => {
-                    self.close(connection, CloseReason::Removed, context);
-                }
-                SessionState::Away { .. } => self.forget(key),
+        }
+    }
+
+    /// Ends the sessions that an operator removes. Returns how many there were.
+    pub(crate) fn remove(&mut self, whom: &Removal, context: &mut Context<'_>) -> usize {
+        let is_meant = |(_, session): &(usize, &Session)| match whom {
+            Removal::Seat(id, seat) => *id == self.entry.id && session.seat == Some(*seat),
+            Removal::Subject(subject) => {
+                session.claim.subject.as_ref().is_some_and(|place| place.key() == subject)
             }
+        };
+        let keys: Vec<_> = self.sessions.iter().filter(is_meant).map(|(key, _)| key).collect();
+        keys.iter().for_each(|key| self.remove_session(*key, context));
+        keys.len()
+    }
+
+    fn remove_session(&mut self, key: usize, context: &mut Context<'_>) {
+        match self.sessions[key].state {
+            SessionState::Connected(connection) => {
+                self.close(connection, CloseReason::Removed, context);
+            }
+            SessionState::Away { .. } => self.forget(key),
         }
     }
 
