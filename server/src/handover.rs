@@ -6,7 +6,7 @@
 //! its server does so only once.
 //!
 //! It is a sequence of parts, each after its length in four bytes, little endian: a [`Handover`],
-//! then for each match a [`SavedMatch`] and the state of its game.
+//! then the matches, each as [`Match::write`](crate::matches::Match::write) has written it.
 
 use std::{
     fmt::Display,
@@ -18,12 +18,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tickwire_shared::{
-    game::Game,
-    state::{self, StateError},
-};
+use tickwire_shared::state;
 
-use crate::{config::ConfigError, locks::lock, matches::SavedMatch};
+use crate::{config::ConfigError, locks::lock};
 
 /// What is not of a single match.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,26 +33,7 @@ pub(crate) struct Handover {
 }
 
 /// A match, written out; copies share it.
-#[derive(Clone, Debug)]
-pub(crate) struct WrittenMatch {
-    head: Arc<Vec<u8>>,
-    game: Arc<Vec<u8>>,
-}
-
-impl WrittenMatch {
-    pub(crate) fn new(head: &SavedMatch, game: &impl Game) -> Result<Self, StateError> {
-        Ok(Self { head: state::write(head)?.into(), game: state::write(game)?.into() })
-    }
-
-    /// All but the game.
-    pub(crate) fn head(&self) -> Result<SavedMatch, StateError> {
-        state::read(&self.head)
-    }
-
-    pub(crate) fn game<G: Game>(&self) -> Result<G, StateError> {
-        state::read(&self.game)
-    }
-}
+pub(crate) type WrittenMatch = Arc<Vec<u8>>;
 
 /// The file, which one server at a time may use.
 #[derive(Debug)]
@@ -95,12 +73,7 @@ impl HandoverFile {
         let mut parts = split(&bytes).ok_or_else(cut_off)?.into_iter();
         let first = parts.next().ok_or_else(cut_off)?;
         let handover = state::read(first).map_err(io::Error::other)?;
-        let mut matches = Vec::new();
-        while let Some(head) = parts.next() {
-            let game = parts.next().ok_or_else(cut_off)?.to_vec().into();
-            matches.push(WrittenMatch { head: head.to_vec().into(), game });
-        }
-        Ok(Some((handover, matches)))
+        Ok(Some((handover, parts.map(|part| Arc::new(part.to_vec())).collect())))
     }
 
     /// Leaves it to the next server, unless it `is_stale` by the time that an earlier write is done.
@@ -117,8 +90,7 @@ impl HandoverFile {
         let head = state::write(handover).map_err(io::Error::other)?;
         let new = with_suffix(&self.path, ".new");
         let mut file = BufWriter::new(create(&new)?);
-        let each = matches.iter().flat_map(|one| [&one.head, &one.game]);
-        for part in std::iter::once(&head).chain(each.map(AsRef::as_ref)) {
+        for part in std::iter::once(&head).chain(matches.iter().map(AsRef::as_ref)) {
             let length = u32::try_from(part.len()).map_err(io::Error::other)?;
             file.write_all(&length.to_le_bytes())?;
             file.write_all(part)?;

@@ -62,7 +62,6 @@ pub(crate) enum Removal {
 #[derive(Debug)]
 pub(crate) struct Restored {
     pub(crate) saved: SavedMatch,
-    pub(crate) game: WrittenMatch,
     pub(crate) entry: Arc<Entry>,
     /// What its sessions have reserved, in their order.
     pub(crate) claims: Vec<Claim>,

@@ -239,6 +239,13 @@ async fn one_server_at_a_time_has_the_file() {
     assert!(Server::bind::<Auction>(config()).await.is_ok());
 }
 
+/// What the test reads of a saved match.
+#[derive(Deserialize)]
+struct SavedGame {
+    #[serde(with = "serde_bytes")]
+    game: Vec<u8>,
+}
+
 /// The state of the game in a file with one match.
 fn saved_auction(file: &Path) -> Auction {
     let bytes = fs::read(file).unwrap();
@@ -249,7 +256,8 @@ fn saved_auction(file: &Path) -> Auction {
         parts.push(part);
         rest = next;
     }
-    state::read(parts[2]).unwrap()
+    let SavedGame { game } = state::read(parts[1]).unwrap();
+    state::read(&game).unwrap()
 }
 
 /// The file of one test, not there yet.

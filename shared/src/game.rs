@@ -7,7 +7,7 @@
 //! Its whole state can be [written out and read back](crate::state), so that a match can go on in
 //! another server.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     ids::{Seat, Tick, Viewer},
@@ -158,7 +158,7 @@ pub struct Step<'a, I> {
 }
 
 /// Who receives an event.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Audience {
     /// Every session of the match, spectators included.
     All,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tickwire_shared::state::StateError;
+use tickwire_shared::state::{self, StateError};
 
 use super::FrontDoor;
 use crate::{
@@ -44,7 +44,7 @@ impl FrontDoor {
         }
         let mut by_shard: Vec<_> = (0..self.config.shards).map(|_| Vec::new()).collect();
         for written in matches {
-            match self.restore(written) {
+            match self.restore(&written) {
                 Ok(Some((shard, restored))) => by_shard[shard].push(restored),
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "a match can't go on"),
@@ -56,8 +56,8 @@ impl FrontDoor {
     }
 
     /// Finds a shard for a match. `None` if the game no longer has its mode.
-    fn restore(&self, written: WrittenMatch) -> Result<Option<(usize, Restored)>, StateError> {
-        let saved = written.head()?;
+    fn restore(&self, written: &[u8]) -> Result<Option<(usize, Restored)>, StateError> {
+        let saved: SavedMatch = state::read(written)?;
         let known = self.matchmaker.modes.iter().find(|known| **known == saved.mode);
         let Some(mode) = known.copied().or_else(|| saved.mode.is_empty().then_some("")) else {
             let (match_id, mode) = (saved.id.0, &saved.mode);
@@ -66,7 +66,7 @@ impl FrontDoor {
         };
         let entry = self.directory.add_again(saved.id, mode, saved.access, saved.seats);
         let claims = self.claims_again(&saved, &entry);
-        Ok(Some((entry.shard, Restored { saved, game: written, entry, claims })))
+        Ok(Some((entry.shard, Restored { saved, entry, claims })))
     }
 
     /// What the sessions of a match have reserved.

@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use tickwire_shared::{
-    game::{Audience, Game, MatchOptions},
+    game::{Game, MatchOptions},
     ids::{InputSeq, MatchId, Seat, SessionId, Tick},
-    link::InputQueue,
+    link::{EventLog, InputQueue},
     schema::Schema,
-    state::StateError,
+    state::{self, StateError},
     time::{Micros, TickRate, UnixMillis},
     wire::ResumeToken,
 };
@@ -39,11 +39,14 @@ pub(crate) struct SavedMatch {
     pub(crate) access: Access,
     tick: Tick,
     pub(crate) sessions: Vec<SavedSession>,
-    /// The last events, with their payloads.
-    events: Vec<(Audience, Vec<u8>)>,
+    /// The last events.
+    #[serde(with = "serde_bytes")]
+    log: Vec<u8>,
     chat: ChatLog,
     /// When it was saved, unless nothing has happened since.
     running_at: Option<UnixMillis>,
+    #[serde(with = "serde_bytes")]
+    game: Vec<u8>,
 }
 
 /// The session of a player. A spectator's ends with its connection.
@@ -66,7 +69,7 @@ impl<G: Game> Match<G> {
     /// Writes the match out, as of its newest tick. It goes on, unless this `is_final`.
     pub(crate) fn write(&self, clock: Clock, is_final: bool) -> Result<WrittenMatch, StateError> {
         let MatchOptions { seed, seats, npcs, tick_rate, mode } = self.options;
-        let head = SavedMatch {
+        let saved = SavedMatch {
             id: self.entry.id,
             access: self.entry.access,
             seed,
@@ -76,11 +79,12 @@ impl<G: Game> Match<G> {
             mode: mode.to_owned(),
             tick: self.tick,
             sessions: self.sessions.iter().filter_map(|(_, s)| self.save_session(s)).collect(),
-            events: self.log.iter().collect(),
+            log: self.log.write(),
             chat: self.chat.clone(),
             running_at: (!is_final).then(|| clock.date()),
+            game: state::write(&self.game)?,
         };
-        WrittenMatch::new(&head, &self.game)
+        state::write(&saved).map(WrittenMatch::new)
     }
 
     /// The match as it was last written out; it is written out now if it never was.
@@ -118,17 +122,18 @@ impl<G: Game> Match<G> {
         date: UnixMillis,
         feed: FeedSender,
     ) -> Result<Self, StateError> {
-        let Restored { saved, game, entry, claims } = restored;
+        let Restored { saved, entry, claims } = restored;
         let rewound_ticks = saved.rewound_ticks(date);
         let SavedMatch { seed, seats, npcs, tick_rate, tick, chat, .. } = saved;
         let options = MatchOptions { seed, seats, npcs, tick_rate, mode: entry.mode };
-        let game = game.game()?;
+        let game = state::read(&saved.game)?;
         let mut made = Self::with_game(entry, game, options, settings, schema, start, feed);
         made.tick = tick.plus(rewound_ticks.unwrap_or(0));
         made.chat = chat;
-        for (audience, payload) in &saved.events {
-            made.log.push(*audience, payload);
-        }
+        made.log = EventLog::read(&saved.log).unwrap_or_else(|| {
+            tracing::error!(match_id = made.entry.id.0, "the saved events can't be read");
+            EventLog::default()
+        });
         for (session, claim) in saved.sessions.into_iter().zip(claims) {
             let seat = session.seat;
             made.queues[seat.index()] = InputQueue::resumed(session.processed);

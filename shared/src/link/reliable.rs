@@ -12,6 +12,9 @@ pub const LOG_EVENTS_MAX: usize = 4096;
 /// Most bytes of payloads: as many as these events take with four large values each.
 pub const LOG_BYTES_MAX: usize = 24 * LOG_EVENTS_MAX;
 
+/// Bytes of an event in a written log, beside its payload.
+const HEAD_BYTES: usize = 6;
+
 /// See the module.
 #[derive(Debug)]
 pub struct EventLog {
@@ -42,15 +45,44 @@ impl EventLog {
         self.bytes.extend(payload);
     }
 
-    /// The events that are kept, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = (Audience, Vec<u8>)> {
-        let mut start = 0;
-        self.events.iter().map(move |&(audience, length)| {
-            let end = start + usize::from(length);
-            let payload = self.bytes.range(start..end).copied().collect();
-            start = end;
-            (audience, payload)
-        })
+    /// Writes the log out, for [`EventLog::read`].
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(4 + HEAD_BYTES * self.events.len() + self.bytes.len());
+        out.extend((self.events.len() as u32).to_le_bytes());
+        for &(audience, length) in &self.events {
+            let seat = match audience {
+                Audience::All => 0,
+                Audience::Seat(Seat(seat)) => 1 + u32::from(seat),
+            };
+            out.extend(seat.to_le_bytes());
+            out.extend(length.to_le_bytes());
+        }
+        let (older, newer) = self.bytes.as_slices();
+        out.extend_from_slice(older);
+        out.extend_from_slice(newer);
+        out
+    }
+
+    /// Reads a log that was written out. `None` if the bytes are none.
+    #[must_use]
+    pub fn read(written: &[u8]) -> Option<Self> {
+        let (count, rest) = written.split_first_chunk()?;
+        let heads_bytes = HEAD_BYTES.checked_mul(u32::from_le_bytes(*count) as usize)?;
+        let (heads, mut payloads) = rest.split_at_checked(heads_bytes)?;
+        let mut log = Self::default();
+        for head in heads.chunks_exact(HEAD_BYTES) {
+            let (seat, length) = head.split_first_chunk()?;
+            let audience = match u32::from_le_bytes(*seat) {
+                0 => Audience::All,
+                seat => Audience::Seat(Seat(u16::try_from(seat - 1).ok()?)),
+            };
+            let length = u16::from_le_bytes(length.try_into().ok()?);
+            let (payload, later) = payloads.split_at_checked(length.into())?;
+            log.push(audience, payload);
+            payloads = later;
+        }
+        payloads.is_empty().then_some(log)
     }
 
     /// Passes to `send` the last `count` payloads whose audience includes `seat` (`None`: a
@@ -100,9 +132,23 @@ mod tests {
         check(&log, None, 4, Some(&[0, 2, 3, 5]));
         check(&log, None, 0, Some(&[]));
         check(&log, None, 5, None);
-        let mut copy = EventLog::default();
-        log.iter().for_each(|(audience, payload)| copy.push(audience, &payload));
+    }
+
+    #[test]
+    fn a_written_log_is_read_back() {
+        let mut log = EventLog::default();
+        for n in 0..6 {
+            let audience = if n % 3 == 1 { Audience::Seat(Seat(9)) } else { Audience::All };
+            log.push(audience, &[n; 3]);
+        }
+        let written = log.write();
+        let copy = EventLog::read(&written).unwrap();
+        check(&copy, Some(Seat(9)), 3, Some(&[3, 4, 5]));
         check(&copy, Some(Seat(1)), 3, Some(&[2, 3, 5]));
+        for end in 0..written.len() {
+            assert!(EventLog::read(&written[..end]).is_none(), "cut off at {end}");
+        }
+        assert!(EventLog::read(&[&written[..], &[0]].concat()).is_none());
     }
 
     #[test]
