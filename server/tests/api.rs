@@ -143,7 +143,8 @@ fn a_body_is_an_object() {
 #[test]
 fn an_expired_ticket_is_reported_as_such() {
     let (server, tickets) = guarded_server("late", |_| {});
-    let grant = Grant { subject: "u1", role: TicketRole::Player, match_id: None, name: "Ada" };
+    let grant =
+        Grant { subject: "u1", role: TicketRole::Player, match_id: None, name: "Ada", data: &[] };
     let say = |life: u64| {
         let token = tickets.issue(&grant, unix_now() + life).unwrap();
         let shown = format!("authorization: Bearer {token}\r\n");
@@ -160,7 +161,7 @@ fn an_expired_ticket_is_reported_as_such() {
 fn a_backend_passes_on_more_lines_than_an_address_may_say() {
     let (server, tickets) = guarded_server("relay", |_| {});
     let say = |role| {
-        let grant = Grant { subject: "u1", role, match_id: None, name: "" };
+        let grant = Grant { subject: "u1", role, match_id: None, name: "", data: &[] };
         let token = tickets.issue(&grant, unix_now() + 60).unwrap();
         let shown = format!("authorization: Bearer {token}\r\n");
         server.post_with("/v1/chat", &shown, r#"{"name":"Ada","text":"hello"}"#).0

@@ -279,7 +279,7 @@ fn join(server: &TestServer, name: &str) -> Client {
 }
 
 fn issue(tickets: &Tickets, subject: &str) -> String {
-    let grant = Grant { subject, role: TicketRole::Player, match_id: None, name: "Ada" };
+    let grant = Grant { subject, role: TicketRole::Player, match_id: None, name: "Ada", data: &[] };
     tickets.issue(&grant, unix_now() + 60).unwrap()
 }
 

@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    fs,
     io::Write,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -13,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use support::{
     Client, End, Stream, TestServer, exchange, frame,
     hooked::{Hook, Hooked},
-    request,
+    request, scratch,
 };
+use tickwire_server::tickets::{Grant, TicketRole, Tickets, unix_now};
 use tickwire_shared::{
     arena::Arena,
     game::{Game, Input, MatchOptions, Step},
@@ -317,6 +319,39 @@ fn a_player_whom_the_game_removes_is_told_and_may_join_again() {
 }
 
 #[test]
+fn the_game_is_told_what_the_ticket_says_of_a_player() {
+    let secret = scratch("data.secret");
+    fs::write(&secret, "a secret of 32 bytes and of more").unwrap();
+    let server = TestServer::start::<Tally>(|config| config.tickets.secret_file = Some(secret));
+    let tickets = Tickets::with_secret(b"a secret of 32 bytes and of more").unwrap();
+    let grant = |role, data| {
+        let grant = Grant { subject: "u1", role, match_id: None, name: "", data };
+        tickets.issue(&grant, unix_now() + 60).unwrap()
+    };
+    let operator = grant(TicketRole::Operator, &[]);
+    let operator = format!("authorization: Bearer {operator}\r\n");
+    let (status, answer) = server.post_with("/v1/join", &operator, r#"{"data":[7,-1]}"#);
+    let ticket = answer.split("&ticket=").nth(1).and_then(|rest| rest.split('"').next());
+    assert_eq!(status, 200, "{answer}");
+    let mut client =
+        Client::open(server.addr, &format!("match=auto&ticket={}", ticket.unwrap()), "tickwire.v1");
+    client.say_hello(None);
+    client.wait("the tally", |client| {
+        client.link.rows().is_some_and(|rows| rows.len() == 1 && rows.row(0).values == [7])
+    });
+    let too_much = format!(r#"{{"data":{:?}}}"#, [0; 17]);
+    assert_eq!(server.post_with("/v1/join", &operator, &too_much).0, 400);
+    let ticket = grant(TicketRole::Player, &[0; 17]);
+    let mut refused =
+        Client::open(server.addr, &format!("match=auto&ticket={ticket}"), "tickwire.v1");
+    assert_eq!(refused.wait_end(), End::Close(4021));
+    let open = TestServer::start::<Tally>(|_| {});
+    let (status, answer) = open.post("/v1/join", r#"{"data":[7]}"#);
+    assert!(status == 400 && answer.contains("issues none"), "{answer}");
+    assert_eq!(open.get("/v1/matches").1.matches("\"id\"").count(), 0, "no match is left behind");
+}
+
+#[test]
 fn a_match_that_admits_nobody_counts_as_full() {
     let server = TestServer::start::<Tally>(|config| config.seats = 2);
     let mut first = server.join();
@@ -608,7 +643,11 @@ impl Game for Tally {
     }
 
     fn join(&mut self, seat: Seat) {
-        self.seats[seat.index()] = Some(0);
+        self.join_with(seat, &[]);
+    }
+
+    fn join_with(&mut self, seat: Seat, data: &[i32]) {
+        self.seats[seat.index()] = Some(data.first().copied().unwrap_or(0));
     }
 
     fn leave(&mut self, seat: Seat) {

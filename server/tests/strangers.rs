@@ -778,7 +778,7 @@ fn origins() -> Origins {
 }
 
 fn issue(tickets: &Tickets, role: TicketRole, match_id: Option<MatchId>, life: u64) -> String {
-    let grant = Grant { subject: "u1", role, match_id, name: "Ada" };
+    let grant = Grant { subject: "u1", role, match_id, name: "Ada", data: &[] };
     tickets.issue(&grant, unix_now() + life).unwrap()
 }
 

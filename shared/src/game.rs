@@ -17,6 +17,9 @@ use crate::{
     time::TickRate,
 };
 
+/// Most integers in a ticket's data.
+pub const TICKET_DATA_MAX: usize = 16;
+
 /// The options that a match is created with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MatchOptions {
@@ -53,6 +56,14 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// A player takes a free seat.
     fn join(&mut self, seat: Seat);
+
+    /// The same, with the `data` in the player's ticket: what the game's backend says of the player,
+    /// such as a team, a rank or a loadout. What it means is up to the two; the game must accept
+    /// anything, as it may be older or newer than the backend. It is empty without a ticket.
+    fn join_with(&mut self, seat: Seat, data: &[i32]) {
+        let _ = data;
+        self.join(seat);
+    }
 
     /// A player's seat becomes free.
     fn leave(&mut self, seat: Seat);

@@ -95,7 +95,7 @@ impl FrontDoor {
             if ticket.role != TicketRole::Operator {
                 tickets.redeem(&ticket, now)?;
             }
-            claim.name = ticket.name;
+            (claim.name, claim.data) = (ticket.name, ticket.data);
         }
         let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
         Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } })

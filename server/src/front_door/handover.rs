@@ -75,7 +75,7 @@ impl FrontDoor {
         let claims = saved.sessions.iter().map(|session| Claim {
             seat: Reservation::new(entry).ok(),
             subject: session.subject.as_ref().and_then(subject_of),
-            name: Box::default(),
+            ..Claim::default()
         });
         claims.collect()
     }

@@ -91,6 +91,8 @@ pub(super) struct JoinRequest {
     role: Option<TicketRole>,
     /// The player's display name.
     name: Option<String>,
+    /// What the game is told of the player; only an operator may set it.
+    data: Option<Vec<i32>>,
 }
 
 fn match_or_auto<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
@@ -165,13 +167,15 @@ pub(super) async fn join(
     let is_operator = operator.is_ok();
     if let Err(problem) = operator {
         let are_guests = door.tickets.is_none() || door.config.tickets.guests;
-        let is_bold = request.subject.is_some() || request.role == Some(TicketRole::Operator);
+        let is_bold = request.subject.is_some()
+            || request.data.is_some()
+            || request.role == Some(TicketRole::Operator);
         // A request with a token gets the error of the token.
         if !are_guests || is_bold && bearer(&headers).is_some() {
             return Err(problem);
         }
         if is_bold {
-            let message = "only operators may set subject, or the role operator";
+            let message = "only operators may set subject, data, or the role operator";
             return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
         }
     }
@@ -180,13 +184,19 @@ pub(super) async fn join(
     let only = request.match_id.map(MatchId);
     let role = request.role.unwrap_or(TicketRole::Player);
     let subject = request.subject.unwrap_or_else(|| format!("guest-{}", random_id()));
-    let name = request.name.unwrap_or_default();
-    let grant = Grant { subject: &subject, role, match_id: only, name: &name };
+    let (name, data) = (request.name.unwrap_or_default(), request.data.unwrap_or_default());
+    let grant = Grant { subject: &subject, role, match_id: only, name: &name, data: &data };
     // Before a match is opened, so that a rejected request leaves none behind.
     if door.tickets.is_some()
         && let Some(flaw) = grant.flaw()
     {
         return Err(Problem::bad_request(flaw));
+    }
+    let expires_at = unix_now() + door.config.tickets.life.as_secs();
+    let ticket = door.tickets.as_ref().and_then(|tickets| tickets.issue(&grant, expires_at));
+    if ticket.is_none() && !data.is_empty() {
+        let message = "data goes into a ticket, and this server issues none";
+        return Err(Problem::bad_request(message));
     }
     let base = base_url(&door, &headers)?;
     let matchmaker = &door.matchmaker;
@@ -206,8 +216,6 @@ pub(super) async fn join(
     if role != TicketRole::Player {
         url.push_str("&role=spectator");
     }
-    let expires_at = unix_now() + door.config.tickets.life.as_secs();
-    let ticket = door.tickets.as_ref().and_then(|tickets| tickets.issue(&grant, expires_at));
     if let Some(ticket) = &ticket {
         url.push_str("&ticket=");
         url.push_str(ticket);

@@ -57,6 +57,8 @@ pub(crate) struct Claim {
     pub(crate) subject: Option<Place<Arc<str>>>,
     /// The name in the ticket; empty without one.
     pub(crate) name: Box<str>,
+    /// What the ticket says of its bearer to the game.
+    pub(crate) data: Box<[i32]>,
 }
 
 /// A participant, connected or within the grace period.

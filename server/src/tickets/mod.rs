@@ -24,7 +24,9 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize};
-use tickwire_shared::{close::CloseReason, ids::MatchId, social::NAME_CHARS_MAX};
+use tickwire_shared::{
+    close::CloseReason, game::TICKET_DATA_MAX, ids::MatchId, social::NAME_CHARS_MAX,
+};
 
 use self::key::{Key, Keys};
 pub use self::settings::TicketConfig;
@@ -75,6 +77,8 @@ pub struct Ticket {
     pub role: TicketRole,
     /// The bearer's display name.
     pub name: Box<str>,
+    /// What the issuer says of the bearer to the game.
+    pub data: Box<[i32]>,
     /// When it expires, in seconds since 1970.
     pub expires_at: u64,
     id: Box<str>,
@@ -151,6 +155,8 @@ struct Claims {
     match_id: Option<u32>,
     #[serde(default, deserialize_with = "or_default")]
     name: String,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    data: Vec<i32>,
     #[serde(deserialize_with = "seconds")]
     exp: u64,
     #[serde(default, deserialize_with = "seconds_or_none", skip_serializing)]
@@ -181,6 +187,8 @@ impl Claims {
             Some("sub and jti must have 1 to 64 bytes")
         } else if !is_name(&self.name) {
             Some(NAME_FLAW)
+        } else if self.data.len() > TICKET_DATA_MAX {
+            Some(DATA_FLAW)
         } else if self.role != TicketRole::Operator
             && self.exp - now > LIFE_MAX.as_secs() + LEEWAY_S
         {
@@ -194,6 +202,8 @@ impl Claims {
 }
 
 const NAME_FLAW: &str = "name must have at most 24 characters, and no control characters";
+const DATA_FLAW: &str = "data must have at most 16 integers";
+const _: () = assert!(TICKET_DATA_MAX == 16, "the text says so");
 
 fn is_id(id: &str) -> bool {
     (1..=ID_BYTES_MAX).contains(&id.len())
@@ -257,6 +267,7 @@ impl Tickets {
             match_id: claims.match_id.map(MatchId),
             role: claims.role,
             name: claims.name.into(),
+            data: claims.data.into(),
             expires_at: claims.exp,
             id: claims.jti.into(),
         })
@@ -303,6 +314,7 @@ impl Tickets {
             role: grant.role,
             match_id: grant.match_id.map(|id| id.0),
             name: grant.name.into(),
+            data: grant.data.into(),
             exp: expires_at,
             nbf: 0,
             jti: random_id(),
@@ -322,6 +334,8 @@ pub struct Grant<'a> {
     pub match_id: Option<MatchId>,
     /// The bearer's display name.
     pub name: &'a str,
+    /// What the game is told of the bearer.
+    pub data: &'a [i32],
 }
 
 impl Grant<'_> {
@@ -331,6 +345,8 @@ impl Grant<'_> {
             Some("subject must have 1 to 64 bytes")
         } else if !is_name(self.name) {
             Some(NAME_FLAW)
+        } else if self.data.len() > TICKET_DATA_MAX {
+            Some(DATA_FLAW)
         } else {
             None
         }
@@ -394,8 +410,17 @@ mod tests {
             let role = TicketRole::Player;
             let (sub, name, jti) = ("u7".into(), "Ada".into(), "1".into());
             let (match_id, exp) = (None, NOW + 60);
-            let mut claims =
-                Claims { aud: AUDIENCE, sub, role, match_id, name, exp, nbf: NOW, jti };
+            let mut claims = Claims {
+                aud: AUDIENCE,
+                sub,
+                role,
+                match_id,
+                name,
+                data: vec![],
+                exp,
+                nbf: NOW,
+                jti,
+            };
             change(&mut claims);
             claims.flaw(NOW).map_or("", |flaw| flaw.split(' ').next().unwrap())
         };
@@ -520,12 +545,14 @@ mod tests {
         let secret = Tickets::with_secret(SECRET).unwrap();
         let token = issue(&secret, TicketRole::Player, 60);
         assert_eq!(tickets.check(&token, NOW), Err(TicketError::Invalid));
-        let grant = Grant { subject: "u", role: TicketRole::Player, match_id: None, name: "" };
+        let grant =
+            Grant { subject: "u", role: TicketRole::Player, match_id: None, name: "", data: &[] };
         assert!(tickets.issue(&grant, NOW + 1).is_none(), "it has no private key");
     }
 
     fn issue(tickets: &Tickets, role: TicketRole, life: u64) -> String {
-        let grant = Grant { subject: "u1", role, match_id: Some(MatchId(7)), name: "Ada" };
+        let grant =
+            Grant { subject: "u1", role, match_id: Some(MatchId(7)), name: "Ada", data: &[] };
         tickets.issue(&grant, NOW + life).unwrap()
     }
 }

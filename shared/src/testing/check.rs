@@ -5,7 +5,7 @@ use super::{World, world::fail};
 use crate::{
     declaration::schema_of,
     dice::Dice,
-    game::{Game, Input, MatchOptions},
+    game::{Game, Input, MatchOptions, TICKET_DATA_MAX},
     ids::{EntityId, Seat, Tick, Viewer},
     link::{
         ClientEvent, ClientLink, Digest,
@@ -27,9 +27,9 @@ const TICKS: u32 = 400;
 const MOVED: Tick = Tick(200);
 const SEATS: u16 = 8;
 
-/// Plays matches in each of a game's modes, with players who join and leave, send any input that
-/// the schema allows, and see others late; and writes the game's state out and reads it back in
-/// between. Some players change their input in every tick, others keep it for many. The matches are
+/// Plays matches in each of a game's modes, with players who join, with any data in their tickets,
+/// and leave, send any input that the schema allows, and see others late; and writes the game's
+/// state out and reads it back in between. Some players change their input in every tick, others keep it for many. The matches are
 /// 400 ticks long, at 10, 30 and 128 Hz; anything later, such as the end of a long round, needs a
 /// test of its own. Use it in a test of your game:
 ///
@@ -161,7 +161,13 @@ fn act<G: Game>(
             link.write_input(tick, values, &mut frame);
         }
         (None, 0..8) => {
-            twins.iter_mut().for_each(|world| world.connect(seat, now));
+            let most = [0, 4, TICKET_DATA_MAX][dice.within(0, 2) as usize];
+            let data: Vec<_> =
+                (0..most).map(|_| dice.next() as i32 >> dice.within(0, 31)).collect();
+            for world in &mut *twins {
+                world.sessions[seat.index()].data.clone_from(&data);
+                world.connect(seat, now);
+            }
             client.insert(ClientLink::default()).write_hello("", None, &mut frame);
         }
         (Some(_) | None, _) => {}

@@ -54,6 +54,8 @@ pub struct Session<I> {
     /// Lines of chat that were received.
     pub lines: Vec<String>,
     pub(super) has_joined: bool,
+    /// The data in the player's ticket.
+    pub data: Vec<i32>,
 }
 
 impl<G: Game> World<G> {
@@ -71,6 +73,7 @@ impl<G: Game> World<G> {
             seq: InputSeq(0),
             lines: Vec::new(),
             has_joined: false,
+            data: Vec::new(),
         };
         Self {
             game: G::new(&options),
@@ -158,7 +161,7 @@ impl<G: Game> World<G> {
         let token = ResumeToken([seat.0 as u8; 16]);
         if !session.has_joined {
             session.has_joined = true;
-            self.game.join(seat);
+            self.game.join_with(seat, &session.data);
         } else if hello.resume.as_ref().is_none_or(|resume| resume.token != token) {
             return Err(CloseReason::NothingToResume);
         }
