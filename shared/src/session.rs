@@ -343,9 +343,10 @@ impl Session {
         true
     }
 
-    /// The tick for which the player's input should be written now.
+    /// The tick for which the player's input should be written now. `None` for spectators.
     pub fn poll_input(&mut self, now: Micros) -> Option<Tick> {
-        let tick = self.link.poll_input(now).filter(|_| self.is_connected())?;
+        self.link.welcome()?.seat?;
+        let tick = self.link.poll_input(now)?;
         // An input acknowledges, too.
         self.acknowledged = (self.link.applied(), now);
         Some(tick)
@@ -410,7 +411,7 @@ impl Session {
     }
 
     /// What to draw: the entities as of the last [`Self::advance`], a little in the past. `None`
-    /// before the first snapshot. It stays while the connection is lost.
+    /// before the first snapshot. While the session is resumed, it stays.
     #[must_use]
     pub fn view(&self) -> Option<View<'_>> {
         self.others.shown()

@@ -210,6 +210,7 @@ fn a_spectators_session_ends_with_its_connection() {
     assert_eq!(story.told(&watching), Told::Joined);
     assert_eq!(story.told_line(1, 50), Told::Line(1));
     story.play(9);
+    assert!(!story.makes_inputs());
 
     story.lose(1006);
     assert!(story.session.link().welcome().is_none() && story.view().is_none());
@@ -360,6 +361,12 @@ fn wrong_rows_are_requested_again() {
     assert_eq!(message(&story.session.poll_frame(story.now).unwrap()), ClientMessage::Resync);
     assert!(!story.sent().iter().any(|frame| *frame == [0, 2]), "once");
 }
+
+/// Engines run systems on any thread.
+const _: fn() = || {
+    const fn check<T: Send>() {}
+    check::<Session>();
+};
 
 /// A session and its time.
 struct Story {
