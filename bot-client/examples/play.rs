@@ -149,12 +149,12 @@ impl Client {
     }
 
     /// What a game would draw in each frame; in text. An error is for the user.
-    fn draw(&self, keys: &ArenaInput, now: Micros) -> Result<String, Closed> {
+    fn draw(&self, keys: &ArenaInput, now: Micros) -> Result<String, String> {
         match self.session.state() {
             SessionState::Connecting => Ok(String::from("connecting")),
             SessionState::Playing => Ok(self.picture(keys, now).unwrap_or_default()),
             SessionState::Resuming(closed) => Ok(format!("no connection: {closed}")),
-            SessionState::Ended(closed) => Err(closed.clone()),
+            SessionState::Ended(closed) => Err(closed.to_string()),
         }
     }
 

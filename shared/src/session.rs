@@ -40,7 +40,13 @@
 //!
 //! [`Prediction`]: crate::replica::Prediction
 
-use std::{collections::VecDeque, fmt::Write, mem};
+mod options;
+
+use std::{collections::VecDeque, mem};
+
+pub use options::SessionOptions;
+
+use options::push_encoded;
 
 use crate::{
     close::Back,
@@ -72,19 +78,6 @@ const AWAY_MAX: Micros = Micros::from_secs(60);
 const SILENCE_MAX: Micros = Micros::from_secs(6);
 /// If no input was made for this long, a snapshot gets an acknowledgement of its own.
 const ACK_INTERVAL: Micros = Micros::from_millis(100);
-
-/// What to join.
-#[derive(Clone, Debug, Default)]
-pub struct SessionOptions {
-    /// The match; `None` lets the server choose one.
-    pub match_id: Option<MatchId>,
-    /// If the server chooses, one of the game's modes. Empty is its first one.
-    pub mode: String,
-    /// Whether to watch without a seat.
-    pub spectates: bool,
-    /// The player's name as others see it. The server chooses one if it is empty.
-    pub name: String,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -243,18 +236,7 @@ impl Session {
         // The user may have had to log in, which does not count.
         self.lost_at = self.lost_at.map(|at| at.plus(waited));
         self.heard_at = now;
-        let mut path = String::from("/v1/play?match=");
-        match self.match_id {
-            Some(MatchId(id)) => path += &id.to_string(),
-            None => path += "auto",
-        }
-        if self.match_id.is_none() && !self.options.mode.is_empty() {
-            path += "&mode=";
-            push_encoded(&self.options.mode, &mut path);
-        }
-        if self.options.spectates {
-            path += "&role=spectator";
-        }
+        let mut path = self.options.path(self.match_id);
         if self.token.is_some() {
             path += "&resume=1";
         } else if !ticket.is_empty() {
@@ -465,18 +447,6 @@ impl Session {
         self.out.clear();
         self.out.push_back(hello);
         self.wants_resync = false;
-    }
-}
-
-/// Appends a value of a query.
-fn push_encoded(value: &str, path: &mut String) {
-    for byte in value.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(byte.into());
-            }
-            _ => write!(path, "%{byte:02X}").expect("a string takes everything"),
-        }
     }
 }
 
