@@ -7,7 +7,7 @@
 //! Trails, and where the rows of each entity are, make up its [`History`]. Histories are kept from
 //! body to body, since most bases are the previous one with one more snapshot.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use arrayvec::ArrayVec;
 
@@ -153,7 +153,7 @@ impl Histories {
 pub(super) struct Patterns {
     ages: ArrayVec<i32, BASIS_MAX>,
     /// By trail.
-    cached: [OnceCell<Pattern>; 1 << BASIS_MAX],
+    cached: [OnceLock<Pattern>; 1 << BASIS_MAX],
 }
 
 /// What is kept from one body to the next.

@@ -362,9 +362,9 @@ fn wrong_rows_are_requested_again() {
     assert!(!story.sent().iter().any(|frame| *frame == [0, 2]), "once");
 }
 
-/// Engines run systems on any thread.
+/// Engines run systems on any thread, and share resources between them.
 const _: fn() = || {
-    const fn check<T: Send>() {}
+    const fn check<T: Send + Sync>() {}
     check::<Session>();
 };
 
