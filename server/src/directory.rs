@@ -10,12 +10,10 @@ use std::sync::{
 
 use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
-use tickwire_shared::ids::MatchId;
+use tickwire_shared::{game::SEATS_MAX, ids::MatchId};
 
 use crate::locks::lock;
 
-/// Most seats of a match.
-pub(crate) const SEATS_MAX: u16 = 1024;
 /// Value of a match's count of taken seats once it is closed: no reservation succeeds any more.
 const CLOSED: u16 = u16::MAX;
 const _: () = assert!(SEATS_MAX < CLOSED);

@@ -73,6 +73,7 @@ use feeds::Feeds;
 use front_door::FrontDoor;
 use handover::WrittenMatch;
 use matches::MatchSettings;
+use matchmaker::Modes;
 use shards::Shards;
 pub use socket::push_frame;
 
@@ -223,7 +224,8 @@ impl Server {
             threads.push(thread);
         }
         let shards = Shards::new(shards, clock, &schema);
-        let door = Arc::new(FrontDoor::new(config, G::MODES, clock, directory, shards, feeds)?);
+        let door =
+            Arc::new(FrontDoor::new(config, Modes::of::<G>(), clock, directory, shards, feeds)?);
         door.take_over(schema_hash);
         Ok(Self { listener, addr, health, door, threads, schema_hash })
     }

@@ -3,7 +3,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use tickwire_shared::{game::MatchOptions, ids::MatchId};
+use tickwire_shared::{
+    game::{Game, MatchOptions},
+    ids::MatchId,
+};
 
 use crate::{
     bucket::{Bucket, Rate},
@@ -18,16 +21,35 @@ use crate::{
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Matchmaker {
-    /// The game's modes, the default one first.
-    pub(crate) modes: &'static [&'static str],
+    pub(crate) modes: Modes,
     directory: Arc<Directory>,
     shards: Arc<Shards>,
-    /// The options of every match, except seed and mode.
+    /// The options of every match, except its seed and mode, and seats if the mode has a number.
     usual: MatchOptions,
     /// Rate limit of new matches.
     pace: Rate,
     openings: Mutex<Bucket>,
     clock: Clock,
+}
+
+/// The modes of a game.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Modes {
+    /// The default one first.
+    pub(crate) names: &'static [&'static str],
+    /// How many seats each has, unless the settings say.
+    seats: fn(&str) -> Option<u16>,
+}
+
+impl Modes {
+    pub(crate) const fn of<G: Game>() -> Self {
+        Self { names: G::MODES, seats: G::seats }
+    }
+
+    /// The mode of that name.
+    pub(crate) fn find(self, name: &str) -> Option<&'static str> {
+        self.names.iter().copied().find(|known| *known == name)
+    }
 }
 
 /// Which match a request asks for.
@@ -42,7 +64,7 @@ pub(crate) enum MatchSelector {
 impl Matchmaker {
     pub(crate) fn new(
         config: &Config,
-        modes: &'static [&'static str],
+        modes: Modes,
         clock: Clock,
         directory: Arc<Directory>,
         shards: Arc<Shards>,
@@ -61,11 +83,11 @@ impl Matchmaker {
 
     /// The mode of that name; without a name, the default mode.
     pub(crate) fn mode(&self, name: Option<&str>) -> Result<&'static str, String> {
-        let Some(name) = name else { return Ok(self.modes.first().copied().unwrap_or_default()) };
-        let known = self.modes.iter().find(|known| **known == name);
-        known.copied().ok_or_else(|| match self.modes {
+        let names = self.modes.names;
+        let Some(name) = name else { return Ok(names.first().copied().unwrap_or_default()) };
+        self.modes.find(name).ok_or_else(|| match names {
             [] => "the game has no modes".into(),
-            modes => format!("mode must be one of {}", modes.join(", ")),
+            names => format!("mode must be one of {}", names.join(", ")),
         })
     }
 
@@ -105,10 +127,11 @@ impl Matchmaker {
         }
         drop(openings);
         let is_available = |shard| self.shards.is_available(shard);
-        let entry = self.directory.add(mode, access, self.usual.seats, is_available)?;
+        let seats = (self.modes.seats)(mode).unwrap_or(self.usual.seats);
+        let entry = self.directory.add(mode, access, seats, is_available)?;
         // Unpredictable: a player who knew the seed would know the game's random events in advance.
         let seed = getrandom::u64().expect("the system has randomness");
-        let options = MatchOptions { seed, mode, ..self.usual };
+        let options = MatchOptions { seed, seats, mode, ..self.usual };
         if self.shards.send(entry.shard, Command::Open(Arc::clone(&entry), options)).is_err() {
             self.directory.remove(entry.id);
             return Err(JoinRefused::Overloaded);

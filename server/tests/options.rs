@@ -36,6 +36,11 @@ fn any_match_of_a_mode_has_that_mode() {
     assert!(first != second && second == third && first == fourth);
     let (_e, watched, mode) = enter("match=auto&mode=teams&role=spectator");
     assert_eq!((watched, mode), (second, 1));
+    // This mode has three seats, whatever the settings say.
+    let (_f, full, _) = enter("match=auto&mode=teams");
+    let (_g, another, _) = enter("match=auto&mode=teams");
+    assert!(full == second && another != second, "{full}, {another}");
+    assert!(server.get("/v1/matches/2").1.contains("\"seats\":3"));
 }
 
 #[test]
@@ -85,24 +90,33 @@ fn no_two_matches_have_the_same_seed() {
 }
 
 #[test]
-fn names_that_are_there_twice_are_rejected() {
+fn what_a_game_declares_wrongly_is_rejected() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let modes = runtime.block_on(Server::bind::<Shown<1>>(Config::default()));
     assert!(matches!(modes, Err(StartError::Game(DeclarationError::ModeName("duel")))));
     let scores = runtime.block_on(Server::bind::<Shown<2>>(Config::default()));
     assert!(matches!(scores, Err(StartError::Game(DeclarationError::ScoreName("kills")))));
+    let seats = runtime.block_on(Server::bind::<Shown<3>>(Config::default())).unwrap_err();
+    assert_eq!(seats.to_string(), "the game's mode \"\" has 0 seats, not 1 to 1024");
 }
 
 /// A game that shows its mode and its seed.
 #[derive(Serialize, Deserialize)]
 struct Shown<const WRONG: usize>([i32; 3]);
 
-const MODES: [&[&str]; 3] = [&["duel", "teams"], &["duel", "duel"], &[]];
+const MODES: [&[&str]; 4] = [&["duel", "teams"], &["duel", "duel"], &[], &[]];
 
 impl<const WRONG: usize> Game for Shown<WRONG> {
     type Input = Nothing;
     const MODES: &'static [&'static str] = MODES[WRONG];
     const SCORES: &'static [&'static str] = if WRONG == 2 { &["kills", "kills"] } else { &[] };
+
+    fn seats(mode: &str) -> Option<u16> {
+        match WRONG {
+            3 => Some(0),
+            _ => (mode == "teams").then_some(3),
+        }
+    }
 
     fn schema() -> Schema {
         let half = |name| Field::new(name, 1.0, i32::MIN, i32::MAX);

@@ -1,7 +1,7 @@
 //! Checks what a game declares, before it runs: its schema, and the names in it and beside it.
 
 use crate::{
-    game::Game,
+    game::{Game, SEATS_MAX},
     schema::{FIELDS_MAX, Schema, SchemaError},
 };
 
@@ -24,6 +24,9 @@ pub enum DeclarationError {
         "the game's mode {0:?} is not valid: names are unique, of 1 to 64 letters, digits, - and _"
     )]
     ModeName(&'static str),
+    /// A mode has no seat or too many of them.
+    #[error("the game's mode {0:?} has {1} seats, not 1 to {SEATS_MAX}")]
+    Seats(&'static str, u16),
     /// The game has more [`Game::SCORES`] than an event can carry.
     #[error("the game has {0} scores; the most is {FIELDS_MAX}")]
     Scores(usize),
@@ -46,7 +49,21 @@ pub fn schema_of<G: Game>() -> Result<Schema, DeclarationError> {
     if let Some(name) = repeated(G::SCORES) {
         return Err(DeclarationError::ScoreName(name));
     }
-    bad_mode(G::MODES).map_or(Ok(schema), |bad| Err(DeclarationError::ModeName(bad)))
+    if let Some(bad) = bad_mode(G::MODES) {
+        return Err(DeclarationError::ModeName(bad));
+    }
+    for mode in modes_of::<G>() {
+        if let Some(seats) = G::seats(mode).filter(|seats| !(1..=SEATS_MAX).contains(seats)) {
+            return Err(DeclarationError::Seats(mode, seats));
+        }
+    }
+    Ok(schema)
+}
+
+/// The game's modes; an empty one if it has none.
+#[must_use]
+pub const fn modes_of<G: Game>() -> &'static [&'static str] {
+    if G::MODES.is_empty() { &[""] } else { G::MODES }
 }
 
 /// The first mode whose name is not valid or not unique.

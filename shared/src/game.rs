@@ -17,6 +17,8 @@ use crate::{
     time::TickRate,
 };
 
+/// Most seats of a match.
+pub const SEATS_MAX: u16 = 1024;
 /// Most integers in a ticket's data.
 pub const TICKET_DATA_MAX: usize = 16;
 
@@ -46,6 +48,14 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Kinds of match that a client can ask for, such as `duel`, or `teams` on some map. The first
     /// is the default. A name has 1 to 64 letters, digits, `-` and `_`.
     const MODES: &'static [&'static str] = &[];
+
+    /// How many seats a match of this mode has, 1 to [`SEATS_MAX`]. `None` leaves that to the
+    /// server's settings.
+    #[must_use]
+    fn seats(mode: &str) -> Option<u16> {
+        let _ = mode;
+        None
+    }
 
     /// What the integers in rows, inputs and events mean. Must be the same at every call and in
     /// every mode.

@@ -13,10 +13,9 @@ use std::{
 
 use hyper::Uri;
 use serde::Deserialize;
-use tickwire_shared::time::TickRate;
+use tickwire_shared::{game::SEATS_MAX, time::TickRate};
 
 use crate::{
-    directory::SEATS_MAX,
     http::{Origins, Proxies},
     limits::Limits,
     tickets::TicketConfig,
@@ -41,7 +40,7 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Ticks per second of every match.
     pub tick_rate: TickRate,
-    /// Seats per match.
+    /// Seats per match, unless the game has another number.
     pub seats: u16,
     /// Most free seats of a match that computer players fill.
     pub npcs: u16,

@@ -50,7 +50,7 @@ pub(super) struct Settings {
     /// Ticks per second, 1 to 128 [default: 30]
     #[arg(long, value_name = "HZ", env = "TICKWIRE_TICK_RATE")]
     pub(super) tick_rate: Option<u16>,
-    /// Seats per match [default: 16]
+    /// Seats per match, unless the game's mode has a number of its own [default: 16]
     #[arg(long, value_name = "N", env = "TICKWIRE_SEATS")]
     pub(super) seats: Option<u32>,
     /// Most free seats that computer players fill; they yield to people [default: 6]

@@ -58,8 +58,8 @@ impl FrontDoor {
     /// Finds a shard for a match. `None` if the game no longer has its mode.
     fn restore(&self, written: &[u8]) -> Result<Option<(usize, Restored)>, StateError> {
         let saved: SavedMatch = state::read(written)?;
-        let known = self.matchmaker.modes.iter().find(|known| **known == saved.mode);
-        let Some(mode) = known.copied().or_else(|| saved.mode.is_empty().then_some("")) else {
+        let known = self.matchmaker.modes.find(&saved.mode);
+        let Some(mode) = known.or_else(|| saved.mode.is_empty().then_some("")) else {
             let (match_id, mode) = (saved.id.0, &saved.mode);
             tracing::error!(match_id, mode, "a match can't go on: the game no longer has its mode");
             return Ok(None);

@@ -30,7 +30,7 @@ use crate::{
     handshakes::HandshakePlace,
     locks::lock,
     mailbox::Command,
-    matchmaker::{MatchSelector, Matchmaker},
+    matchmaker::{MatchSelector, Matchmaker, Modes},
     places::{AddressPlace, ConnectionLimiter, ConnectionPlace, Rejection, Tally},
     shards::Shards,
     tickets::{Tickets, unix_now},
@@ -99,7 +99,7 @@ impl FrontDoor {
     /// Reads keys and certificates, and locks the handover's file.
     pub(crate) fn new(
         config: Config,
-        modes: &'static [&'static str],
+        modes: Modes,
         clock: Clock,
         directory: Arc<Directory>,
         shards: Shards,
@@ -331,7 +331,8 @@ impl FrontDoor {
         let (handle, _, _) = crate::mailbox::ShardHandle::new();
         let shards = Shards::new(vec![handle], clock, &schema);
         let (feeds, _) = Feeds::start(schema, &[], true, clock, known);
-        let new = Self::new(Config::default(), &[], clock, directory, shards, feeds);
+        let modes = Modes::of::<tickwire_shared::arena::Arena>();
+        let new = Self::new(Config::default(), modes, clock, directory, shards, feeds);
         (Arc::new(new.expect("the defaults are valid")), entry)
     }
 }

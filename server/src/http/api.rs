@@ -131,7 +131,7 @@ pub(super) async fn list(
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
     let matches = entries.iter().map(|entry| info(entry, &door)).collect();
     let game = door.followers.feeds.game().to_owned();
-    Ok(Json(MatchList { game, modes: door.matchmaker.modes, matches, next }))
+    Ok(Json(MatchList { game, modes: door.matchmaker.modes.names, matches, next }))
 }
 
 pub(super) async fn show(

@@ -19,6 +19,7 @@ use rustix::{
     time::Timespec,
 };
 use tickwire_shared::{
+    arena::Arena,
     close::CloseReason,
     schema::Schema,
     ws::{Decoder, Message},
@@ -34,6 +35,7 @@ use crate::{
     front_door::FrontDoor,
     intake::Intake,
     listener,
+    matchmaker::Modes,
     shards::Shards,
     socket::{ReadResult, Socket, push},
 };
@@ -63,7 +65,14 @@ fn serve(listener: std::net::TcpListener) {
         let (clock, known) = (Clock::start(), Arc::clone(&directory));
         let (feeds, _) = Feeds::start(Schema::default(), &[], true, clock, known);
         let shards = Shards::new(Vec::new(), clock, &Schema::default());
-        let door = FrontDoor::new(Config::default(), &[], clock, directory, shards, feeds);
+        let door = FrontDoor::new(
+            Config::default(),
+            Modes::of::<Arena>(),
+            clock,
+            directory,
+            shards,
+            feeds,
+        );
         let routes = Router::new().route("/echo", get(accept));
         let listener = TcpListener::from_std(listener).unwrap();
         listener::serve(listener, routes, Arc::new(door.unwrap())).await;

@@ -3,7 +3,7 @@
 
 use super::{World, world::fail};
 use crate::{
-    declaration::schema_of,
+    declaration::{modes_of, schema_of},
     dice::Dice,
     game::{Game, Input, MatchOptions, TICKET_DATA_MAX},
     ids::{EntityId, Seat, Tick, Viewer},
@@ -25,6 +25,7 @@ const RATES: [u16; 3] = [10, 30, 128];
 const TICKS: u32 = 400;
 /// When one of two identical matches is replaced by a copy that was written out and read back.
 const MOVED: Tick = Tick(200);
+/// Seats of each match, unless the game has another number.
 const SEATS: u16 = 8;
 
 /// Plays matches in each of a game's modes, with players who join, with any data in their tickets,
@@ -45,11 +46,11 @@ const SEATS: u16 = 8;
 pub fn check<G: Game>() {
     let schema = schema_of::<G>().unwrap_or_else(|error| panic!("{error}"));
     check_default_input::<G>(&schema);
-    let modes = if G::MODES.is_empty() { &[""] } else { G::MODES };
-    for mode in modes {
+    for mode in modes_of::<G>() {
+        let seats = G::seats(mode).unwrap_or(SEATS);
         for (seed, hz) in (0..).zip(RATES) {
             let tick_rate = TickRate::new(hz).expect("the rates are valid");
-            let options = MatchOptions { seed, seats: SEATS, npcs: SEATS / 2, tick_rate, mode };
+            let options = MatchOptions { seed, seats, npcs: seats / 2, tick_rate, mode };
             play([World::<G>::new(options), World::new(options)], &schema, &mut Dice::new(seed));
         }
     }
@@ -66,8 +67,9 @@ fn check_default_input<G: Game>(schema: &Schema) {
 }
 
 fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
-    let mut clients: Vec<_> = (0..SEATS).map(|_| None).collect();
-    let mut inputs: Vec<_> = (0..SEATS).map(|seat| Held::new(seat, schema)).collect();
+    let seats = twins[0].options.seats;
+    let mut clients: Vec<_> = (0..seats).map(|_| None).collect();
+    let mut inputs: Vec<_> = (0..seats).map(|seat| Held::new(seat, schema)).collect();
     for tick in (1..=TICKS).map(Tick) {
         let now = twins[0].due();
         for ((seat, client), input) in (0..).map(Seat).zip(&mut clients).zip(&mut inputs) {
@@ -119,10 +121,10 @@ struct Held<'a> {
 }
 
 impl<'a> Held<'a> {
-    /// Players in higher seats keep their inputs for longer, from one tick up to 128.
+    /// Players in higher seats of each eight keep their inputs for longer, from one tick up to 128.
     fn new(seat: u16, schema: &'a Schema) -> Self {
         let values = schema.input.iter().map(Integer::neutral).collect();
-        Self { schema, values, ticks: 1 << seat }
+        Self { schema, values, ticks: 1 << (seat % 8) }
     }
 
     fn next(&mut self, dice: &mut Dice) -> &[i32] {
@@ -190,7 +192,7 @@ fn compare<G: Game>([one, two]: &[World<G>; 2], schema: &Schema) {
     assert_eq!(ends[0], ends[1], "at tick {}, {twice} differ in whether they end", tick.0);
     let admits = [one, two].map(|world| world.game.admits());
     assert_eq!(admits[0], admits[1], "at tick {}, {twice} differ in whom they admit", tick.0);
-    for seat in (0..SEATS).map(Seat) {
+    for seat in (0..one.options.seats).map(Seat) {
         let [score, other] = [one, two].map(|world| {
             let mut values = vec![0; G::SCORES.len()];
             world.game.write_score(seat, &mut values);
@@ -212,7 +214,8 @@ fn removes<G: Game>(world: &World<G>, seat: Seat) -> bool {
 /// The viewer of a seat, and the entities that it sees.
 fn seen_by<G: Game>(world: &World<G>, seat: Seat) -> Option<(Viewer, Vec<EntityId>)> {
     let viewer = world.game.viewer(seat)?;
-    check_viewer(seat, viewer, SEATS).unwrap_or_else(|misfit| fail(world.tick, &misfit));
+    check_viewer(seat, viewer, world.options.seats)
+        .unwrap_or_else(|misfit| fail(world.tick, &misfit));
     let seen = rows_of(world).iter().filter(|&row| world.game.sees(viewer, row));
     Some((viewer, seen.map(|row| row.id).collect()))
 }

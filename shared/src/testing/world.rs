@@ -28,7 +28,7 @@ pub struct World<G: Game> {
     pub history: History,
     /// One session for each seat.
     pub sessions: Vec<Session<G::Input>>,
-    options: MatchOptions,
+    pub(super) options: MatchOptions,
     schema: Schema,
     encoder: Encoder,
     events: Events,
