@@ -83,12 +83,15 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     add("swarm CPU", Some(report.bot_cpu_s), "cores", per_second);
     add("server CPU", report.server_cpu_s, "cores", per_second);
     add("server CPU per snapshot", report.server_cpu_us_per_snapshot, "µs", 1.0);
-    add("attacks", report.attacks.map(|attacks| attacks as f64), "made", 1.0);
     add("never reading", report.kept_s_max, "s until the last was closed", 1.0);
-    add("came back", report.resumed.map(|times| times as f64), "times", 1.0);
     add("away at most", report.all_back_ms, "ms", 1.0);
     add("age after a gap", report.age_after_gap_ms, "ms at most", 1.0);
     let rss_bytes = report.server_rss_bytes.map(|bytes| bytes as f64);
     add("server memory", rss_bytes, "MiB", 1.0 / f64::from(1 << 20));
+    for (name, count) in
+        [("attacks", report.attacks), ("came back", report.resumed.map(|times| times as u64))]
+    {
+        facts.extend(count.map(|count| (name, format!("{count} times"))));
+    }
     facts
 }
