@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Drain { deadline: Micros },
     /// End sessions, and return how many there were.
     Remove(Removal, oneshot::Sender<usize>),
+    /// Pass a signal to a match's game, and return whether the match was there.
+    Signal(MatchId, Box<[i32]>, oneshot::Sender<bool>),
     /// Return the matches as they were last written out.
     Save(oneshot::Sender<Vec<WrittenMatch>>),
     /// Reject new sessions, end the thread, and return its matches, to be run on by the next server.

@@ -26,6 +26,7 @@ use slab::Slab;
 use tickwire_shared::{
     close::CloseReason,
     game::{Game, MatchOptions},
+    ids::MatchId,
     schema::Schema,
     state::StateError,
     time::{Micros, TickRate},
@@ -252,6 +253,13 @@ impl<G: Game> Shard<G> {
                     // The receiver may have timed out.
                     let _ = reply.send(removed.sum());
                 }
+                Command::Signal(id, values, reply) => {
+                    let signalled = self.slot_of(id).and_then(|slot| {
+                        self.guard(slot, now, |found, _, _| found.signal(&values))
+                    });
+                    // The receiver may have timed out.
+                    let _ = reply.send(signalled.is_some());
+                }
                 Command::Save(reply) => {
                     // The receiver may have timed out.
                     let _ = reply.send(self.written(now));
@@ -352,7 +360,7 @@ impl<G: Game> Shard<G> {
     fn connect(&mut self, arrival: Arrival, now: Micros) {
         let Arrival { match_id, newcomer, upgraded, mut leftover } = arrival;
         let mut socket = Socket::new(upgraded);
-        let slot = self.matches.iter().find_map(|(slot, m)| (m.id() == match_id).then_some(slot));
+        let slot = self.slot_of(match_id);
         let may_enter = self.drain_deadline.is_none() || newcomer.role == Role::Resumer;
         let Some(slot) = slot.filter(|_| may_enter) else {
             let reason = match self.drain_deadline {
@@ -367,6 +375,10 @@ impl<G: Game> Shard<G> {
         self.guard(slot, now, |found, context, intake| {
             found.accept(socket, newcomer, &mut leftover, intake, context);
         });
+    }
+
+    fn slot_of(&self, id: MatchId) -> Option<usize> {
+        self.matches.iter().find_map(|(slot, found)| (found.id() == id).then_some(slot))
     }
 
     /// Applies the overload ladder's step to all matches.

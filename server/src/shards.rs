@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     clock::Clock,
+    directory::Entry,
     handover::WrittenMatch,
     mailbox::{Availability, Command, Recorded, Removal, STUCK_AFTER, ShardHandle},
     matches::Recording,
@@ -138,6 +139,12 @@ impl Shards {
         }
     }
 
+    /// Passes a signal to a match's game. Returns whether the match was there, or `None` if its shard
+    /// does not answer.
+    pub(crate) async fn signal(&self, entry: &Entry, values: Box<[i32]>) -> Option<bool> {
+        self.ask_one(entry.shard, |reply| Command::Signal(entry.id, values, reply)).await
+    }
+
     /// All matches as they were last written out, but those of shards that do not answer.
     pub(crate) async fn written(&self) -> Vec<WrittenMatch> {
         self.ask(Command::Save).await.into_iter().flatten().flatten().collect()
@@ -169,7 +176,7 @@ impl Shards {
     fn ask_one<T>(
         &self,
         shard: usize,
-        command: impl Fn(oneshot::Sender<T>) -> Command,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> impl Future<Output = Option<T>> {
         let (reply, answer) = oneshot::channel();
         let is_sent = !self.is_stuck(shard) && self.send(shard, command(reply)).is_ok();

@@ -352,6 +352,23 @@ fn the_game_is_told_what_the_ticket_says_of_a_player() {
 }
 
 #[test]
+fn an_operator_signals_a_game() {
+    let server = TestServer::start::<Tally>(|_| {});
+    let mut client = server.join();
+    assert_eq!(server.post("/v1/signals", r#"{"match":1,"values":[40,2]}"#).0, 204);
+    client.wait("the tally", |client| {
+        client.link.rows().is_some_and(|rows| rows.row(0).values == [42])
+    });
+    for (body, status) in [
+        (r#"{"match":2,"values":[]}"#.to_owned(), 404),
+        (format!(r#"{{"match":1,"values":{:?}}}"#, [1; 65]), 400),
+        (r#"{"match":1,"values":[3000000000]}"#.to_owned(), 400),
+    ] {
+        assert_eq!(server.post("/v1/signals", &body).0, status, "{body}");
+    }
+}
+
+#[test]
 fn a_match_that_admits_nobody_counts_as_full() {
     let server = TestServer::start::<Tally>(|config| config.seats = 2);
     let mut first = server.join();
@@ -648,6 +665,10 @@ impl Game for Tally {
 
     fn join_with(&mut self, seat: Seat, data: &[i32]) {
         self.seats[seat.index()] = Some(data.first().copied().unwrap_or(0));
+    }
+
+    fn signal(&mut self, values: &[i32]) {
+        self.seats[0] = Some(values.iter().sum());
     }
 
     fn leave(&mut self, seat: Seat) {

@@ -19,6 +19,8 @@ use crate::{
 
 /// Most seats of a match.
 pub const SEATS_MAX: u16 = 1024;
+/// Most integers in a signal.
+pub const SIGNAL_MAX: usize = 64;
 /// Most integers in a ticket's data.
 pub const TICKET_DATA_MAX: usize = 16;
 
@@ -77,6 +79,12 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// A player's seat becomes free.
     fn leave(&mut self, seat: Seat);
+
+    /// The game's backend, or an operator, sends a signal: up to [`SIGNAL_MAX`] integers, whose
+    /// meaning is up to the two, such as to begin or to give a team points. The game must accept any.
+    fn signal(&mut self, values: &[i32]) {
+        let _ = values;
+    }
 
     /// Advances the match by one tick.
     fn step(&mut self, step: &mut Step<'_, Self::Input>);

@@ -13,6 +13,7 @@ mod play;
 mod proxies;
 mod removals;
 mod security;
+mod signals;
 mod talk;
 mod trace;
 
@@ -108,6 +109,7 @@ fn api_routes() -> Vec<Route> {
         ("/v1/chat", get(talk::lines).post(talk::say)),
         ("/v1/notices", post(talk::notice)),
         ("/v1/removals", post(removals::remove)),
+        ("/v1/signals", post(signals::signal)),
         ("/v1/openapi.json", get(openapi::document)),
     ];
     routes.extend(health());

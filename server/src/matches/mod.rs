@@ -382,6 +382,11 @@ impl<G: Game> Match<G> {
         }
     }
 
+    /// Passes an operator's signal to the game.
+    pub(crate) fn signal(&mut self, values: &[i32]) {
+        self.game.signal(values);
+    }
+
     /// Ends the sessions that an operator removes. Returns how many there were.
     pub(crate) fn remove(&mut self, whom: &Removal, context: &mut Context<'_>) -> usize {
         let is_meant = |(_, session): &(usize, &Session)| match whom {

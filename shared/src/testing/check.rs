@@ -5,7 +5,7 @@ use super::{World, world::fail};
 use crate::{
     declaration::{modes_of, schema_of},
     dice::Dice,
-    game::{Game, Input, MatchOptions, TICKET_DATA_MAX},
+    game::{Game, Input, MatchOptions, SIGNAL_MAX, TICKET_DATA_MAX},
     ids::{EntityId, Seat, Tick, Viewer},
     link::{
         ClientEvent, ClientLink, Digest,
@@ -28,8 +28,8 @@ const MOVED: Tick = Tick(200);
 /// Seats of each match, unless the game has another number.
 const SEATS: u16 = 8;
 
-/// Plays matches in each of a game's modes, with players who join, with any data in their tickets,
-/// and leave, send any input that the schema allows, and see others late; and writes the game's
+/// Plays matches in each of a game's modes, with any signals, and with players who join, with any
+/// data in their tickets, and leave, send any input that the schema allows, and see others late; and writes the game's
 /// state out and reads it back in between. Some players change their input in every tick, others keep it for many. The matches are
 /// 400 ticks long, at 10, 30 and 128 Hz; anything later, such as the end of a long round, needs a
 /// test of its own. Use it in a test of your game:
@@ -74,6 +74,10 @@ fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
         let now = twins[0].due();
         for ((seat, client), input) in (0..).map(Seat).zip(&mut clients).zip(&mut inputs) {
             act(seat, client, input, tick, &mut twins, dice, now);
+        }
+        if dice.next().is_multiple_of(64) {
+            let signal = any_integers(SIGNAL_MAX, dice);
+            twins.iter_mut().for_each(|world| world.game.signal(&signal));
         }
         twins.iter_mut().for_each(|world| world.step(now));
         compare(&twins, schema);
@@ -163,9 +167,7 @@ fn act<G: Game>(
             link.write_input(tick, values, &mut frame);
         }
         (None, 0..8) => {
-            let most = [0, 4, TICKET_DATA_MAX][dice.within(0, 2) as usize];
-            let data: Vec<_> =
-                (0..most).map(|_| dice.next() as i32 >> dice.within(0, 31)).collect();
+            let data = any_integers(TICKET_DATA_MAX, dice);
             for world in &mut *twins {
                 world.sessions[seat.index()].data.clone_from(&data);
                 world.connect(seat, now);
@@ -179,6 +181,12 @@ fn act<G: Game>(
             world.handle(seat, &frame, now).expect("the client follows the protocol");
         }
     }
+}
+
+/// None, a few or `most` integers of any size.
+fn any_integers(most: usize, dice: &mut Dice) -> Vec<i32> {
+    let count = [0, 4, most][dice.within(0, 2) as usize];
+    (0..count).map(|_| dice.next() as i32 >> dice.within(0, 31)).collect()
 }
 
 /// Checks that both matches have the same rows and scores.
