@@ -11,7 +11,7 @@ use tickwire_shared::{
     dice::Dice,
     game::{Events, Game, Input, MatchOptions, Step},
     ids::{EntityId, Seat, Tick},
-    replica::{Predict, Rewind},
+    replica::{Predictor, Rewind},
     rows::Rows,
     testing::{self, Played, Profile, Simulation},
     time::{Micros, TickRate},
@@ -55,7 +55,7 @@ struct Run {
     per_tick: i32,
 }
 
-impl Predict for Run {
+impl Predictor for Run {
     type Input = Keys;
     type State = [i32; 2];
     const JUMP_FROM: f32 = 2.0;

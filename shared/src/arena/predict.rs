@@ -7,7 +7,7 @@ use super::{
     rows::{PLAYER, PlayerRow, player_id},
     units::STEPS_PER_M,
 };
-use crate::{ids::Seat, replica::Predict, rows::Rows, time::TickRate};
+use crate::{ids::Seat, replica::Predictor, rows::Rows, time::TickRate};
 
 /// How living players move.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub struct Walk {
     pub rate: TickRate,
 }
 
-impl Predict for Walk {
+impl Predictor for Walk {
     type Input = ArenaInput;
     type State = Body;
     /// Three metres: a blast moves a player by 2.5 in a tick at 10 Hz.

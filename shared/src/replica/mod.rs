@@ -11,6 +11,6 @@ pub mod rewind;
 pub mod view;
 
 pub use interpolation::Interpolation;
-pub use prediction::{Predict, Prediction, Verdict};
+pub use prediction::{Prediction, Predictor, Verdict};
 pub use rewind::Rewind;
 pub use view::View;

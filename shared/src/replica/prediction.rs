@@ -1,11 +1,11 @@
 //! Prediction and reconciliation of a player's own entity.
 //!
-//! The client applies the game's own rule ([`Predict`]) to each input as it makes it, without
+//! The client applies the game's own rule ([`Predictor`]) to each input as it makes it, without
 //! waiting for the server. Each snapshot has the entity's true state after the input of its tick.
 //! If that is what the client predicted, nothing happens; with an exact rule and inputs that arrive
 //! in time it always is. Otherwise the client starts from that state, replays the later inputs, and
 //! lets the visible error fade, halving every [`FADE_HALF`]. An entity that is off by more than
-//! [`Predict::JUMP_FROM`] was moved by the server, such as by a respawn, and is shown at its new
+//! [`Predictor::JUMP_FROM`] was moved by the server, such as by a respawn, and is shown at its new
 //! place at once.
 //!
 //! Between two ticks the entity is shown on its way to where the player's *current* input would
@@ -28,7 +28,7 @@ const PENDING_MAX: usize = 320;
 
 /// The part of a game's rules that a client can predict: it depends only on a snapshot and one
 /// player's inputs.
-pub trait Predict {
+pub trait Predictor {
     /// The game's input.
     type Input: Input;
     /// A player's predicted state, and all other state that it depends on.
@@ -51,7 +51,7 @@ pub trait Predict {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Prediction<P: Predict> {
+pub struct Prediction<P: Predictor> {
     rules: P,
     seat: Seat,
     /// The server's state in the newest snapshot.
@@ -80,7 +80,7 @@ pub enum Verdict {
     Corrected(f32),
 }
 
-impl<P: Predict> Prediction<P> {
+impl<P: Predictor> Prediction<P> {
     /// A prediction for the player in this seat, before the first snapshot.
     pub fn new(rules: P, seat: Seat) -> Self {
         Self {
@@ -380,7 +380,7 @@ mod tests {
         }
     }
 
-    impl Predict for Walk {
+    impl Predictor for Walk {
         type Input = Step;
         type State = i32;
         const JUMP_FROM: f32 = 2.0;

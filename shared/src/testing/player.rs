@@ -9,7 +9,7 @@ use crate::{
     game::{Game, Input},
     ids::{Seat, Tick},
     link::{ClientEvent, ClientLink, Digest, ServerFault},
-    replica::{Interpolation, Predict, Prediction, Verdict},
+    replica::{Interpolation, Prediction, Predictor, Verdict},
     rows::Rows,
     time::{Micros, TickRate},
 };
@@ -17,7 +17,7 @@ use crate::{
 /// A game whose players can be simulated.
 pub trait Played: Game {
     /// The rule for predicting its players.
-    type Rules: Predict<Input = Self::Input> + Clone;
+    type Rules: Predictor<Input = Self::Input> + Clone;
 
     /// The prediction rule for a match with this tick rate.
     fn rules(rate: TickRate) -> Self::Rules;
