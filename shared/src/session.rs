@@ -65,17 +65,17 @@ use crate::{
 pub const NO_CODE: u16 = 1006;
 /// The close code in [`Closed`] of a connection on which the server has sent an invalid frame.
 pub const CLIENT_FAULT: u16 = 4900;
-/// Longest wait before the first attempt, and before any.
-const WAIT: Micros = Micros::from_millis(250);
-const WAIT_MAX: Micros = Micros::from_secs(5);
-/// A connection that has been played on for this long is a good one: the waits begin anew.
+/// Longest wait before the first attempt to reconnect, and before any later one.
+const BACKOFF: Micros = Micros::from_millis(250);
+const BACKOFF_MAX: Micros = Micros::from_secs(5);
+/// A connection that has been played on for this long is a good one: the backoff begins anew.
 const GOOD: Micros = Micros::from_secs(10);
 /// The session ends with this many invalid frames, each on a connection that was not a good one.
 const FAULTS_MAX: u32 = 5;
-/// How long it tries to reconnect: longer than a server keeps the seat.
-const AWAY_MAX: Micros = Micros::from_secs(60);
+/// How long it tries to reconnect: longer than a server keeps the seat, by default.
+const GIVE_UP: Micros = Micros::from_secs(60);
 /// A connection on which nothing arrives for this long is dead.
-const SILENCE_MAX: Micros = Micros::from_secs(6);
+const TIMEOUT: Micros = Micros::from_secs(6);
 /// If no input was made for this long, a snapshot gets an acknowledgement of its own.
 const ACK_INTERVAL: Micros = Micros::from_millis(100);
 
@@ -105,7 +105,7 @@ pub struct Session {
     /// When the connection was lost, if no snapshot was applied since.
     lost_at: Option<Micros>,
     /// Longest wait before the next attempt.
-    wait: Micros,
+    backoff: Micros,
     /// Invalid frames since the last good connection.
     faults: u32,
     /// The newest line of chat: a server sends the last lines again.
@@ -196,7 +196,7 @@ impl Session {
             heard_at: Micros(0),
             playing_since: None,
             lost_at: None,
-            wait: WAIT,
+            backoff: BACKOFF,
             faults: 0,
             newest_line: None,
         };
@@ -217,11 +217,11 @@ impl Session {
         &self.link
     }
 
-    /// What the next connection is for, if it is due. Call this often: it also notices that a
-    /// connection is dead.
+    /// What the next connection is for, if one is due; the same until [`Self::connect`] is called.
+    /// Call this often: it also notices that a connection is dead.
     pub fn poll_connect(&mut self, now: Micros) -> Option<Connect> {
-        if self.is_connected() && now.since(self.heard_at) > SILENCE_MAX {
-            let reason = String::from("the server is silent");
+        if self.is_connected() && now.since(self.heard_at) > TIMEOUT {
+            let reason = String::from("the connection timed out");
             self.lose(Closed { code: NO_CODE, reason }, Back::Resume, now);
         }
         self.connect_at.filter(|at| *at <= now)?;
@@ -416,27 +416,27 @@ impl Session {
     fn lose(&mut self, closed: Closed, back: Back, at: Micros) {
         let lost_at = *self.lost_at.get_or_insert(at);
         if self.playing_since.take().is_some_and(|since| at.since(since) > GOOD) {
-            (self.wait, self.faults) = (WAIT, 0);
+            (self.backoff, self.faults) = (BACKOFF, 0);
         }
         let has_session = self.token.is_some() || self.match_id != self.options.match_id;
         let is_gone = back == Back::Anew && has_session;
         if is_gone {
             (self.token, self.match_id) = (None, self.options.match_id);
             // The server is there.
-            self.wait = WAIT;
+            self.backoff = BACKOFF;
         }
         if self.token.is_none() {
             (self.link, self.others) = Default::default();
         }
         self.prepare_hello();
         let has_hope = is_gone || back == Back::Resume && self.faults < FAULTS_MAX;
-        if !has_hope || at.since(lost_at) > AWAY_MAX {
+        if !has_hope || at.since(lost_at) > GIVE_UP {
             self.connect_at = None;
             self.state = SessionState::Ended(closed);
             return;
         }
-        self.connect_at = Some(at.plus(Micros(self.dice.next() % self.wait.0)));
-        self.wait = Micros(2 * self.wait.0).min(WAIT_MAX);
+        self.connect_at = Some(at.plus(Micros(self.dice.next() % self.backoff.0)));
+        self.backoff = Micros(2 * self.backoff.0).min(BACKOFF_MAX);
         self.state = SessionState::Resuming(closed);
     }
 

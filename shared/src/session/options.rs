@@ -12,7 +12,7 @@ pub struct SessionOptions {
     /// If the server chooses, one of the game's modes. Empty is its first one.
     pub mode: String,
     /// Whether to watch without a seat.
-    pub spectates: bool,
+    pub spectate: bool,
     /// The player's name as others see it. The server chooses one if it is empty.
     pub name: String,
 }
@@ -29,7 +29,7 @@ impl SessionOptions {
             path += "&mode=";
             push_encoded(&self.mode, &mut path);
         }
-        if self.spectates {
+        if self.spectate {
             path += "&role=spectator";
         }
         path

@@ -9,6 +9,7 @@
  */
 
 import { type Address, checkMatch, readAddress } from "./address.js";
+import { type Back, backAfter } from "./back.js";
 import { ByteWriter } from "./bytes.js";
 import { ServerFault } from "./fault.js";
 import { check, listed } from "./integers.js";
@@ -23,13 +24,6 @@ import { Stats } from "./stats.js";
 import type { Player, Welcome } from "./wire.js";
 import { SUBPROTOCOL, writeResync } from "./wire.js";
 
-/** Close codes after which the session can be resumed, or another attempt may succeed; see `PROTOCOL.md`. */
-const CODES_TO_RETRY = new Set([1001, 1005, 1006, 1011, 1012, 1013, 4014, 4015]);
-/**
- * Close codes after which this session can't be resumed, but the client may join anew: another schema, no such match,
- * nothing to resume, or no valid ticket for the match.
- */
-const CODES_GONE = new Set([4002, 4011, 4012, 4020, 4021, 4022, 4023]);
 /** Another connection has resumed the session, and the remembered seat is now that one's. */
 const CODE_REPLACED = 4013;
 /** Our own close code: the server has sent an invalid frame. */
@@ -40,7 +34,7 @@ const BACKOFF_MS_MAX = 5_000;
 const GOOD_MS = 10_000;
 /** The session ends with this many invalid frames, each on a connection that was not a good one. */
 const FAULTS_MAX = 5;
-/** How long the session tries to reconnect: longer than a seat is kept. */
+/** How long the session tries to reconnect: longer than a server keeps the seat, by default. */
 const GIVE_UP_MS = 60_000;
 /** A connection on which nothing was received for this long is dead. */
 const TIMEOUT_MS = 6_000;
@@ -409,18 +403,18 @@ export class Session {
     this.#link = new ClientLink();
     this.others = this.own = null;
     this.#disconnect(CLIENT_FAULT, "malformed");
-    this.#handleLoss(CLIENT_FAULT, error.message);
+    this.#handleLoss(CLIENT_FAULT, error.message, "resume");
   }
 
   /** Handles the end of a connection: resumes, joins again, or ends the session. */
-  #handleLoss(code: number, reason: string): void {
+  #handleLoss(code: number, reason: string, back: Back = backAfter(code)): void {
     this.#socket = null;
     if (this.state.type === "ended") return;
     const now = micros();
     this.#lostAt ||= now;
     if (this.#playingSince > 0 && now - this.#playingSince > GOOD_MS * 1_000) this.#attempts = this.#faults = 0;
     this.#playingSince = 0;
-    const isGone = CODES_GONE.has(code) && (this.#token !== null || this.#match !== this.#requestedMatch);
+    const isGone = back === "anew" && (this.#token !== null || this.#match !== this.#requestedMatch);
     if (isGone) {
       this.#forget();
       this.#match = this.#requestedMatch;
@@ -431,8 +425,8 @@ export class Session {
       this.#link = new ClientLink();
       this.others = this.own = null;
     }
-    const isFinal = code === CLIENT_FAULT ? this.#faults >= FAULTS_MAX : !CODES_TO_RETRY.has(code) && !isGone;
-    if (isFinal || now - this.#lostAt > GIVE_UP_MS * 1_000) {
+    const hasHope = isGone || (back === "resume" && this.#faults < FAULTS_MAX);
+    if (!hasHope || now - this.#lostAt > GIVE_UP_MS * 1_000) {
       this.#end(code, reason);
       return;
     }
