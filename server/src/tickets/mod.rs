@@ -2,8 +2,8 @@
 //!
 //! A ticket is a JSON Web Token for the audience `tickwire`, signed with HS256 by a secret that
 //! the server shares with a studio's own backend, or with EdDSA by a key pair of which the server
-//! has only the public key. It names its subject, role, match, display name and expiry, and admits
-//! its bearer once: its `jti` is remembered until it expires. An operator's token is a ticket with
+//! has only the public key. It names its subject, role, match, display name, data for the game and
+//! expiry, and admits its bearer once: its `jti` is remembered until it expires. An operator's token is a ticket with
 //! the role `operator`, and may be used many times.
 //!
 //! At most `USED_MAX` used tickets are remembered; past that no ticket is accepted until some
@@ -12,6 +12,7 @@
 //! When the key's file changes, new tickets are signed by the new key. Tickets that the old key has
 //! signed stay valid for an hour more, the longest that a ticket may live, so that none is lost.
 
+mod claims;
 mod key;
 mod settings;
 
@@ -23,11 +24,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Deserialize, Deserializer, Serialize};
-use tickwire_shared::{
-    close::CloseReason, game::TICKET_DATA_MAX, ids::MatchId, social::NAME_CHARS_MAX,
-};
+use serde::{Deserialize, Serialize};
+use tickwire_shared::{close::CloseReason, ids::MatchId};
 
+pub use self::claims::Grant;
+use self::claims::{Claims, LEEWAY_S};
 use self::key::{Key, Keys};
 pub use self::settings::TicketConfig;
 pub(crate) use self::settings::TicketSettings;
@@ -41,16 +42,12 @@ use crate::{
 const AUDIENCE: &str = "tickwire";
 /// Longest ticket, in bytes. Ours have about 300.
 const TICKET_BYTES_MAX: usize = 1024;
-/// Longest subject and id.
-const ID_BYTES_MAX: usize = 64;
 /// Longest remaining life of a ticket, which bounds how long used ones must be remembered. An
 /// operator's token may live longer.
 const LIFE_MAX: Duration = Duration::from_secs(3600);
 /// Used tickets that are remembered, in some 30 MB: enough for 72 joins a second with tickets that
 /// live an hour, or 4,000 with tickets that live a minute.
 const USED_MAX: usize = 262_144;
-/// How far the issuer's clock may be ahead, in seconds.
-const LEEWAY_S: u64 = 60;
 /// Least time between two warnings in the log about tickets that are not valid.
 const LOG_INTERVAL_S: u64 = 60;
 
@@ -142,75 +139,6 @@ impl Used {
         self.each.insert(id.into(), expires_at);
         Ok(())
     }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Claims {
-    /// Checked together with the signature, since it may be a list.
-    #[serde(skip_deserializing)]
-    aud: &'static str,
-    sub: String,
-    role: TicketRole,
-    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
-    match_id: Option<u32>,
-    #[serde(default, deserialize_with = "or_default")]
-    name: String,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
-    data: Vec<i32>,
-    #[serde(deserialize_with = "seconds")]
-    exp: u64,
-    #[serde(default, deserialize_with = "seconds_or_none", skip_serializing)]
-    nbf: u64,
-    jti: String,
-}
-
-/// A NumericDate (RFC 7519): it may have a fraction.
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    f64::deserialize(deserializer).map(|seconds| seconds as u64)
-}
-
-fn seconds_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    or_default(deserializer).map(|seconds: f64| seconds as u64)
-}
-
-/// Accepts `null` for a missing claim, since some libraries write it for unset values.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-impl Claims {
-    /// Which claim is out of bounds, in a ticket that has not expired.
-    fn flaw(&self, now: u64) -> Option<&'static str> {
-        if !is_id(&self.sub) || !is_id(&self.jti) {
-            Some("sub and jti must have 1 to 64 bytes")
-        } else if !is_name(&self.name) {
-            Some(NAME_FLAW)
-        } else if self.data.len() > TICKET_DATA_MAX {
-            Some(DATA_FLAW)
-        } else if self.role != TicketRole::Operator
-            && self.exp - now > LIFE_MAX.as_secs() + LEEWAY_S
-        {
-            Some("exp must be within an hour")
-        } else if self.nbf > now + LEEWAY_S {
-            Some("nbf is in the future")
-        } else {
-            None
-        }
-    }
-}
-
-const NAME_FLAW: &str = "name must have at most 24 characters, and no control characters";
-const DATA_FLAW: &str = "data must have at most 16 integers";
-const _: () = assert!(TICKET_DATA_MAX == 16, "the text says so");
-
-fn is_id(id: &str) -> bool {
-    (1..=ID_BYTES_MAX).contains(&id.len())
-}
-
-fn is_name(name: &str) -> bool {
-    name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control)
 }
 
 impl Tickets {
@@ -323,36 +251,6 @@ impl Tickets {
     }
 }
 
-/// The contents of a new ticket.
-#[derive(Clone, Copy, Debug)]
-pub struct Grant<'a> {
-    /// The issuer's id of the bearer.
-    pub subject: &'a str,
-    /// What the bearer may do.
-    pub role: TicketRole,
-    /// The only match that it is valid for, if any.
-    pub match_id: Option<MatchId>,
-    /// The bearer's display name.
-    pub name: &'a str,
-    /// What the game is told of the bearer.
-    pub data: &'a [i32],
-}
-
-impl Grant<'_> {
-    /// Why a ticket with these contents would not be valid.
-    pub(crate) fn flaw(&self) -> Option<&'static str> {
-        if !is_id(self.subject) {
-            Some("subject must have 1 to 64 bytes")
-        } else if !is_name(self.name) {
-            Some(NAME_FLAW)
-        } else if self.data.len() > TICKET_DATA_MAX {
-            Some(DATA_FLAW)
-        } else {
-            None
-        }
-    }
-}
-
 impl fmt::Debug for Tickets {
     /// Without the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -377,6 +275,7 @@ pub(crate) fn random_id() -> String {
 mod tests {
     use jsonwebtoken::{Algorithm, EncodingKey, Header};
     use serde_json::json;
+    use tickwire_shared::social::NAME_CHARS_MAX;
 
     use super::*;
 
@@ -407,19 +306,16 @@ mod tests {
     #[test]
     fn the_log_says_what_is_out_of_bounds() {
         let flaw = |change: fn(&mut Claims)| {
-            let role = TicketRole::Player;
-            let (sub, name, jti) = ("u7".into(), "Ada".into(), "1".into());
-            let (match_id, exp) = (None, NOW + 60);
             let mut claims = Claims {
                 aud: AUDIENCE,
-                sub,
-                role,
-                match_id,
-                name,
-                data: vec![],
-                exp,
+                sub: "u7".into(),
+                role: TicketRole::Player,
+                match_id: None,
+                name: "Ada".into(),
+                data: Vec::new(),
+                exp: NOW + 60,
                 nbf: NOW,
-                jti,
+                jti: "1".into(),
             };
             change(&mut claims);
             claims.flaw(NOW).map_or("", |flaw| flaw.split(' ').next().unwrap())
@@ -429,6 +325,8 @@ mod tests {
         assert_eq!(flaw(|claims| claims.jti = "x".repeat(65)), "sub");
         assert_eq!(flaw(|claims| claims.name = "é".repeat(NAME_CHARS_MAX + 1)), "name");
         assert_eq!(flaw(|claims| claims.name.push('\n')), "name");
+        assert_eq!(flaw(|claims| claims.data = vec![-1; 16]), "");
+        assert_eq!(flaw(|claims| claims.data = vec![-1; 17]), "data");
         assert_eq!(flaw(|claims| claims.exp = NOW + 86_400), "exp");
         assert_eq!(flaw(|claims| claims.nbf = NOW + 60), "");
         assert_eq!(flaw(|claims| claims.nbf = NOW + 61), "nbf");
@@ -452,7 +350,7 @@ mod tests {
         }
         let mut claims = json!({
             "aud": "tickwire", "sub": "u7", "role": "player", "exp": NOW + 9, "jti": "1",
-            "name": null, "nbf": null, "match": null,
+            "name": null, "data": null, "nbf": null, "match": null,
         });
         let read = |claims: &serde_json::Value| {
             let keys = tickets.keys.read().unwrap();
