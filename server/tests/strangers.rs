@@ -105,9 +105,15 @@ fn an_operator_removes_players() {
     let mut watcher = player("match=1&role=spectator", TicketRole::Spectator);
     drop(player("match=auto", TicketRole::Player));
     server.wait_metric("tickwire_connections", 2.0);
+    let ticket = issue(&tickets, TicketRole::Player, None, 60);
+    let mut silent = Client::open(server.addr, &format!("match=1&ticket={ticket}"), "tickwire.v1");
+    server.wait_metric("tickwire_connections", 3.0);
     assert_eq!(remove(r#"{"subject":"somebody else"}"#), (200, r#"{"removed":0}"#.into()));
-    assert_eq!(remove(r#"{"subject":"u1"}"#), (200, r#"{"removed":3}"#.into()), "one is away");
-    assert_eq!((second.wait_end(), watcher.wait_end()), (End::Close(4018), End::Close(4018)));
+    let why = "one is away, and one has not said hello";
+    assert_eq!(remove(r#"{"subject":"u1"}"#), (200, r#"{"removed":4}"#.into()), "{why}");
+    for client in [&mut second, &mut watcher, &mut silent] {
+        assert_eq!(client.wait_end(), End::Close(4018));
+    }
     assert_eq!(server.metric("tickwire_players"), 0.0);
 }
 

@@ -11,6 +11,7 @@ mod interest;
 mod participants;
 mod people;
 mod recorder;
+mod removal;
 mod saved;
 mod schedule;
 #[cfg(test)]
@@ -20,7 +21,6 @@ use std::{panic::resume_unwind, rc::Rc, sync::Arc};
 
 use slab::Slab;
 use tickwire_shared::{
-    close::CloseReason,
     codec::Encoder,
     game::{Audience, Events, Game, MatchOptions, Step},
     ids::{MatchId, Seat, Tick},
@@ -41,7 +41,6 @@ use crate::{
     handover::WrittenMatch,
     intake::Intake,
     limits::Limits,
-    mailbox::Removal,
     socket::{SendError, Socket},
     telemetry::Stats,
 };
@@ -372,41 +371,9 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Ends the sessions of players whom the game removes.
-    fn remove_players(&mut self, context: &mut Context<'_>) {
-        for key in 0..self.sessions.capacity() {
-            let seat = self.sessions.get(key).and_then(|session| session.seat);
-            if seat.is_some_and(|seat| self.game.removes(seat)) {
-                self.remove_session(key, context);
-            }
-        }
-    }
-
     /// Passes an operator's signal to the game.
     pub(crate) fn signal(&mut self, values: &[i32]) {
         self.game.signal(values);
-    }
-
-    /// Ends the sessions that an operator removes. Returns how many there were.
-    pub(crate) fn remove(&mut self, whom: &Removal, context: &mut Context<'_>) -> usize {
-        let is_meant = |(_, session): &(usize, &Session)| match whom {
-            Removal::Seat(id, seat) => *id == self.entry.id && session.seat == Some(*seat),
-            Removal::Subject(subject) => {
-                session.claim.subject.as_ref().is_some_and(|place| place.key() == subject)
-            }
-        };
-        let keys: Vec<_> = self.sessions.iter().filter(is_meant).map(|(key, _)| key).collect();
-        keys.iter().for_each(|key| self.remove_session(*key, context));
-        keys.len()
-    }
-
-    fn remove_session(&mut self, key: usize, context: &mut Context<'_>) {
-        match self.sessions[key].state {
-            SessionState::Connected(connection) => {
-                self.close(connection, CloseReason::Removed, context);
-            }
-            SessionState::Away { .. } => self.forget(key),
-        }
     }
 
     /// Once a second: closes silent and stalled connections, ends sessions whose grace period is

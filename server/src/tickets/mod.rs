@@ -3,8 +3,8 @@
 //! A ticket is a JSON Web Token for the audience `tickwire`, signed with HS256 by a secret that
 //! the server shares with a studio's own backend, or with EdDSA by a key pair of which the server
 //! has only the public key. It names its subject, role, match, display name, data for the game and
-//! expiry, and admits its bearer once: its `jti` is remembered until it expires. An operator's token is a ticket with
-//! the role `operator`, and may be used many times.
+//! expiry, and admits its bearer once: its `jti` is remembered until it expires. An operator's token
+//! is a ticket with the role `operator`, and may be used many times.
 //!
 //! At most `USED_MAX` used tickets are remembered; past that no ticket is accepted until some
 //! expire.
