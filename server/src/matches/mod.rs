@@ -53,7 +53,7 @@ use people::ChatLog;
 pub(crate) use recorder::Recording;
 use recorder::{Recorder, TickTimes};
 pub(crate) use saved::SavedMatch;
-use schedule::Schedule;
+use schedule::{Begun, Schedule};
 
 /// A match that is due within this time runs now, to save a wake-up.
 pub(crate) const EARLY: Micros = Micros(250);
@@ -311,29 +311,9 @@ impl<G: Game> Match<G> {
         let begun = self.schedule.begin(context.now);
         self.tick = self.tick.plus(1);
         self.tick_due = begun.due.plus(begun.slipped);
-        let inputs = self.inputs.iter_mut().zip(&mut self.seen);
-        for (queue, (input, seen)) in self.queues.iter_mut().zip(inputs) {
-            input.clone_from(queue.take(self.tick));
-            *seen = queue.seen();
-        }
-        self.events.clear();
-        self.game.step(&mut Step {
-            tick: self.tick,
-            inputs: &self.inputs,
-            past: Rewind::new(
-                &self.scenes[ALL].history,
-                &self.seen,
-                self.tick,
-                self.options.tick_rate,
-            ),
-            events: &mut self.events,
-        });
+        self.step();
         let rows = context.clock.now();
-        let written = self.scenes[ALL].history.push(self.tick);
-        self.game.write_rows(written);
-        let fits =
-            self.schema.check_rows(written).and_then(|()| self.schema.check_events(&self.events));
-        fits.unwrap_or_else(|misfit| fail_for(&misfit));
+        self.write_rows();
         let has_stood = begun.slipped >= self.schedule.interval();
         if has_stood || self.slowdown_sent != self.schedule.slowdown() {
             self.slowdown_sent = self.schedule.slowdown();
@@ -345,30 +325,58 @@ impl<G: Game> Match<G> {
         self.publish_scores();
         self.remove_players(context);
         self.entry.set_admits(self.game.admits());
-
-        let done = context.clock.now();
-        let stats = &mut *context.stats;
-        self.recorder.keep(TickTimes {
+        let times = TickTimes {
             tick: self.tick,
             due: begun.due,
             inputs: context.now,
             step,
             rows,
             write,
-            encoding: stats.encoding.since(encoded),
-            end: done,
+            encoding: context.stats.encoding.since(encoded),
+            end: context.clock.now(),
+        };
+        self.account_tick(times, begun, context.stats);
+        if self.tick.0.is_multiple_of(u32::from(self.options.tick_rate.hz())) {
+            self.sweep(context);
+        }
+    }
+
+    /// The game's step, with the inputs that are due.
+    fn step(&mut self) {
+        let inputs = self.inputs.iter_mut().zip(&mut self.seen);
+        for (queue, (input, seen)) in self.queues.iter_mut().zip(inputs) {
+            input.clone_from(queue.take(self.tick));
+            *seen = queue.seen();
+        }
+        self.events.clear();
+        let (history, rate) = (&self.scenes[ALL].history, self.options.tick_rate);
+        self.game.step(&mut Step {
+            tick: self.tick,
+            inputs: &self.inputs,
+            past: Rewind::new(history, &self.seen, self.tick, rate),
+            events: &mut self.events,
         });
-        stats.ticks += 1;
+    }
+
+    /// The game's rows. Fails the match if they, or the step's events, don't fit the schema.
+    fn write_rows(&mut self) {
+        let written = self.scenes[ALL].history.push(self.tick);
+        self.game.write_rows(written);
+        let fits =
+            self.schema.check_rows(written).and_then(|()| self.schema.check_events(&self.events));
+        fits.unwrap_or_else(|misfit| fail_for(&misfit));
+    }
+
+    fn account_tick(&mut self, times: TickTimes, begun: Begun, stats: &mut Stats) {
         let interval = self.schedule.interval();
+        stats.ticks += 1;
         stats.overruns += u64::from(begun.lateness >= interval);
         stats.late += u64::from(begun.lateness.0 * 4 >= interval.0);
         stats.slipped = stats.slipped.plus(begun.slipped);
         stats.tick_lateness.record(begun.lateness);
-        stats.tick_time.record(done.since(context.now));
-        stats.tick_to_wire.record(done.since(begun.due));
-        if self.tick.0.is_multiple_of(u32::from(self.options.tick_rate.hz())) {
-            self.sweep(context);
-        }
+        stats.tick_time.record(times.end.since(times.inputs));
+        stats.tick_to_wire.record(times.end.since(times.due));
+        self.recorder.keep(times);
     }
 
     /// Passes an operator's signal to the game.
