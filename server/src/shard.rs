@@ -31,6 +31,7 @@ use tickwire_shared::{
     state::StateError,
     time::{Micros, TickRate},
 };
+use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
@@ -41,7 +42,7 @@ use crate::{
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
-    mailbox::{Arrival, Command, Recorded, Restored, ShardHandle, ShardStatus},
+    mailbox::{Arrival, Command, Recorded, Removal, Restored, ShardHandle, ShardStatus},
     matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role},
     socket::Socket,
     telemetry::Stats,
@@ -223,50 +224,41 @@ impl<G: Game> Shard<G> {
                     matches.into_iter().for_each(|restored| self.take_over(restored, now));
                 }
                 Command::Connect(arrival) => self.connect(*arrival, now),
-                Command::Notice(only, text) => {
-                    for slot in 0..self.matches.capacity() {
-                        let found = self.matches.get(slot).map(Match::id);
-                        if found.is_some_and(|id| only.is_none_or(|only| only == id)) {
-                            self.guard(slot, now, |m, context, _| m.handle_notice(&text, context));
-                        }
-                    }
-                }
-                Command::Trace(which, reply) => {
-                    // The receiver may have timed out.
-                    let _ = reply.send(self.recorded(which));
-                }
-                Command::Report(reply) => {
-                    // The receiver may have timed out.
-                    let _ = reply.send(self.report());
-                }
+                Command::Notice(only, text) => self.notice(only, &text, now),
+                Command::Trace(which, reply) => answer(reply, self.recorded(which)),
+                Command::Report(reply) => answer(reply, self.report()),
                 Command::Drain { deadline } => {
                     self.drain_deadline = Some(deadline);
                     for (_, found) in &mut self.matches {
                         found.announce_drain(deadline.since(now));
                     }
                 }
-                Command::Remove(removal, reply) => {
-                    let slots = 0..self.matches.capacity();
-                    let removed = slots.filter_map(|slot| {
-                        self.guard(slot, now, |found, context, _| found.remove(&removal, context))
-                    });
-                    // The receiver may have timed out.
-                    let _ = reply.send(removed.sum());
-                }
+                Command::Remove(removal, reply) => answer(reply, self.remove(&removal, now)),
                 Command::Signal(id, values, reply) => {
-                    let signalled = self.slot_of(id).and_then(|slot| {
-                        self.guard(slot, now, |found, _, _| found.signal(&values))
-                    });
-                    // The receiver may have timed out.
-                    let _ = reply.send(signalled.is_some());
+                    answer(reply, self.signal(id, &values, now));
                 }
-                Command::Save(reply) => {
-                    // The receiver may have timed out.
-                    let _ = reply.send(self.written(now));
-                }
+                Command::Save(reply) => answer(reply, self.written(now)),
                 Command::HandOver => self.hand_over(now),
             }
         }
+    }
+
+    /// Sends a notice to the clients of one match, or of all.
+    fn notice(&mut self, only: Option<MatchId>, text: &str, now: Micros) {
+        for slot in 0..self.matches.capacity() {
+            let found = self.matches.get(slot).map(Match::id);
+            if found.is_some_and(|id| only.is_none_or(|only| only == id)) {
+                self.guard(slot, now, |found, context, _| found.handle_notice(text, context));
+            }
+        }
+    }
+
+    /// Ends sessions. Returns how many there were.
+    fn remove(&mut self, removal: &Removal, now: Micros) -> usize {
+        let removed = (0..self.matches.capacity()).filter_map(|slot| {
+            self.guard(slot, now, |found, context, _| found.remove(removal, context))
+        });
+        removed.sum()
     }
 
     fn open(&mut self, entry: Arc<Entry>, options: MatchOptions, now: Micros) {
@@ -375,6 +367,12 @@ impl<G: Game> Shard<G> {
         self.guard(slot, now, |found, context, intake| {
             found.accept(socket, newcomer, &mut leftover, intake, context);
         });
+    }
+
+    /// Passes a signal to a match's game. Returns whether the match was there.
+    fn signal(&mut self, id: MatchId, values: &[i32], now: Micros) -> bool {
+        let slot = self.slot_of(id);
+        slot.and_then(|slot| self.guard(slot, now, |found, _, _| found.signal(values))).is_some()
     }
 
     fn slot_of(&self, id: MatchId) -> Option<usize> {
@@ -515,6 +513,11 @@ impl<G: Game> Shard<G> {
         }
         stats
     }
+}
+
+/// Answers a command, unless whoever waits for that has given up.
+fn answer<T>(reply: oneshot::Sender<T>, answer: T) {
+    let _ = reply.send(answer);
 }
 
 /// The message of a panic.

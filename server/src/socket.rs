@@ -29,7 +29,7 @@ pub(crate) struct Socket {
     place: ConnectionPlace,
 }
 
-/// A connection as the front door hands it over.
+/// A connection as the front door passes it on.
 #[derive(Debug)]
 pub(crate) struct Upgraded {
     pub(crate) stream: TcpStream,

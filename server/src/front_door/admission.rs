@@ -80,10 +80,8 @@ impl FrontDoor {
             // A new match would have no session to resume.
             Role::Resumer => self.matchmaker.find(selector).map_err(close_reason)?,
         };
-        let is_named =
-            |ticket: &Ticket| ticket.match_id.is_some() || ticket.role == TicketRole::Operator;
-        if entry.access == Access::Private
-            && ticket.as_ref().is_some_and(|(_, ticket)| !is_named(ticket))
+        if let (Access::Private, Some((_, ticket))) = (entry.access, &ticket)
+            && !is_invited(ticket)
         {
             return Err(CloseReason::NoMatch);
         }
@@ -101,9 +99,9 @@ impl FrontDoor {
         Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } })
     }
 
-    /// Hands a connection to the shard that runs its match. Returns it with a close reason if the
+    /// Passes a connection on to the shard that runs its match. Returns it with a close reason if the
     /// shard's mailbox is full or the shard has ended.
-    pub(crate) fn hand_over(
+    pub(crate) fn connect(
         &self,
         admitted: Admitted,
         upgraded: Upgraded,
@@ -120,6 +118,11 @@ impl FrontDoor {
         tracing::warn!(shard, "connection refused: a shard does not keep up or has failed");
         Err((arrival.upgraded, CloseReason::Overloaded))
     }
+}
+
+/// Whether a ticket, which is valid for a match, is valid for it though it is private.
+fn is_invited(ticket: &Ticket) -> bool {
+    ticket.match_id.is_some() || ticket.role == TicketRole::Operator
 }
 
 /// Checks that a ticket permits this role in this match.

@@ -99,7 +99,7 @@ pub(super) async fn play(
     if let Ok(admitted) = &admitted {
         tracing::debug!(id = admitted.id().0, match_id = admitted.match_id().0, role = ?query.role, subject = admitted.subject(), %address, "admitted");
     }
-    tokio::spawn(hand_over(door, admitted, upgraded, place, address));
+    tokio::spawn(connect(door, admitted, upgraded, place, address));
     Ok(response)
 }
 
@@ -137,7 +137,7 @@ fn offers_subprotocol(headers: &HeaderMap) -> bool {
 }
 
 /// Hands the socket to the shard once the client has the handshake's response.
-async fn hand_over(
+async fn connect(
     door: Arc<FrontDoor>,
     admitted: Result<Admitted, CloseReason>,
     upgraded: UpgradeFut,
@@ -150,7 +150,7 @@ async fn hand_over(
         Err(error) => return tracing::warn!(%error, "can't hand a socket over"),
     };
     let taken = match admitted {
-        Ok(admitted) => door.hand_over(admitted, upgraded, leftover.to_vec()),
+        Ok(admitted) => door.connect(admitted, upgraded, leftover.to_vec()),
         Err(reason) => Err((upgraded, reason)),
     };
     if let Err((upgraded, reason)) = taken {
