@@ -290,11 +290,11 @@ impl<G: Game> Shard<G> {
         now: Micros,
         make: impl FnOnce(&Rc<Schema>, Micros, FeedSender) -> Result<Match<G>, StateError>,
     ) -> bool {
-        let &Entry { id, seats, mode, .. } = entry;
+        let &Entry { id, seats, mode, access, .. } = entry;
         let slot = self.matches.vacant_key();
         let start = stagger(self.rate, seats, slot, now);
         let mut feed = self.feed.of(id);
-        feed.send(None, FeedEvent::Opened(mode));
+        feed.send(None, FeedEvent::Opened(mode, access));
         let (schema, match_feed) = (&self.schema, feed.clone());
         let made = catch_unwind(AssertUnwindSafe(|| make(schema, start, match_feed)));
         let made = made.map_err(|panic| format!("the game panicked: {}", reason(&*panic)));

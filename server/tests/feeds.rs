@@ -78,6 +78,18 @@ fn a_feed_of_computer_players_has_kills_and_scores() {
 }
 
 #[test]
+fn a_lobby_can_leave_private_matches_out() {
+    let server = TestServer::start::<Arena>(|_| {});
+    let mut everything = Stream::open(&server, "/v1/events", "");
+    for (body, opened) in
+        [(r#"{"private":true}"#, r#""match":1,"private":true}"#), ("{}", r#""match":2}"#)]
+    {
+        assert_eq!(server.post("/v1/matches", body).0, 201);
+        everything.wait(opened);
+    }
+}
+
+#[test]
 fn a_draining_server_ends_its_feeds_with_the_results() {
     let mut server = TestServer::start::<Arena>(|_| {});
     let mut everything = Stream::open(&server, "/v1/events", "");

@@ -39,7 +39,7 @@ impl Board {
                 line.name.clone_from(name);
                 line.score = Some(values.clone());
             }
-            FeedEvent::Opened(_)
+            FeedEvent::Opened(..)
             | FeedEvent::Ended(_)
             | FeedEvent::Event(..)
             | FeedEvent::Chat(..)
@@ -89,6 +89,7 @@ mod tests {
     use tickwire_shared::schema::Schema;
 
     use super::*;
+    use crate::directory::Access;
 
     #[test]
     fn it_stands_as_what_happened_says() {
@@ -102,7 +103,7 @@ mod tests {
             assert_eq!(std::str::from_utf8(&event), Ok(expected.as_str()));
         };
         let (ada, score) = (Arc::<str>::from("Ada"), |kills| Values::new(&[kills]));
-        check(FeedEvent::Opened(""), "");
+        check(FeedEvent::Opened("", Access::Public), "");
         let came = |how| FeedEvent::Presence(how, Seat(1), Arc::clone(&ada));
         check(came(PresenceChange::Join), r#"{"name":"Ada","seat":1}"#);
         let scored = r#"{"name":"Ada","seat":1,"values":{"kills":2}}"#;

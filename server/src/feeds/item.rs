@@ -15,7 +15,7 @@ use tickwire_shared::{
 };
 use tokio::sync::mpsc;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, directory::Access};
 
 /// An event for the feeds.
 #[derive(Clone, Debug)]
@@ -29,8 +29,8 @@ pub(crate) struct Item {
 /// See [`Item`].
 #[derive(Clone, Debug)]
 pub(crate) enum FeedEvent {
-    /// A match of this mode begins; empty if the game has none.
-    Opened(&'static str),
+    /// A match begins: its mode, empty if the game has none, and who may take part.
+    Opened(&'static str, Access),
     /// A match is over, and why.
     Ended(CloseReason),
     /// A player's presence changes: how, seat and name.
@@ -86,9 +86,12 @@ impl Words {
             data.insert("tick".into(), json!(tick.0));
         }
         let kind = match &item.what {
-            FeedEvent::Opened(mode) => {
+            FeedEvent::Opened(mode, access) => {
                 if !mode.is_empty() {
                     data.insert("mode".into(), json!(mode));
+                }
+                if *access == Access::Private {
+                    data.insert("private".into(), json!(true));
                 }
                 "opened"
             }

@@ -247,6 +247,7 @@ mod tests {
     use tickwire_shared::{close::CloseReason, ids::Seat, time::UnixMillis};
 
     use super::*;
+    use crate::directory::Access;
 
     #[tokio::test]
     async fn a_reader_resumes_and_notices_gaps() {
@@ -285,7 +286,7 @@ mod tests {
                 what,
             });
         };
-        tell(8, FeedEvent::Opened("duel"));
+        tell(8, FeedEvent::Opened("duel", Access::Public));
         tell(7, FeedEvent::Presence(PresenceChange::Join, Seat(3), "Ada".into()));
         tell(7, FeedEvent::Ended(CloseReason::MatchOver));
         let chunk = text(reader.take());
