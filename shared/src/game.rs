@@ -51,8 +51,8 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// is the default. A name has 1 to 64 letters, digits, `-` and `_`.
     const MODES: &'static [&'static str] = &[];
 
-    /// How many seats a match of this mode has, 1 to [`SEATS_MAX`]. `None` leaves that to the
-    /// server's settings.
+    /// How many seats a match of this mode has, 1 to [`SEATS_MAX`]; the mode is empty if the game
+    /// has none. `None` leaves that to the server's settings.
     #[must_use]
     fn seats(mode: &str) -> Option<u16> {
         let _ = mode;
@@ -69,9 +69,10 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// A player takes a free seat.
     fn join(&mut self, seat: Seat);
 
-    /// The same, with the `data` in the player's ticket: what the game's backend says of the player,
-    /// such as a team, a rank or a loadout. What it means is up to the two; the game must accept
-    /// anything, as it may be older or newer than the backend. It is empty without a ticket.
+    /// The same, and called instead of [`join`](Self::join), with the `data` in the player's ticket:
+    /// what the game's backend says of the player, such as a team, a rank or a loadout. What it means
+    /// is up to the two; the game must accept anything, as it may be older or newer than the backend.
+    /// It has at most [`TICKET_DATA_MAX`] integers, and none without a ticket.
     fn join_with(&mut self, seat: Seat, data: &[i32]) {
         let _ = data;
         self.join(seat);
@@ -125,10 +126,10 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         false
     }
 
-    /// Whether the player in `seat` is removed, for example for doing nothing. Asked after every tick,
-    /// so the events of that tick still reach the player. The session ends with a reason that says so,
-    /// its seat becomes free as after [`leave`](Self::leave), and it can't be resumed; but nothing
-    /// keeps the player from joining again.
+    /// Whether the player in `seat` is removed, for example for doing nothing. Asked after every tick
+    /// for each seat that is taken, so the events of that tick still reach the player.
+    /// [`leave`](Self::leave) is called at once. The session ends with a reason that says so, and
+    /// can't be resumed; but nothing keeps the player from joining again.
     fn removes(&self, seat: Seat) -> bool {
         let _ = seat;
         false
