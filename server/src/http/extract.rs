@@ -10,7 +10,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 use tickwire_shared::ids::MatchId;
 
-use super::{Problem, api::problem};
+use super::Problem;
 use crate::{
     directory::{Entry, JoinRefused},
     front_door::FrontDoor,
@@ -61,6 +61,6 @@ impl FromRequestParts<Arc<FrontDoor>> for PathMatch {
         let path = Path::<String>::from_request_parts(parts, door).await.ok();
         let id = path.and_then(|Path(id)| id.parse().ok());
         let entry = id.and_then(|id| door.directory.find(MatchId(id)));
-        entry.map(Self).ok_or_else(|| problem(JoinRefused::NoMatch))
+        entry.map(Self).ok_or_else(|| JoinRefused::NoMatch.into())
     }
 }

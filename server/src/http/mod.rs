@@ -5,11 +5,13 @@ mod api;
 mod echo;
 mod events;
 mod extract;
+mod join;
 mod metrics;
 mod monitor;
 mod openapi;
 mod pages;
 mod play;
+mod problem;
 mod proxies;
 mod removals;
 mod security;
@@ -24,12 +26,12 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
     body::HttpBody,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{HeaderMap, StatusCode},
     middleware,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{MethodRouter, get, post},
 };
 use serde_json::json;
@@ -46,6 +48,7 @@ use crate::{
 };
 pub(crate) use monitor::sample;
 pub use play::PlayQuery;
+use problem::{Problem, status_of};
 pub use proxies::Proxies;
 pub use security::Origins;
 
@@ -102,7 +105,7 @@ fn api_routes() -> Vec<Route> {
         ("/v1/matches/{id}", get(api::show)),
         ("/v1/matches/{id}/trace", get(trace::of_match)),
         ("/v1/overruns", get(trace::of_overruns)),
-        ("/v1/join", post(api::join)),
+        ("/v1/join", post(join::join)),
         ("/v1/monitor", get(monitor::monitor)),
         ("/v1/events", get(events::all)),
         ("/v1/matches/{id}/events", get(events::one)),
@@ -114,45 +117,6 @@ fn api_routes() -> Vec<Route> {
     ];
     routes.extend(health());
     routes
-}
-
-/// An error response of the API.
-#[derive(Debug)]
-pub(crate) struct Problem {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-}
-
-impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self { status, code, message: message.to_string() }
-    }
-
-    fn bad_request(message: impl ToString) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = json!({ "error": { "code": self.code, "message": self.message } });
-        let mut response = (self.status, Json(body)).into_response();
-        for &(name, value) in remedy(self.status) {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        response
-    }
-}
-
-/// Response headers that say how to get another answer.
-const fn remedy(status: StatusCode) -> &'static [(&'static str, &'static str)] {
-    match status {
-        StatusCode::UNAUTHORIZED => &[("www-authenticate", "Bearer")],
-        StatusCode::UPGRADE_REQUIRED => &[("connection", "upgrade"), ("upgrade", "websocket")],
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => &[("retry-after", "1")],
-        _ => &[],
-    }
 }
 
 /// The other end of an HTTP connection, and the places that the connection holds.
@@ -246,21 +210,6 @@ impl Peer {
 
     fn take_place(&self) -> Option<ConnectionPlace> {
         lock(&self.held).place.take()
-    }
-}
-
-impl From<Rejection> for Problem {
-    fn from(reason: Rejection) -> Self {
-        Self::new(status_of(reason), reason.name(), reason.message())
-    }
-}
-
-const fn status_of(reason: Rejection) -> StatusCode {
-    match reason {
-        Rejection::AtCapacity => StatusCode::SERVICE_UNAVAILABLE,
-        Rejection::AddressFull | Rejection::AddressTooFast | Rejection::AddressAsksTooOften => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
     }
 }
 

@@ -6,12 +6,7 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tickwire_shared::ids::{MatchId, Seat};
 
-use super::{
-    Problem,
-    api::{problem, silent},
-    extract::JsonObject,
-    security::Operator,
-};
+use super::{Problem, extract::JsonObject, security::Operator};
 use crate::{front_door::FrontDoor, mailbox::Removal, matchmaker::MatchSelector};
 
 /// The body of `POST /v1/removals`: a seat of a match, or a subject of tickets.
@@ -38,7 +33,7 @@ pub(super) async fn remove(
 ) -> Result<Json<Removed>, Problem> {
     let (only, removal) = match request {
         RemovalRequest { match_id: Some(id), seat: Some(seat), subject: None } => {
-            let entry = door.matchmaker.find(MatchSelector::Match(MatchId(id))).map_err(problem)?;
+            let entry = door.matchmaker.find(MatchSelector::Match(MatchId(id)))?;
             (Some(entry.shard), Removal::Seat(entry.id, Seat(seat)))
         }
         RemovalRequest { match_id: None, seat: None, subject: Some(subject) } => {
@@ -49,7 +44,7 @@ pub(super) async fn remove(
             return Err(Problem::bad_request(either));
         }
     };
-    let removed = door.shards.remove(only, &removal).await.ok_or_else(silent)?;
+    let removed = door.shards.remove(only, &removal).await.ok_or_else(Problem::silent)?;
     tracing::info!(?removal, removed, "removed by an operator");
     Ok(Json(Removed { removed }))
 }

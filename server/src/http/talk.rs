@@ -15,7 +15,6 @@ use tickwire_shared::{
 
 use super::{
     Peer, Problem,
-    api::problem,
     extract::JsonObject,
     security::{Operator, bearer},
 };
@@ -43,7 +42,7 @@ pub(super) async fn notice(
     let text = clean_line(&text, NOTICE_CHARS_MAX).map_err(|_| {
         Problem::bad_request(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters"))
     })?;
-    if door.notice(match_id.map(MatchId), &text).map_err(problem)? > 0 {
+    if door.notice(match_id.map(MatchId), &text)? > 0 {
         let message = "a shard does not answer: its matches did not get the notice";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_told", message));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use super::{Problem, api::silent, extract::PathMatch, security::Operator};
+use super::{Problem, extract::PathMatch, security::Operator};
 use crate::{front_door::FrontDoor, matches::Recording};
 
 /// The last ticks of one match.
@@ -14,7 +14,8 @@ pub(super) async fn of_match(
     _: Operator,
     PathMatch(entry): PathMatch,
 ) -> Result<Json<Value>, Problem> {
-    let recordings = door.shards.recording(entry.id, entry.shard).await.ok_or_else(silent)?;
+    let recordings =
+        door.shards.recording(entry.id, entry.shard).await.ok_or_else(Problem::silent)?;
     Ok(Json(describe([(entry.shard, recordings)])))
 }
 
