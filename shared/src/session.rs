@@ -40,17 +40,18 @@
 //!
 //! [`Prediction`]: crate::replica::Prediction
 
+mod backoff;
 mod options;
 
 use std::{collections::VecDeque, mem};
 
 pub use options::SessionOptions;
 
+use backoff::Backoff;
 use options::push_encoded;
 
 use crate::{
     close::Back,
-    dice::Dice,
     ids::{MatchId, Tick},
     link::{ClientEvent, ClientLink, Digest, ServerFault},
     replica::{Interpolation, View},
@@ -65,15 +66,6 @@ use crate::{
 pub const NO_CODE: u16 = 1006;
 /// The close code in [`Closed`] of a connection on which the server has sent an invalid frame.
 pub const CLIENT_FAULT: u16 = 4900;
-/// Longest wait before the first attempt to reconnect, and before any later one.
-const BACKOFF: Micros = Micros::from_millis(250);
-const BACKOFF_MAX: Micros = Micros::from_secs(5);
-/// A connection that has been played on for this long is a good one: the backoff begins anew.
-const GOOD: Micros = Micros::from_secs(10);
-/// The session ends with this many invalid frames, each on a connection that was not a good one.
-const FAULTS_MAX: u32 = 5;
-/// How long it tries to reconnect: longer than a server keeps the seat, by default.
-const GIVE_UP: Micros = Micros::from_secs(60);
 /// A connection on which nothing arrives for this long is dead.
 const TIMEOUT: Micros = Micros::from_secs(6);
 /// If no input was made for this long, a snapshot gets an acknowledgement of its own.
@@ -83,7 +75,7 @@ const ACK_INTERVAL: Micros = Micros::from_millis(100);
 #[derive(Debug)]
 pub struct Session {
     options: SessionOptions,
-    dice: Dice,
+    backoff: Backoff,
     state: SessionState,
     link: ClientLink,
     others: Interpolation,
@@ -100,14 +92,6 @@ pub struct Session {
     acknowledged: (Option<Tick>, Micros),
     /// When anything was last received, or the connection was begun.
     heard_at: Micros,
-    /// When the first snapshot of this connection was applied.
-    playing_since: Option<Micros>,
-    /// When the connection was lost, if no snapshot was applied since.
-    lost_at: Option<Micros>,
-    /// Longest wait before the next attempt.
-    backoff: Micros,
-    /// Invalid frames since the last good connection.
-    faults: u32,
     /// The newest line of chat: a server sends the last lines again.
     newest_line: Option<(u32, UnixMillis)>,
 }
@@ -184,7 +168,7 @@ impl Session {
         let mut session = Self {
             match_id: options.match_id,
             options,
-            dice: Dice::new(seed),
+            backoff: Backoff::new(seed),
             state: SessionState::Connecting,
             link: ClientLink::default(),
             others: Interpolation::default(),
@@ -194,10 +178,6 @@ impl Session {
             wants_resync: false,
             acknowledged: (None, Micros(0)),
             heard_at: Micros(0),
-            playing_since: None,
-            lost_at: None,
-            backoff: BACKOFF,
-            faults: 0,
             newest_line: None,
         };
         session.prepare_hello();
@@ -234,7 +214,7 @@ impl Session {
     pub fn connect(&mut self, ticket: &str, now: Micros) -> String {
         let waited = self.connect_at.take().map_or(Micros(0), |at| now.since(at));
         // The user may have had to log in, which does not count.
-        self.lost_at = self.lost_at.map(|at| at.plus(waited));
+        self.backoff.handle_delay(waited);
         self.heard_at = now;
         let mut path = self.options.path(self.match_id);
         if self.token.is_some() {
@@ -307,7 +287,7 @@ impl Session {
     fn applied(&mut self, tick: Tick, at: Micros) -> Option<SessionEvent<'_>> {
         if self.state != SessionState::Playing {
             self.state = SessionState::Playing;
-            (self.lost_at, self.playing_since) = (None, Some(at));
+            self.backoff.handle_playing(at);
         }
         let (rows, clock) = self.link.rows().zip(self.link.clock())?;
         self.others.push(tick, rows, clock, at);
@@ -406,7 +386,7 @@ impl Session {
 
     /// Handles an invalid frame: starts again with an empty link, in the same seat if possible.
     fn handle_fault(&mut self, fault: &ServerFault, at: Micros) {
-        self.faults += 1;
+        self.backoff.handle_fault();
         (self.link, self.others) = Default::default();
         let closed = Closed { code: CLIENT_FAULT, reason: fault.to_string() };
         self.lose(closed, Back::Resume, at);
@@ -414,30 +394,23 @@ impl Session {
 
     /// Handles the end of a connection: resumes, joins again, or ends the session.
     fn lose(&mut self, closed: Closed, back: Back, at: Micros) {
-        let lost_at = *self.lost_at.get_or_insert(at);
-        if self.playing_since.take().is_some_and(|since| at.since(since) > GOOD) {
-            (self.backoff, self.faults) = (BACKOFF, 0);
-        }
+        self.backoff.handle_loss(at);
         let has_session = self.token.is_some() || self.match_id != self.options.match_id;
         let is_gone = back == Back::Anew && has_session;
         if is_gone {
             (self.token, self.match_id) = (None, self.options.match_id);
-            // The server is there.
-            self.backoff = BACKOFF;
+            self.backoff.handle_answer();
         }
         if self.token.is_none() {
             (self.link, self.others) = Default::default();
         }
         self.prepare_hello();
-        let has_hope = is_gone || back == Back::Resume && self.faults < FAULTS_MAX;
-        if !has_hope || at.since(lost_at) > GIVE_UP {
-            self.connect_at = None;
-            self.state = SessionState::Ended(closed);
-            return;
-        }
-        self.connect_at = Some(at.plus(Micros(self.dice.next() % self.backoff.0)));
-        self.backoff = Micros(2 * self.backoff.0).min(BACKOFF_MAX);
-        self.state = SessionState::Resuming(closed);
+        let may_try = is_gone || back == Back::Resume;
+        self.connect_at = if may_try { self.backoff.next_attempt(at) } else { None };
+        self.state = match self.connect_at {
+            Some(_) => SessionState::Resuming(closed),
+            None => SessionState::Ended(closed),
+        };
     }
 
     /// Writes the hello of the next connection. The link learns from it that there is none now.

@@ -1,6 +1,9 @@
 //! Whole stories of a session, whose server is the test.
 
-use super::*;
+use super::{
+    backoff::{GIVE_UP, WAIT, WAIT_MAX},
+    *,
+};
 use crate::{
     close::CloseReason,
     ids::{Seat, SessionId},
@@ -46,7 +49,7 @@ fn a_lost_connection_is_resumed_with_what_the_client_has() {
 fn a_client_joins_anew_after_a_restart_of_the_server() {
     for (gone, seed) in [(4011, 1), (4011, 2), (4012, 3), (4012, 4)] {
         let mut story = Story::playing(SessionOptions::default());
-        story.session.dice = Dice::new(seed);
+        story.session.backoff = Backoff::new(seed);
         story.lose(1012);
         for _ in 0..8 {
             assert_eq!(story.connect().0, "/v1/play?match=1&resume=1");
@@ -58,7 +61,7 @@ fn a_client_joins_anew_after_a_restart_of_the_server() {
         assert!(story.session.link().welcome().is_none() && story.view().is_none());
         let lost_at = story.now;
         let (path, hello) = story.connect();
-        assert!(story.now.since(lost_at) <= BACKOFF, "the server is there");
+        assert!(story.now.since(lost_at) <= WAIT, "the server is there");
         assert_eq!((path.as_str(), hello.resume), ("/v1/play?match=auto", None));
         let other = Welcome { session: SessionId(5), match_id: MatchId(3), ..welcome() };
         assert_eq!(story.told(&other), Told::Joined);
@@ -159,7 +162,7 @@ fn a_silent_connection_is_dead_and_says_no_more() {
 fn the_waits_double_with_full_jitter_and_begin_anew_after_a_good_connection() {
     let waits = (0..100).map(|seed| {
         let mut story = Story::playing(SessionOptions::default());
-        story.session.dice = Dice::new(seed);
+        story.session.backoff = Backoff::new(seed);
         let mut waits: Vec<_> = (0..7).map(|_| story.wait_ms()).collect();
         for (tick, played_s) in [(10, 1), (11, 11)] {
             assert_eq!(story.told(&resumed()), Told::Resumed);
@@ -405,7 +408,7 @@ impl Story {
             if let Some(connect) = self.session.poll_connect(self.now) {
                 return connect;
             }
-            assert!(self.now.since(began) <= BACKOFF_MAX, "{:?}", self.session.state());
+            assert!(self.now.since(began) <= WAIT_MAX, "{:?}", self.session.state());
             self.now = self.now.plus(Micros::from_millis(1));
         }
     }
