@@ -217,7 +217,8 @@ impl Entry {
         self.is_over.load(Ordering::Acquire)
     }
 
-    fn admits(&self) -> bool {
+    /// Whether its game admits new players.
+    pub(crate) fn admits(&self) -> bool {
         self.admits.load(Ordering::Acquire)
     }
 

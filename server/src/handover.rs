@@ -3,7 +3,7 @@
 //! A running server writes the file every few seconds, so that a crash takes back no more than
 //! those; one that is ended writes it at last. The file has the players' resume tokens, so only its
 //! owner may read it. It is renamed when it is taken, before its matches run: a match that crashes
-//! its server does so only once.
+//! its server does so only once. Then the next server takes all but the matches from the renamed file.
 //!
 //! It is a sequence of parts, each after its length in four bytes, little endian: a [`Handover`],
 //! then the matches, each as [`Match::write`](crate::matches::Match::write) has written it.
@@ -22,6 +22,9 @@ use tickwire_shared::state;
 
 use crate::{config::ConfigError, locks::lock};
 
+/// The files' mode: they have resume tokens.
+const MODE: u32 = 0o600;
+
 /// What is not of a single match.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Handover {
@@ -34,6 +37,18 @@ pub(crate) struct Handover {
 
 /// A match, written out; copies share it.
 pub(crate) type WrittenMatch = Arc<Vec<u8>>;
+
+/// What an earlier server has left.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// There is no file.
+    Nothing,
+    /// Everything.
+    All(Handover, Vec<WrittenMatch>),
+    /// A server has taken it before, and ended before it had written another. So many matches are
+    /// not tried again.
+    Again(Handover, usize),
+}
 
 /// The file, which one server at a time may use.
 #[derive(Debug)]
@@ -48,7 +63,12 @@ impl HandoverFile {
     /// Locks the file, and so checks that its folder can be written to.
     pub(crate) fn open(path: &Path) -> Result<Self, ConfigError> {
         let fail = |why: &dyn Display| ConfigError::of_file("handover_file", path, why);
-        let lock = create(&with_suffix(path, ".lock")).map_err(|error| fail(&error))?;
+        if path.is_dir() || path.file_name().is_none() {
+            return Err(fail(&"it must be a file"));
+        }
+        let lock = with_suffix(path, ".lock");
+        let opened = OpenOptions::new().write(true).create(true).mode(MODE).open(&lock);
+        let lock = opened.map_err(|error| fail(&format!("{}: {error}", lock.display())))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.into(), _lock: lock, writing: Mutex::default() }),
             Err(TryLockError::WouldBlock) => Err(fail(&"another server is running with it")),
@@ -60,20 +80,34 @@ impl HandoverFile {
         &self.path
     }
 
+    /// Where the file is once it was taken.
+    pub(crate) fn taken(&self) -> PathBuf {
+        with_suffix(&self.path, ".taken")
+    }
+
     /// Takes what an earlier server has left, if anything.
-    pub(crate) fn take(&self) -> io::Result<Option<(Handover, Vec<WrittenMatch>)>> {
-        let taken = with_suffix(&self.path, ".taken");
-        match fs::rename(&self.path, &taken) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+    pub(crate) fn take(&self) -> io::Result<Taken> {
+        let taken = self.taken();
+        let is_first = match fs::rename(&self.path, &taken) {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(error),
-        }
-        let bytes = fs::read(&taken)?;
+        };
+        let bytes = match fs::read(&taken) {
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_first => {
+                return Ok(Taken::Nothing);
+            }
+            read => read?,
+        };
         let cut_off = || io::Error::new(ErrorKind::UnexpectedEof, "it is cut off");
         let mut parts = split(&bytes).ok_or_else(cut_off)?.into_iter();
         let first = parts.next().ok_or_else(cut_off)?;
         let handover = state::read(first).map_err(io::Error::other)?;
-        Ok(Some((handover, parts.map(|part| Arc::new(part.to_vec())).collect())))
+        Ok(if is_first {
+            Taken::All(handover, parts.map(|part| Arc::new(part.to_vec())).collect())
+        } else {
+            Taken::Again(handover, parts.len())
+        })
     }
 
     /// Leaves it to the next server, unless it `is_stale` by the time that an earlier write is done.
@@ -89,14 +123,23 @@ impl HandoverFile {
         }
         let head = state::write(handover).map_err(io::Error::other)?;
         let new = with_suffix(&self.path, ".new");
-        let mut file = BufWriter::new(create(&new)?);
+        // One that is there may be readable for others.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&new)?;
+        let mut file = BufWriter::new(file);
         for part in std::iter::once(&head).chain(matches.iter().map(AsRef::as_ref)) {
             let length = u32::try_from(part.len()).map_err(io::Error::other)?;
             file.write_all(&length.to_le_bytes())?;
             file.write_all(part)?;
         }
         file.into_inner()?.sync_all()?;
-        fs::rename(&new, &self.path)
+        fs::rename(&new, &self.path)?;
+        // Without this, after a power cut the earlier file may be back.
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
 
@@ -116,8 +159,4 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }

@@ -138,13 +138,13 @@ fn run<G: Game>(mut config: Config) -> Result<Ended, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| StartError::System("wait for sockets", error))?;
     let ended = runtime.block_on(async {
+        let no_signals = |error| StartError::System("receive signals", error);
+        // Before it takes matches over: a signal would end the process, and them.
+        let (once, twice) = (process::signals(1), process::signals(2));
+        let (once, twice) = (once.map_err(no_signals)?, twice.map_err(no_signals)?);
         let server = Server::bind::<G>(config).await?;
-        let door = Arc::clone(&server.door);
-        let signals = || Ok((process::signals(1)?, process::signals(2)?, process::cordons(door)?));
-        let signals = signals().map_err(|error| StartError::System("receive signals", error));
         // Before the line below: a supervisor that reads it may send signals at once.
-        let (once, twice, cordons) = signals?;
-        tokio::spawn(cordons);
+        tokio::spawn(process::cordons(Arc::clone(&server.door)).map_err(no_signals)?);
         let scheme = if server.door.tls.is_some() { "https" } else { "http" };
         if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{}", server.addr()) {
             tracing::warn!(%error, addr = %server.addr(), "can't print the listen address");
@@ -267,7 +267,7 @@ impl Server {
             door.drain();
             let timeout = door.config.drain_timeout + END_TIMEOUT;
             let (matches, is_well) = join(self.threads, timeout).await;
-            let ended = if door.leave_matches(&matches, self.schema_hash) && is_well {
+            let ended = if door.leave_matches(matches, self.schema_hash) && is_well {
                 tracing::info!("drained");
                 Ended::Drained
             } else {
@@ -295,11 +295,12 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error))
 }
 
-/// Waits for the end of all shards. Returns what they hand over, and whether all have ended well.
+/// Waits for the end of all shards. Returns what each hands over, unless it has not ended well, and
+/// whether all have.
 async fn join(
     threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
     timeout: Duration,
-) -> (Vec<WrittenMatch>, bool) {
+) -> (Vec<Option<Vec<WrittenMatch>>>, bool) {
     let all_end = async {
         // Polled: a blocking join needs one more thread, and the system may have none left.
         while !threads.iter().all(JoinHandle::is_finished) {
@@ -308,19 +309,18 @@ async fn join(
     };
     // Those that did not end are found below.
     let _ = tokio::time::timeout(timeout, all_end).await;
-    let (mut saved, mut is_well) = (Vec::new(), true);
-    for thread in threads {
-        if !thread.is_finished() {
-            tracing::error!("a shard did not end in time");
-            is_well = false;
-        } else if let Ok(matches) = thread.join() {
-            saved.extend(matches);
-        } else {
-            tracing::error!("a shard has failed");
-            is_well = false;
-        }
-    }
+    let saved: Vec<_> = threads.into_iter().map(saved_by).collect();
+    let is_well = saved.iter().all(Option::is_some);
     (saved, is_well)
+}
+
+/// What a shard hands over, if it has ended well.
+fn saved_by(thread: JoinHandle<Vec<WrittenMatch>>) -> Option<Vec<WrittenMatch>> {
+    if !thread.is_finished() {
+        tracing::error!("a shard did not end in time");
+        return None;
+    }
+    thread.join().inspect_err(|_| tracing::error!("a shard has failed")).ok()
 }
 
 /// What starting a shard is, in errors.

@@ -145,9 +145,9 @@ impl Shards {
         self.ask_one(entry.shard, |reply| Command::Signal(entry.id, values, reply)).await
     }
 
-    /// All matches as they were last written out, but those of shards that do not answer.
-    pub(crate) async fn written(&self) -> Vec<WrittenMatch> {
-        self.ask(Command::Save).await.into_iter().flatten().flatten().collect()
+    /// Each shard's matches as they were last written out; `None` for a shard that does not answer.
+    pub(crate) async fn written(&self) -> Vec<Option<Vec<WrittenMatch>>> {
+        self.ask(Command::Save).await
     }
 
     /// The recording of each shard's last overrun; `None` for a shard that does not answer.

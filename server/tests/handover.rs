@@ -25,6 +25,7 @@ use tickwire_shared::{
     schema::{Field, Schema},
     social::{Presence, Social},
     state,
+    time::TickRate,
     wire::Welcome,
 };
 
@@ -213,13 +214,108 @@ fn tickets_and_sessions_of_a_subject_still_count() {
     assert_eq!(enter(&server, &issue(&tickets, "u1")).wait_end(), End::Close(4024));
 }
 
+#[test]
+fn matches_of_a_shard_that_hangs_go_on_as_they_were_saved() {
+    let file = file("hangs");
+    let server = TestServer::start::<Auction>(|config| {
+        (config.seats, config.shards, config.handover_file) = (1, 2, Some(file.clone()));
+    });
+    let [mut ada, mut bob] = ["Ada", "Bob"].map(|name| join(&server, name));
+    ada.input(&[7]);
+    ada.wait("the save", |client| tick(client) > 100 && file.exists());
+    let before = tick(&ada);
+    ada.input(&[HANGS]);
+    bob.wait_snapshots(60);
+    server.drain();
+    assert_eq!(ada.end, None, "its shard hangs");
+    let server = start::<Auction>(&file);
+    let mut ada = server.take_up(ada.link);
+    ada.wait("the bid", |client| {
+        tick(client) > before && row(client).is_some_and(|[highest, _]| highest == 7)
+    });
+    let mut again = Client::open(server.addr, "match=2&resume=1", "tickwire.v1");
+    again.say_hello(Some(welcome(&bob).resume));
+    again.wait("his match", |client| row(client).is_some_and(|row| row == [0, tick(client)]));
+}
+
+#[test]
+fn after_a_crash_at_the_start_matches_are_not_tried_again_but_ids_go_on() {
+    let file = file("crash_at_start");
+    let change = |config: &mut Config| config.handover_file = Some(file.clone());
+    let (server, tickets) = guarded_server("handover_crash", change);
+    let ticket = issue(&tickets, "u1");
+    let enter = |server: &TestServer, ticket: &str| {
+        let mut client =
+            Client::open(server.addr, &format!("match=auto&ticket={ticket}"), "tickwire.v1");
+        client.say_hello(None);
+        client
+    };
+    enter(&server, &ticket).wait_welcome();
+    server.drain();
+    // As after `kill -9` right after the start.
+    let taken = file.with_added_extension("taken");
+    fs::rename(&file, &taken).unwrap();
+    let (server, _) = guarded_server("handover_crash", change);
+    assert_eq!(enter(&server, &ticket).wait_end(), End::Close(4023), "it was used");
+    let mut newcomer = enter(&server, &issue(&tickets, "u1"));
+    newcomer.wait_welcome();
+    assert_eq!((welcome(&newcomer).match_id.0, welcome(&newcomer).session.0), (2, 2));
+    drop(server);
+    // An operator may try them again.
+    fs::rename(&taken, &file).unwrap();
+    let (server, _) = guarded_server("handover_crash", change);
+    assert_eq!(server.metric("tickwire_matches"), 1.0);
+}
+
+#[test]
+fn a_match_that_admits_nobody_admits_nobody_before_its_first_tick() {
+    let file = file("admits_nobody");
+    let change = |config: &mut Config| {
+        (config.tick_rate, config.handover_file) = (TickRate::new(1).unwrap(), Some(file.clone()));
+    };
+    let server = TestServer::start::<Auction>(change);
+    let mut ada = join(&server, "Ada");
+    ada.input(&[ADMITS_NOBODY]);
+    ada.wait("the bid", |client| row(client).is_some_and(|[highest, _]| highest == ADMITS_NOBODY));
+    server.drain();
+    for _ in 0..3 {
+        let server = TestServer::start::<Auction>(change);
+        let mut other = Client::open(server.addr, "match=1", "tickwire.v1");
+        assert_eq!(other.wait_end(), End::Close(4010));
+    }
+}
+
+#[test]
+fn the_file_is_only_its_owners_whatever_is_there_before() {
+    let file = file("stale");
+    fs::write(file.with_added_extension("new"), "of a server that was killed").unwrap();
+    let shared = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(file.with_added_extension("new"), shared).unwrap();
+    let server = start::<Auction>(&file);
+    let mut ada = join(&server, "Ada");
+    server.drain();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(ada.wait_end(), End::Close(1012));
+}
+
+#[tokio::test]
+async fn a_folder_is_no_file() {
+    let folder = scratch("folder.handover");
+    fs::create_dir_all(&folder).unwrap();
+    for path in [folder.clone(), folder.join(".."), PathBuf::new()] {
+        let error = Server::bind::<Auction>(config_with(&path)).await.unwrap_err().to_string();
+        assert_eq!(error, format!("handover_file: {}: it must be a file", path.display()));
+    }
+    assert!(folder.is_dir(), "it stays where it is");
+}
+
 #[tokio::test]
 async fn a_file_that_cannot_be_written_is_refused_at_the_start() {
     let path = PathBuf::from("/nowhere/handover");
-    let config = Config { handover_file: Some(path), shards: 1, ..Config::default() };
-    let error = Server::bind::<Auction>(config).await.unwrap_err();
+    let error = Server::bind::<Auction>(config_with(&path)).await.unwrap_err();
     assert!(matches!(error, StartError::Config(_)));
-    let expected = "handover_file: /nowhere/handover: No such file or directory (os error 2)";
+    let expected = "handover_file: /nowhere/handover: /nowhere/handover.lock: No such file or \
+                    directory (os error 2)";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -227,16 +323,20 @@ async fn a_file_that_cannot_be_written_is_refused_at_the_start() {
 async fn one_server_at_a_time_has_the_file() {
     let file = file("locked");
     let first = start::<Auction>(&file);
-    let config = || Config {
-        handover_file: Some(file.clone()),
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..Config::default()
-    };
-    let error = Server::bind::<Auction>(config()).await.unwrap_err().to_string();
+    let error = Server::bind::<Auction>(config_with(&file)).await.unwrap_err().to_string();
     let expected = format!("handover_file: {}: another server is running with it", file.display());
     assert_eq!(error, expected);
     drop(first);
-    assert!(Server::bind::<Auction>(config()).await.is_ok());
+    assert!(Server::bind::<Auction>(config_with(&file)).await.is_ok());
+}
+
+/// On a free port.
+fn config_with(file: &Path) -> Config {
+    Config {
+        handover_file: Some(file.into()),
+        listen: ([127, 0, 0, 1], 0).into(),
+        ..Config::default()
+    }
 }
 
 /// What the test reads of a saved match.
@@ -263,7 +363,9 @@ fn saved_auction(file: &Path) -> Auction {
 /// The file of one test, not there yet.
 fn file(name: &str) -> PathBuf {
     let path = scratch(&format!("{name}.handover"));
-    let _ = fs::remove_file(&path);
+    for left in [&path, &path.with_added_extension("taken")] {
+        let _ = fs::remove_file(left);
+    }
     path
 }
 
@@ -294,6 +396,11 @@ fn tick(client: &Client) -> i32 {
 fn row(client: &Client) -> Option<[i32; 2]> {
     client.link.rows()?.find(EntityId(0))?.values.try_into().ok()
 }
+
+/// A bid that ends the admission.
+const ADMITS_NOBODY: i32 = 99;
+/// A bid with which a step does not return.
+const HANGS: i32 = 100;
 
 /// A game of bids, which counts its ticks, and rings in each.
 #[derive(Serialize, Deserialize)]
@@ -333,8 +440,15 @@ impl Game for Auction {
 
     fn step(&mut self, step: &mut Step<'_, Bid>) {
         self.ticks += 1;
+        while step.inputs.iter().any(|bid| bid.0 == HANGS) {
+            std::thread::park();
+        }
         self.highest = step.inputs.iter().fold(self.highest, |highest, bid| highest.max(bid.0));
         step.events.all(0, &[]);
+    }
+
+    fn admits(&self) -> bool {
+        self.highest < ADMITS_NOBODY
     }
 
     fn write_rows(&self, rows: &mut Rows) {

@@ -11,7 +11,8 @@ use tickwire_shared::state::{self, StateError};
 use super::FrontDoor;
 use crate::{
     directory::{Entry, Reservation},
-    handover::{Handover, WrittenMatch},
+    handover::{Handover, Taken, WrittenMatch},
+    locks::lock,
     mailbox::{Command, Restored},
     matches::{Claim, SavedMatch},
 };
@@ -23,23 +24,43 @@ impl FrontDoor {
     /// Runs the matches on that an earlier server has left, if the game still has their schema.
     pub(crate) fn take_over(&self, schema_hash: u32) {
         let Some(file) = &self.handover else { return };
+        let taken_to = file.taken();
         let (handover, matches) = match file.take() {
-            Ok(None) => return,
-            Ok(Some(taken)) => taken,
+            Ok(Taken::Nothing) => return,
+            Ok(Taken::All(handover, matches)) => {
+                tracing::info!(matches = matches.len(), "taking over from an earlier server");
+                (handover, matches)
+            }
+            Ok(Taken::Again(handover, matches)) => {
+                if matches > 0 {
+                    tracing::error!(
+                        matches,
+                        file = %taken_to.display(),
+                        "an earlier server took these matches over, and ended before it had saved any: \
+                         one of them may have crashed it, so they do not go on"
+                    );
+                }
+                (handover, Vec::new())
+            }
             Err(error) => {
                 let file = file.path().display();
-                tracing::error!(%error, %file, "can't read the handover: its matches are lost");
+                tracing::error!(
+                    %error, %file, taken_to = %taken_to.display(),
+                    "can't take over from an earlier server: no match goes on"
+                );
                 return;
             }
         };
-        tracing::info!(matches = matches.len(), "taking over from an earlier server");
         self.next_session.store(handover.next_session, Ordering::Relaxed);
         self.directory.continue_from(handover.next_match);
         if let Some(tickets) = &self.tickets {
             tickets.mark_used(handover.used_tickets);
         }
         if handover.schema_hash != schema_hash {
-            tracing::error!("the game's schema has changed: the matches can't go on");
+            if !matches.is_empty() {
+                let file = taken_to.display();
+                tracing::error!(%file, "the game's schema has changed: the matches can't go on");
+            }
             return;
         }
         let mut by_shard: Vec<_> = (0..self.config.shards).map(|_| Vec::new()).collect();
@@ -66,6 +87,7 @@ impl FrontDoor {
         };
         let entry = self.directory.add_again(saved.id, mode, saved.access, saved.seats);
         let claims = self.claims_again(&saved, &entry);
+        entry.set_admits(saved.admits);
         Ok(Some((entry.shard, Restored { saved, entry, claims })))
     }
 
@@ -87,29 +109,51 @@ impl FrontDoor {
         }
         loop {
             tokio::time::sleep(SAVE_INTERVAL).await;
-            let matches = self.shards.written().await;
+            let answers = self.shards.written().await;
+            let matches = self.with_saved(answers);
             let door = Arc::clone(self);
             // The disk may be slow.
             let writing = move || door.write_handover(&matches, schema_hash, Self::is_draining);
             let written = tokio::task::spawn_blocking(writing).await;
             if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
-                tracing::error!(%error, "can't save the matches: a crash would end them");
+                let file = self.handover.as_ref().map(|file| file.path().display().to_string());
+                tracing::error!(%error, file, "can't save the matches: a crash would end them, or take them back to the last save");
             }
         }
     }
 
-    /// Leaves the matches to the next server. Returns whether it could.
-    pub(crate) fn leave_matches(&self, matches: &[WrittenMatch], schema_hash: u32) -> bool {
+    /// Leaves the matches of each shard to the next server; of one that has not ended, as they were
+    /// last saved. Returns whether it could.
+    pub(crate) fn leave_matches(
+        &self,
+        shards: Vec<Option<Vec<WrittenMatch>>>,
+        schema_hash: u32,
+    ) -> bool {
         let Some(file) = &self.handover else { return true };
-        let left = self.write_handover(matches, schema_hash, |_| false);
+        let matches = self.with_saved(shards);
+        let left = self.write_handover(&matches, schema_hash, |_| false);
         let (matches, file) = (matches.len(), file.path().display());
         match &left {
             Ok(()) => tracing::info!(matches, %file, "handed over"),
             Err(error) => {
-                tracing::error!(matches, %file, %error, "can't hand over: the matches are lost");
+                tracing::error!(
+                    matches, %file, %error,
+                    "can't hand over: the matches end, or go back to the last save"
+                );
             }
         }
         left.is_ok()
+    }
+
+    /// The matches of all shards. A shard that hangs or has failed does not answer: its matches are
+    /// those of its last answer, so that they go on once it was killed.
+    fn with_saved(&self, answers: Vec<Option<Vec<WrittenMatch>>>) -> Vec<WrittenMatch> {
+        let mut saved = lock(&self.saved);
+        saved.resize_with(answers.len(), Vec::new);
+        for (saved, answer) in saved.iter_mut().zip(answers) {
+            *saved = answer.unwrap_or_else(|| std::mem::take(saved));
+        }
+        saved.concat()
     }
 
     fn write_handover(

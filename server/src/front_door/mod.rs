@@ -26,7 +26,7 @@ use crate::{
     directory::{Directory, JoinRefused},
     feeds::{FeedEvent, Feeds},
     followers::Followers,
-    handover::HandoverFile,
+    handover::{HandoverFile, WrittenMatch},
     handshakes::HandshakePlace,
     locks::lock,
     mailbox::Command,
@@ -56,6 +56,8 @@ pub(crate) struct FrontDoor {
     subjects: Arc<Tally<Arc<str>>>,
     /// What an earlier server has left, and this one leaves.
     handover: Option<HandoverFile>,
+    /// The matches of each shard, as it last returned them to be saved.
+    saved: Mutex<Vec<Vec<WrittenMatch>>>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// When the log last had a line about each of these.
     logged: Mutex<BTreeMap<&'static str, Micros>>,
@@ -116,6 +118,7 @@ impl FrontDoor {
             logged: Mutex::default(),
             started_at: unix_now(),
             handover: config.handover_file.as_deref().map(HandoverFile::open).transpose()?,
+            saved: Mutex::default(),
             is_certificate_stale: AtomicBool::new(false),
             is_key_stale: AtomicBool::new(false),
             next_session: AtomicU32::new(1),

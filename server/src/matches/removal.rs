@@ -43,5 +43,7 @@ impl<G: Game> Match<G> {
             }
             SessionState::Away { .. } => self.forget(key),
         }
+        // Otherwise the player could be back after a crash.
+        self.written = None;
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct SavedMatch {
     tick_rate: TickRate,
     pub(crate) mode: String,
     pub(crate) access: Access,
+    /// Whether its game admits new players.
+    pub(crate) admits: bool,
     tick: Tick,
     pub(crate) sessions: Vec<SavedSession>,
     /// The last events.
@@ -55,7 +57,7 @@ pub(crate) struct SavedSession {
     pub(crate) id: SessionId,
     resume: ResumeToken,
     seat: Seat,
-    name: String,
+    pub(super) name: String,
     /// The subject of its ticket.
     pub(crate) subject: Option<String>,
     /// The newest input that was received, and the newest that was used.
@@ -72,6 +74,7 @@ impl<G: Game> Match<G> {
         let saved = SavedMatch {
             id: self.entry.id,
             access: self.entry.access,
+            admits: self.entry.admits(),
             seed,
             seats,
             npcs,

@@ -20,13 +20,14 @@ use tickwire_shared::{
     ids::{Seat, SessionId, Tick},
     link::{ClientEvent, ClientLink, server::write_message},
     rows::Rows,
+    state,
     testing::{Host, Outcome, Played, Profile, Simulation, world::fingerprint},
     time::{Micros, TickRate},
     wire::ServerMessage,
 };
 use tokio::sync::mpsc;
 
-use super::{Claim, Context, Match, MatchSettings, Newcomer, Role, interest::ALL};
+use super::{Claim, Context, Match, MatchSettings, Newcomer, Role, SavedMatch, interest::ALL};
 use crate::{
     clock::Clock,
     config::Config,
@@ -34,6 +35,7 @@ use crate::{
     feeds::FeedSender,
     intake::Intake,
     limits::Limits,
+    mailbox::Removal,
     places::ConnectionLimiter,
     socket::{Socket, Upgraded},
     telemetry::Stats,
@@ -91,6 +93,26 @@ fn clients_that_always_request_full_snapshots_do_not_keep_them_from_others() {
         found.step(now);
     }
     assert!(modest.snapshots > 25, "{} snapshots in 50 ticks", modest.snapshots);
+}
+
+#[test]
+fn a_player_whom_an_operator_removes_is_not_saved_again() {
+    let simulation = Simulation { players: 1, ..simulation(Profile::LAN, 0) };
+    let mut played = SimulatedMatch::<Arena>::new(&simulation, None);
+    let mut client = played.accept(Role::Player, Micros(0));
+    let (mut link, mut hello) = (ClientLink::default(), Vec::new());
+    link.write_hello("Ada", None, &mut hello);
+    client.write_all(&masked(&hello)).expect("the socket has room");
+    played.step(played.due());
+    let saved = |played: &mut SimulatedMatch<Arena>| -> Vec<String> {
+        let written = played.found.written(Clock::stopped(Micros(0))).expect("it can be written");
+        let saved: SavedMatch = state::read(&written).expect("it can be read");
+        saved.sessions.into_iter().map(|session| session.name).collect()
+    };
+    assert_eq!(saved(&mut played), ["Ada"]);
+    let removal = Removal::Seat(played.found.id(), Seat(0));
+    assert_eq!(played.call(Micros(0), |found, _, context| found.remove(&removal, context)), 1);
+    assert_eq!(saved(&mut played), [""; 0]);
 }
 
 #[track_caller]
