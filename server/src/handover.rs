@@ -63,8 +63,10 @@ impl HandoverFile {
     /// Locks the file, and so checks that its folder can be written to.
     pub(crate) fn open(path: &Path) -> Result<Self, ConfigError> {
         let fail = |why: &dyn Display| ConfigError::of_file("handover_file", path, why);
-        if path.is_dir() || path.file_name().is_none() {
-            return Err(fail(&"it must be a file"));
+        // Renaming a folder or a device would break whatever else uses it.
+        let is_other = |there: fs::Metadata| !there.is_file();
+        if path.file_name().is_none() || fs::metadata(path).is_ok_and(is_other) {
+            return Err(fail(&"it is not a file"));
         }
         let lock = with_suffix(path, ".lock");
         let opened = OpenOptions::new().write(true).create(true).mode(MODE).open(&lock);

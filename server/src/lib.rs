@@ -267,7 +267,7 @@ impl Server {
             door.drain();
             let timeout = door.config.drain_timeout + END_TIMEOUT;
             let (matches, is_well) = join(self.threads, timeout).await;
-            let ended = if door.leave_matches(matches, self.schema_hash) && is_well {
+            let ended = if door.leave_matches(matches, self.schema_hash).await && is_well {
                 tracing::info!("drained");
                 Ended::Drained
             } else {

@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -299,14 +299,17 @@ fn the_file_is_only_its_owners_whatever_is_there_before() {
 }
 
 #[tokio::test]
-async fn a_folder_is_no_file() {
+async fn a_folder_or_socket_is_no_file() {
     let folder = scratch("folder.handover");
     fs::create_dir_all(&folder).unwrap();
-    for path in [folder.clone(), folder.join(".."), PathBuf::new()] {
+    let socket = folder.join("socket");
+    let _ = fs::remove_file(&socket);
+    let _listener = UnixListener::bind(&socket).unwrap();
+    for path in [folder.clone(), folder.join(".."), PathBuf::new(), socket.clone()] {
         let error = Server::bind::<Auction>(config_with(&path)).await.unwrap_err().to_string();
-        assert_eq!(error, format!("handover_file: {}: it must be a file", path.display()));
+        assert_eq!(error, format!("handover_file: {}: it is not a file", path.display()));
     }
-    assert!(folder.is_dir(), "it stays where it is");
+    assert!(socket.exists(), "they stay where they are");
 }
 
 #[tokio::test]

@@ -64,8 +64,10 @@ enum Loss {
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// Longest backoff before the first reconnect.
 const FIRST_WAIT_MS: u64 = 250;
-/// Longest backoff after failures: a bot that fails after that is lost.
+/// Longest backoff after failures: a bot that fails after that, before it was ever welcomed, is lost.
 const WAIT_MS_MAX: u64 = 5_000;
+/// How long a bot that was welcomed tries to come back, as other clients do.
+const AWAY_MAX: Micros = Micros::from_secs(60);
 /// How long a bot stays in the scenario churn; shorter in tests.
 const STAY_MS_MIN: u64 = if cfg!(test) { 100 } else { 2_000 };
 const STAY_MS_MAX: u64 = if cfg!(test) { 300 } else { 8_000 };
@@ -115,13 +117,14 @@ impl Loss {
 
 impl Swarm {
     /// Joins at its time in the ramp, and plays. Reconnects after a lost connection, as PROTOCOL.md
-    /// requires of clients, until that fails too often or can't succeed.
+    /// requires of clients, until that fails for too long or can't succeed.
     pub(super) async fn live(self: Rc<Self>, number: usize) {
         let part = number as f64 / self.options.bots as f64;
         sleep(self.options.ramp.mul_f64(part)).await;
         let mut dice = Dice::new(self.options.seed ^ number as u64);
         let mut path = self.first_path();
         let mut wait_ms = FIRST_WAIT_MS;
+        let mut away_since = None;
         loop {
             let loss = self.session(number, &path, &mut dice).await;
             if self.phase.get() == Phase::Leaving {
@@ -134,8 +137,15 @@ impl Swarm {
             if loss.is_expected() || is_welcome || is_forgotten {
                 wait_ms = FIRST_WAIT_MS;
             }
+            if is_welcome {
+                away_since = Some(self.clock.now());
+            }
             let is_temporary = loss.is_temporary() || is_forgotten;
-            let has_hope = is_temporary && wait_ms <= WAIT_MS_MAX;
+            let has_time = match away_since {
+                Some(since) => self.clock.now().since(since) <= AWAY_MAX,
+                None => wait_ms <= WAIT_MS_MAX,
+            };
+            let has_hope = is_temporary && has_time;
             let Some(next) = self.prepare_reconnect(number, &loss).filter(|_| has_hope) else {
                 let trouble = match loss {
                     Loss::Trouble(trouble) => trouble,
@@ -144,8 +154,8 @@ impl Swarm {
                 return self.gone(number, trouble);
             };
             path = next;
-            sleep(Duration::from_millis(dice.next() % wait_ms)).await;
-            wait_ms *= 2;
+            sleep(Duration::from_millis(dice.next() % wait_ms.min(WAIT_MS_MAX))).await;
+            wait_ms = (2 * wait_ms).min(2 * WAIT_MS_MAX);
         }
     }
 

@@ -126,8 +126,8 @@ fn bots_whose_session_is_gone_join_anew() {
 
 #[test]
 fn a_bot_comes_back_to_a_server_that_has_restarted_however_long_it_waited() {
-    let address = start(Server::Restarts { after: Tick(60), refused: 4 });
-    let options = Options { bots: 1, duration: Duration::from_secs(8), ..options(address) };
+    let address = start(Server::Restarts { after: Tick(60), refused: 5 });
+    let options = Options { bots: 1, duration: Duration::from_secs(10), ..options(address) };
     let report = run(&options, brain::for_game).unwrap();
     assert_eq!((report.failure, report.resumed), (None, Some(1)));
 }

@@ -3,10 +3,12 @@
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
+    thread,
     time::Duration,
 };
 
 use tickwire_shared::state::{self, StateError};
+use tokio::sync::oneshot;
 
 use super::FrontDoor;
 use crate::{
@@ -110,39 +112,61 @@ impl FrontDoor {
         loop {
             tokio::time::sleep(SAVE_INTERVAL).await;
             let answers = self.shards.written().await;
-            let matches = self.with_saved(answers);
-            let door = Arc::clone(self);
-            // The disk may be slow.
-            let writing = move || door.write_handover(&matches, schema_hash, Self::is_draining);
-            let written = tokio::task::spawn_blocking(writing).await;
-            if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
-                let file = self.handover.as_ref().map(|file| file.path().display().to_string());
-                tracing::error!(%error, file, "can't save the matches: a crash would end them, or take them back to the last save");
+            let written = self.write_apart(self.with_saved(answers), schema_hash, false).await;
+            if let (Err(error), Some(file)) = (written, &self.handover) {
+                tracing::error!(
+                    %error, file = %file.path().display(),
+                    "can't save the matches: a crash would end them, or take them back to the last save"
+                );
             }
         }
     }
 
     /// Leaves the matches of each shard to the next server; of one that has not ended, as they were
     /// last saved. Returns whether it could.
-    pub(crate) fn leave_matches(
-        &self,
+    pub(crate) async fn leave_matches(
+        self: &Arc<Self>,
         shards: Vec<Option<Vec<WrittenMatch>>>,
         schema_hash: u32,
     ) -> bool {
         let Some(file) = &self.handover else { return true };
         let matches = self.with_saved(shards);
-        let left = self.write_handover(&matches, schema_hash, |_| false);
-        let (matches, file) = (matches.len(), file.path().display());
+        let (count, file) = (matches.len(), file.path().display());
+        let left = match self.write_apart(matches.clone(), schema_hash, true).await {
+            Ok(()) => Ok(()),
+            // There may have been no thread for it.
+            Err(_) => self.write_handover(&matches, schema_hash, true),
+        };
         match &left {
-            Ok(()) => tracing::info!(matches, %file, "handed over"),
+            Ok(()) => tracing::info!(matches = count, %file, "handed over"),
             Err(error) => {
                 tracing::error!(
-                    matches, %file, %error,
+                    matches = count, %file, %error,
                     "can't hand over: the matches end, or go back to the last save"
                 );
             }
         }
         left.is_ok()
+    }
+
+    /// Writes the file in a thread of its own: the disk may be slow.
+    async fn write_apart(
+        self: &Arc<Self>,
+        matches: Vec<WrittenMatch>,
+        schema_hash: u32,
+        is_final: bool,
+    ) -> io::Result<()> {
+        let (door, (done, written)) = (Arc::clone(self), oneshot::channel());
+        let write = move || {
+            let written = door.write_handover(&matches, schema_hash, is_final);
+            // Now, so that the file is not locked for longer than its server runs.
+            drop(door);
+            // The server may have ended meanwhile.
+            let _ = done.send(written);
+        };
+        // The system may have no thread left: that must not end the server.
+        thread::Builder::new().name("saving".into()).spawn(write)?;
+        written.await.map_err(io::Error::other)?
     }
 
     /// The matches of all shards. A shard that hangs or has failed does not answer: its matches are
@@ -160,7 +184,7 @@ impl FrontDoor {
         &self,
         matches: &[WrittenMatch],
         schema_hash: u32,
-        is_stale: impl FnOnce(&Self) -> bool,
+        is_final: bool,
     ) -> io::Result<()> {
         let handover = Handover {
             schema_hash,
@@ -169,6 +193,8 @@ impl FrontDoor {
             used_tickets: self.tickets.as_ref().map_or_else(Vec::new, |tickets| tickets.used()),
         };
         let file = self.handover.as_ref();
-        file.map_or(Ok(()), |file| file.write(&handover, matches, || is_stale(self)))
+        file.map_or(Ok(()), |file| {
+            file.write(&handover, matches, || !is_final && self.is_draining())
+        })
     }
 }
