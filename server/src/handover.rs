@@ -141,7 +141,7 @@ impl HandoverFile {
         fs::rename(&new, &self.path)?;
         // Without this, after a power cut the earlier file may be back.
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
     }
 }
 

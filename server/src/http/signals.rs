@@ -6,12 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 use tickwire_shared::{game::SIGNAL_MAX, ids::MatchId};
 
-use super::{
-    Problem,
-    api::{problem, silent},
-    extract::JsonObject,
-    security::Operator,
-};
+use super::{Problem, extract::JsonObject, security::Operator};
 use crate::{directory::JoinRefused, front_door::FrontDoor, matchmaker::MatchSelector};
 
 /// The body of `POST /v1/signals`.
@@ -31,9 +26,9 @@ pub(super) async fn signal(
     if values.len() > SIGNAL_MAX {
         return Err(Problem::bad_request(format!("a signal has at most {SIGNAL_MAX} values")));
     }
-    let entry = door.matchmaker.find(MatchSelector::Match(MatchId(match_id))).map_err(problem)?;
-    match door.shards.signal(&entry, values.into()).await.ok_or_else(silent)? {
+    let entry = door.matchmaker.find(MatchSelector::Match(MatchId(match_id)))?;
+    match door.shards.signal(&entry, values.into()).await.ok_or_else(Problem::silent)? {
         true => Ok(StatusCode::NO_CONTENT),
-        false => Err(problem(JoinRefused::NoMatch)),
+        false => Err(JoinRefused::NoMatch.into()),
     }
 }
