@@ -184,6 +184,22 @@ impl Session {
         session
     }
 
+    /// A session that goes on with one that the program had before it was started again: it resumes
+    /// that, if the server still keeps the seat, and joins otherwise. The match and the token were in
+    /// the welcome.
+    #[must_use]
+    pub fn resuming(
+        options: SessionOptions,
+        match_id: MatchId,
+        token: ResumeToken,
+        seed: u64,
+    ) -> Self {
+        let mut session = Self::new(options, seed);
+        (session.match_id, session.token) = (Some(match_id), Some(token));
+        session.prepare_hello();
+        session
+    }
+
     /// The session's state.
     #[must_use]
     pub const fn state(&self) -> &SessionState {

@@ -72,6 +72,29 @@ fn a_client_joins_anew_after_a_restart_of_the_server() {
 }
 
 #[test]
+fn a_program_that_was_started_again_resumes_its_session_or_joins() {
+    for gone in [None, Some(4011), Some(4012)] {
+        let options = SessionOptions { mode: String::from("duel"), ..SessionOptions::default() };
+        let mut story = Story {
+            session: Session::resuming(options, MatchId(1), TOKEN, 5),
+            now: Micros::from_secs(1),
+        };
+        assert_eq!(story.due(), Connect::Resume);
+        let (path, hello) = story.connect();
+        assert_eq!(path, "/v1/play?match=1&resume=1");
+        assert_eq!(hello.resume, Some(Resume { token: TOKEN, kept: None }));
+        if let Some(code) = gone {
+            story.lose(code);
+            assert_eq!(story.due(), Connect::Join(None));
+            let (path, hello) = story.connect();
+            assert_eq!((path.as_str(), hello.resume), ("/v1/play?match=auto&mode=duel", None));
+        }
+        story.join();
+        story.play(9);
+    }
+}
+
+#[test]
 fn a_client_that_is_refused_is_told_why() {
     for code in [1000, 4001, 4010, 4011, 4020, 4024] {
         let mut story = Story::new(SessionOptions::default());
