@@ -10,6 +10,7 @@
 
 import { type Address, checkMatch, readAddress } from "./address.js";
 import { type Back, backAfter } from "./back.js";
+import { Backoff } from "./backoff.js";
 import { ByteWriter } from "./bytes.js";
 import { ServerFault } from "./fault.js";
 import { check, listed } from "./integers.js";
@@ -28,14 +29,6 @@ import { SUBPROTOCOL, writeResync } from "./wire.js";
 const CODE_REPLACED = 4013;
 /** Our own close code: the server has sent an invalid frame. */
 const CLIENT_FAULT = 4900;
-const BACKOFF_MS = 250;
-const BACKOFF_MS_MAX = 5_000;
-/** A connection that has been played on for this long is a good one: the backoff begins anew. */
-const GOOD_MS = 10_000;
-/** The session ends with this many invalid frames, each on a connection that was not a good one. */
-const FAULTS_MAX = 5;
-/** How long the session tries to reconnect: longer than a server keeps the seat, by default. */
-const GIVE_UP_MS = 60_000;
 /** A connection on which nothing was received for this long is dead. */
 const TIMEOUT_MS = 6_000;
 /** Interval of the work that does not depend on rendered frames: acknowledgements, pings, the timeout. */
@@ -62,6 +55,7 @@ export class Session {
   readonly #remembered: Remembered;
   readonly #social: Social;
   readonly #out = new ByteWriter();
+  readonly #backoff = new Backoff();
   #link = new ClientLink();
   #socket: Socket | null = null;
   #token: Uint8Array | null = null;
@@ -69,13 +63,6 @@ export class Session {
   #sentAt = 0;
   /** The newest snapshot that was acknowledged. */
   #acknowledged: number | null = null;
-  #attempts = 0;
-  /** Connections that were closed for an invalid frame since the last good one. */
-  #faults = 0;
-  /** When the first snapshot of this connection was applied; else 0. */
-  #playingSince = 0;
-  /** When the connection was lost, if no snapshot was applied since; else 0. */
-  #lostAt = 0;
   #receivedAt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -195,8 +182,8 @@ export class Session {
     requested.then(
       (ticket) => {
         if (this.state.type === "ended") return;
-        // The user may have had to log in, which does not count towards `GIVE_UP_MS`.
-        if (this.#lostAt > 0) this.#lostAt += micros() - since;
+        // The user may have had to log in.
+        this.#backoff.handleDelay(micros() - since);
         this.#attempt(() => this.#open(ticket));
       },
       (error: unknown) => {
@@ -321,8 +308,7 @@ export class Session {
     this.stats.snapshot(now - clock.due(tick, now));
     this.others?.push(tick, rows, clock, now);
     if (this.state.type !== "playing") {
-      this.#lostAt = 0;
-      this.#playingSince = now;
+      this.#backoff.handlePlaying(now);
       this.#setState({ type: "playing" });
     }
     const { own } = this;
@@ -399,7 +385,7 @@ export class Session {
   #handleFault(error: ServerFault): void {
     console.warn(`tickwire: ${error.message}`);
     this.stats.faults++;
-    this.#faults++;
+    this.#backoff.handleFault();
     this.#link = new ClientLink();
     this.others = this.own = null;
     this.#disconnect(CLIENT_FAULT, "malformed");
@@ -411,27 +397,23 @@ export class Session {
     this.#socket = null;
     if (this.state.type === "ended") return;
     const now = micros();
-    this.#lostAt ||= now;
-    if (this.#playingSince > 0 && now - this.#playingSince > GOOD_MS * 1_000) this.#attempts = this.#faults = 0;
-    this.#playingSince = 0;
+    this.#backoff.handleLoss(now);
     const isGone = back === "anew" && (this.#token !== null || this.#match !== this.#requestedMatch);
     if (isGone) {
       this.#forget();
       this.#match = this.#requestedMatch;
-      // The server is there.
-      this.#attempts = 0;
+      this.#backoff.handleAnswer();
     }
     if (!this.#token) {
       this.#link = new ClientLink();
       this.others = this.own = null;
     }
-    const hasHope = isGone || (back === "resume" && this.#faults < FAULTS_MAX);
-    if (!hasHope || now - this.#lostAt > GIVE_UP_MS * 1_000) {
+    const mayTry = isGone || back === "resume";
+    const inMs = mayTry ? this.#backoff.nextAttempt(now) : null;
+    if (inMs === null) {
       this.#end(code, reason);
       return;
     }
-    // With full jitter, so that many clients don't reconnect at the same moment.
-    const inMs = Math.random() * Math.min(BACKOFF_MS * 2 ** this.#attempts++, BACKOFF_MS_MAX);
     this.#retry = setTimeout(() => this.#attempt(() => this.#connect()), inMs);
     this.#setState({ type: "resuming", inMs, code, reason });
   }
