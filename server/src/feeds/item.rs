@@ -29,7 +29,7 @@ pub(crate) struct Item {
 /// See [`Item`].
 #[derive(Clone, Debug)]
 pub(crate) enum FeedEvent {
-    /// A match begins: its mode, empty if the game has none, and who may take part.
+    /// A match begins, or goes on: its mode, empty if the game has none, and who may take part.
     Opened(&'static str, Access),
     /// A match is over, and why.
     Ended(CloseReason),
