@@ -305,19 +305,21 @@ impl FrontDoor {
         Ok(self.shards.broadcast(shard, || Command::Notice(only, Arc::clone(&text))))
     }
 
-    /// Starts the drain: rejects new sessions, and tells all shards to end each match when it may
-    /// end, or by the drain timeout.
+    /// Starts the drain: rejects new sessions, and tells all shards to hand their matches over, or,
+    /// if there is no file for that, to end each when it may end, or by the drain timeout.
     pub(crate) fn drain(&self) {
-        let deadline = self.clock.now().plus(self.config.drain_timeout.into());
         let matches = self.directory.list();
         let players = matches.iter().map(|entry| u32::from(entry.taken())).sum::<u32>();
-        let timeout_s = self.config.drain_timeout.as_secs();
-        tracing::info!(matches = matches.len(), players, timeout_s, "draining");
+        let (matches, timeout) = (matches.len(), self.config.drain_timeout);
         self.draining.store(true, Ordering::Release);
-        let hands_over = self.handover.is_some();
-        self.shards.broadcast(None, || {
-            if hands_over { Command::HandOver } else { Command::Drain { deadline } }
-        });
+        if self.handover.is_some() {
+            tracing::info!(matches, players, "handing over");
+            self.shards.broadcast(None, || Command::HandOver);
+        } else {
+            tracing::info!(matches, players, timeout_s = timeout.as_secs(), "draining");
+            let deadline = self.clock.now().plus(timeout.into());
+            self.shards.broadcast(None, || Command::Drain { deadline });
+        }
     }
 }
 
@@ -325,10 +327,10 @@ impl FrontDoor {
 impl FrontDoor {
     /// A front door with one match, whose shard has failed.
     pub(crate) fn with_failed_shard() -> (Arc<Self>, Arc<crate::directory::Entry>) {
+        use crate::directory::Access;
+
         let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
-        let entry = directory
-            .add("", crate::directory::Access::Public, 1, |_| true)
-            .expect("there is room for one");
+        let entry = directory.add("", Access::Public, 1, |_| true).expect("there is room for one");
         let known = Arc::clone(&directory);
         let schema = tickwire_shared::schema::Schema::default();
         let (handle, _, _) = crate::mailbox::ShardHandle::new();
