@@ -33,6 +33,10 @@ impl<G: Game> Match<G> {
             self.connections.iter().filter(is_coming).map(|(key, _)| key).collect();
         sessions.iter().for_each(|key| self.remove_session(*key, context));
         coming.iter().for_each(|key| self.close(*key, CloseReason::Removed, context));
+        if !sessions.is_empty() {
+            // Otherwise they could be back after a crash.
+            self.written = None;
+        }
         sessions.len() + coming.len()
     }
 
