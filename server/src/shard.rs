@@ -7,6 +7,8 @@
 //! socket is readable: received bytes wait in the kernel, which timestamps their arrival, until a
 //! tick needs them. For the same reason matches tick in bundles, one right after another.
 
+mod handover;
+
 use std::{
     any::Any,
     io,
@@ -42,7 +44,7 @@ use crate::{
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
-    mailbox::{Arrival, Command, Recorded, Removal, Restored, ShardHandle, ShardStatus},
+    mailbox::{Arrival, Command, Recorded, Removal, ShardHandle, ShardStatus},
     matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role},
     socket::Socket,
     telemetry::Stats,
@@ -271,18 +273,6 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    /// Runs a match of an earlier server on.
-    fn take_over(&mut self, restored: Restored, now: Micros) {
-        let entry = Arc::clone(&restored.entry);
-        let (sessions, settings, date) = (restored.claims.len(), self.settings, self.clock.date());
-        let made = self.insert(&entry, now, |schema, start, feed| {
-            Match::go_on(restored, settings, schema, start, date, feed)
-        });
-        if made {
-            tracing::info!(match_id = entry.id.0, sessions, "match goes on");
-        }
-    }
-
     /// Adds a match that `make` makes, unless it fails. Returns whether it did not.
     fn insert(
         &mut self,
@@ -310,41 +300,6 @@ impl<G: Game> Shard<G> {
                 self.directory.remove(id);
                 feed.send(None, FeedEvent::Ended(CloseReason::MatchFailed));
                 false
-            }
-        }
-    }
-
-    /// The matches as they were last written out.
-    fn written(&mut self, now: Micros) -> Vec<WrittenMatch> {
-        let slots = 0..self.matches.capacity();
-        let written = slots.filter_map(|slot| {
-            let written =
-                self.guard(slot, now, |found, context, _| found.written(context.clock))?;
-            let id = self.matches[slot].id();
-            let report = |error| tracing::error!(match_id = id.0, %error, "not saved");
-            written.map_err(report).ok()
-        });
-        written.collect()
-    }
-
-    /// Writes out all matches for the next server, and closes their connections.
-    fn hand_over(&mut self, now: Micros) {
-        self.drain_deadline = Some(now);
-        for slot in 0..self.matches.capacity() {
-            let written =
-                self.guard(slot, now, |found, context, _| found.write(context.clock, true));
-            match written {
-                None => {}
-                Some(Ok(written)) => {
-                    self.saved.push(written);
-                    // Its feed does not say that it has ended.
-                    self.close(slot, CloseReason::Drain, now);
-                }
-                Some(Err(error)) => {
-                    let id = self.matches[slot].id();
-                    tracing::error!(match_id = id.0, %error, "not handed over");
-                    self.end(slot, CloseReason::Drain, now);
-                }
             }
         }
     }
