@@ -208,7 +208,9 @@ impl<G: Game> Match<G> {
                 self.feed.send(Some(self.tick), FeedEvent::Event(event.kind, values));
             }
             for (_, session) in &mut self.sessions {
-                session.events += u32::from(event.audience.includes(session.seat));
+                // A client of a rewound match may have claimed any number.
+                let is_addressed = event.audience.includes(session.seat);
+                session.events = session.events.wrapping_add(is_addressed.into());
             }
         }
     }
