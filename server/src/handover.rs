@@ -54,9 +54,8 @@ pub(crate) enum Taken {
 #[derive(Debug)]
 pub(crate) struct HandoverFile {
     path: PathBuf,
-    _lock: File,
-    /// One write at a time.
-    writing: Mutex<()>,
+    /// The locked file beside it, until the server has ended. One write at a time.
+    lock: Mutex<Option<File>>,
 }
 
 impl HandoverFile {
@@ -72,7 +71,7 @@ impl HandoverFile {
         let opened = OpenOptions::new().write(true).create(true).mode(MODE).open(&lock);
         let lock = opened.map_err(|error| fail(&format!("{}: {error}", lock.display())))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.into(), _lock: lock, writing: Mutex::default() }),
+            Ok(()) => Ok(Self { path: path.into(), lock: Mutex::new(Some(lock)) }),
             Err(TryLockError::WouldBlock) => Err(fail(&"another server is running with it")),
             Err(TryLockError::Error(error)) => Err(fail(&error)),
         }
@@ -80,6 +79,14 @@ impl HandoverFile {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lets another server have the file, unless it is just being written. Connections of this one
+    /// may live on for longer.
+    pub(crate) fn release(&self) {
+        if let Ok(mut locked) = self.lock.try_lock() {
+            *locked = None;
+        }
     }
 
     /// Where the file is once it was taken.
@@ -119,8 +126,8 @@ impl HandoverFile {
         matches: &[WrittenMatch],
         is_stale: impl FnOnce() -> bool,
     ) -> io::Result<()> {
-        let _alone = lock(&self.writing);
-        if is_stale() {
+        let locked = lock(&self.lock);
+        if locked.is_none() || is_stale() {
             return Ok(());
         }
         let head = state::write(handover).map_err(io::Error::other)?;

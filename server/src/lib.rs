@@ -279,7 +279,7 @@ impl Server {
         };
         let saving = door.keep_saving(self.schema_hash);
         let serving = async { tokio::join!(serve, serve_health, door.reload_files(), saving) };
-        tokio::select! {
+        let ended = tokio::select! {
             _ = serving => unreachable!("serving never ends"),
             never = http::sample(&door) => match never {},
             ended = drain => ended,
@@ -287,7 +287,9 @@ impl Server {
                 tracing::warn!("ended without draining");
                 Ended::AtOnce
             }
-        }
+        };
+        door.release_handover();
+        ended
     }
 }
 

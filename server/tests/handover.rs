@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use support::{Client, End, TestServer, guarded_server, scratch};
 use tickwire_server::{
-    Server, StartError,
+    Ended, Server, StartError,
     config::Config,
     tickets::{Grant, TicketRole, Tickets, unix_now},
 };
@@ -27,6 +27,10 @@ use tickwire_shared::{
     state,
     time::TickRate,
     wire::Welcome,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
 };
 
 #[test]
@@ -331,6 +335,26 @@ async fn one_server_at_a_time_has_the_file() {
     assert_eq!(error, expected);
     drop(first);
     assert!(Server::bind::<Auction>(config_with(&file)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_program_may_restart_its_server_while_clients_are_connected() {
+    let file = file("embedded");
+    let mut held = None;
+    for _ in 0..3 {
+        let server = Server::bind::<Auction>(config_with(&file)).await.unwrap();
+        let addr = server.addr();
+        // The one of the first server stays open.
+        let client = async {
+            let mut stream = TcpStream::connect(addr).await.unwrap();
+            stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            let read = stream.read(&mut [0; 12]).await.unwrap();
+            assert_eq!(read, 12);
+            held.get_or_insert(stream);
+        };
+        let ended = server.run(client, std::future::pending()).await;
+        assert_eq!(ended, Ended::Drained);
+    }
 }
 
 /// On a free port.

@@ -149,6 +149,13 @@ impl FrontDoor {
         left.is_ok()
     }
 
+    /// The server has ended: another may have the file.
+    pub(crate) fn release_handover(&self) {
+        if let Some(file) = &self.handover {
+            file.release();
+        }
+    }
+
     /// Writes the file in a thread of its own: the disk may be slow.
     async fn write_apart(
         self: &Arc<Self>,
@@ -158,11 +165,8 @@ impl FrontDoor {
     ) -> io::Result<()> {
         let (door, (done, written)) = (Arc::clone(self), oneshot::channel());
         let write = move || {
-            let written = door.write_handover(&matches, schema_hash, is_final);
-            // Now, so that the file is not locked for longer than its server runs.
-            drop(door);
             // The server may have ended meanwhile.
-            let _ = done.send(written);
+            let _ = done.send(door.write_handover(&matches, schema_hash, is_final));
         };
         // The system may have no thread left: that must not end the server.
         thread::Builder::new().name("saving".into()).spawn(write)?;
