@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_readme_has_a_file_that_is_valid() {
-        let readme = include_str!("../../../README.md");
+        let readme = include_str!("../../README.md");
         let (_, file) = readme.split_once("A file:\n\n```toml\n").unwrap();
         let (file, _) = file.split_once("```").unwrap();
         let config = Config::from_toml(file).unwrap();
