@@ -290,6 +290,21 @@ fn a_match_that_admits_nobody_admits_nobody_before_its_first_tick() {
 }
 
 #[test]
+fn a_save_that_fails_is_told_and_tried_again() {
+    let folder = scratch("vanishing");
+    fs::create_dir_all(&folder).unwrap();
+    let server = start::<Auction>(&folder.join("handover"));
+    assert_eq!(server.metric("tickwire_save_failing"), 0.0);
+    let moved = scratch("vanished");
+    let _ = fs::remove_dir_all(&moved);
+    fs::rename(&folder, &moved).unwrap();
+    server.wait_metric("tickwire_save_failing", 1.0);
+    fs::rename(&moved, &folder).unwrap();
+    server.wait_metric("tickwire_save_failing", 0.0);
+    assert!(folder.join("handover").exists());
+}
+
+#[test]
 fn the_file_is_only_its_owners_whatever_is_there_before() {
     let file = file("stale");
     fs::write(file.with_added_extension("new"), "of a server that was killed").unwrap();

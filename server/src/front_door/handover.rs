@@ -113,11 +113,14 @@ impl FrontDoor {
             tokio::time::sleep(SAVE_INTERVAL).await;
             let answers = self.shards.written().await;
             let written = self.write_apart(self.with_saved(answers), schema_hash, false).await;
-            if let (Err(error), Some(file)) = (written, &self.handover) {
-                tracing::error!(
-                    %error, file = %file.path().display(),
+            let was_failing = self.is_save_failing.swap(written.is_err(), Ordering::Relaxed);
+            match written {
+                Err(error) if !was_failing => tracing::error!(
+                    %error,
                     "can't save the matches: a crash would end them, or take them back to the last save"
-                );
+                ),
+                Ok(()) if was_failing => tracing::info!("the matches are saved again"),
+                Err(_) | Ok(()) => {}
             }
         }
     }

@@ -65,6 +65,8 @@ pub(crate) struct FrontDoor {
     /// Whether the certificate, and the ticket key, could not be reloaded when their files changed.
     is_certificate_stale: AtomicBool,
     is_key_stale: AtomicBool,
+    /// Whether the matches could not be saved when this was last tried.
+    is_save_failing: AtomicBool,
     next_session: AtomicU32,
     draining: AtomicBool,
     cordoned: AtomicBool,
@@ -121,6 +123,7 @@ impl FrontDoor {
             saved: Mutex::default(),
             is_certificate_stale: AtomicBool::new(false),
             is_key_stale: AtomicBool::new(false),
+            is_save_failing: AtomicBool::new(false),
             next_session: AtomicU32::new(1),
             draining: AtomicBool::new(false),
             cordoned: AtomicBool::new(false),
@@ -152,6 +155,11 @@ impl FrontDoor {
     pub(crate) fn reloads_failing(&self) -> usize {
         let each = [&self.is_certificate_stale, &self.is_key_stale];
         each.into_iter().filter(|is_stale| is_stale.load(Ordering::Relaxed)).count()
+    }
+
+    /// Whether the matches could not be saved when this was last tried.
+    pub(crate) fn is_save_failing(&self) -> bool {
+        self.is_save_failing.load(Ordering::Relaxed)
     }
 
     /// Whether the server drains, and so rejects new sessions.

@@ -43,6 +43,8 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     page.counter("log_lines_lost_total", "log lines dropped because the queue was full", lost);
     let help = "certificates and keys whose changed files can't be loaded";
     page.gauge("reloads_failing", help, door.reloads_failing() as f64);
+    let help = "1 while the matches can't be saved for the next server";
+    page.gauge("save_failing", help, f64::from(u8::from(door.is_save_failing())));
     if let Some(tls) = &door.tls {
         let help = "when the certificate ends, since 1970";
         page.gauge("certificate_end_timestamp_seconds", help, tls.ends_at() as f64);
