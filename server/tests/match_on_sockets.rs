@@ -341,6 +341,11 @@ fn the_game_is_told_what_the_ticket_says_of_a_player() {
     });
     let too_much = format!(r#"{{"data":{:?}}}"#, [0; 17]);
     assert_eq!(server.post_with("/v1/join", &operator, &too_much).0, 400);
+    // In the ticket, six bytes for each character of the subject, and four for the name's.
+    let (subject, name) = ("\\u0001".repeat(64), "\u{1F600}".repeat(24));
+    let long = format!(r#"{{"subject":"{subject}","name":"{name}","data":{:?}}}"#, [i32::MIN; 16]);
+    let (status, answer) = server.post_with("/v1/join", &operator, &long);
+    assert!(status == 400 && answer.contains("over 1024 bytes"), "{status} {answer}");
     let ticket = grant(TicketRole::Player, &[0; 17]);
     let mut refused =
         Client::open(server.addr, &format!("match=auto&ticket={ticket}"), "tickwire.v1");

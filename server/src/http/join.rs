@@ -20,7 +20,7 @@ use super::{
 use crate::{
     directory::{Access, JoinRefused},
     front_door::FrontDoor,
-    tickets::{Grant, TicketRole, random_id, unix_now},
+    tickets::{Grant, TICKET_BYTES_MAX, TicketRole, random_id, unix_now},
 };
 
 /// The body of `POST /v1/join`.
@@ -83,6 +83,10 @@ pub(super) async fn join(
     let ticket = door.tickets.as_ref().and_then(|tickets| tickets.issue(&grant, expires_at));
     if ticket.is_none() && !data.is_empty() {
         let message = "data goes into a ticket, and this server issues none";
+        return Err(Problem::bad_request(message));
+    }
+    if ticket.as_ref().is_some_and(|ticket| ticket.len() > TICKET_BYTES_MAX) {
+        let message = format!("the ticket would have over {TICKET_BYTES_MAX} bytes");
         return Err(Problem::bad_request(message));
     }
     let base = base_url(&door, &headers)?;

@@ -41,7 +41,7 @@ use crate::{
 /// The audience of tickets, so that a backend's other tokens are not accepted as tickets.
 const AUDIENCE: &str = "tickwire";
 /// Longest ticket, in bytes. Ours have about 300.
-const TICKET_BYTES_MAX: usize = 1024;
+pub(crate) const TICKET_BYTES_MAX: usize = 1024;
 /// Longest remaining life of a ticket, which bounds how long used ones must be remembered. An
 /// operator's token may live longer.
 const LIFE_MAX: Duration = Duration::from_secs(3600);
