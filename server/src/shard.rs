@@ -266,7 +266,8 @@ impl<G: Game> Shard<G> {
     fn open(&mut self, entry: Arc<Entry>, options: MatchOptions, now: Micros) {
         let (id, settings) = (entry.id, self.settings);
         let made = self.insert(&Arc::clone(&entry), now, |schema, start, feed| {
-            Ok(Match::new(entry, options, settings, schema, start, feed))
+            let game = G::new(&options);
+            Ok(Match::new(entry, game, options, settings, schema, start, feed))
         });
         if made {
             tracing::info!(match_id = id.0, seed = options.seed, "match opened");

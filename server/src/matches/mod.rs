@@ -160,19 +160,8 @@ pub(crate) enum HalfRate {
 }
 
 impl<G: Game> Match<G> {
-    /// A new match, whose first tick is due at `start`.
+    /// A match of this game before its first tick, which is due at `start`.
     pub(crate) fn new(
-        entry: Arc<Entry>,
-        options: MatchOptions,
-        settings: MatchSettings,
-        schema: &Rc<Schema>,
-        start: Micros,
-        feed: FeedSender,
-    ) -> Self {
-        Self::with_game(entry, G::new(&options), options, settings, schema, start, feed)
-    }
-
-    fn with_game(
         entry: Arc<Entry>,
         game: G,
         options: MatchOptions,

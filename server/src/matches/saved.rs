@@ -130,7 +130,7 @@ impl<G: Game> Match<G> {
         let SavedMatch { seed, seats, npcs, tick_rate, tick, chat, .. } = saved;
         let options = MatchOptions { seed, seats, npcs, tick_rate, mode: entry.mode };
         let game = state::read(&saved.game)?;
-        let mut made = Self::with_game(entry, game, options, settings, schema, start, feed);
+        let mut made = Self::new(entry, game, options, settings, schema, start, feed);
         made.tick = tick.plus(rewound_ticks.unwrap_or(0));
         made.chat = chat;
         made.log = EventLog::read(&saved.log).unwrap_or_else(|| {

@@ -168,7 +168,7 @@ impl<G: Played> SimulatedMatch<G> {
         let entry = Directory::new(1, 1).add("", Access::Public, options.seats, |_| true);
         let entry = entry.expect("there is room for one");
         Self {
-            found: Match::new(entry, options, settings, &schema, Micros(0), feed),
+            found: Match::new(entry, G::new(&options), options, settings, &schema, Micros(0), feed),
             limiter: ConnectionLimiter::new(&Limits::default()),
             intake: Intake::new(),
             stats: Stats::default(),

@@ -30,9 +30,10 @@ const SEATS: u16 = 8;
 
 /// Plays matches in each of a game's modes, with players who join (with any data in their tickets)
 /// and leave, send any input that the schema allows, and see others late, and with any signals; and
-/// writes the game's state out and reads it back in between. Some players change their input in every tick, others
-/// keep it for many. The matches are 400 ticks long, at 10, 30 and 128 Hz; anything later, such as
-/// the end of a long round, needs a test of its own. Use it in a test of your game:
+/// writes the game's state out and reads it back in between. Some players change their input in
+/// every tick, others keep it for many. The matches are 400 ticks long, at 10, 30 and 128 Hz;
+/// anything later, such as the end of a long round, needs a test of its own. Use it in a test of
+/// your game:
 ///
 /// ```
 /// # use tickwire_shared::arena::Arena as YourGame;
