@@ -54,13 +54,15 @@ pub(crate) enum Taken {
 #[derive(Debug)]
 pub(crate) struct HandoverFile {
     path: PathBuf,
+    /// Of the game that this server runs.
+    pub(crate) schema_hash: u32,
     /// The locked file beside it, until the server has ended. One write at a time.
     lock: Mutex<Option<File>>,
 }
 
 impl HandoverFile {
     /// Locks the file, and so checks that its folder can be written to.
-    pub(crate) fn open(path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn open(path: &Path, schema_hash: u32) -> Result<Self, ConfigError> {
         let fail = |why: &dyn Display| ConfigError::of_file("handover_file", path, why);
         // Renaming a folder or a device would break whatever else uses it.
         let is_other = |there: fs::Metadata| !there.is_file();
@@ -71,7 +73,7 @@ impl HandoverFile {
         let opened = OpenOptions::new().write(true).create(true).mode(MODE).open(&lock);
         let lock = opened.map_err(|error| fail(&format!("{}: {error}", lock.display())))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.into(), lock: Mutex::new(Some(lock)) }),
+            Ok(()) => Ok(Self { path: path.into(), schema_hash, lock: Mutex::new(Some(lock)) }),
             Err(TryLockError::WouldBlock) => Err(fail(&"another server is running with it")),
             Err(TryLockError::Error(error)) => Err(fail(&error)),
         }

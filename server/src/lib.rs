@@ -175,7 +175,6 @@ pub struct Server {
     health: Option<TcpListener>,
     door: Arc<FrontDoor>,
     threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
-    schema_hash: u32,
 }
 
 impl Server {
@@ -224,10 +223,17 @@ impl Server {
             threads.push(thread);
         }
         let shards = Shards::new(shards, clock, &schema);
-        let door =
-            Arc::new(FrontDoor::new(config, Modes::of::<G>(), clock, directory, shards, feeds)?);
-        door.take_over(schema_hash);
-        Ok(Self { listener, addr, health, door, threads, schema_hash })
+        let door = Arc::new(FrontDoor::new(
+            config,
+            Modes::of::<G>(),
+            schema_hash,
+            clock,
+            directory,
+            shards,
+            feeds,
+        )?);
+        door.take_over();
+        Ok(Self { listener, addr, health, door, threads })
     }
 
     /// The address that the server listens on.
@@ -267,7 +273,7 @@ impl Server {
             door.drain();
             let timeout = door.config.drain_timeout + END_TIMEOUT;
             let (matches, is_well) = join(self.threads, timeout).await;
-            let ended = if door.leave_matches(matches, self.schema_hash).await && is_well {
+            let ended = if door.leave_matches(matches).await && is_well {
                 tracing::info!("drained");
                 Ended::Drained
             } else {
@@ -277,7 +283,7 @@ impl Server {
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
             ended
         };
-        let saving = door.keep_saving(self.schema_hash);
+        let saving = door.keep_saving();
         let serving = async { tokio::join!(serve, serve_health, door.reload_files(), saving) };
         let ended = tokio::select! {
             _ = serving => unreachable!("serving never ends"),

@@ -24,7 +24,7 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(2);
 
 impl FrontDoor {
     /// Runs the matches on that an earlier server has left, if the game still has their schema.
-    pub(crate) fn take_over(&self, schema_hash: u32) {
+    pub(crate) fn take_over(&self) {
         let Some(file) = &self.handover else { return };
         let taken_to = file.taken();
         let (handover, matches) = match file.take() {
@@ -58,7 +58,7 @@ impl FrontDoor {
         if let Some(tickets) = &self.tickets {
             tickets.mark_used(handover.used_tickets);
         }
-        if handover.schema_hash != schema_hash {
+        if handover.schema_hash != file.schema_hash {
             if !matches.is_empty() {
                 let file = taken_to.display();
                 tracing::error!(%file, "the game's schema has changed: the matches can't go on");
@@ -105,14 +105,14 @@ impl FrontDoor {
     }
 
     /// Saves the matches every few seconds, for the case that the server crashes. Never returns.
-    pub(crate) async fn keep_saving(self: &Arc<Self>, schema_hash: u32) {
+    pub(crate) async fn keep_saving(self: &Arc<Self>) {
         if self.handover.is_none() {
             return std::future::pending().await;
         }
         loop {
             tokio::time::sleep(SAVE_INTERVAL).await;
             let answers = self.shards.written().await;
-            let written = self.write_apart(self.with_saved(answers), schema_hash, false).await;
+            let written = self.write_apart(self.with_saved(answers), false).await;
             let was_failing = self.is_save_failing.swap(written.is_err(), Ordering::Relaxed);
             match written {
                 Err(error) if !was_failing => tracing::error!(
@@ -130,15 +130,14 @@ impl FrontDoor {
     pub(crate) async fn leave_matches(
         self: &Arc<Self>,
         shards: Vec<Option<Vec<WrittenMatch>>>,
-        schema_hash: u32,
     ) -> bool {
         let Some(file) = &self.handover else { return true };
         let matches = self.with_saved(shards);
         let (count, file) = (matches.len(), file.path().display());
-        let left = match self.write_apart(matches.clone(), schema_hash, true).await {
+        let left = match self.write_apart(matches.clone(), true).await {
             Ok(()) => Ok(()),
             // There may have been no thread for it.
-            Err(_) => self.write_handover(&matches, schema_hash, true),
+            Err(_) => self.write_handover(&matches, true),
         };
         match &left {
             Ok(()) => tracing::info!(matches = count, %file, "handed over"),
@@ -163,13 +162,12 @@ impl FrontDoor {
     async fn write_apart(
         self: &Arc<Self>,
         matches: Vec<WrittenMatch>,
-        schema_hash: u32,
         is_final: bool,
     ) -> io::Result<()> {
         let (door, (done, written)) = (Arc::clone(self), oneshot::channel());
         let write = move || {
             // The server may have ended meanwhile.
-            let _ = done.send(door.write_handover(&matches, schema_hash, is_final));
+            let _ = done.send(door.write_handover(&matches, is_final));
         };
         // The system may have no thread left: that must not end the server.
         thread::Builder::new().name("saving".into()).spawn(write)?;
@@ -187,21 +185,14 @@ impl FrontDoor {
         saved.concat()
     }
 
-    fn write_handover(
-        &self,
-        matches: &[WrittenMatch],
-        schema_hash: u32,
-        is_final: bool,
-    ) -> io::Result<()> {
+    fn write_handover(&self, matches: &[WrittenMatch], is_final: bool) -> io::Result<()> {
+        let Some(file) = &self.handover else { return Ok(()) };
         let handover = Handover {
-            schema_hash,
+            schema_hash: file.schema_hash,
             next_match: self.directory.next_id(),
             next_session: self.next_session.load(Ordering::Relaxed),
             used_tickets: self.tickets.as_ref().map_or_else(Vec::new, |tickets| tickets.used()),
         };
-        let file = self.handover.as_ref();
-        file.map_or(Ok(()), |file| {
-            file.write(&handover, matches, || !is_final && self.is_draining())
-        })
+        file.write(&handover, matches, || !is_final && self.is_draining())
     }
 }

@@ -104,12 +104,13 @@ impl FrontDoor {
     pub(crate) fn new(
         config: Config,
         modes: Modes,
+        schema_hash: u32,
         clock: Clock,
         directory: Arc<Directory>,
         shards: Shards,
         feeds: Arc<Feeds>,
     ) -> Result<Self, ConfigError> {
-        let shards = Arc::new(shards);
+        let (shards, file) = (Arc::new(shards), config.handover_file.as_deref());
         let (known, given) = (Arc::clone(&directory), Arc::clone(&shards));
         Ok(Self {
             limiter: ConnectionLimiter::new(&config.limits),
@@ -119,7 +120,7 @@ impl FrontDoor {
             refusals: Mutex::default(),
             logged: Mutex::default(),
             started_at: unix_now(),
-            handover: config.handover_file.as_deref().map(HandoverFile::open).transpose()?,
+            handover: file.map(|file| HandoverFile::open(file, schema_hash)).transpose()?,
             saved: Mutex::default(),
             is_certificate_stale: AtomicBool::new(false),
             is_key_stale: AtomicBool::new(false),
@@ -345,7 +346,7 @@ impl FrontDoor {
         let shards = Shards::new(vec![handle], clock, &schema);
         let (feeds, _) = Feeds::start(schema, &[], true, clock, known);
         let modes = Modes::of::<tickwire_shared::arena::Arena>();
-        let new = Self::new(Config::default(), modes, clock, directory, shards, feeds);
+        let new = Self::new(Config::default(), modes, 0, clock, directory, shards, feeds);
         (Arc::new(new.expect("the defaults are valid")), entry)
     }
 }

@@ -68,6 +68,7 @@ fn serve(listener: std::net::TcpListener) {
         let door = FrontDoor::new(
             Config::default(),
             Modes::of::<Arena>(),
+            0,
             clock,
             directory,
             shards,
