@@ -27,6 +27,7 @@ mod handover;
 mod handshakes;
 pub mod http;
 mod intake;
+mod journal;
 mod ladder;
 pub mod limits;
 mod lingering;
@@ -50,6 +51,7 @@ pub mod tls;
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    path::Path,
     process::ExitCode,
     sync::Arc,
     thread::JoinHandle,
@@ -67,11 +69,12 @@ use tokio::{
 };
 
 use clock::Clock;
-use config::{Config, ConfigError, LogFormat};
+use config::{Config, ConfigError, LogFormat, Task};
 use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
 use handover::WrittenMatch;
+use journal::{Journals, Replay};
 use matches::MatchSettings;
 use matchmaker::Modes;
 use shards::Shards;
@@ -116,10 +119,18 @@ pub fn main<G: Game>() -> ExitCode {
 const NOT_STARTED: u8 = 2;
 
 fn start<G: Game>() -> Result<ExitCode, StartError> {
-    let config = Config::from_process()?;
+    let (task, mut config) = Config::from_process()?;
     let is_for_programs = config.log_format == LogFormat::Json;
     let _log = log::start(&config)?;
-    match run::<G>(config) {
+    let ended = match task {
+        Task::Serve => run::<G>(config),
+        Task::Replay(journal) => return replay::<G>(&journal),
+        Task::Watch(journal) => {
+            Replay::<G>::prepare(journal, &mut config)?;
+            run::<Replay<G>>(config)
+        }
+    };
+    match ended {
         Ok(Ended::Drained) => Ok(ExitCode::SUCCESS),
         Ok(Ended::AtOnce | Ended::Failed) => Ok(ExitCode::FAILURE),
         Err(error) if is_for_programs => {
@@ -128,6 +139,13 @@ fn start<G: Game>() -> Result<ExitCode, StartError> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Plays the match of a journal again. It succeeds if the match went the same way.
+fn replay<G: Game>(file: &Path) -> Result<ExitCode, StartError> {
+    let is_same = journal::verify::<G>(file, io::stdout().lock());
+    let is_same = is_same.map_err(|error| ConfigError::of_file("replay", file, &error))?;
+    Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run<G: Game>(mut config: Config) -> Result<Ended, StartError> {
@@ -175,6 +193,8 @@ pub struct Server {
     health: Option<TcpListener>,
     door: Arc<FrontDoor>,
     threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
+    /// Writes the journals, if there are any.
+    journal_writer: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -213,11 +233,14 @@ impl Server {
         let publishes_chat = config.feed_chat.unwrap_or_else(|| !config.tickets.has_key());
         let known = Arc::clone(&directory);
         let (feeds, feed) = Feeds::start(G::schema(), G::SCORES, publishes_chat, clock, known);
+        let journals = config.journal_folder.as_deref().map(Journals::start).transpose()?;
+        let (journals, journal_writer) = journals.unzip();
         let (mut shards, mut threads) = (Vec::new(), Vec::new());
         for index in 0..config.shards {
-            let directory = Arc::clone(&directory);
+            let (rate, directory) = (config.tick_rate, Arc::clone(&directory));
+            let journals = journals.clone();
             let (handle, thread) =
-                shard::start::<G>(index, clock, config.tick_rate, settings, directory, &feed)
+                shard::start::<G>(index, clock, rate, settings, directory, &feed, journals)
                     .map_err(|error| StartError::System(THREAD, error))?;
             shards.push(handle);
             threads.push(thread);
@@ -233,7 +256,7 @@ impl Server {
             feeds,
         )?);
         door.take_over();
-        Ok(Self { listener, addr, health, door, threads })
+        Ok(Self { listener, addr, health, door, threads, journal_writer })
     }
 
     /// The address that the server listens on.
@@ -279,6 +302,10 @@ impl Server {
             } else {
                 Ended::Failed
             };
+            if let Some(writer) = self.journal_writer {
+                // What the matches have told it last.
+                let _ = tokio::time::timeout(END_TIMEOUT, ends(&[writer])).await;
+            }
             // Until feed readers have received the end of the last matches.
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;
             ended
@@ -309,17 +336,19 @@ async fn join(
     threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
     timeout: Duration,
 ) -> (Vec<Option<Vec<WrittenMatch>>>, bool) {
-    let all_end = async {
-        // Polled: a blocking join needs one more thread, and the system may have none left.
-        while !threads.iter().all(JoinHandle::is_finished) {
-            tokio::time::sleep(JOIN_INTERVAL).await;
-        }
-    };
     // Those that did not end are found below.
-    let _ = tokio::time::timeout(timeout, all_end).await;
+    let _ = tokio::time::timeout(timeout, ends(&threads)).await;
     let saved: Vec<_> = threads.into_iter().map(saved_by).collect();
     let is_well = saved.iter().all(Option::is_some);
     (saved, is_well)
+}
+
+/// Waits for the end of threads.
+async fn ends<T>(threads: &[JoinHandle<T>]) {
+    // Polled: a blocking join needs one more thread, and the system may have none left.
+    while !threads.iter().all(JoinHandle::is_finished) {
+        tokio::time::sleep(JOIN_INTERVAL).await;
+    }
 }
 
 /// What a shard hands over, if it has ended well.

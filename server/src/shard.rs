@@ -28,7 +28,7 @@ use slab::Slab;
 use tickwire_shared::{
     close::CloseReason,
     game::{Game, MatchOptions},
-    ids::MatchId,
+    ids::{MatchId, Tick},
     schema::Schema,
     state::StateError,
     time::{Micros, TickRate},
@@ -42,6 +42,7 @@ use crate::{
     feeds::{FeedEvent, FeedSender},
     handover::WrittenMatch,
     intake::Intake,
+    journal::{Journaled, Journals},
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
     mailbox::{Arrival, Command, Recorded, Removal, ShardHandle, ShardStatus},
@@ -65,6 +66,7 @@ pub(crate) fn start<G: Game>(
     settings: MatchSettings,
     directory: Arc<Directory>,
     feed: &FeedSender,
+    journals: Option<Journals>,
 ) -> io::Result<(ShardHandle, JoinHandle<Vec<WrittenMatch>>)> {
     let (handle, commands, status) = ShardHandle::new();
     let feed = feed.clone();
@@ -77,6 +79,7 @@ pub(crate) fn start<G: Game>(
             settings,
             directory,
             feed,
+            journals,
             schema: Rc::new(G::schema()),
             matches: Slab::new(),
             deadlines: Deadlines::default(),
@@ -110,6 +113,7 @@ struct Shard<G: Game> {
     directory: Arc<Directory>,
     /// Publishes events to the feeds.
     feed: FeedSender,
+    journals: Option<Journals>,
     schema: Rc<Schema>,
     matches: Slab<Match<G>>,
     deadlines: Deadlines,
@@ -264,9 +268,12 @@ impl<G: Game> Shard<G> {
     }
 
     fn open(&mut self, entry: Arc<Entry>, options: MatchOptions, now: Micros) {
-        let (id, settings) = (entry.id, self.settings);
+        let (id, settings, begun) = (entry.id, self.settings, self.clock.date());
+        let journals = self.journals.clone();
         let made = self.insert(&Arc::clone(&entry), now, |schema, start, feed| {
+            let first = (Tick(0), None);
             let game = G::new(&options);
+            let game = Journaled::new(game, &options, id, begun, first, journals.as_ref());
             Ok(Match::new(entry, game, options, settings, schema, start, feed))
         });
         if made {

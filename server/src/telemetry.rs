@@ -63,6 +63,7 @@ pub(crate) struct Stats {
     pub(crate) connections: u64,
     /// Matches that ended because their game failed.
     pub(crate) matches_failed: u64,
+    pub(crate) journals_lost: u64,
     /// Bits of all encodings, in the order of [`field_names`]. An encoding counts once, however
     /// many clients it was sent to. Empty until a match is counted.
     pub(crate) field_bits: Vec<f64>,

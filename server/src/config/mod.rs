@@ -57,6 +57,8 @@ pub struct Config {
     /// File through which a server that is ended hands its matches to the next one. Without it,
     /// they end.
     pub handover_file: Option<PathBuf>,
+    /// Folder for the journals of matches. Without it, there are none.
+    pub journal_folder: Option<PathBuf>,
     /// Limits of clients, addresses and the whole server.
     pub limits: Limits,
     /// The certificate, if TLS is enabled.
@@ -76,6 +78,17 @@ pub struct Config {
     pub log: String,
     /// Format of log lines.
     pub log_format: LogFormat,
+}
+
+/// What a process is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Task {
+    /// To run matches.
+    Serve,
+    /// To play the match of a journal again, and exit.
+    Replay(PathBuf),
+    /// To show it to spectators.
+    Watch(PathBuf),
 }
 
 /// Format of log lines.
@@ -121,6 +134,7 @@ impl Default for Config {
             spectator_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             handover_file: None,
+            journal_folder: None,
             limits: Limits::default(),
             tls: None,
             tickets: TicketConfig::default(),
@@ -135,10 +149,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of this process. `--help` and `--version` exit it.
-    pub fn from_process() -> Result<Self, ConfigError> {
-        let [file, flags] = settings::of_process()?;
-        Self::default().with(file)?.with(flags)?.checked()
+    /// What this process is to do, and its settings. `--help` and `--version` exit it.
+    pub(crate) fn from_process() -> Result<(Task, Self), ConfigError> {
+        let (task, [file, flags]) = settings::of_process()?;
+        Ok((task, Self::default().with(file)?.with(flags)?.checked()?))
     }
 
     /// The settings of a TOML file, over the defaults.
@@ -211,6 +225,7 @@ impl Config {
         self.spectator_delay = seconds(settings.spectator_delay_s, self.spectator_delay);
         self.drain_timeout = seconds(settings.drain_timeout, self.drain_timeout);
         self.handover_file = settings.handover_file.or(self.handover_file);
+        self.journal_folder = settings.journal_folder.or(self.journal_folder);
         settings.limits.apply(&mut self.limits);
         self.tls = settings.tls.over(self.tls)?;
         self.tickets = self.tickets.with(settings.tickets)?;

@@ -12,7 +12,7 @@ use clap::{
 };
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{ConfigError, LogFormat};
+use super::{ConfigError, LogFormat, Task};
 use crate::{limits::LimitSettings, tickets::TicketSettings, tls::TlsSettings};
 
 /// Prefix of environment variables that are settings.
@@ -27,6 +27,13 @@ struct Flags {
     /// prefix
     #[arg(long, value_name = "FILE", env = "TICKWIRE_CONFIG")]
     config: Option<PathBuf>,
+    /// Play the match of a journal again as fast as it goes, say whether it went the same way, and
+    /// exit
+    #[arg(long, value_name = "JOURNAL", conflicts_with = "watch")]
+    replay: Option<PathBuf>,
+    /// Play the match of a journal again, over and over, for spectators
+    #[arg(long, value_name = "JOURNAL")]
+    watch: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -75,6 +82,10 @@ pub(super) struct Settings {
     /// with it: they go on, and players resume their sessions [default: none, and they end]
     #[arg(long, value_name = "FILE", env = "TICKWIRE_HANDOVER_FILE")]
     pub(super) handover_file: Option<PathBuf>,
+    /// Folder for the journals of matches, from which `--replay` and `--watch` play them again
+    /// [default: none, and there are no journals]
+    #[arg(long, value_name = "FOLDER", env = "TICKWIRE_JOURNAL_FOLDER")]
+    pub(super) journal_folder: Option<PathBuf>,
     /// Let anybody join from anywhere, without tickets
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
     pub(super) open: Option<bool>,
@@ -107,10 +118,11 @@ pub(super) struct Settings {
     pub(super) log_format: Option<LogFormat>,
 }
 
-/// The settings of this process: the file's, and those of flags and environment, which override it.
+/// What this process is to do, and its settings: the file's, and those of flags and environment,
+/// which override it.
 ///
 /// `--help` and `--version` are answered here, and exit the process.
-pub(super) fn of_process() -> Result<[Settings; 2], ConfigError> {
+pub(super) fn of_process() -> Result<(Task, [Settings; 2]), ConfigError> {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) if !error.use_stderr() => error.exit(),
@@ -118,7 +130,12 @@ pub(super) fn of_process() -> Result<[Settings; 2], ConfigError> {
     };
     check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
     let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
-    Ok([file, flags.settings])
+    let task = match (flags.replay, flags.watch) {
+        (Some(journal), _) => Task::Replay(journal),
+        (None, Some(journal)) => Task::Watch(journal),
+        (None, None) => Task::Serve,
+    };
+    Ok((task, [file, flags.settings]))
 }
 
 fn read(path: &Path) -> Result<Settings, ConfigError> {

@@ -126,6 +126,8 @@ fn page_of(counted: &Counted, refusals: &BTreeMap<&'static str, u64>) -> Page {
     page.gauge("connections", "open connections in matches", sum(|s| s.connections));
     let spectators = sum(|s| s.spectators.values().map(|&n| u64::from(n)).sum());
     page.gauge("spectators", "connections that watch", spectators);
+    let help = "journals that end early, as they could not be written";
+    page.counter("journals_lost_total", help, sum(|s| s.journals_lost));
     page.counter("matches_failed_total", "matches whose game failed", sum(|s| s.matches_failed));
     page
 }

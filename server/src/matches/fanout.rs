@@ -265,7 +265,7 @@ impl<G: Game> Match<G> {
             seat.map_or_else(InputSeq::default, |seat| self.queues[seat.index()].processed());
         fanout.owner.clear();
         if let Some(seat) = seat {
-            write_owner(&self.game, &self.schema, seat, fanout);
+            write_owner(&*self.game, &self.schema, seat, fanout);
         }
         let Scene { history, bodies } = &mut self.scenes[scene];
         let bodies = if fanout.is_late(seat) { &mut fanout.late_bodies } else { bodies };

@@ -123,7 +123,7 @@ impl<G: Game> Match<G> {
             social_at: Tick(0),
         };
         if let Some(seat) = seat {
-            self.game.join_with(seat, &session.claim.data);
+            self.game.join(seat, &session.claim.data);
         }
         Ok(self.sessions.insert(session))
     }

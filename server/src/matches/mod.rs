@@ -40,6 +40,7 @@ use crate::{
     feeds::{FeedSender, PresenceChange},
     handover::WrittenMatch,
     intake::Intake,
+    journal::Journaled,
     limits::Limits,
     socket::{SendError, Socket},
     telemetry::Stats,
@@ -113,7 +114,7 @@ pub(crate) struct Match<G: Game> {
     entry: Arc<Entry>,
     options: MatchOptions,
     settings: MatchSettings,
-    game: G,
+    game: Journaled<G>,
     schema: Rc<Schema>,
     schema_hash: u32,
     /// The rate limit counts every so many received bytes as one more message.
@@ -163,7 +164,7 @@ impl<G: Game> Match<G> {
     /// A match of this game before its first tick, which is due at `start`.
     pub(crate) fn new(
         entry: Arc<Entry>,
-        game: G,
+        game: Journaled<G>,
         options: MatchOptions,
         settings: MatchSettings,
         schema: &Rc<Schema>,
@@ -339,12 +340,13 @@ impl<G: Game> Match<G> {
         }
         self.events.clear();
         let (history, rate) = (&self.scenes[ALL].history, self.options.tick_rate);
-        self.game.step(&mut Step {
+        let mut step = Step {
             tick: self.tick,
             inputs: &self.inputs,
             past: Rewind::new(history, &self.seen, self.tick, rate),
             events: &mut self.events,
-        });
+        };
+        self.game.step(&mut step, &self.seen);
     }
 
     /// The game's rows. Fails the match if they, or the step's events, don't fit the schema.
@@ -373,11 +375,14 @@ impl<G: Game> Match<G> {
         self.game.signal(values);
     }
 
-    /// Once a second: closes silent and stalled connections, ends sessions whose grace period is
+    /// Once a second: writes the journal, closes silent and stalled connections, ends sessions whose grace period is
     /// over, and now and then writes the match out.
     fn sweep(&mut self, context: &mut Context<'_>) {
         let now = context.now;
         let settings = self.settings;
+        let rows = self.scenes[ALL].history.rows(self.tick);
+        let is_lost = rows.is_some_and(|rows| self.game.write_journal(rows));
+        context.stats.journals_lost += u64::from(is_lost);
         let dead = |(key, connection): (usize, &Connection)| {
             Some((key, connection.fault(&settings, now)?))
         };

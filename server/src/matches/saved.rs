@@ -24,6 +24,7 @@ use crate::{
     directory::Access,
     feeds::{FeedSender, PresenceChange},
     handover::WrittenMatch,
+    journal::{Journaled, Journals},
     mailbox::Restored,
 };
 
@@ -85,7 +86,7 @@ impl<G: Game> Match<G> {
             log: self.log.write(),
             chat: self.chat.clone(),
             running_at: (!is_final).then(|| clock.date()),
-            game: state::write(&self.game)?,
+            game: state::write(&*self.game)?,
         };
         state::write(&saved).map(WrittenMatch::new)
     }
@@ -124,14 +125,17 @@ impl<G: Game> Match<G> {
         start: Micros,
         date: UnixMillis,
         feed: FeedSender,
+        journals: Option<&Journals>,
     ) -> Result<Self, StateError> {
         let Restored { saved, entry, claims } = restored;
         let rewound_ticks = saved.rewound_ticks(date);
         let SavedMatch { seed, seats, npcs, tick_rate, tick, chat, .. } = saved;
         let options = MatchOptions { seed, seats, npcs, tick_rate, mode: entry.mode };
-        let game = state::read(&saved.game)?;
+        let (game, tick) = (state::read(&saved.game)?, tick.plus(rewound_ticks.unwrap_or(0)));
+        let first = (tick, Some(saved.game));
+        let game = Journaled::new(game, &options, entry.id, date, first, journals);
         let mut made = Self::new(entry, game, options, settings, schema, start, feed);
-        made.tick = tick.plus(rewound_ticks.unwrap_or(0));
+        made.tick = tick;
         made.chat = chat;
         made.log = EventLog::read(&saved.log).unwrap_or_else(|| {
             tracing::error!(match_id = made.entry.id.0, "the saved events can't be read");

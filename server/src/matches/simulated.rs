@@ -34,6 +34,7 @@ use crate::{
     directory::{Access, Directory},
     feeds::FeedSender,
     intake::Intake,
+    journal::Journaled,
     limits::Limits,
     mailbox::Removal,
     places::ConnectionLimiter,
@@ -167,8 +168,9 @@ impl<G: Played> SimulatedMatch<G> {
         let schema = Rc::new(G::schema());
         let entry = Directory::new(1, 1).add("", Access::Public, options.seats, |_| true);
         let entry = entry.expect("there is room for one");
+        let game = Journaled::not(G::new(&options));
         Self {
-            found: Match::new(entry, G::new(&options), options, settings, &schema, Micros(0), feed),
+            found: Match::new(entry, game, options, settings, &schema, Micros(0), feed),
             limiter: ConnectionLimiter::new(&Limits::default()),
             intake: Intake::new(),
             stats: Stats::default(),

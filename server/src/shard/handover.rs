@@ -12,8 +12,9 @@ impl<G: Game> Shard<G> {
     pub(super) fn take_over(&mut self, restored: Restored, now: Micros) {
         let entry = Arc::clone(&restored.entry);
         let (sessions, settings, date) = (restored.claims.len(), self.settings, self.clock.date());
+        let journals = self.journals.clone();
         let made = self.insert(&entry, now, |schema, start, feed| {
-            Match::go_on(restored, settings, schema, start, date, feed)
+            Match::go_on(restored, settings, schema, start, date, feed, journals.as_ref())
         });
         if made {
             tracing::info!(match_id = entry.id.0, sessions, "match goes on");
