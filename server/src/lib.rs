@@ -125,8 +125,8 @@ fn start<G: Game>() -> Result<ExitCode, StartError> {
     let ended = match task {
         Task::Serve => run::<G>(config),
         Task::Replay(journal) => return replay::<G>(&journal),
-        Task::Watch(journal) => {
-            Replay::<G>::prepare(journal, &mut config)?;
+        Task::Watch(journal, from) => {
+            Replay::<G>::prepare(journal, from, &mut config)?;
             run::<Replay<G>>(config)
         }
     };

@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, ChildStderr, Command, Output, Stdio},
 };
@@ -113,6 +114,39 @@ fn debug_lines_tell_who_a_session_belongs_to() {
     }
     let line = program.wait_line("welcome");
     assert!(line.contains("id=1 ") && line.contains("name=\"Ada\""), "{line}");
+}
+
+#[test]
+fn a_match_of_a_killed_server_is_played_again_from_its_journal() {
+    let folder = scratch("journals");
+    let _ = fs::remove_dir_all(&folder);
+    let folder = folder.to_str().unwrap();
+    let ended = end_of(&["--listen", "127.0.0.1:0", "--journal-folder", folder]);
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(
+        said.contains("journal_folder: ") && said.ends_with(": it is not a folder\n"),
+        "{said}"
+    );
+    fs::create_dir(folder).unwrap();
+    let program = Program::start(&["--journal-folder", folder, "--npcs", "3"]);
+    let mut client = Client::open(program.addr, "match=auto", "tickwire.v1");
+    client.introduce("Ada", None);
+    client.wait_snapshots(1);
+    for _ in 0..20 {
+        client.input(&[127, 0, 20_000, 1]);
+        client.wait_snapshots(5);
+    }
+    drop(program);
+    let journal = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(fs::metadata(&journal).unwrap().permissions().mode() & 0o777, 0o600);
+    let ended = end_of(&["--replay", journal.to_str().unwrap()]);
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert!(ended.status.success(), "{said}");
+    assert!(said.starts_with("arena 1, match 1: 16 seats, 30 Hz\n"), "{said}");
+    let same = said.lines().last().and_then(|line| line.strip_prefix("it went the same way: "));
+    let digests = same.and_then(|same| same.strip_suffix(" digests of rows are equal"));
+    assert!(digests.unwrap().parse::<u32>().unwrap() >= 2, "{said}");
 }
 
 fn command(args: &[&str]) -> Command {

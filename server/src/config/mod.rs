@@ -13,7 +13,7 @@ use std::{
 
 use hyper::Uri;
 use serde::Deserialize;
-use tickwire_shared::{game::SEATS_MAX, time::TickRate};
+use tickwire_shared::{game::SEATS_MAX, ids::Tick, time::TickRate};
 
 use crate::{
     http::{Origins, Proxies},
@@ -87,8 +87,8 @@ pub(crate) enum Task {
     Serve,
     /// To play the match of a journal again, and exit.
     Replay(PathBuf),
-    /// To show it to spectators.
-    Watch(PathBuf),
+    /// To show it to spectators, from a tick on.
+    Watch(PathBuf, Tick),
 }
 
 /// Format of log lines.

@@ -11,6 +11,7 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 use serde::{Deserialize, Deserializer, de::Error};
+use tickwire_shared::ids::Tick;
 
 use super::{ConfigError, LogFormat, Task};
 use crate::{limits::LimitSettings, tickets::TicketSettings, tls::TlsSettings};
@@ -34,6 +35,9 @@ struct Flags {
     /// Play the match of a journal again, over and over, for spectators
     #[arg(long, value_name = "JOURNAL")]
     watch: Option<PathBuf>,
+    /// Tick from which to watch it [default: its first]
+    #[arg(long, value_name = "TICK", requires = "watch")]
+    from_tick: Option<u32>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -132,7 +136,7 @@ pub(super) fn of_process() -> Result<(Task, [Settings; 2]), ConfigError> {
     let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
     let task = match (flags.replay, flags.watch) {
         (Some(journal), _) => Task::Replay(journal),
-        (None, Some(journal)) => Task::Watch(journal),
+        (None, Some(journal)) => Task::Watch(journal, Tick(flags.from_tick.unwrap_or(0))),
         (None, None) => Task::Serve,
     };
     Ok((task, [file, flags.settings]))

@@ -43,6 +43,8 @@ pub(crate) enum ReplayError {
     OtherGame(String, String),
     #[error("it was written before the game's schema changed: play it with the build of that time")]
     OtherSchema,
+    #[error("it ends at tick {}", .0.0)]
+    Ended(Tick),
 }
 
 /// A match that is played again.
@@ -242,23 +244,38 @@ enum End {
 /// A game that plays a match again, over and over, for spectators.
 pub(crate) struct Replay<G: Game>(Played<G>);
 
-/// The journal that is replayed.
-static REPLAYED: OnceLock<PathBuf> = OnceLock::new();
+/// The journal that is replayed, and the tick to begin after.
+static REPLAYED: OnceLock<(PathBuf, Tick)> = OnceLock::new();
 
 impl<G: Game> Replay<G> {
     /// Has all matches of this process replay this journal, and adapts the settings to it.
-    pub(crate) fn prepare(path: PathBuf, config: &mut Config) -> Result<(), ConfigError> {
+    pub(crate) fn prepare(
+        path: PathBuf,
+        from: Tick,
+        config: &mut Config,
+    ) -> Result<(), ConfigError> {
         let fail = |error: ReplayError| ConfigError::of_file("watch", &path, &error);
-        let Head { tick_rate, seats, .. } = Played::<G>::open(&path).map_err(fail)?.head;
+        let Head { tick_rate, seats, .. } = Self::open(&path, from).map_err(fail)?.0.head;
         (config.tick_rate, config.seats) = (tick_rate, seats);
-        let _ = REPLAYED.set(path);
+        let _ = REPLAYED.set((path, from));
+        tracing::info!("spectators watch the replay at /?match=auto&role=spectator");
         Ok(())
     }
 
-    fn from_start() -> Self {
-        let path = REPLAYED.get().expect("it is set before the first match");
-        let played = Played::open(path);
-        Self(played.unwrap_or_else(|error| panic!("can't replay {}: {error}", path.display())))
+    fn begin() -> Self {
+        let (path, from) = REPLAYED.get().expect("it is set before the first match");
+        let begun = Self::open(path, *from);
+        begun.unwrap_or_else(|error| panic!("can't replay {}: {error}", path.display()))
+    }
+
+    fn open(path: &Path, from: Tick) -> Result<Self, ReplayError> {
+        let mut played = Played::open(path)?;
+        while played.next()? != Next::End {
+            if played.tick != played.head.tick && played.tick.since(from) >= 0 {
+                return Ok(Self(played));
+            }
+        }
+        Err(ReplayError::Ended(played.tick))
     }
 }
 
@@ -273,7 +290,7 @@ impl<G: Game> Game for Replay<G> {
     }
 
     fn new(_: &MatchOptions) -> Self {
-        Self::from_start()
+        Self::begin()
     }
 
     fn join(&mut self, _: Seat) {}
@@ -289,9 +306,8 @@ impl<G: Game> Game for Replay<G> {
                 }
                 Ok(Next::Ticked) => break,
                 Ok(Next::End) => {
-                    assert!(self.0.tick != self.0.head.tick, "the journal has no ticks");
                     tracing::info!("the replay begins again");
-                    *self = Self::from_start();
+                    *self = Self::begin();
                 }
                 Err(error) => panic!("the journal: {error}"),
             }
