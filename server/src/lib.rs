@@ -49,6 +49,7 @@ pub mod tickets;
 pub mod tls;
 
 use std::{
+    fs::File,
     io::{self, Write},
     net::SocketAddr,
     path::Path,
@@ -193,6 +194,8 @@ pub struct Server {
     health: Option<TcpListener>,
     door: Arc<FrontDoor>,
     threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
+    /// Keeps the machine's cores awake, if it is to.
+    _awake: Option<File>,
     /// Writes the journals, if there are any.
     journal_writer: Option<JoinHandle<()>>,
 }
@@ -227,6 +230,7 @@ impl Server {
                 "no ticket key: anybody who reaches {addr}, also through a proxy, may join"
             );
         }
+        let awake = config.keep_awake.then(process::keep_awake).transpose()?;
         let clock = Clock::start();
         let directory = Arc::new(Directory::new(config.shards, config.limits.matches_max));
         let settings = MatchSettings::new(&config);
@@ -256,7 +260,7 @@ impl Server {
             feeds,
         )?);
         door.take_over();
-        Ok(Self { listener, addr, health, door, threads, journal_writer })
+        Ok(Self { listener, addr, health, door, threads, _awake: awake, journal_writer })
     }
 
     /// The address that the server listens on.

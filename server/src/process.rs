@@ -1,10 +1,16 @@
 //! The process: how many files it may open, and its signals.
 
-use std::{io, sync::Arc};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
+    config::ConfigError,
     front_door::FrontDoor,
     listener::{HEALTH_CONNECTIONS_MAX, REJECTING_MAX},
 };
@@ -31,6 +37,20 @@ pub(crate) fn allow_files(connections_max: &mut usize) {
 
 /// Files that are open beside connections: a generous estimate.
 const OTHER_FILES: usize = 64 + REJECTING_MAX + HEALTH_CONNECTIONS_MAX;
+
+/// Keeps idle cores of the machine awake while the returned file is open.
+///
+/// A core that sleeps takes a while to wake up, with cold caches; a virtual one takes longer, as its
+/// host has run others meanwhile.
+pub(crate) fn keep_awake() -> Result<File, ConfigError> {
+    let device = Path::new("/dev/cpu_dma_latency");
+    let opened = OpenOptions::new().write(true).open(device).and_then(|mut file| {
+        // The longest time to wake up that is tolerated, in microseconds.
+        file.write_all(&0_i32.to_ne_bytes())?;
+        Ok(file)
+    });
+    opened.map_err(|error| ConfigError::of_file("keep_awake", device, &error))
+}
 
 /// Completes when the process has received `count` signals to end.
 pub(crate) fn signals(count: u32) -> io::Result<impl Future<Output = ()>> {

@@ -117,6 +117,22 @@ fn debug_lines_tell_who_a_session_belongs_to() {
 }
 
 #[test]
+fn idle_cores_are_kept_awake_if_that_is_permitted() {
+    let device = Path::new("/dev/cpu_dma_latency");
+    if fs::OpenOptions::new().write(true).open(device).is_ok() {
+        let program = Program::start(&["--keep-awake"]);
+        let files = fs::read_dir(format!("/proc/{}/fd", program.child.id())).unwrap();
+        let mut open = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
+        assert!(open.any(|file| file == device), "it is held open");
+    } else {
+        let ended = end_of(&["--listen", "127.0.0.1:0", "--keep-awake"]);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2));
+        assert!(said.contains("keep_awake: /dev/cpu_dma_latency: "), "{said}");
+    }
+}
+
+#[test]
 fn a_match_of_a_killed_server_is_played_again_from_its_journal() {
     let folder = scratch("journals");
     let _ = fs::remove_dir_all(&folder);

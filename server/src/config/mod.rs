@@ -59,6 +59,8 @@ pub struct Config {
     pub handover_file: Option<PathBuf>,
     /// Folder for the journals of matches. Without it, there are none.
     pub journal_folder: Option<PathBuf>,
+    /// Whether idle cores of the machine are kept awake.
+    pub keep_awake: bool,
     /// Limits of clients, addresses and the whole server.
     pub limits: Limits,
     /// The certificate, if TLS is enabled.
@@ -135,6 +137,7 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(10),
             handover_file: None,
             journal_folder: None,
+            keep_awake: false,
             limits: Limits::default(),
             tls: None,
             tickets: TicketConfig::default(),
@@ -226,6 +229,7 @@ impl Config {
         self.drain_timeout = seconds(settings.drain_timeout, self.drain_timeout);
         self.handover_file = settings.handover_file.or(self.handover_file);
         self.journal_folder = settings.journal_folder.or(self.journal_folder);
+        self.keep_awake = settings.keep_awake.unwrap_or(self.keep_awake);
         settings.limits.apply(&mut self.limits);
         self.tls = settings.tls.over(self.tls)?;
         self.tickets = self.tickets.with(settings.tickets)?;

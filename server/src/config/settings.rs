@@ -90,6 +90,10 @@ pub(super) struct Settings {
     /// [default: none, and there are no journals]
     #[arg(long, value_name = "FOLDER", env = "TICKWIRE_JOURNAL_FOLDER")]
     pub(super) journal_folder: Option<PathBuf>,
+    /// Keep idle cores of the machine awake, so that ticks begin sooner: takes power, and needs
+    /// write access to /dev/cpu_dma_latency
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_KEEP_AWAKE")]
+    pub(super) keep_awake: Option<bool>,
     /// Let anybody join from anywhere, without tickets
     #[arg(long, num_args = 0..=1, default_missing_value = "true", env = "TICKWIRE_OPEN")]
     pub(super) open: Option<bool>,
