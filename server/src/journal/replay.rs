@@ -257,6 +257,7 @@ impl<G: Game> Replay<G> {
         let fail = |error: ReplayError| ConfigError::of_file("watch", &path, &error);
         let Head { tick_rate, seats, .. } = Self::open(&path, from).map_err(fail)?.0.head;
         (config.tick_rate, config.seats) = (tick_rate, seats);
+        (config.handover_file, config.journal_folder) = (None, None);
         let _ = REPLAYED.set((path, from));
         tracing::info!("spectators watch the replay at /?match=auto&role=spectator");
         Ok(())
