@@ -74,7 +74,7 @@ const STAY_MS_MAX: u64 = if cfg!(test) { 300 } else { 8_000 };
 
 impl Trouble {
     /// The close code, if the server has closed the connection.
-    const fn code(&self) -> Option<u16> {
+    pub(super) const fn code(&self) -> Option<u16> {
         if let Self::Read(ReadError::Closed { code, .. }) = self { Some(*code) } else { None }
     }
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use tickwire_shared::{
+    close::CloseReason,
     testing::Profile,
     time::{Micros, TickRate},
 };
@@ -114,6 +115,9 @@ pub enum RunError {
     /// The URL is `wss://`, but there is no fingerprint of the server's certificate.
     #[error("wss:// needs --tls-sha256: the certificate's SHA-256, which the server logs at start")]
     NoCertificate,
+    /// The server requires tickets, and there is no operator's token to request them with.
+    #[error("the server requires tickets: give it an operator's token by --operator-token-file")]
+    NoOperatorToken,
     /// The first bot could not join, so there is nothing to measure.
     #[error("the first bot could not join: {0}")]
     FirstBot(String),
@@ -254,6 +258,9 @@ impl Swarm {
         Err(match self.first_trouble.take() {
             Some(Trouble::Connect(ConnectError::Network(source))) => {
                 RunError::NoServer { target: self.options.target.clone(), source }
+            }
+            Some(trouble) if trouble.code() == Some(CloseReason::NoTicket.code()) => {
+                RunError::NoOperatorToken
             }
             Some(trouble) => RunError::FirstBot(trouble.to_string()),
             None => RunError::FirstBot(Trouble::NoWelcome.to_string()),

@@ -80,6 +80,15 @@ fn a_missing_ticket_has_its_reason() {
 }
 
 #[test]
+fn a_server_that_requires_tickets_needs_an_operators_token() {
+    // Code 4020, after the handshake.
+    let closed = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
+                   connection: upgrade\r\nsec-websocket-protocol: tickwire.v1\r\n\r\n\x88\x02\x0f\xb4";
+    let refused = play(Server::Answers(closed)).unwrap_err();
+    assert!(refused.to_string().contains("--operator-token-file"), "{refused}");
+}
+
+#[test]
 fn mixing_up_ws_and_wss_is_reported() {
     // A TLS server's answer to an HTTP request: the alert `unexpected_message`.
     let error = play(Server::Answers(&[21, 3, 3, 0, 2, 2, 10])).unwrap_err();
