@@ -167,7 +167,7 @@ impl Limits {
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $name:ident: $kind:ty = $env:literal => $set:expr;)+) => {
         #[derive(Debug, Default, clap::Args, Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[serde(deny_unknown_fields, expecting = "a table")]
         pub(crate) struct LimitSettings {
             $($(#[doc = $doc])+
             #[arg(long, value_name = "N", env = $env)]

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{
     CommandFactory, Parser,
-    error::{ContextKind, ContextValue},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 use serde::{Deserialize, Deserializer, de::Error};
 use tickwire_shared::ids::Tick;
@@ -191,6 +191,9 @@ fn address_in_file<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAd
 /// What is wrong with a flag, or with the variable that is set instead of it.
 fn describe(error: &clap::Error, variable: impl Fn(&str) -> Option<String>) -> String {
     let said = first_paragraph(&error.to_string());
+    if error.kind() == ErrorKind::UnknownArgument {
+        return format!("{said}; see --help");
+    }
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text),
         _ => None,
@@ -244,6 +247,8 @@ mod tests {
         assert!(said.starts_with("line 2: "), "{said}");
         let said = says("seats = 3\nhealth_listen = '9090'");
         assert_eq!(said, format!("line 2: {}", address("9090").unwrap_err()));
+        let said = says("limits = 3");
+        assert_eq!(said, "line 1: invalid type: integer `3`, expected a table");
         let said = says("seats = 3\nlog =");
         assert!(said.starts_with("line 2: "), "{said}");
     }
@@ -262,6 +267,7 @@ mod tests {
             says(&["--npcs", "x"]),
             "invalid value 'x' for '--npcs <N>': invalid digit found in string"
         );
+        assert_eq!(says(&["--seets", "3"]), "unexpected argument '--seets' found; see --help");
         assert_eq!(
             says(&["--log-format", "xml"]),
             "invalid value 'xml' for '--log-format <FORMAT>' [possible values: text, json]"

@@ -28,7 +28,7 @@ pub struct TicketConfig {
 
 /// Settings of tickets: flags, environment, and the file's `[tickets]`.
 #[derive(Debug, Default, clap::Args, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct TicketSettings {
     /// File with a secret of at least 32 bytes that signs tickets by HS256; the server issues
     /// them too

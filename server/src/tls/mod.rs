@@ -53,7 +53,7 @@ pub enum TlsConfig {
 
 /// Settings of TLS: flags, environment, and the file's `[tls]`.
 #[derive(Debug, Default, clap::Args, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct TlsSettings {
     /// PEM file with the certificate chain; HTTPS and wss are served instead of HTTP and ws
     #[arg(long = "tls-cert", value_name = "FILE", env = "TICKWIRE_TLS_CERT")]
