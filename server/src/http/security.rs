@@ -172,8 +172,8 @@ impl FromRequestParts<Arc<FrontDoor>> for Operator {
             if is_local && is_for_this_machine(&headers) && !is_passed_on(&headers) {
                 return Ok(Self);
             }
-            let message =
-                "without a key only this machine operates the server, at localhost or 127.0.0.1";
+            let message = "without a key, operators are only on this machine, at localhost or \
+                           127.0.0.1, of a server that listens on no other address";
             return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", message));
         };
         check_operators_token(tickets, &headers).map(|()| Self)
