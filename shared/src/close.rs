@@ -35,7 +35,7 @@ pub enum CloseReason {
     /// The frame is not valid for its kind.
     #[error("malformed frame")]
     Malformed,
-    /// Another frame before the hello, a second hello, or an input before a snapshot was applied.
+    /// Another frame before the hello, or a second hello.
     #[error("frame out of order")]
     OutOfOrder,
     /// An input's sequence number is not the previous one plus 1.
