@@ -8,26 +8,35 @@
 //! old; `arena` is sixteen computer players. All replays have the same weight.
 //!
 //! The shipped priors were trained on a Rocket League match (`rocketleague-rlcs2.rltr`),
-//! pedestrians (`pedestrians-bi_corr_400_b_03.txt`) and `arena`. They matter until a match has
+//! pedestrians (`pedestrians-bi_corr_400_b_03.txt`) and an earlier version of `arena`, so that a run
+//! gives others now; but the shipped ones are part of the protocol. They matter until a match has
 //! found models of its own. With priors trained on `arena` alone, the Rocket League match takes 0.3
 //! bits more per moving body, and the pedestrians 0.02; another Rocket League match, of only 18 s,
 //! which is in neither training set, takes 8.4 bits more.
 
-use std::{fs, path::Path};
+use std::{fs, path::PathBuf};
 
-use anyhow::Context;
+use clap::Parser;
 use tickwire_benches::{
     recording::{Recording, Sampling},
     replay::replay,
 };
 use tickwire_shared::codec::training::Training;
 
+/// Computes the priors with which every match starts, from recordings
+#[derive(Debug, Parser)]
+struct Args {
+    /// The folder `shared`, whose priors are overwritten
+    shared: PathBuf,
+    /// Recordings, as for `bandwidth`
+    #[arg(required = true)]
+    files: Vec<String>,
+}
+
 fn main() -> anyhow::Result<()> {
+    let Args { shared: folder, files } = Args::parse();
     let mut training = Training::default();
-    let mut args = std::env::args().skip(1);
-    let folder =
-        args.next().context("expected the folder `shared`, then recordings, as arguments")?;
-    for file in args {
+    for file in files {
         for velocity_cms in [Some(1.0), None] {
             let recording =
                 Recording::open(&file, &Sampling { velocity_cms, ..Sampling::default() })?;
@@ -36,7 +45,6 @@ fn main() -> anyhow::Result<()> {
             }
         }
     }
-    let folder = Path::new(&folder);
     let (tables, odds) = (training.tables(), training.odds());
     fs::write(folder.join("src/codec/prior_tables.json"), &tables)?;
     fs::write(folder.join("src/codec/prior_odds.json"), &odds)?;

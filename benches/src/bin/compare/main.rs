@@ -17,6 +17,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, Write},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -32,7 +33,7 @@ use workloads::{Lengths, Workload};
 /// Servers side by side on the same load: a Markdown table, and plots
 #[derive(Debug, Parser)]
 struct Compare {
-    /// Take three minutes instead of an hour: one workload, and the capacity in large steps
+    /// Take three minutes, not over half an hour: one workload, and the capacity in large steps
     #[arg(long)]
     quick: bool,
     /// Write `results.json` and the page `index.html` into this folder; results that are already
@@ -47,7 +48,7 @@ struct Compare {
     workload: Vec<String>,
     /// Runs of each server on each workload
     #[arg(long, value_name = "N")]
-    rounds: Option<usize>,
+    rounds: Option<NonZeroUsize>,
     /// Write all runs as JSON; `-` for stdout, instead of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -72,7 +73,7 @@ fn main() -> Result<()> {
     let cores = Cores::of_this_process()?;
     // A ramp runs only once, since each of its levels has a window.
     let once = BTreeSet::from([workloads::CAPACITY]);
-    for round in 1..=args.rounds.unwrap_or(lengths.rounds) {
+    for round in 1..=args.rounds.map_or(lengths.rounds, NonZeroUsize::get) {
         for workload in &workloads {
             if round > 1 && once.contains(workload.name) {
                 continue;

@@ -13,6 +13,7 @@ mod swarm;
 use std::{
     io::{self, Write},
     net::{SocketAddr, ToSocketAddrs},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -36,11 +37,11 @@ struct Bots {
     #[arg(long, value_enum, default_value_t = Server::Tickwire)]
     server: Server,
     /// Matches to fill
-    #[arg(long, default_value_t = 10, value_name = "M")]
-    matches: usize,
+    #[arg(long, default_value = "10", value_name = "M")]
+    matches: NonZeroUsize,
     /// Players in each match
-    #[arg(long, default_value_t = 16, value_name = "P")]
-    players: usize,
+    #[arg(long, default_value = "16", value_name = "P")]
+    players: NonZeroUsize,
     /// The server's tick rate
     #[arg(long, default_value = "30", value_name = "HZ", value_parser = rate)]
     tick_rate: TickRate,
@@ -81,7 +82,11 @@ impl FromStr for Ramp {
             return Err(BAD);
         };
         let ramp = Self { start, factor, max };
-        if start == 0 || !(factor > 1.0 && factor <= 10.0) { Err(BAD) } else { Ok(ramp) }
+        if start == 0 || max < start || !(factor > 1.0 && factor <= 10.0) {
+            Err(BAD)
+        } else {
+            Ok(ramp)
+        }
     }
 }
 
@@ -96,15 +101,15 @@ fn main() -> Result<()> {
     let address: Option<SocketAddr> = authority.trim_end_matches('/').to_socket_addrs()?.next();
     let address = address.context("the URL's host has no address")?;
     let levels = match args.ramp {
-        None => vec![args.matches],
+        None => vec![args.matches.get()],
         Some(ramp) => levels(ramp),
     };
-    let most = levels.last().copied().unwrap_or(args.matches);
-    allow_sockets(most * args.players).context("can't open that many sockets")?;
-    let mut swarm =
-        Swarm::new(address, args.server, args.players, args.tick_rate, args.server_pid)?;
+    let players = args.players.get();
+    let most = levels.last().copied().unwrap_or_default();
+    allow_sockets(most * players).context("can't open that many sockets")?;
+    let mut swarm = Swarm::new(address, args.server, players, args.tick_rate, args.server_pid)?;
     for matches in levels {
-        swarm.grow(matches * args.players)?;
+        swarm.grow(matches * players)?;
         let mut measure = || -> Result<Window> {
             swarm.run(args.warm_up, None)?;
             let window = swarm.measure(args.window)?;
@@ -136,5 +141,14 @@ mod tests {
         assert_eq!(levels(ramp), [10, 11, 12, 13, 14, 16, 18, 20]);
         assert!("0,1.15,20".parse::<Ramp>().is_err());
         assert!("10,1,20".parse::<Ramp>().is_err());
+        assert!("10,1.15,9".parse::<Ramp>().is_err());
+    }
+
+    #[test]
+    fn a_load_of_nothing_is_refused() {
+        for flag in ["--matches", "--players", "--tick-rate"] {
+            assert!(Bots::try_parse_from(["bots", flag, "0"]).is_err(), "{flag} 0");
+            assert!(Bots::try_parse_from(["bots", flag, "1"]).is_ok(), "{flag} 1");
+        }
     }
 }
