@@ -25,7 +25,7 @@ const ENV_PREFIX: &str = "TICKWIRE_";
 struct Flags {
     /// TOML file with the settings below, named as the flags but with underscores: limits are in
     /// the table `[limits]`; `tls-…` and `ticket-…` are in `[tls]` and `[tickets]`, without that
-    /// prefix
+    /// prefix, and so is `guests`
     #[arg(long, value_name = "FILE", env = "TICKWIRE_CONFIG")]
     config: Option<PathBuf>,
     /// Play the match of a journal again as fast as it goes, say whether it went the same way, and
