@@ -47,12 +47,14 @@ impl Process {
 
 /// Raises the file limit, so that this process and its children may each have `count` sockets open.
 pub fn allow_sockets(count: usize) -> io::Result<()> {
-    let needed = count as u64 + OTHER_FILES;
+    let needed = (count as u64).saturating_add(OTHER_FILES);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_some_and(|current| current < needed) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?;
+    if current.is_none_or(|current| current >= needed) {
+        return Ok(());
     }
-    Ok(())
+    setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum }).map_err(|_| {
+        io::Error::other(format!("it takes {needed} open files: raise the limit, `ulimit -Hn`"))
+    })
 }
 
 /// Files that are open beside sockets: a generous estimate.
@@ -67,6 +69,13 @@ mod tests {
         let this = Process::this();
         assert!(this.cpu_time().is_ok());
         assert!(this.rss_bytes().unwrap() > 100_000);
+    }
+
+    #[test]
+    fn too_many_sockets_are_a_matter_of_the_limit() {
+        let error = allow_sockets(usize::MAX).unwrap_err();
+        assert!(error.to_string().contains("ulimit -Hn"), "{error}");
+        assert!(allow_sockets(1).is_ok());
     }
 
     #[test]
