@@ -180,7 +180,8 @@ fn run<G: Game>(mut config: Config) -> Result<Ended, StartError> {
 pub enum Ended {
     /// Clients were notified, and every shard ended its matches in time.
     Drained,
-    /// The server drained, but a shard had failed or did not end in time.
+    /// The server drained, but a shard had failed or did not end in time, or the matches could not be
+    /// handed over.
     Failed,
     /// The drain was cut short.
     AtOnce,
