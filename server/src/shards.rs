@@ -70,6 +70,11 @@ impl Shards {
         self.handles[shard].availability(self.clock.now()) == Availability::Stuck
     }
 
+    /// Whether a shard is stuck.
+    pub(crate) fn is_any_stuck(&self) -> bool {
+        (0..self.handles.len()).any(|shard| self.is_stuck(shard))
+    }
+
     /// Sends a command. Returns it if the shard's mailbox is full or the shard has ended.
     pub(crate) fn send(&self, shard: usize, command: Command) -> Result<(), Command> {
         self.handles[shard].send(command)

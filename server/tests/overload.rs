@@ -118,6 +118,9 @@ fn a_stuck_shard_is_avoided_and_the_others_go_on() {
     assert!(server.metric("tickwire_ticks_total") > steps, "what was counted is not forgotten");
     assert_eq!(server.get("/v1/matches/1/trace").0, 503);
     assert_eq!(server.get("/v1/matches/2/trace").0, 200);
+    let notice =
+        |only| server.post("/v1/notices", &format!(r#"{{"text":"soon","match":{only}}}"#)).0;
+    assert_eq!(["null", "1", "2"].map(notice), [503, 503, 201]);
 
     drop(held);
     stuck.wait_snapshots(5);

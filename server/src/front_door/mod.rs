@@ -304,14 +304,15 @@ impl FrontDoor {
         self.clock.date()
     }
 
-    /// Sends an operator's notice to one match, or to all. Returns how many shards did not accept
-    /// it.
-    pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<usize, JoinRefused> {
+    /// Sends an operator's notice to one match, or to all. Returns whether all of these get it now.
+    pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<bool, JoinRefused> {
         let entry = only.map(|id| self.matchmaker.find(MatchSelector::Match(id))).transpose()?;
         let text = Arc::<str>::from(text);
         self.followers.publish(only, FeedEvent::Notice(Arc::clone(&text)));
         let shard = entry.map(|entry| entry.shard);
-        Ok(self.shards.broadcast(shard, || Command::Notice(only, Arc::clone(&text))))
+        let rejected = self.shards.broadcast(shard, || Command::Notice(only, Arc::clone(&text)));
+        // A match of a stuck shard is not found above.
+        Ok(rejected == 0 && (only.is_some() || !self.shards.is_any_stuck()))
     }
 
     /// Starts the drain: rejects new sessions, and tells all shards to hand their matches over, or,

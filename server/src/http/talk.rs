@@ -42,8 +42,8 @@ pub(super) async fn notice(
     let text = clean_line(&text, NOTICE_CHARS_MAX).map_err(|_| {
         Problem::bad_request(format!("a notice has 1 to {NOTICE_CHARS_MAX} characters"))
     })?;
-    if door.notice(match_id.map(MatchId), &text)? > 0 {
-        let message = "a shard does not answer: its matches did not get the notice";
+    if !door.notice(match_id.map(MatchId), &text)? {
+        let message = "a shard does not answer: its matches get the notice later, or not at all";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_told", message));
     }
     Ok((StatusCode::CREATED, Json(Notice { match_id, text })))
