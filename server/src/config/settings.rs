@@ -24,8 +24,8 @@ const ENV_PREFIX: &str = "TICKWIRE_";
 #[command(name = "tickwire-server", version)]
 struct Flags {
     /// TOML file with the settings below, named as the flags but with underscores: limits are in
-    /// the table `[limits]`; `tls-…` and `ticket-…` are in `[tls]` and `[tickets]`, without that
-    /// prefix, and so is `guests`
+    /// the table `[limits]`; `tls-…` is in `[tls]`, `ticket-…` and `guests` in `[tickets]`, without
+    /// those prefixes
     #[arg(long, value_name = "FILE", env = "TICKWIRE_CONFIG")]
     config: Option<PathBuf>,
     /// Play the match of a journal again as fast as it goes, say whether it went the same way, and
