@@ -6,7 +6,7 @@
 //! its server does so only once. Then the next server takes all but the matches from the renamed file.
 //!
 //! It is a sequence of parts, each after its length in four bytes, little endian: a [`Handover`],
-//! then the matches, each as [`Match::write`](crate::matches::Match::write) has written it.
+//! then the state of each match.
 
 use std::{
     fmt::Display,
@@ -35,8 +35,8 @@ pub(crate) struct Handover {
     pub(crate) used_tickets: Vec<(Box<str>, u64)>,
 }
 
-/// A match, written out; copies share it.
-pub(crate) type WrittenMatch = Arc<Vec<u8>>;
+/// A match as [`Match::save`](crate::matches::Match::save) has written it; copies share it.
+pub(crate) type MatchState = Arc<Vec<u8>>;
 
 /// What an earlier server has left.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) enum Taken {
     /// There is no file.
     Nothing,
     /// Everything.
-    All(Handover, Vec<WrittenMatch>),
+    All(Handover, Vec<MatchState>),
     /// A server has taken it before, and ended before it had written another. So many matches are
     /// not tried again.
     Again(Handover, usize),
@@ -125,7 +125,7 @@ impl HandoverFile {
     pub(crate) fn write(
         &self,
         handover: &Handover,
-        matches: &[WrittenMatch],
+        matches: &[MatchState],
         is_stale: impl FnOnce() -> bool,
     ) -> io::Result<()> {
         let locked = lock(&self.lock);

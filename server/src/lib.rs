@@ -71,7 +71,7 @@ use config::{Config, ConfigError, LogFormat};
 use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
-use handover::WrittenMatch;
+use handover::MatchState;
 use matches::MatchSettings;
 use matchmaker::Modes;
 use shards::Shards;
@@ -174,7 +174,7 @@ pub struct Server {
     addr: SocketAddr,
     health: Option<TcpListener>,
     door: Arc<FrontDoor>,
-    threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
+    threads: Vec<JoinHandle<Vec<MatchState>>>,
 }
 
 impl Server {
@@ -273,7 +273,7 @@ impl Server {
             door.drain();
             let timeout = door.config.drain_timeout + END_TIMEOUT;
             let (matches, is_well) = join(self.threads, timeout).await;
-            let ended = if door.leave_matches(matches).await && is_well {
+            let ended = if door.hand_over(matches).await && is_well {
                 tracing::info!("drained");
                 Ended::Drained
             } else {
@@ -306,9 +306,9 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 /// Waits for the end of all shards. Returns what each hands over, unless it has not ended well, and
 /// whether all have.
 async fn join(
-    threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
+    threads: Vec<JoinHandle<Vec<MatchState>>>,
     timeout: Duration,
-) -> (Vec<Option<Vec<WrittenMatch>>>, bool) {
+) -> (Vec<Option<Vec<MatchState>>>, bool) {
     let all_end = async {
         // Polled: a blocking join needs one more thread, and the system may have none left.
         while !threads.iter().all(JoinHandle::is_finished) {
@@ -323,7 +323,7 @@ async fn join(
 }
 
 /// What a shard hands over, if it has ended well.
-fn saved_by(thread: JoinHandle<Vec<WrittenMatch>>) -> Option<Vec<WrittenMatch>> {
+fn saved_by(thread: JoinHandle<Vec<MatchState>>) -> Option<Vec<MatchState>> {
     if !thread.is_finished() {
         tracing::error!("a shard did not end in time");
         return None;

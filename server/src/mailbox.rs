@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     directory::Entry,
-    handover::WrittenMatch,
+    handover::MatchState,
     matches::{Claim, Newcomer, Recording, SavedMatch},
     socket::Upgraded,
     telemetry::Stats,
@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Run a new match.
     Open(Arc<Entry>, MatchOptions),
     /// Run the matches of an earlier server on.
-    TakeOver(Vec<Restored>),
+    Restore(Vec<Restored>),
     /// Take over a connection whose WebSocket handshake is done.
     Connect(Box<Arrival>),
     /// Send an operator's notice to the clients of one match, or of all.
@@ -45,8 +45,8 @@ pub(crate) enum Command {
     Remove(Removal, oneshot::Sender<usize>),
     /// Pass a signal to a match's game, and return whether the match was there.
     Signal(MatchId, Box<[i32]>, oneshot::Sender<bool>),
-    /// Return the matches as they were last written out.
-    Save(oneshot::Sender<Vec<WrittenMatch>>),
+    /// Return the states of the matches as they were last saved.
+    Save(oneshot::Sender<Vec<MatchState>>),
     /// Reject new sessions, end the thread, and return its matches, to be run on by the next server.
     HandOver,
 }

@@ -40,7 +40,7 @@ use crate::{
     deadlines::{Deadline, Deadlines, stagger},
     directory::{Directory, Entry},
     feeds::{FeedEvent, FeedSender},
-    handover::WrittenMatch,
+    handover::MatchState,
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
@@ -65,7 +65,7 @@ pub(crate) fn start<G: Game>(
     settings: MatchSettings,
     directory: Arc<Directory>,
     feed: &FeedSender,
-) -> io::Result<(ShardHandle, JoinHandle<Vec<WrittenMatch>>)> {
+) -> io::Result<(ShardHandle, JoinHandle<Vec<MatchState>>)> {
     let (handle, commands, status) = ShardHandle::new();
     let feed = feed.clone();
     let run = move || {
@@ -127,7 +127,7 @@ struct Shard<G: Game> {
     /// The deadline of the drain, once it has begun.
     drain_deadline: Option<Micros>,
     /// What it hands over to the next server.
-    saved: Vec<WrittenMatch>,
+    saved: Vec<MatchState>,
 }
 
 impl<G: Game> Shard<G> {
@@ -222,8 +222,8 @@ impl<G: Game> Shard<G> {
         while let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) {
             match command {
                 Command::Open(entry, options) => self.open(entry, options, now),
-                Command::TakeOver(matches) => {
-                    matches.into_iter().for_each(|restored| self.take_over(restored, now));
+                Command::Restore(matches) => {
+                    matches.into_iter().for_each(|restored| self.restore(restored, now));
                 }
                 Command::Connect(arrival) => self.connect(*arrival, now),
                 Command::Notice(only, text) => self.notice(only, &text, now),
@@ -239,7 +239,7 @@ impl<G: Game> Shard<G> {
                 Command::Signal(id, values, reply) => {
                     answer(reply, self.signal(id, &values, now));
                 }
-                Command::Save(reply) => answer(reply, self.written(now)),
+                Command::Save(reply) => answer(reply, self.saved(now)),
                 Command::HandOver => self.hand_over(now),
             }
         }

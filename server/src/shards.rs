@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     clock::Clock,
     directory::Entry,
-    handover::WrittenMatch,
+    handover::MatchState,
     mailbox::{Availability, Command, Recorded, Removal, STUCK_AFTER, ShardHandle},
     matches::Recording,
     telemetry::{self, Stats},
@@ -145,8 +145,9 @@ impl Shards {
         self.ask_one(entry.shard, |reply| Command::Signal(entry.id, values, reply)).await
     }
 
-    /// Each shard's matches as they were last written out; `None` for a shard that does not answer.
-    pub(crate) async fn written(&self) -> Vec<Option<Vec<WrittenMatch>>> {
+    /// The states of each shard's matches as they were last saved; `None` for a shard that does not
+    /// answer.
+    pub(crate) async fn saved(&self) -> Vec<Option<Vec<MatchState>>> {
         self.ask(Command::Save).await
     }
 

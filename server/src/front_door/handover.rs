@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::FrontDoor;
 use crate::{
     directory::{Entry, Reservation},
-    handover::{Handover, Taken, WrittenMatch},
+    handover::{Handover, MatchState, Taken},
     locks::lock,
     mailbox::{Command, Restored},
     matches::{Claim, SavedMatch},
@@ -66,21 +66,21 @@ impl FrontDoor {
             return;
         }
         let mut by_shard: Vec<_> = (0..self.config.shards).map(|_| Vec::new()).collect();
-        for written in matches {
-            match self.restore(&written) {
+        for state in matches {
+            match self.restore(&state) {
                 Ok(Some((shard, restored))) => by_shard[shard].push(restored),
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "a match can't go on"),
             }
         }
         for (shard, matches) in by_shard.into_iter().enumerate() {
-            self.shards.send(shard, Command::TakeOver(matches)).expect("its mailbox is new");
+            self.shards.send(shard, Command::Restore(matches)).expect("its mailbox is new");
         }
     }
 
     /// Finds a shard for a match. `None` if the game no longer has its mode.
-    fn restore(&self, written: &[u8]) -> Result<Option<(usize, Restored)>, StateError> {
-        let saved: SavedMatch = state::read(written)?;
+    fn restore(&self, state: &[u8]) -> Result<Option<(usize, Restored)>, StateError> {
+        let saved: SavedMatch = state::read(state)?;
         let known = self.matchmaker.modes.find(&saved.mode);
         let Some(mode) = known.or_else(|| saved.mode.is_empty().then_some("")) else {
             let (match_id, mode) = (saved.id.0, &saved.mode);
@@ -111,7 +111,7 @@ impl FrontDoor {
         }
         loop {
             tokio::time::sleep(SAVE_INTERVAL).await;
-            let answers = self.shards.written().await;
+            let answers = self.shards.saved().await;
             let written = self.write_apart(self.with_saved(answers), false).await;
             let was_failing = self.is_save_failing.swap(written.is_err(), Ordering::Relaxed);
             match written {
@@ -125,21 +125,18 @@ impl FrontDoor {
         }
     }
 
-    /// Leaves the matches of each shard to the next server; of one that has not ended, as they were
-    /// last saved. Returns whether it could.
-    pub(crate) async fn leave_matches(
-        self: &Arc<Self>,
-        shards: Vec<Option<Vec<WrittenMatch>>>,
-    ) -> bool {
+    /// Hands the matches of each shard over to the next server; those of one that has not ended as
+    /// they were last saved. Returns whether it could.
+    pub(crate) async fn hand_over(self: &Arc<Self>, shards: Vec<Option<Vec<MatchState>>>) -> bool {
         let Some(file) = &self.handover else { return true };
         let matches = self.with_saved(shards);
         let (count, file) = (matches.len(), file.path().display());
-        let left = match self.write_apart(matches.clone(), true).await {
+        let handed = match self.write_apart(matches.clone(), true).await {
             Ok(()) => Ok(()),
             // There may have been no thread for it.
             Err(_) => self.write_handover(&matches, true),
         };
-        match &left {
+        match &handed {
             Ok(()) => tracing::info!(matches = count, %file, "handed over"),
             Err(error) => {
                 tracing::error!(
@@ -148,7 +145,7 @@ impl FrontDoor {
                 );
             }
         }
-        left.is_ok()
+        handed.is_ok()
     }
 
     /// The server has ended: another may have the file.
@@ -161,7 +158,7 @@ impl FrontDoor {
     /// Writes the file in a thread of its own: the disk may be slow.
     async fn write_apart(
         self: &Arc<Self>,
-        matches: Vec<WrittenMatch>,
+        matches: Vec<MatchState>,
         is_final: bool,
     ) -> io::Result<()> {
         let (door, (done, written)) = (Arc::clone(self), oneshot::channel());
@@ -176,7 +173,7 @@ impl FrontDoor {
 
     /// The matches of all shards. A shard that hangs or has failed does not answer: its matches are
     /// those of its last answer, so that they go on once it was killed.
-    fn with_saved(&self, answers: Vec<Option<Vec<WrittenMatch>>>) -> Vec<WrittenMatch> {
+    fn with_saved(&self, answers: Vec<Option<Vec<MatchState>>>) -> Vec<MatchState> {
         let mut saved = lock(&self.saved);
         saved.resize_with(answers.len(), Vec::new);
         for (saved, answer) in saved.iter_mut().zip(answers) {
@@ -185,7 +182,7 @@ impl FrontDoor {
         saved.concat()
     }
 
-    fn write_handover(&self, matches: &[WrittenMatch], is_final: bool) -> io::Result<()> {
+    fn write_handover(&self, matches: &[MatchState], is_final: bool) -> io::Result<()> {
         let Some(file) = &self.handover else { return Ok(()) };
         let handover = Handover {
             schema_hash: file.schema_hash,

@@ -26,7 +26,7 @@ use crate::{
     directory::{Directory, JoinRefused},
     feeds::{FeedEvent, Feeds},
     followers::Followers,
-    handover::{HandoverFile, WrittenMatch},
+    handover::{HandoverFile, MatchState},
     handshakes::HandshakePlace,
     locks::lock,
     mailbox::Command,
@@ -57,7 +57,7 @@ pub(crate) struct FrontDoor {
     /// What an earlier server has left, and this one leaves.
     handover: Option<HandoverFile>,
     /// The matches of each shard, as it last returned them to be saved.
-    saved: Mutex<Vec<Vec<WrittenMatch>>>,
+    saved: Mutex<Vec<Vec<MatchState>>>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// When the log last had a line about each of these.
     logged: Mutex<BTreeMap<&'static str, Micros>>,
