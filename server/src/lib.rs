@@ -71,7 +71,6 @@ use config::{Config, ConfigError, LogFormat};
 use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
-use handover::MatchState;
 use matches::MatchSettings;
 use matchmaker::Modes;
 use shards::Shards;
@@ -174,7 +173,7 @@ pub struct Server {
     addr: SocketAddr,
     health: Option<TcpListener>,
     door: Arc<FrontDoor>,
-    threads: Vec<JoinHandle<Vec<MatchState>>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -270,10 +269,9 @@ impl Server {
         // Serving goes on meanwhile, so that rejected clients get a reason.
         let drain = async {
             shutdown.await;
-            door.drain();
-            let timeout = door.config.drain_timeout + END_TIMEOUT;
-            let (matches, is_well) = join(self.threads, timeout).await;
-            let ended = if door.hand_over(matches).await && is_well {
+            let answers = door.drain();
+            let is_well = join(self.threads, door.config.drain_timeout + END_TIMEOUT).await;
+            let ended = if door.hand_over(answers).await && is_well {
                 tracing::info!("drained");
                 Ended::Drained
             } else {
@@ -303,12 +301,8 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error))
 }
 
-/// Waits for the end of all shards. Returns what each hands over, unless it has not ended well, and
-/// whether all have.
-async fn join(
-    threads: Vec<JoinHandle<Vec<MatchState>>>,
-    timeout: Duration,
-) -> (Vec<Option<Vec<MatchState>>>, bool) {
+/// Waits for the end of all shards. Returns whether all have ended well.
+async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) -> bool {
     let all_end = async {
         // Polled: a blocking join needs one more thread, and the system may have none left.
         while !threads.iter().all(JoinHandle::is_finished) {
@@ -317,18 +311,15 @@ async fn join(
     };
     // Those that did not end are found below.
     let _ = tokio::time::timeout(timeout, all_end).await;
-    let saved: Vec<_> = threads.into_iter().map(saved_by).collect();
-    let is_well = saved.iter().all(Option::is_some);
-    (saved, is_well)
+    threads.into_iter().fold(true, |is_well, thread| has_ended_well(thread) && is_well)
 }
 
-/// What a shard hands over, if it has ended well.
-fn saved_by(thread: JoinHandle<Vec<MatchState>>) -> Option<Vec<MatchState>> {
+fn has_ended_well(thread: JoinHandle<()>) -> bool {
     if !thread.is_finished() {
         tracing::error!("a shard did not end in time");
-        return None;
+        return false;
     }
-    thread.join().inspect_err(|_| tracing::error!("a shard has failed")).ok()
+    thread.join().inspect_err(|_| tracing::error!("a shard has failed")).is_ok()
 }
 
 /// What starting a shard is, in errors.

@@ -47,8 +47,9 @@ pub(crate) enum Command {
     Signal(MatchId, Box<[i32]>, oneshot::Sender<bool>),
     /// Return the states of the matches as they were last saved.
     Save(oneshot::Sender<Vec<MatchState>>),
-    /// Reject new sessions, end the thread, and return its matches, to be run on by the next server.
-    HandOver,
+    /// Reject new sessions, return the states of the matches, to be restored by the next server, and
+    /// end the thread.
+    HandOver(oneshot::Sender<Vec<MatchState>>),
 }
 
 /// Whom an operator removes.

@@ -40,7 +40,6 @@ use crate::{
     deadlines::{Deadline, Deadlines, stagger},
     directory::{Directory, Entry},
     feeds::{FeedEvent, FeedSender},
-    handover::MatchState,
     intake::Intake,
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
@@ -65,7 +64,7 @@ pub(crate) fn start<G: Game>(
     settings: MatchSettings,
     directory: Arc<Directory>,
     feed: &FeedSender,
-) -> io::Result<(ShardHandle, JoinHandle<Vec<MatchState>>)> {
+) -> io::Result<(ShardHandle, JoinHandle<()>)> {
     let (handle, commands, status) = ShardHandle::new();
     let feed = feed.clone();
     let run = move || {
@@ -89,13 +88,11 @@ pub(crate) fn start<G: Game>(
             overrun: (Micros(0), Vec::new()),
             status,
             drain_deadline: None,
-            saved: Vec::new(),
         };
         if let Err(error) = set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NANOS)) {
             tracing::warn!(%error, "ticks may be some 50 µs late");
         }
         shard.run();
-        shard.saved
     };
     let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(run)?;
     Ok((handle, thread))
@@ -126,8 +123,6 @@ struct Shard<G: Game> {
     status: Arc<ShardStatus>,
     /// The deadline of the drain, once it has begun.
     drain_deadline: Option<Micros>,
-    /// What it hands over to the next server.
-    saved: Vec<MatchState>,
 }
 
 impl<G: Game> Shard<G> {
@@ -240,7 +235,7 @@ impl<G: Game> Shard<G> {
                     answer(reply, self.signal(id, &values, now));
                 }
                 Command::Save(reply) => answer(reply, self.saved(now)),
-                Command::HandOver => self.hand_over(now),
+                Command::HandOver(reply) => answer(reply, self.hand_over(now)),
             }
         }
     }

@@ -151,6 +151,18 @@ impl Shards {
         self.ask(Command::Save).await
     }
 
+    /// Has all shards hand their matches over. Each answers once it can.
+    pub(crate) fn hand_over(&self) -> Vec<oneshot::Receiver<Vec<MatchState>>> {
+        let ask = |shard| {
+            let (reply, answer) = oneshot::channel();
+            if self.send(shard, Command::HandOver(reply)).is_err() {
+                tracing::error!(shard, "a shard's mailbox is full or the shard has failed");
+            }
+            answer
+        };
+        (0..self.handles.len()).map(ask).collect()
+    }
+
     /// The recording of each shard's last overrun; `None` for a shard that does not answer.
     pub(crate) async fn overruns(&self) -> Vec<Option<Vec<Recording>>> {
         self.ask(|reply| Command::Trace(Recorded::Overrun, reply)).await

@@ -125,11 +125,15 @@ impl FrontDoor {
         }
     }
 
-    /// Hands the matches of each shard over to the next server; those of one that has not ended as
-    /// they were last saved. Returns whether it could.
-    pub(crate) async fn hand_over(self: &Arc<Self>, shards: Vec<Option<Vec<MatchState>>>) -> bool {
+    /// Hands over to the next server what the shards have answered; the matches of one that has not
+    /// answered, as they were last saved. Returns whether it could.
+    pub(crate) async fn hand_over(
+        self: &Arc<Self>,
+        answers: Vec<oneshot::Receiver<Vec<MatchState>>>,
+    ) -> bool {
         let Some(file) = &self.handover else { return true };
-        let matches = self.with_saved(shards);
+        let answers = answers.into_iter().map(|mut answer| answer.try_recv().ok());
+        let matches = self.with_saved(answers.collect());
         let (count, file) = (matches.len(), file.path().display());
         let handed = match self.write_apart(matches.clone(), true).await {
             Ok(()) => Ok(()),

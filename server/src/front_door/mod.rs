@@ -19,6 +19,7 @@ use tickwire_shared::{
     ids::MatchId,
     time::{Micros, UnixMillis},
 };
+use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
@@ -315,20 +316,21 @@ impl FrontDoor {
     }
 
     /// Starts the drain: rejects new sessions, and tells all shards to hand their matches over, or,
-    /// if there is no file for that, to end each when it may end, or by the drain timeout.
-    pub(crate) fn drain(&self) {
+    /// if there is no file for that, to end each when it may end, or by the drain timeout. Returns
+    /// where each shard answers with what it hands over.
+    pub(crate) fn drain(&self) -> Vec<oneshot::Receiver<Vec<MatchState>>> {
         let matches = self.directory.list();
         let players = matches.iter().map(|entry| u32::from(entry.taken())).sum::<u32>();
         let (matches, timeout) = (matches.len(), self.config.drain_timeout);
         self.draining.store(true, Ordering::Release);
         if self.handover.is_some() {
             tracing::info!(matches, players, "handing over");
-            self.shards.broadcast(None, || Command::HandOver);
-        } else {
-            tracing::info!(matches, players, timeout_s = timeout.as_secs(), "draining");
-            let deadline = self.clock.now().plus(timeout.into());
-            self.shards.broadcast(None, || Command::Drain { deadline });
+            return self.shards.hand_over();
         }
+        tracing::info!(matches, players, timeout_s = timeout.as_secs(), "draining");
+        let deadline = self.clock.now().plus(timeout.into());
+        self.shards.broadcast(None, || Command::Drain { deadline });
+        Vec::new()
     }
 }
 

@@ -32,15 +32,16 @@ impl<G: Game> Shard<G> {
         states.collect()
     }
 
-    /// Saves all matches for the next server, and closes their connections.
-    pub(super) fn hand_over(&mut self, now: Micros) {
+    /// Saves all matches for the next server, and closes their connections. Returns their states.
+    pub(super) fn hand_over(&mut self, now: Micros) -> Vec<MatchState> {
         self.drain_deadline = Some(now);
+        let mut states = Vec::new();
         for slot in 0..self.matches.capacity() {
             let saved = self.guard(slot, now, |found, context, _| found.save(context.clock, true));
             match saved {
                 None => {}
                 Some(Ok(state)) => {
-                    self.saved.push(state);
+                    states.push(state);
                     // Its feed does not say that it has ended.
                     self.close(slot, CloseReason::Drain, now);
                 }
@@ -51,5 +52,6 @@ impl<G: Game> Shard<G> {
                 }
             }
         }
+        states
     }
 }
