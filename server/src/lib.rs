@@ -231,7 +231,7 @@ impl Server {
             shards,
             feeds,
         )?);
-        door.take_over();
+        door.take_over()?;
         Ok(Self { listener, addr, health, door, threads })
     }
 
@@ -311,7 +311,8 @@ async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) -> bool {
     };
     // Those that did not end are found below.
     let _ = tokio::time::timeout(timeout, all_end).await;
-    threads.into_iter().fold(true, |is_well, thread| has_ended_well(thread) && is_well)
+    let ended: Vec<_> = threads.into_iter().map(has_ended_well).collect();
+    !ended.contains(&false)
 }
 
 fn has_ended_well(thread: JoinHandle<()>) -> bool {

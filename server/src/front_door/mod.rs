@@ -10,7 +10,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -57,8 +57,10 @@ pub(crate) struct FrontDoor {
     subjects: Arc<Tally<Arc<str>>>,
     /// What an earlier server has left, and this one leaves.
     handover: Option<HandoverFile>,
-    /// The matches of each shard, as it last returned them to be saved.
+    /// The matches of each shard as they were last saved, or taken over.
     saved: Mutex<Vec<Vec<MatchState>>>,
+    /// How many matches of an earlier server could not be given to a shard.
+    unrestored: AtomicU64,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// When the log last had a line about each of these.
     logged: Mutex<BTreeMap<&'static str, Micros>>,
@@ -123,6 +125,7 @@ impl FrontDoor {
             started_at: unix_now(),
             handover: file.map(|file| HandoverFile::open(file, schema_hash)).transpose()?,
             saved: Mutex::default(),
+            unrestored: AtomicU64::new(0),
             is_certificate_stale: AtomicBool::new(false),
             is_key_stale: AtomicBool::new(false),
             is_save_failing: AtomicBool::new(false),
@@ -162,6 +165,11 @@ impl FrontDoor {
     /// Whether the matches could not be saved when this was last tried.
     pub(crate) fn is_save_failing(&self) -> bool {
         self.is_save_failing.load(Ordering::Relaxed)
+    }
+
+    /// How many matches of an earlier server could not be given to a shard.
+    pub(crate) fn unrestored(&self) -> u64 {
+        self.unrestored.load(Ordering::Relaxed)
     }
 
     /// Whether the server drains, and so rejects new sessions.

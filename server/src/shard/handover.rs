@@ -17,6 +17,9 @@ impl<G: Game> Shard<G> {
         });
         if made {
             tracing::info!(match_id = entry.id.0, sessions, "match goes on");
+            self.stats.restored += 1;
+        } else {
+            self.stats.unrestored += 1;
         }
     }
 
