@@ -274,9 +274,7 @@ fn a_match_that_hangs_once_restored_is_found_and_the_others_go_on() {
     let clients = leave_matches(&file, bids);
     for _ in 0..2 {
         let server = start_two_shards(&file);
-        while server.get("/livez").0 != 503 {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait("its shard to hang", || server.get("/livez").0 == 503);
         server.drain();
         assert!(file.exists() && file.with_added_extension("trying").exists());
     }
@@ -316,11 +314,7 @@ fn check_others_go_on(file: &Path, clients: &[Client; 4], bids: [i32; 4]) {
                 assert_eq!(again.wait_end(), End::Close(4011));
             }
         }
-        let start = Instant::now();
-        while !file.exists() {
-            assert!(start.elapsed() < Duration::from_secs(20), "it is not saved");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait("a save", || file.exists());
         drop(server);
         let is_there = |suffix| file.with_added_extension(suffix).exists();
         assert_eq!(["taken", "trying", "called"].map(is_there), [true, false, false]);
@@ -540,6 +534,15 @@ fn join(server: &TestServer, name: &str) -> Client {
     client.introduce(name, None);
     client.wait_snapshots(1);
     client
+}
+
+#[track_caller]
+fn wait(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn issue(tickets: &Tickets, subject: &str) -> String {
