@@ -59,7 +59,7 @@ pub(crate) struct Taken {
 pub(crate) enum Attempt {
     /// All at once.
     AllAtOnce,
-    /// In a trial, without the matches that earlier ones have found.
+    /// In a trial, if it could begin, without the matches that earlier ones have found.
     Trial(Weak<Trial>, Vec<MatchId>),
     /// Not at all: a trial was not proved, although no match was being called at its end.
     Nothing,
@@ -170,9 +170,16 @@ impl HandoverFile {
             (Some(_), verdict) => {
                 let Verdict { called: last, mut found } = verdict.unwrap_or_default();
                 found.extend(last);
-                let begun = Trial::begin(&called, &found).map_err(|error| fail(&called, error))?;
-                let trial = held.trial.insert(Arc::new(begun));
-                Attempt::Trial(Arc::downgrade(trial), found)
+                let trial = match Trial::begin(&called, &found) {
+                    Ok(begun) => Arc::downgrade(held.trial.insert(Arc::new(begun))),
+                    // The disk may be full. Most likely no match is at fault.
+                    Err(error) => {
+                        let file = called.display();
+                        tracing::error!(%error, %file, "can't note which match runs: all run at once");
+                        Weak::new()
+                    }
+                };
+                Attempt::Trial(trial, found)
             }
         };
         if new.is_some() {
@@ -192,6 +199,12 @@ impl HandoverFile {
     ) -> io::Result<()> {
         let mut held = lock(&self.held);
         let Some(held) = held.as_mut().filter(|_| !is_stale()) else { return Ok(()) };
+        let proves = save.is_proof && !held.is_proved;
+        if proves {
+            // Also if the disk is full: a trial slows the server down.
+            held.trial = None;
+            remove_if_there(&self.called())?;
+        }
         let head = state::write(handover).map_err(io::Error::other)?;
         let new = with_suffix(&self.path, ".new");
         // One that is there may be readable for others.
@@ -205,12 +218,9 @@ impl HandoverFile {
         // Without this, after a power cut the earlier file may be back.
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
-        if save.is_proof && !held.is_proved {
-            // First: what it says is true only of a trial that is not proved.
-            remove_if_there(&self.called())?;
+        if proves {
             fs::rename(self.trying(), self.taken())?;
             held.is_proved = true;
-            held.trial = None;
         }
         Ok(())
     }

@@ -360,9 +360,10 @@ fn after_a_kill_at_the_start_matches_are_tried_once_more_and_then_ids_go_on() {
     };
     enter(&server, &ticket).wait_welcome();
     server.drain();
-    // As after `kill -9` right after the start.
+    // As after `kill -9` right after the start, and another start, on a full disk.
     let trying = file.with_added_extension("trying");
     fs::rename(&file, &trying).unwrap();
+    fs::write(file.with_added_extension("called"), []).unwrap();
     let (server, _) = guarded_server("handover_kill", change);
     server.wait_metric("tickwire_matches_restored_total", 1.0);
     server.drain();

@@ -80,8 +80,7 @@ impl FrontDoor {
             Attempt::AllAtOnce => Default::default(),
             Attempt::Trial(trial, crashed) => {
                 tracing::warn!(
-                    "the server crashed or hung after the last takeover: its matches run one at a \
-                     time for the first seconds, to find the one that may be at fault"
+                    "the server crashed or hung after the last takeover: a match may be at fault"
                 );
                 (trial, crashed)
             }

@@ -50,12 +50,13 @@ impl Trial {
         Ok(Self { file: Mutex::new(file) })
     }
 
-    /// What the last trial has come to; `None` if there was none.
+    /// What the last trial has come to; `None` if there was none, or it could not begin.
     pub(super) fn last(path: &Path) -> io::Result<Option<Verdict>> {
         let Some(bytes) = read_if_there(path)? else { return Ok(None) };
         let (ids, _) = bytes.as_chunks();
         let mut ids = ids.iter().map(|id| MatchId(u32::from_le_bytes(*id)));
-        let called = ids.next().filter(|id| id.0 != 0);
+        let Some(called) = ids.next() else { return Ok(None) };
+        let called = Some(called).filter(|id| id.0 != 0);
         Ok(Some(Verdict { called, found: ids.collect() }))
     }
 
