@@ -4,11 +4,11 @@
 //! those; one that is ended writes it at last. The file has the players' resume tokens, so only its
 //! owner may read it.
 //!
-//! A takeover is *proved* once every match has run for a while. Until then the file is renamed to
-//! `.trying`, afterwards to `.taken`. So a server that finds `.trying` knows that the one before has
-//! crashed or hung, maybe because of a match. It restores them in a [`Trial`], which finds the match.
-//! Each trial that is not proved leaves out one match more, or, if no match was being called at its
-//! end, all: so they come to an end.
+//! A takeover is *proved* once every match has run for a while and is saved again. Until then the
+//! file that was taken is called `.trying`, afterwards `.taken`. So a server that finds `.trying`
+//! knows that the one before has crashed or hung, maybe because of a match. It restores them in a
+//! [`Trial`], which finds the match. After each trial that is not proved, one match more is left out,
+//! or, if none was being called at its end, all are: so trials come to an end.
 //!
 //! It is a sequence of parts, each after its length in four bytes, little endian: a [`Handover`],
 //! then the state of each match.

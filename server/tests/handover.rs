@@ -105,11 +105,14 @@ fn after_a_crash_a_match_goes_on_from_a_few_seconds_before() {
     ada.input(&[2]);
     ada.wait("a bid that will be lost", |client| row(client) == Some([2, tick(client)]));
     let (seat, before) = (welcome(&ada).seat, tick(&ada));
+    assert!(server.post("/v1/matches", "").1.contains("\"id\":2,"), "a match that will be lost");
     drop(server);
     let server = start::<Auction>(&copy);
     let mut ada = server.take_up(ada.link);
     ada.wait("a later tick", |client| client.snapshots > 0 && tick(client) > before);
     assert_eq!(welcome(&ada).seat, seat);
+    let (_, opened) = server.post("/v1/matches", "");
+    assert!(!opened.contains("\"id\":2,"), "a ticket may name the lost one: {opened}");
     let ([highest, ticks], ran) = (row(&ada).unwrap(), ran(&ada));
     assert!(highest == 1 && ticks - ran > before - 6 * 30, "not older than six seconds");
     let first = tick(&ada) - ran;

@@ -26,6 +26,10 @@ use crate::{
 /// How often the file is written. What it has of a match is up to three seconds older.
 const SAVE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Of how many seconds the ids of new matches are left out after a crash: more than the burst of
+/// `matches_hz` and the time between two saves.
+const SPARE_S: u32 = 16;
+
 /// Why a match can't go on.
 #[derive(Debug, thiserror::Error)]
 enum NotRestored {
@@ -223,9 +227,12 @@ impl FrontDoor {
 
     fn write(&self, save: &Save) -> io::Result<()> {
         let Some(file) = &self.handover else { return Ok(()) };
+        // Those of matches that a crash would lose are not given again: tickets may name them.
+        let spare_s = if save.is_final { 0 } else { SPARE_S };
+        let spare = self.config.limits.matches_hz.saturating_mul(spare_s);
         let handover = Handover {
             schema_hash: file.schema_hash,
-            next_match: self.directory.next_id(),
+            next_match: self.directory.next_id().wrapping_add(spare),
             next_session: self.next_session.load(Ordering::Relaxed),
             used_tickets: self.tickets.as_ref().map_or_else(Vec::new, |tickets| tickets.used()),
         };
