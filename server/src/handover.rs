@@ -2,25 +2,34 @@
 //!
 //! A running server writes the file every few seconds, so that a crash takes back no more than
 //! those; one that is ended writes it at last. The file has the players' resume tokens, so only its
-//! owner may read it. It is renamed when it is taken, before its matches run: a match that crashes
-//! its server does so only once. Then the next server takes all but the matches from the renamed file.
+//! owner may read it.
+//!
+//! A takeover is *proved* once every match has run for a while and is saved again. Until then the
+//! file that was taken is called `.trying`, afterwards `.taken`. So a server that finds `.trying`
+//! knows that the one before has crashed or hung, maybe because of a match. It restores them in a
+//! [`Trial`], which finds the match. After each trial that is not proved, one match more is left out,
+//! or, if none was being called at its end, all are: so trials come to an end.
 //!
 //! It is a sequence of parts, each after its length in four bytes, little endian: a [`Handover`],
-//! then the matches, each as [`Match::write`](crate::matches::Match::write) has written it.
+//! then the state of each match.
+
+mod trial;
 
 use std::{
     fmt::Display,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
     io::{self, BufWriter, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
 };
 
 use serde::{Deserialize, Serialize};
-use tickwire_shared::state;
+use tickwire_shared::{ids::MatchId, state};
 
 use crate::{config::ConfigError, locks::lock};
+pub(crate) use trial::Trial;
+use trial::Verdict;
 
 /// The files' mode: they have resume tokens.
 const MODE: u32 = 0o600;
@@ -35,19 +44,35 @@ pub(crate) struct Handover {
     pub(crate) used_tickets: Vec<(Box<str>, u64)>,
 }
 
-/// A match, written out; copies share it.
-pub(crate) type WrittenMatch = Arc<Vec<u8>>;
+/// A match as [`Match::save`](crate::matches::Match::save) has written it; copies share it.
+pub(crate) type MatchState = Arc<Vec<u8>>;
 
 /// What an earlier server has left.
 #[derive(Debug)]
-pub(crate) enum Taken {
-    /// There is no file.
+pub(crate) struct Taken {
+    pub(crate) contents: io::Result<(Handover, Vec<MatchState>)>,
+    pub(crate) attempt: Attempt,
+}
+
+/// How its matches are to be restored.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// All at once.
+    AllAtOnce,
+    /// In a trial, if it could begin, without the matches that earlier ones have found.
+    Trial(Weak<Trial>, Vec<MatchId>),
+    /// Not at all: a trial was not proved, although no match was being called at its end.
     Nothing,
-    /// Everything.
-    All(Handover, Vec<WrittenMatch>),
-    /// A server has taken it before, and ended before it had written another. So many matches are
-    /// not tried again.
-    Again(Handover, usize),
+}
+
+/// What a server saves in the file.
+#[derive(Debug)]
+pub(crate) struct Save {
+    pub(crate) states: Vec<MatchState>,
+    /// Whether this proves the takeover.
+    pub(crate) is_proof: bool,
+    /// Whether the server has ended.
+    pub(crate) is_final: bool,
 }
 
 /// The file, which one server at a time may use.
@@ -56,24 +81,42 @@ pub(crate) struct HandoverFile {
     path: PathBuf,
     /// Of the game that this server runs.
     pub(crate) schema_hash: u32,
-    /// The locked file beside it, until the server has ended. One write at a time.
-    lock: Mutex<Option<File>>,
+    /// `None` once another server may have the file. One write at a time.
+    held: Mutex<Option<Held>>,
+}
+
+/// What a server holds until it has ended.
+#[derive(Debug)]
+struct Held {
+    /// The locked file beside it.
+    _lock: File,
+    /// Whether what was taken, if anything, has run for a while.
+    is_proved: bool,
+    /// Lasts until then.
+    trial: Option<Arc<Trial>>,
 }
 
 impl HandoverFile {
     /// Locks the file, and so checks that its folder can be written to.
     pub(crate) fn open(path: &Path, schema_hash: u32) -> Result<Self, ConfigError> {
         let fail = |why: &dyn Display| ConfigError::of_file("handover_file", path, why);
+        let there = fs::symlink_metadata(path);
+        // A save would put a file in its place, and leave the one that it points to as it is.
+        if there.as_ref().is_ok_and(Metadata::is_symlink) {
+            return Err(fail(&"it is a symbolic link; name the file that it points to"));
+        }
         // Renaming a folder or a device would break whatever else uses it.
-        let is_other = |there: fs::Metadata| !there.is_file();
-        if path.file_name().is_none() || fs::metadata(path).is_ok_and(is_other) {
+        if path.file_name().is_none() || there.is_ok_and(|there| !there.is_file()) {
             return Err(fail(&"it is not a file"));
         }
         let lock = with_suffix(path, ".lock");
         let opened = OpenOptions::new().write(true).create(true).mode(MODE).open(&lock);
         let lock = opened.map_err(|error| fail(&format!("{}: {error}", lock.display())))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.into(), schema_hash, lock: Mutex::new(Some(lock)) }),
+            Ok(()) => {
+                let held = Held { _lock: lock, is_proved: true, trial: None };
+                Ok(Self { path: path.into(), schema_hash, held: Mutex::new(Some(held)) })
+            }
             Err(TryLockError::WouldBlock) => Err(fail(&"another server is running with it")),
             Err(TryLockError::Error(error)) => Err(fail(&error)),
         }
@@ -86,72 +129,109 @@ impl HandoverFile {
     /// Lets another server have the file, unless it is just being written. Connections of this one
     /// may live on for longer.
     pub(crate) fn release(&self) {
-        if let Ok(mut locked) = self.lock.try_lock() {
-            *locked = None;
+        if let Ok(mut held) = self.held.try_lock() {
+            *held = None;
         }
     }
 
-    /// Where the file is once it was taken.
+    /// Where the file is once the takeover is proved.
     pub(crate) fn taken(&self) -> PathBuf {
         with_suffix(&self.path, ".taken")
     }
 
-    /// Takes what an earlier server has left, if anything.
-    pub(crate) fn take(&self) -> io::Result<Taken> {
-        let taken = self.taken();
-        let is_first = match fs::rename(&self.path, &taken) {
-            Ok(()) => true,
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        let bytes = match fs::read(&taken) {
-            Err(error) if error.kind() == ErrorKind::NotFound && !is_first => {
-                return Ok(Taken::Nothing);
-            }
-            read => read?,
-        };
-        let cut_off = || io::Error::new(ErrorKind::UnexpectedEof, "it is cut off");
-        let mut parts = split(&bytes).ok_or_else(cut_off)?.into_iter();
-        let first = parts.next().ok_or_else(cut_off)?;
-        let handover = state::read(first).map_err(io::Error::other)?;
-        Ok(if is_first {
-            Taken::All(handover, parts.map(|part| Arc::new(part.to_vec())).collect())
-        } else {
-            Taken::Again(handover, parts.len())
-        })
+    /// Where it is until then.
+    fn trying(&self) -> PathBuf {
+        with_suffix(&self.path, ".trying")
     }
 
-    /// Leaves it to the next server, unless it `is_stale` by the time that an earlier write is done.
+    /// The file of a trial.
+    fn called(&self) -> PathBuf {
+        with_suffix(&self.path, ".called")
+    }
+
+    /// Takes what an earlier server has left, if anything. If that fails, all of it is still there.
+    pub(crate) fn take(&self) -> Result<Option<Taken>, ConfigError> {
+        let mut held = lock(&self.held);
+        let Some(held) = &mut *held else { return Ok(None) };
+        let (trying, called) = (self.trying(), self.called());
+        let fail = |at: &Path, error| {
+            let why = format!("{}: {error}", at.display());
+            ConfigError::of_file("handover_file", &self.path, &why)
+        };
+        let read = |path: &Path| read_if_there(path).map_err(|error| fail(path, error));
+        let (new, tried) = (read(&self.path)?, read(&trying)?);
+        let verdict = Trial::last(&called).map_err(|error| fail(&called, error))?;
+        let attempt = match (&tried, verdict) {
+            (None, _) => {
+                remove_if_there(&called).map_err(|error| fail(&called, error))?;
+                Attempt::AllAtOnce
+            }
+            (Some(_), Some(Verdict { called: None, .. })) if new.is_none() => Attempt::Nothing,
+            (Some(_), verdict) => {
+                let Verdict { called: last, mut found } = verdict.unwrap_or_default();
+                found.extend(last);
+                let trial = match Trial::begin(&called, &found) {
+                    Ok(begun) => Arc::downgrade(held.trial.insert(Arc::new(begun))),
+                    // The disk may be full. Most likely no match is at fault.
+                    Err(error) => {
+                        let file = called.display();
+                        tracing::error!(%error, %file, "can't note which match runs: all run at once");
+                        Weak::new()
+                    }
+                };
+                Attempt::Trial(trial, found)
+            }
+        };
+        if new.is_some() {
+            fs::rename(&self.path, &trying).map_err(|error| fail(&trying, error))?;
+        }
+        let Some(bytes) = new.or(tried) else { return Ok(None) };
+        held.is_proved = false;
+        Ok(Some(Taken { contents: parse(&bytes), attempt }))
+    }
+
+    /// Saves it for the next server, unless it `is_stale` by the time that an earlier write is done.
     pub(crate) fn write(
         &self,
         handover: &Handover,
-        matches: &[WrittenMatch],
+        save: &Save,
         is_stale: impl FnOnce() -> bool,
     ) -> io::Result<()> {
-        let locked = lock(&self.lock);
-        if locked.is_none() || is_stale() {
-            return Ok(());
+        let mut held = lock(&self.held);
+        let Some(held) = held.as_mut().filter(|_| !is_stale()) else { return Ok(()) };
+        let proves = save.is_proof && !held.is_proved;
+        if proves {
+            // Also if the disk is full: a trial slows the server down.
+            held.trial = None;
+            remove_if_there(&self.called())?;
         }
         let head = state::write(handover).map_err(io::Error::other)?;
         let new = with_suffix(&self.path, ".new");
         // One that is there may be readable for others.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&new)?;
-        let mut file = BufWriter::new(file);
-        for part in std::iter::once(&head).chain(matches.iter().map(AsRef::as_ref)) {
-            let length = u32::try_from(part.len()).map_err(io::Error::other)?;
-            file.write_all(&length.to_le_bytes())?;
-            file.write_all(part)?;
-        }
-        file.into_inner()?.sync_all()?;
+        remove_if_there(&new)?;
+        let written = write_parts(&new, &head, &save.states).inspect_err(|_| {
+            // It may have filled the disk.
+            let _ = fs::remove_file(&new);
+        });
+        written?;
         fs::rename(&new, &self.path)?;
         // Without this, after a power cut the earlier file may be back.
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+        if proves {
+            fs::rename(self.trying(), self.taken())?;
+            held.is_proved = true;
+        }
+        Ok(())
     }
+}
+
+fn parse(bytes: &[u8]) -> io::Result<(Handover, Vec<MatchState>)> {
+    let cut_off = || io::Error::new(ErrorKind::UnexpectedEof, "it is cut off");
+    let mut parts = split(bytes).ok_or_else(cut_off)?.into_iter();
+    let head = parts.next().ok_or_else(cut_off)?;
+    let handover = state::read(head).map_err(io::Error::other)?;
+    Ok((handover, parts.map(|part| Arc::new(part.to_vec())).collect()))
 }
 
 /// The parts of a file; `None` if it is cut off.
@@ -164,6 +244,32 @@ fn split(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
         bytes = rest;
     }
     Some(parts)
+}
+
+/// Writes a file that is not there yet, to the disk.
+fn write_parts(path: &Path, head: &Vec<u8>, states: &[MatchState]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    let mut file = BufWriter::new(file);
+    for part in std::iter::once(head).chain(states.iter().map(AsRef::as_ref)) {
+        let length = u32::try_from(part.len()).map_err(io::Error::other)?;
+        file.write_all(&length.to_le_bytes())?;
+        file.write_all(part)?;
+    }
+    file.into_inner()?.sync_all()
+}
+
+fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -74,7 +74,6 @@ use config::{Config, ConfigError, LogFormat, Task};
 use directory::Directory;
 use feeds::Feeds;
 use front_door::FrontDoor;
-use handover::WrittenMatch;
 use journal::{Journals, Replay};
 use matches::MatchSettings;
 use matchmaker::Modes;
@@ -194,7 +193,7 @@ pub struct Server {
     addr: SocketAddr,
     health: Option<TcpListener>,
     door: Arc<FrontDoor>,
-    threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
+    threads: Vec<JoinHandle<()>>,
     /// Keeps the machine's cores awake, if it is to.
     _awake: Option<File>,
     /// Writes the journals, if there are any.
@@ -260,7 +259,7 @@ impl Server {
             shards,
             feeds,
         )?);
-        door.take_over();
+        door.take_over()?;
         Ok(Self { listener, addr, health, door, threads, _awake: awake, journal_writer })
     }
 
@@ -298,10 +297,9 @@ impl Server {
         // Serving goes on meanwhile, so that rejected clients get a reason.
         let drain = async {
             shutdown.await;
-            door.drain();
-            let timeout = door.config.drain_timeout + END_TIMEOUT;
-            let (matches, is_well) = join(self.threads, timeout).await;
-            let ended = if door.leave_matches(matches).await && is_well {
+            let answers = door.drain();
+            let is_well = join(self.threads, door.config.drain_timeout + END_TIMEOUT).await;
+            let ended = if door.hand_over(answers).await && is_well {
                 tracing::info!("drained");
                 Ended::Drained
             } else {
@@ -335,34 +333,28 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error))
 }
 
-/// Waits for the end of all shards. Returns what each hands over, unless it has not ended well, and
-/// whether all have.
-async fn join(
-    threads: Vec<JoinHandle<Vec<WrittenMatch>>>,
-    timeout: Duration,
-) -> (Vec<Option<Vec<WrittenMatch>>>, bool) {
+/// Waits for the end of all shards. Returns whether all have ended well.
+async fn join(threads: Vec<JoinHandle<()>>, timeout: Duration) -> bool {
     // Those that did not end are found below.
     let _ = tokio::time::timeout(timeout, ends(&threads)).await;
-    let saved: Vec<_> = threads.into_iter().map(saved_by).collect();
-    let is_well = saved.iter().all(Option::is_some);
-    (saved, is_well)
+    let ended: Vec<_> = threads.into_iter().map(has_ended_well).collect();
+    !ended.contains(&false)
 }
 
 /// Waits for the end of threads.
-async fn ends<T>(threads: &[JoinHandle<T>]) {
+async fn ends(threads: &[JoinHandle<()>]) {
     // Polled: a blocking join needs one more thread, and the system may have none left.
     while !threads.iter().all(JoinHandle::is_finished) {
         tokio::time::sleep(JOIN_INTERVAL).await;
     }
 }
 
-/// What a shard hands over, if it has ended well.
-fn saved_by(thread: JoinHandle<Vec<WrittenMatch>>) -> Option<Vec<WrittenMatch>> {
+fn has_ended_well(thread: JoinHandle<()>) -> bool {
     if !thread.is_finished() {
         tracing::error!("a shard did not end in time");
-        return None;
+        return false;
     }
-    thread.join().inspect_err(|_| tracing::error!("a shard has failed")).ok()
+    thread.join().inspect_err(|_| tracing::error!("a shard has failed")).is_ok()
 }
 
 /// What starting a shard is, in errors.

@@ -1,7 +1,7 @@
 //! Between the front door and a shard: commands in one direction, the shard's status in the other.
 
 use std::sync::{
-    Arc,
+    Arc, Weak,
     atomic::{AtomicBool, AtomicU64, Ordering},
     mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
 };
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     directory::Entry,
-    handover::WrittenMatch,
+    handover::{MatchState, Trial},
     matches::{Claim, Newcomer, Recording, SavedMatch},
     socket::Upgraded,
     telemetry::Stats,
@@ -29,8 +29,9 @@ const MAILBOX_MAX: usize = 4096;
 pub(crate) enum Command {
     /// Run a new match.
     Open(Arc<Entry>, MatchOptions),
-    /// Run the matches of an earlier server on.
-    TakeOver(Vec<Restored>),
+    /// Run the matches of an earlier server on; those of all shards one at a time, while there is a
+    /// trial.
+    Restore(Vec<Restored>, Weak<Trial>),
     /// Take over a connection whose WebSocket handshake is done.
     Connect(Box<Arrival>),
     /// Send an operator's notice to the clients of one match, or of all.
@@ -45,10 +46,11 @@ pub(crate) enum Command {
     Remove(Removal, oneshot::Sender<usize>),
     /// Pass a signal to a match's game, and return whether the match was there.
     Signal(MatchId, Box<[i32]>, oneshot::Sender<bool>),
-    /// Return the matches as they were last written out.
-    Save(oneshot::Sender<Vec<WrittenMatch>>),
-    /// Reject new sessions, end the thread, and return its matches, to be run on by the next server.
-    HandOver,
+    /// Return the states of the matches as they were last saved.
+    Save(oneshot::Sender<Vec<MatchState>>),
+    /// Reject new sessions, return the states of the matches, to be restored by the next server, and
+    /// end the thread.
+    HandOver(oneshot::Sender<Vec<MatchState>>),
 }
 
 /// Whom an operator removes.

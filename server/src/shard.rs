@@ -16,10 +16,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
-        Arc,
+        Arc, Weak,
         mpsc::{Receiver, RecvTimeoutError},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -40,7 +40,7 @@ use crate::{
     deadlines::{Deadline, Deadlines, stagger},
     directory::{Directory, Entry},
     feeds::{FeedEvent, FeedSender},
-    handover::WrittenMatch,
+    handover::Trial,
     intake::Intake,
     journal::{Journaled, Journals},
     ladder::{Ladder, Step, Work},
@@ -67,7 +67,7 @@ pub(crate) fn start<G: Game>(
     directory: Arc<Directory>,
     feed: &FeedSender,
     journals: Option<Journals>,
-) -> io::Result<(ShardHandle, JoinHandle<Vec<WrittenMatch>>)> {
+) -> io::Result<(ShardHandle, JoinHandle<()>)> {
     let (handle, commands, status) = ShardHandle::new();
     let feed = feed.clone();
     let run = move || {
@@ -92,15 +92,14 @@ pub(crate) fn start<G: Game>(
             overrun: (Micros(0), Vec::new()),
             status,
             drain_deadline: None,
-            saved: Vec::new(),
+            trial: Weak::new(),
         };
         if let Err(error) = set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NANOS)) {
             tracing::warn!(%error, "ticks may be some 50 µs late");
         }
         shard.run();
-        shard.saved
     };
-    let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(run)?;
+    let thread = thread::Builder::new().name(format!("shard-{index}")).spawn(run)?;
     Ok((handle, thread))
 }
 
@@ -130,8 +129,7 @@ struct Shard<G: Game> {
     status: Arc<ShardStatus>,
     /// The deadline of the drain, once it has begun.
     drain_deadline: Option<Micros>,
-    /// What it hands over to the next server.
-    saved: Vec<WrittenMatch>,
+    trial: Weak<Trial>,
 }
 
 impl<G: Game> Shard<G> {
@@ -226,8 +224,9 @@ impl<G: Game> Shard<G> {
         while let Some(command) = next.take().or_else(|| self.commands.try_recv().ok()) {
             match command {
                 Command::Open(entry, options) => self.open(entry, options, now),
-                Command::TakeOver(matches) => {
-                    matches.into_iter().for_each(|restored| self.take_over(restored, now));
+                Command::Restore(matches, trial) => {
+                    self.trial = trial;
+                    matches.into_iter().for_each(|restored| self.restore(restored, now));
                 }
                 Command::Connect(arrival) => self.connect(*arrival, now),
                 Command::Notice(only, text) => self.notice(only, &text, now),
@@ -243,8 +242,8 @@ impl<G: Game> Shard<G> {
                 Command::Signal(id, values, reply) => {
                     answer(reply, self.signal(id, &values, now));
                 }
-                Command::Save(reply) => answer(reply, self.written(now)),
-                Command::HandOver => self.hand_over(now),
+                Command::Save(reply) => answer(reply, self.saved(now)),
+                Command::HandOver(reply) => answer(reply, self.hand_over(now)),
             }
         }
     }
@@ -278,6 +277,8 @@ impl<G: Game> Shard<G> {
         });
         if made {
             tracing::info!(match_id = id.0, seed = options.seed, "match opened");
+        } else {
+            self.stats.matches_failed += 1;
         }
     }
 
@@ -294,7 +295,7 @@ impl<G: Game> Shard<G> {
         let mut feed = self.feed.of(id);
         feed.send(None, FeedEvent::Opened(mode, access));
         let (schema, match_feed) = (&self.schema, feed.clone());
-        let made = catch_unwind(AssertUnwindSafe(|| make(schema, start, match_feed)));
+        let made = call(&self.trial, id, || make(schema, start, match_feed));
         let made = made.map_err(|panic| format!("the game panicked: {}", reason(&*panic)));
         match made.and_then(|made| made.map_err(|error| error.to_string())) {
             Ok(made) => {
@@ -304,7 +305,6 @@ impl<G: Game> Shard<G> {
             }
             Err(reason) => {
                 tracing::error!(match_id = id.0, reason, "a match could not be made");
-                self.stats.matches_failed += 1;
                 self.directory.remove(id);
                 feed.send(None, FeedEvent::Ended(CloseReason::MatchFailed));
                 false
@@ -386,14 +386,14 @@ impl<G: Game> Shard<G> {
         &mut self,
         slot: usize,
         now: Micros,
-        call: impl FnOnce(&mut Match<G>, &mut Context<'_>, &mut Intake) -> T,
+        work: impl FnOnce(&mut Match<G>, &mut Context<'_>, &mut Intake) -> T,
     ) -> Option<T> {
         let found = self.matches.get_mut(slot)?;
         let (stats, closed) = (&mut self.stats, &mut self.closed);
         let mut context =
             Context { now, clock: self.clock, drain_deadline: self.drain_deadline, stats, closed };
         let intake = &mut self.intake;
-        let called = catch_unwind(AssertUnwindSafe(|| call(found, &mut context, intake)));
+        let called = call(&self.trial, found.id(), || work(found, &mut context, intake));
         if let Err(panic) = &called {
             let reason = reason(&**panic);
             tracing::error!(
@@ -427,7 +427,7 @@ impl<G: Game> Shard<G> {
         let mut context =
             Context { now, clock: self.clock, drain_deadline: self.drain_deadline, stats, closed };
         ended.close_all(why, &mut context);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(ended))) {
+        if let Err(panic) = call(&self.trial, id, || drop(ended)) {
             let reason = reason(&*panic);
             tracing::error!(
                 match_id = id.0,
@@ -475,6 +475,15 @@ impl<G: Game> Shard<G> {
             stats.spectators.insert(found.id().0, found.spectators_len());
         }
         stats
+    }
+}
+
+/// Calls a match, and catches its panic. In a trial, no other match is called meanwhile.
+fn call<T>(trial: &Weak<Trial>, id: MatchId, work: impl FnOnce() -> T) -> thread::Result<T> {
+    let work = || catch_unwind(AssertUnwindSafe(work));
+    match trial.upgrade() {
+        Some(trial) => trial.call(id, work),
+        None => work(),
     }
 }
 

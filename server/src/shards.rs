@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     clock::Clock,
     directory::Entry,
-    handover::WrittenMatch,
+    handover::MatchState,
     mailbox::{Availability, Command, Recorded, Removal, STUCK_AFTER, ShardHandle},
     matches::Recording,
     telemetry::{self, Stats},
@@ -150,9 +150,22 @@ impl Shards {
         self.ask_one(entry.shard, |reply| Command::Signal(entry.id, values, reply)).await
     }
 
-    /// Each shard's matches as they were last written out; `None` for a shard that does not answer.
-    pub(crate) async fn written(&self) -> Vec<Option<Vec<WrittenMatch>>> {
+    /// The states of each shard's matches as they were last saved; `None` for a shard that does not
+    /// answer.
+    pub(crate) async fn saved(&self) -> Vec<Option<Vec<MatchState>>> {
         self.ask(Command::Save).await
+    }
+
+    /// Has all shards hand their matches over. Each answers once it can.
+    pub(crate) fn hand_over(&self) -> Vec<oneshot::Receiver<Vec<MatchState>>> {
+        let ask = |shard| {
+            let (reply, answer) = oneshot::channel();
+            if self.send(shard, Command::HandOver(reply)).is_err() {
+                tracing::error!(shard, "a shard's mailbox is full or the shard has failed");
+            }
+            answer
+        };
+        (0..self.handles.len()).map(ask).collect()
     }
 
     /// The recording of each shard's last overrun; `None` for a shard that does not answer.

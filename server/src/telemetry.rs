@@ -64,6 +64,9 @@ pub(crate) struct Stats {
     /// Matches that ended because their game failed.
     pub(crate) matches_failed: u64,
     pub(crate) journals_lost: u64,
+    /// Matches of an earlier server that were restored, and those that could not be.
+    pub(crate) restored: u64,
+    pub(crate) unrestored: u64,
     /// Bits of all encodings, in the order of [`field_names`]. An encoding counts once, however
     /// many clients it was sent to. Empty until a match is counted.
     pub(crate) field_bits: Vec<f64>,

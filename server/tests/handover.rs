@@ -4,12 +4,18 @@
 mod support;
 
 use std::{
-    fs,
-    os::unix::{fs::PermissionsExt, net::UnixListener},
+    env, fs,
+    os::unix::{
+        fs::{PermissionsExt, symlink},
+        net::UnixListener,
+        process::ExitStatusExt,
+    },
     path::{Path, PathBuf},
-    time::Duration,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use serde::{Deserialize, Serialize};
 use support::{Client, End, TestServer, guarded_server, scratch};
 use tickwire_server::{
@@ -24,7 +30,6 @@ use tickwire_shared::{
     rows::Rows,
     schema::{Field, Schema},
     social::{Presence, Social},
-    state,
     time::TickRate,
     wire::Welcome,
 };
@@ -100,17 +105,17 @@ fn after_a_crash_a_match_goes_on_from_a_few_seconds_before() {
     ada.input(&[2]);
     ada.wait("a bid that will be lost", |client| row(client) == Some([2, tick(client)]));
     let (seat, before) = (welcome(&ada).seat, tick(&ada));
+    assert!(server.post("/v1/matches", "").1.contains("\"id\":2,"), "a match that will be lost");
     drop(server);
-    let saved = saved_auction(&copy);
-    assert!(saved.highest == 1 && saved.ticks > before - 6 * 30, "not older than six seconds");
-
     let server = start::<Auction>(&copy);
     let mut ada = server.take_up(ada.link);
     ada.wait("a later tick", |client| client.snapshots > 0 && tick(client) > before);
     assert_eq!(welcome(&ada).seat, seat);
-    let [highest, ticks] = row(&ada).unwrap();
-    let first = tick(&ada) - (ticks - saved.ticks);
-    assert_eq!(highest, 1);
+    let (_, opened) = server.post("/v1/matches", "");
+    assert!(!opened.contains("\"id\":2,"), "a ticket may name the lost one: {opened}");
+    let ([highest, ticks], ran) = (row(&ada).unwrap(), ran(&ada));
+    assert!(highest == 1 && ticks - ran > before - 6 * 30, "not older than six seconds");
+    let first = tick(&ada) - ran;
     let mut told = Tick(first.cast_unsigned());
     for _ in 0..2 {
         ada.wait("events", |client| client.events > 3);
@@ -180,17 +185,20 @@ fn what_cannot_go_on_is_gone_and_its_players_are_told() {
     server.drain();
     // Another schema; then another state with the same one.
     let server = start::<Arena>(&file);
+    assert_eq!(server.metric("tickwire_matches_unrestored_total"), 1.0);
     assert_eq!(server.take_up(ada.link).wait_end(), End::Close(4011));
     drop(server);
     let server = start::<Auction>(&file);
     let ada = join(&server, "Ada");
     server.drain();
     let server = start::<Changed>(&file);
-    assert_eq!(server.metric("tickwire_matches_failed_total"), 1.0);
+    server.wait_metric("tickwire_matches_unrestored_total", 1.0);
+    assert_eq!(server.metric("tickwire_matches_restored_total"), 0.0);
     assert_eq!(server.take_up(ada.link).wait_end(), End::Close(4011));
     server.drain();
     fs::write(&file, "not a handover").unwrap();
     let server = start::<Arena>(&file);
+    assert_eq!(server.metric("tickwire_matches_unrestored_total"), 1.0);
     join(&server, "Ada").wait_snapshots(1);
 }
 
@@ -243,10 +251,109 @@ fn matches_of_a_shard_that_hangs_go_on_as_they_were_saved() {
 }
 
 #[test]
-fn after_a_crash_at_the_start_matches_are_not_tried_again_but_ids_go_on() {
-    let file = file("crash_at_start");
+fn matches_that_crash_the_server_once_restored_are_found_and_the_others_go_on() {
+    let file = file("crashes");
+    let bids = [5, CRASHES, 6, CRASHES];
+    let clients = leave_matches(&file, bids);
+    let crash = || {
+        assert_eq!(signal_of_server(&file), Some(Signal::ABORT.as_raw()));
+        assert!(!file.exists(), "nothing was saved");
+    };
+    crash();
+    // In trials, of which each finds one.
+    let mut found = [(); 2].map(|()| {
+        crash();
+        fs::read(file.with_added_extension("called")).unwrap()[0]
+    });
+    found.sort_unstable();
+    assert_eq!(found, [2, 4]);
+    check_others_go_on(&file, &clients, bids);
+}
+
+#[test]
+fn a_match_that_hangs_once_restored_is_found_and_the_others_go_on() {
+    let file = file("hangs_restored");
+    let bids = [5, HANGS_RESTORED, 6, 7];
+    let clients = leave_matches(&file, bids);
+    for _ in 0..2 {
+        let server = start_two_shards(&file);
+        wait("its shard to hang", || server.get("/livez").0 == 503);
+        server.drain();
+        assert!(file.exists() && file.with_added_extension("trying").exists());
+    }
+    check_others_go_on(&file, &clients, bids);
+}
+
+/// Ends a server with matches of one player each, who have made these bids.
+fn leave_matches(file: &Path, bids: [i32; 4]) -> [Client; 4] {
+    let server = start_two_shards(file);
+    let clients = bids.map(|bid| {
+        let mut client = join(&server, "Ada");
+        client.input(&[bid]);
+        client.wait("the bid", |client| row(client).is_some_and(|[highest, _]| highest == bid));
+        client
+    });
+    server.drain();
+    clients
+}
+
+/// Matches with harmless bids go on, also later; the others are lost.
+#[track_caller]
+fn check_others_go_on(file: &Path, clients: &[Client; 4], bids: [i32; 4]) {
+    let harmless = bids.iter().filter(|bid| **bid < HANGS_RESTORED).count();
+    for lost in [bids.len() - harmless, 0] {
+        let server = start_two_shards(file);
+        server.wait_metric("tickwire_matches_restored_total", harmless as f64);
+        assert_eq!(server.metric("tickwire_matches_unrestored_total"), lost as f64);
+        assert_eq!(server.metric("tickwire_matches_failed_total"), 0.0);
+        for (client, bid) in clients.iter().zip(bids) {
+            let query = format!("match={}&resume=1", welcome(client).match_id.0);
+            let mut again = Client::open(server.addr, &query, "tickwire.v1");
+            again.say_hello(Some(welcome(client).resume));
+            if bid < HANGS_RESTORED {
+                again
+                    .wait("the bid", |again| row(again).is_some_and(|[highest, _]| highest == bid));
+            } else {
+                assert_eq!(again.wait_end(), End::Close(4011));
+            }
+        }
+        wait("a save", || file.exists());
+        drop(server);
+        let is_there = |suffix| file.with_added_extension(suffix).exists();
+        assert_eq!(["taken", "trying", "called"].map(is_there), [true, false, false]);
+    }
+}
+
+fn start_two_shards(file: &Path) -> TestServer {
+    TestServer::start::<Auction>(|config| {
+        (config.seats, config.shards, config.handover_file) = (1, 2, Some(file.into()));
+    })
+}
+
+/// The signal by which a server with the file ends, in a process of its own.
+fn signal_of_server(file: &Path) -> Option<i32> {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "a_process_of_its_own", "--nocapture"]).env(CRASHES_WITH, file);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().signal()
+}
+
+/// The variable in which [`signal_of_server`] passes the file on.
+const CRASHES_WITH: &str = "TICKWIRE_TEST_CRASHES_WITH";
+
+#[test]
+fn a_process_of_its_own() {
+    let Some(file) = env::var_os(CRASHES_WITH) else { return };
+    let limit = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, limit).unwrap();
+    let _server = start_two_shards(Path::new(&file));
+    std::thread::sleep(Duration::from_secs(20));
+}
+
+#[test]
+fn after_a_kill_at_the_start_matches_are_tried_once_more_and_then_ids_go_on() {
+    let file = file("kill_at_start");
     let change = |config: &mut Config| config.handover_file = Some(file.clone());
-    let (server, tickets) = guarded_server("handover_crash", change);
+    let (server, tickets) = guarded_server("handover_kill", change);
     let ticket = issue(&tickets, "u1");
     let enter = |server: &TestServer, ticket: &str| {
         let mut client =
@@ -256,19 +363,27 @@ fn after_a_crash_at_the_start_matches_are_not_tried_again_but_ids_go_on() {
     };
     enter(&server, &ticket).wait_welcome();
     server.drain();
-    // As after `kill -9` right after the start.
-    let taken = file.with_added_extension("taken");
-    fs::rename(&file, &taken).unwrap();
-    let (server, _) = guarded_server("handover_crash", change);
+    // As after `kill -9` right after the start, and another start, on a full disk.
+    let trying = file.with_added_extension("trying");
+    fs::rename(&file, &trying).unwrap();
+    fs::write(file.with_added_extension("called"), []).unwrap();
+    let (server, _) = guarded_server("handover_kill", change);
+    server.wait_metric("tickwire_matches_restored_total", 1.0);
+    server.drain();
+    // And once more, while no match is being called.
+    fs::rename(&file, &trying).unwrap();
+    fs::write(file.with_added_extension("called"), [0; 4]).unwrap();
+    let (server, _) = guarded_server("handover_kill", change);
+    assert_eq!(server.metric("tickwire_matches_unrestored_total"), 1.0);
     assert_eq!(enter(&server, &ticket).wait_end(), End::Close(4023), "it was used");
     let mut newcomer = enter(&server, &issue(&tickets, "u1"));
     newcomer.wait_welcome();
     assert_eq!((welcome(&newcomer).match_id.0, welcome(&newcomer).session.0), (2, 2));
     drop(server);
     // An operator may try them again.
-    fs::rename(&taken, &file).unwrap();
-    let (server, _) = guarded_server("handover_crash", change);
-    assert_eq!(server.metric("tickwire_matches"), 1.0);
+    fs::rename(file.with_added_extension("taken"), &file).unwrap();
+    let (server, _) = guarded_server("handover_kill", change);
+    server.wait_metric("tickwire_matches", 1.0);
 }
 
 #[test]
@@ -332,6 +447,29 @@ async fn a_folder_or_socket_is_no_file() {
 }
 
 #[tokio::test]
+async fn a_link_is_refused() {
+    let (file, link) = (file("linked"), file("link"));
+    symlink(&file, &link).unwrap();
+    let error = Server::bind::<Auction>(config_with(&link)).await.unwrap_err().to_string();
+    let why = "it is a symbolic link; name the file that it points to";
+    assert_eq!(error, format!("handover_file: {}: {why}", link.display()));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_take_the_file_does_not_start_and_leaves_it() {
+    let file = file("untakeable");
+    start::<Auction>(&file).drain();
+    let left = fs::read(&file).unwrap();
+    let trying = file.with_added_extension("trying");
+    fs::create_dir(&trying).unwrap();
+    let error = Server::bind::<Auction>(config_with(&file)).await.unwrap_err().to_string();
+    fs::remove_dir(&trying).unwrap();
+    let why = "Is a directory (os error 21)";
+    assert_eq!(error, format!("handover_file: {}: {}: {why}", file.display(), trying.display()));
+    assert_eq!(fs::read(&file).unwrap(), left);
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_written_is_refused_at_the_start() {
     let path = PathBuf::from("/nowhere/handover");
     let error = Server::bind::<Auction>(config_with(&path)).await.unwrap_err();
@@ -381,32 +519,12 @@ fn config_with(file: &Path) -> Config {
     }
 }
 
-/// What the test reads of a saved match.
-#[derive(Deserialize)]
-struct SavedGame {
-    #[serde(with = "serde_bytes")]
-    game: Vec<u8>,
-}
-
-/// The state of the game in a file with one match.
-fn saved_auction(file: &Path) -> Auction {
-    let bytes = fs::read(file).unwrap();
-    let mut rest = &bytes[..];
-    let mut parts = Vec::new();
-    while let Some((length, after)) = rest.split_first_chunk() {
-        let (part, next) = after.split_at(u32::from_le_bytes(*length) as usize);
-        parts.push(part);
-        rest = next;
-    }
-    let SavedGame { game } = state::read(parts[1]).unwrap();
-    state::read(&game).unwrap()
-}
-
 /// The file of one test, not there yet.
 fn file(name: &str) -> PathBuf {
     let path = scratch(&format!("{name}.handover"));
-    for left in [&path, &path.with_added_extension("taken")] {
-        let _ = fs::remove_file(left);
+    let _ = fs::remove_file(&path);
+    for suffix in ["trying", "called", "taken"] {
+        let _ = fs::remove_file(path.with_added_extension(suffix));
     }
     path
 }
@@ -420,6 +538,15 @@ fn join(server: &TestServer, name: &str) -> Client {
     client.introduce(name, None);
     client.wait_snapshots(1);
     client
+}
+
+#[track_caller]
+fn wait(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn issue(tickets: &Tickets, subject: &str) -> String {
@@ -439,6 +566,15 @@ fn row(client: &Client) -> Option<[i32; 2]> {
     client.link.rows()?.find(EntityId(0))?.values.try_into().ok()
 }
 
+/// How many ticks the game ran since it was made or restored.
+fn ran(client: &Client) -> i32 {
+    client.link.rows().unwrap().find(EntityId(1)).unwrap().values[1]
+}
+
+/// A bid with which a step does not return once the game was restored.
+const HANGS_RESTORED: i32 = 97;
+/// A bid with which a step ends the process once the game was restored.
+const CRASHES: i32 = 98;
 /// A bid that ends the admission.
 const ADMITS_NOBODY: i32 = 99;
 /// A bid with which a step does not return.
@@ -449,6 +585,9 @@ const HANGS: i32 = 100;
 struct Auction {
     highest: i32,
     ticks: i32,
+    /// Ticks since it was made or restored.
+    #[serde(skip)]
+    ran: i32,
 }
 
 #[derive(Clone, Default)]
@@ -473,7 +612,7 @@ impl Game for Auction {
     }
 
     fn new(_: &MatchOptions) -> Self {
-        Self { highest: 0, ticks: 0 }
+        Self { highest: 0, ticks: 0, ran: 0 }
     }
 
     fn join(&mut self, _: Seat) {}
@@ -482,6 +621,14 @@ impl Game for Auction {
 
     fn step(&mut self, step: &mut Step<'_, Bid>) {
         self.ticks += 1;
+        self.ran += 1;
+        match self.highest {
+            CRASHES if self.ticks > self.ran => std::process::abort(),
+            HANGS_RESTORED if self.ticks > self.ran => loop {
+                std::thread::park();
+            },
+            _ => {}
+        }
         while step.inputs.iter().any(|bid| bid.0 == HANGS) {
             std::thread::park();
         }
@@ -495,6 +642,7 @@ impl Game for Auction {
 
     fn write_rows(&self, rows: &mut Rows) {
         rows.push(EntityId(0), 0, &[self.highest, self.ticks]);
+        rows.push(EntityId(1), 0, &[0, self.ran]);
     }
 }
 

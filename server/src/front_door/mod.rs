@@ -10,7 +10,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -19,6 +19,7 @@ use tickwire_shared::{
     ids::MatchId,
     time::{Micros, UnixMillis},
 };
+use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
@@ -26,7 +27,7 @@ use crate::{
     directory::{Directory, JoinRefused},
     feeds::{FeedEvent, Feeds},
     followers::Followers,
-    handover::{HandoverFile, WrittenMatch},
+    handover::{HandoverFile, MatchState},
     handshakes::HandshakePlace,
     locks::lock,
     mailbox::Command,
@@ -56,8 +57,10 @@ pub(crate) struct FrontDoor {
     subjects: Arc<Tally<Arc<str>>>,
     /// What an earlier server has left, and this one leaves.
     handover: Option<HandoverFile>,
-    /// The matches of each shard, as it last returned them to be saved.
-    saved: Mutex<Vec<Vec<WrittenMatch>>>,
+    /// The matches of each shard as they were last saved, or taken over.
+    saved: Mutex<Vec<Vec<MatchState>>>,
+    /// How many matches of an earlier server could not be given to a shard.
+    unrestored: AtomicU64,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// When the log last had a line about each of these.
     logged: Mutex<BTreeMap<&'static str, Micros>>,
@@ -122,6 +125,7 @@ impl FrontDoor {
             started_at: unix_now(),
             handover: file.map(|file| HandoverFile::open(file, schema_hash)).transpose()?,
             saved: Mutex::default(),
+            unrestored: AtomicU64::new(0),
             is_certificate_stale: AtomicBool::new(false),
             is_key_stale: AtomicBool::new(false),
             is_save_failing: AtomicBool::new(false),
@@ -161,6 +165,11 @@ impl FrontDoor {
     /// Whether the matches could not be saved when this was last tried.
     pub(crate) fn is_save_failing(&self) -> bool {
         self.is_save_failing.load(Ordering::Relaxed)
+    }
+
+    /// How many matches of an earlier server could not be given to a shard.
+    pub(crate) fn unrestored(&self) -> u64 {
+        self.unrestored.load(Ordering::Relaxed)
     }
 
     /// Whether the server drains, and so rejects new sessions.
@@ -316,20 +325,21 @@ impl FrontDoor {
     }
 
     /// Starts the drain: rejects new sessions, and tells all shards to hand their matches over, or,
-    /// if there is no file for that, to end each when it may end, or by the drain timeout.
-    pub(crate) fn drain(&self) {
+    /// if there is no file for that, to end each when it may end, or by the drain timeout. Returns
+    /// where each shard answers with what it hands over.
+    pub(crate) fn drain(&self) -> Vec<oneshot::Receiver<Vec<MatchState>>> {
         let matches = self.directory.list();
         let players = matches.iter().map(|entry| u32::from(entry.taken())).sum::<u32>();
         let (matches, timeout) = (matches.len(), self.config.drain_timeout);
         self.draining.store(true, Ordering::Release);
         if self.handover.is_some() {
             tracing::info!(matches, players, "handing over");
-            self.shards.broadcast(None, || Command::HandOver);
-        } else {
-            tracing::info!(matches, players, timeout_s = timeout.as_secs(), "draining");
-            let deadline = self.clock.now().plus(timeout.into());
-            self.shards.broadcast(None, || Command::Drain { deadline });
+            return self.shards.hand_over();
         }
+        tracing::info!(matches, players, timeout_s = timeout.as_secs(), "draining");
+        let deadline = self.clock.now().plus(timeout.into());
+        self.shards.broadcast(None, || Command::Drain { deadline });
+        Vec::new()
     }
 }
 

@@ -15,7 +15,8 @@ use crate::{
 };
 
 pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResponse {
-    let mut page = page_of(&*door.shards.stats().await, &door.refusals());
+    let counted = door.shards.stats().await;
+    let mut page = page_of(&counted, &door.refusals());
     let matches = door.directory.list();
     let sum = |of: fn(&Entry) -> u16| matches.iter().map(|entry| u32::from(of(entry))).sum::<u32>();
     let free = door.places_free() as f64;
@@ -45,6 +46,12 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     page.gauge("reloads_failing", help, door.reloads_failing() as f64);
     let help = "1 while the matches can't be saved for the next server";
     page.gauge("save_failing", help, f64::from(u8::from(door.is_save_failing())));
+    let sum = |of: fn(&Stats) -> u64| counted.shards.iter().map(of).sum::<u64>();
+    let restored = sum(|shard| shard.restored) as f64;
+    page.counter("matches_restored_total", "matches of the last server that go on", restored);
+    let unrestored = (sum(|shard| shard.unrestored) + door.unrestored()) as f64;
+    let help = "matches of the last server that could not go on; 1 if its file can't be read";
+    page.counter("matches_unrestored_total", help, unrestored);
     if let Some(tls) = &door.tls {
         let help = "when the certificate ends, since 1970";
         page.gauge("certificate_end_timestamp_seconds", help, tls.ends_at() as f64);

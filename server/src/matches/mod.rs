@@ -38,7 +38,7 @@ use crate::{
     config::Config,
     directory::Entry,
     feeds::{FeedSender, PresenceChange},
-    handover::WrittenMatch,
+    handover::MatchState,
     intake::Intake,
     journal::Journaled,
     limits::Limits,
@@ -61,7 +61,7 @@ pub(crate) const EARLY: Micros = Micros(250);
 /// Sockets are read when a tick is due, and at least this often at low tick rates.
 const READ_INTERVAL_MAX: Micros = Micros::from_millis(50);
 
-/// A match is written out for the next server every so many seconds.
+/// A match is saved for the next server every so many seconds.
 const SAVE_EVERY_S: u32 = 3;
 
 /// What a shard lends a match for one call.
@@ -89,7 +89,7 @@ pub(crate) struct MatchSettings {
     idle_timeout: Micros,
     stall_timeout: Micros,
     messages: Rate,
-    /// Whether it is written out every few seconds.
+    /// Whether it is saved every few seconds.
     is_saved: bool,
 }
 
@@ -147,8 +147,8 @@ pub(crate) struct Match<G: Game> {
     fanout: Fanout,
     connections: Slab<Connection>,
     sessions: Slab<Session>,
-    /// As it was last written out for the next server.
-    written: Option<WrittenMatch>,
+    /// As it was last saved for the next server.
+    saved: Option<MatchState>,
     empty_since: Option<Micros>,
 }
 
@@ -201,7 +201,7 @@ impl<G: Game> Match<G> {
             fanout: Fanout::new(schema, late_by),
             connections: Slab::new(),
             sessions: Slab::new(),
-            written: None,
+            saved: None,
             empty_since: Some(start),
             options,
             settings,
@@ -375,8 +375,8 @@ impl<G: Game> Match<G> {
         self.game.signal(values);
     }
 
-    /// Once a second: writes the journal, closes silent and stalled connections, ends sessions whose grace period is
-    /// over, and now and then writes the match out.
+    /// Once a second: writes the journal, closes silent and stalled connections, ends sessions whose
+    /// grace period is over, and now and then saves the match.
     fn sweep(&mut self, context: &mut Context<'_>) {
         let now = context.now;
         let settings = self.settings;
@@ -402,8 +402,8 @@ impl<G: Game> Match<G> {
         }
         let second = self.tick.0 / u32::from(self.options.tick_rate.hz());
         if settings.is_saved && second.wrapping_add(self.entry.id.0).is_multiple_of(SAVE_EVERY_S) {
-            match self.write(context.clock, false) {
-                Ok(written) => self.written = Some(written),
+            match self.save(context.clock, false) {
+                Ok(saved) => self.saved = Some(saved),
                 Err(error) => tracing::error!(match_id = self.entry.id.0, %error, "not saved"),
             }
         }

@@ -35,7 +35,7 @@ impl<G: Game> Match<G> {
         coming.iter().for_each(|key| self.close(*key, CloseReason::Removed, context));
         if !sessions.is_empty() {
             // Otherwise they could be back after a crash.
-            self.written = None;
+            self.saved = None;
         }
         sessions.len() + coming.len()
     }
@@ -48,6 +48,6 @@ impl<G: Game> Match<G> {
             SessionState::Away { .. } => self.forget(key),
         }
         // Otherwise the player could be back after a crash.
-        self.written = None;
+        self.saved = None;
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     directory::Access,
     feeds::{FeedSender, PresenceChange},
-    handover::WrittenMatch,
+    handover::MatchState,
     journal::{Journaled, Journals},
     mailbox::Restored,
 };
@@ -69,8 +69,8 @@ pub(crate) struct SavedSession {
 }
 
 impl<G: Game> Match<G> {
-    /// Writes the match out, as of its newest tick. It goes on, unless this `is_final`.
-    pub(crate) fn write(&self, clock: Clock, is_final: bool) -> Result<WrittenMatch, StateError> {
+    /// Its state, as of its newest tick. It goes on, unless this `is_final`.
+    pub(crate) fn save(&self, clock: Clock, is_final: bool) -> Result<MatchState, StateError> {
         let MatchOptions { seed, seats, npcs, tick_rate, mode } = self.options;
         let saved = SavedMatch {
             id: self.entry.id,
@@ -88,14 +88,14 @@ impl<G: Game> Match<G> {
             running_at: (!is_final).then(|| clock.date()),
             game: state::write(&*self.game)?,
         };
-        state::write(&saved).map(WrittenMatch::new)
+        state::write(&saved).map(MatchState::new)
     }
 
-    /// The match as it was last written out; it is written out now if it never was.
-    pub(crate) fn written(&mut self, clock: Clock) -> Result<WrittenMatch, StateError> {
-        match &self.written {
-            Some(written) => Ok(written.clone()),
-            None => Ok(self.written.insert(self.write(clock, false)?).clone()),
+    /// Its state as it was last saved; it is saved now if it never was.
+    pub(crate) fn saved(&mut self, clock: Clock) -> Result<MatchState, StateError> {
+        match &self.saved {
+            Some(state) => Ok(state.clone()),
+            None => Ok(self.saved.insert(self.save(clock, false)?).clone()),
         }
     }
 
@@ -118,7 +118,7 @@ impl<G: Game> Match<G> {
     }
 
     /// Runs a match on, from `start`; it is `date` now. All its sessions wait for their players.
-    pub(crate) fn go_on(
+    pub(crate) fn restore(
         restored: Restored,
         settings: MatchSettings,
         schema: &Rc<Schema>,

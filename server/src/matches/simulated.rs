@@ -106,8 +106,8 @@ fn a_player_whom_an_operator_removes_is_not_saved_again() {
     client.write_all(&masked(&hello)).expect("the socket has room");
     played.step(played.due());
     let saved = |played: &mut SimulatedMatch<Arena>| -> Vec<String> {
-        let written = played.found.written(Clock::stopped(Micros(0))).expect("it can be written");
-        let saved: SavedMatch = state::read(&written).expect("it can be read");
+        let state = played.found.saved(Clock::stopped(Micros(0))).expect("it can be saved");
+        let saved: SavedMatch = state::read(&state).expect("it can be read");
         saved.sessions.into_iter().map(|session| session.name).collect()
     };
     assert_eq!(saved(&mut played), ["Ada"]);

@@ -1,49 +1,51 @@
-//! Running the matches of an earlier server on, and leaving them to the next one.
+//! Restoring the matches of an earlier server, and saving them for the next one.
 
 use std::sync::Arc;
 
 use tickwire_shared::{close::CloseReason, game::Game, time::Micros};
 
 use super::Shard;
-use crate::{handover::WrittenMatch, mailbox::Restored, matches::Match};
+use crate::{handover::MatchState, mailbox::Restored, matches::Match};
 
 impl<G: Game> Shard<G> {
     /// Runs a match of an earlier server on.
-    pub(super) fn take_over(&mut self, restored: Restored, now: Micros) {
+    pub(super) fn restore(&mut self, restored: Restored, now: Micros) {
         let entry = Arc::clone(&restored.entry);
         let (sessions, settings, date) = (restored.claims.len(), self.settings, self.clock.date());
         let journals = self.journals.clone();
         let made = self.insert(&entry, now, |schema, start, feed| {
-            Match::go_on(restored, settings, schema, start, date, feed, journals.as_ref())
+            Match::restore(restored, settings, schema, start, date, feed, journals.as_ref())
         });
         if made {
             tracing::info!(match_id = entry.id.0, sessions, "match goes on");
+            self.stats.restored += 1;
+        } else {
+            self.stats.unrestored += 1;
         }
     }
 
-    /// The matches as they were last written out.
-    pub(super) fn written(&mut self, now: Micros) -> Vec<WrittenMatch> {
+    /// The states of the matches as they were last saved.
+    pub(super) fn saved(&mut self, now: Micros) -> Vec<MatchState> {
         let slots = 0..self.matches.capacity();
-        let written = slots.filter_map(|slot| {
-            let written =
-                self.guard(slot, now, |found, context, _| found.written(context.clock))?;
+        let states = slots.filter_map(|slot| {
+            let saved = self.guard(slot, now, |found, context, _| found.saved(context.clock))?;
             let id = self.matches[slot].id();
             let report = |error| tracing::error!(match_id = id.0, %error, "not saved");
-            written.map_err(report).ok()
+            saved.map_err(report).ok()
         });
-        written.collect()
+        states.collect()
     }
 
-    /// Writes out all matches for the next server, and closes their connections.
-    pub(super) fn hand_over(&mut self, now: Micros) {
+    /// Saves all matches for the next server, and closes their connections. Returns their states.
+    pub(super) fn hand_over(&mut self, now: Micros) -> Vec<MatchState> {
         self.drain_deadline = Some(now);
+        let mut states = Vec::new();
         for slot in 0..self.matches.capacity() {
-            let written =
-                self.guard(slot, now, |found, context, _| found.write(context.clock, true));
-            match written {
+            let saved = self.guard(slot, now, |found, context, _| found.save(context.clock, true));
+            match saved {
                 None => {}
-                Some(Ok(written)) => {
-                    self.saved.push(written);
+                Some(Ok(state)) => {
+                    states.push(state);
                     // Its feed does not say that it has ended.
                     self.close(slot, CloseReason::Drain, now);
                 }
@@ -54,5 +56,6 @@ impl<G: Game> Shard<G> {
                 }
             }
         }
+        states
     }
 }
