@@ -10,7 +10,11 @@ use std::sync::{
 
 use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
-use tickwire_shared::{game::SEATS_MAX, ids::MatchId};
+use tickwire_shared::{
+    game::{MatchOptions, SEATS_MAX},
+    ids::MatchId,
+    time::TickRate,
+};
 
 use crate::locks::lock;
 
@@ -37,6 +41,7 @@ pub(crate) struct Entry {
     pub(crate) shard: usize,
     /// Seats in all.
     pub(crate) seats: u16,
+    pub(crate) tick_rate: TickRate,
     /// One of the game's modes; empty if it has none.
     pub(crate) mode: &'static str,
     /// Who may take part.
@@ -92,16 +97,15 @@ impl Directory {
     /// open it.
     pub(crate) fn add(
         &self,
-        mode: &'static str,
+        options: &MatchOptions,
         access: Access,
-        seats: u16,
         is_available: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
         let mut next_id = lock(&self.next_id);
         if self.matches.len() >= self.matches_max {
             return Err(JoinRefused::TooManyMatches);
         }
-        let entry = self.insert(MatchId(*next_id), mode, access, seats, is_available)?;
+        let entry = self.insert(MatchId(*next_id), options, access, is_available)?;
         *next_id = next_id.wrapping_add(1);
         Ok(entry)
     }
@@ -110,11 +114,10 @@ impl Directory {
     pub(crate) fn add_again(
         &self,
         id: MatchId,
-        mode: &'static str,
+        options: &MatchOptions,
         access: Access,
-        seats: u16,
     ) -> Arc<Entry> {
-        self.insert(id, mode, access, seats, |_| true).expect("there is a shard")
+        self.insert(id, options, access, |_| true).expect("there is a shard")
     }
 
     /// The id of the next match.
@@ -130,19 +133,20 @@ impl Directory {
     fn insert(
         &self,
         id: MatchId,
-        mode: &'static str,
+        options: &MatchOptions,
         access: Access,
-        seats: u16,
         is_available: impl Fn(usize) -> bool,
     ) -> Result<Arc<Entry>, JoinRefused> {
         let mut load = vec![0; self.shards];
         self.matches.iter().for_each(|entry| load[entry.shard] += 1);
         let available = (0..self.shards).filter(|&shard| is_available(shard));
         let shard = available.min_by_key(|&shard| load[shard]).ok_or(JoinRefused::Overloaded)?;
+        let &MatchOptions { seats, tick_rate, mode, .. } = options;
         let entry = Arc::new(Entry {
             id,
             shard,
             seats,
+            tick_rate,
             mode,
             access,
             taken: AtomicU16::new(0),
@@ -268,12 +272,16 @@ mod tests {
 
     use super::*;
 
+    fn options(seats: u16) -> MatchOptions {
+        MatchOptions { seed: 0, seats, npcs: 0, tick_rate: TickRate::new(30).unwrap(), mode: "" }
+    }
+
     #[test]
     fn matches_fill_in_order() {
         let any = |_| true;
         let directory = Directory::new(2, 10);
-        let first = directory.add("", Access::Public, 2, any).unwrap();
-        let second = directory.add("", Access::Public, 2, any).unwrap();
+        let first = directory.add(&options(2), Access::Public, any).unwrap();
+        let second = directory.add(&options(2), Access::Public, any).unwrap();
         assert_ne!(first.shard, second.shard);
         let held: Vec<_> = (0..4).map(|_| directory.reserve_any("", any).unwrap()).collect();
         let ids: Vec<_> = held.iter().map(|held| held.entry().id).collect();
@@ -293,7 +301,7 @@ mod tests {
                 for _ in 0..8 {
                     threads.spawn(|| {
                         start.wait();
-                        let _ = directory.add("", Access::Public, 1, |_| true);
+                        let _ = directory.add(&options(1), Access::Public, |_| true);
                     });
                 }
             });
@@ -307,11 +315,11 @@ mod tests {
     fn only_an_empty_match_is_removed() {
         let any = |_| true;
         let directory = Directory::new(1, 1);
-        let entry = directory.add("", Access::Public, 2, any).unwrap();
+        let entry = directory.add(&options(2), Access::Public, any).unwrap();
         let held = Reservation::new(&entry).unwrap();
         assert!(!directory.remove_if_empty(entry.id));
         assert!(matches!(
-            directory.add("", Access::Public, 2, any),
+            directory.add(&options(2), Access::Public, any),
             Err(JoinRefused::TooManyMatches)
         ));
         drop(held);
@@ -323,14 +331,14 @@ mod tests {
     #[test]
     fn unavailable_shards_are_skipped() {
         let directory = Directory::new(2, 10);
-        let first = directory.add("", Access::Public, 1, |_| true).unwrap();
+        let first = directory.add(&options(1), Access::Public, |_| true).unwrap();
         let others = |shard| shard != first.shard;
         let [second, third] =
-            [(); 2].map(|()| directory.add("", Access::Public, 1, others).unwrap());
+            [(); 2].map(|()| directory.add(&options(1), Access::Public, others).unwrap());
         assert!(second.shard == third.shard && second.shard != first.shard);
         assert_eq!(directory.reserve_any("", others).unwrap().entry().id, second.id);
         assert!(matches!(
-            directory.add("", Access::Public, 1, |_| false),
+            directory.add(&options(1), Access::Public, |_| false),
             Err(JoinRefused::Overloaded)
         ));
         assert!(directory.reserve_any("", |_| false).is_none());

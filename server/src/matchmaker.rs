@@ -128,10 +128,10 @@ impl Matchmaker {
         drop(openings);
         let is_available = |shard| self.shards.is_available(shard);
         let seats = (self.modes.seats)(mode).unwrap_or(self.usual.seats);
-        let entry = self.directory.add(mode, access, seats, is_available)?;
         // Unpredictable: a player who knew the seed would know the game's random events in advance.
         let seed = getrandom::u64().expect("the system has randomness");
         let options = MatchOptions { seed, seats, mode, ..self.usual };
+        let entry = self.directory.add(&options, access, is_available)?;
         if self.shards.send(entry.shard, Command::Open(Arc::clone(&entry), options)).is_err() {
             self.directory.remove(entry.id);
             return Err(JoinRefused::Overloaded);

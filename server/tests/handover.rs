@@ -142,9 +142,13 @@ fn matches_are_handed_on_again_and_spread_over_shards() {
     start::<Auction>(&file).drain();
     let server = TestServer::start::<Auction>(|config| {
         (config.shards, config.handover_file) = (2, Some(file.clone()));
+        config.tick_rate = TickRate::new(60).unwrap();
     });
     let newcomer = welcome(&join(&server, "Eve"));
     assert_eq!((newcomer.session.0, newcomer.match_id.0), (5, 5));
+    let (_, matches) = server.get("/v1/matches");
+    let rates = ["\"tick_rate_hz\":30", "\"tick_rate_hz\":60"];
+    assert_eq!(rates.map(|rate| matches.matches(rate).count()), [4, 1], "{matches}");
     for client in clients {
         let (id, before) = (welcome(&client).match_id.0, tick(&client));
         let query = format!("match={id}&resume=1");

@@ -126,7 +126,7 @@ impl FrontDoor {
         let Some(mode) = known.or_else(|| saved.mode.is_empty().then_some("")) else {
             return Err(NotRestored::Mode(saved.id.0, saved.mode));
         };
-        let entry = self.directory.add_again(saved.id, mode, saved.access, saved.seats);
+        let entry = self.directory.add_again(saved.id, &saved.options(mode), saved.access);
         let claims = self.claims_again(&saved, &entry);
         entry.set_admits(saved.admits);
         Ok(Restored { saved, entry, claims })

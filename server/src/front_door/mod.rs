@@ -348,9 +348,13 @@ impl FrontDoor {
     /// A front door with one match, whose shard has failed.
     pub(crate) fn with_failed_shard() -> (Arc<Self>, Arc<crate::directory::Entry>) {
         use crate::directory::Access;
+        use tickwire_shared::game::MatchOptions;
 
         let (directory, clock) = (Arc::new(Directory::new(1, 1)), Clock::start());
-        let entry = directory.add("", Access::Public, 1, |_| true).expect("there is room for one");
+        let tick_rate = Config::default().tick_rate;
+        let options = MatchOptions { seed: 0, seats: 1, npcs: 0, tick_rate, mode: "" };
+        let entry = directory.add(&options, Access::Public, |_| true);
+        let entry = entry.expect("there is room for one");
         let known = Arc::clone(&directory);
         let schema = tickwire_shared::schema::Schema::default();
         let (handle, _, _) = crate::mailbox::ShardHandle::new();

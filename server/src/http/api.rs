@@ -87,16 +87,13 @@ pub(super) async fn list(
     let is_more = entries.len() > page.limit;
     entries.truncate(page.limit);
     let next = entries.last().filter(|_| is_more).map(|entry| entry.id.0);
-    let matches = entries.iter().map(|entry| info(entry, &door)).collect();
+    let matches = entries.iter().map(|entry| info(entry)).collect();
     let game = door.followers.feeds.game().to_owned();
     Ok(Json(MatchList { game, modes: door.matchmaker.modes.names, matches, next }))
 }
 
-pub(super) async fn show(
-    State(door): State<Arc<FrontDoor>>,
-    PathMatch(entry): PathMatch,
-) -> Json<MatchInfo> {
-    Json(info(&entry, &door))
+pub(super) async fn show(PathMatch(entry): PathMatch) -> Json<MatchInfo> {
+    Json(info(&entry))
 }
 
 pub(super) async fn create(
@@ -111,7 +108,7 @@ pub(super) async fn create(
     let entry = matchmaker.open(mode, access)?;
     let location = format!("/v1/matches/{}", entry.id.0);
     let headers = [(header::LOCATION, location)];
-    Ok((StatusCode::CREATED, headers, Json(info(&entry, &door))))
+    Ok((StatusCode::CREATED, headers, Json(info(&entry))))
 }
 
 /// Liveness: whether every shard answers.
@@ -144,12 +141,12 @@ pub(super) fn refuse_when_draining(door: &FrontDoor) -> Result<(), Problem> {
     Ok(())
 }
 
-fn info(entry: &Entry, door: &FrontDoor) -> MatchInfo {
+fn info(entry: &Entry) -> MatchInfo {
     MatchInfo {
         id: entry.id.0,
         players: entry.taken(),
         seats: entry.seats,
-        tick_rate_hz: door.config.tick_rate.hz(),
+        tick_rate_hz: entry.tick_rate.hz(),
         mode: entry.mode,
     }
 }

@@ -33,7 +33,7 @@ use crate::{
 pub(crate) struct SavedMatch {
     pub(crate) id: MatchId,
     seed: u64,
-    pub(crate) seats: u16,
+    seats: u16,
     npcs: u16,
     tick_rate: TickRate,
     pub(crate) mode: String,
@@ -128,9 +128,8 @@ impl<G: Game> Match<G> {
         journals: Option<&Journals>,
     ) -> Result<Self, StateError> {
         let Restored { saved, entry, claims } = restored;
-        let rewound_ticks = saved.rewound_ticks(date);
-        let SavedMatch { seed, seats, npcs, tick_rate, tick, chat, .. } = saved;
-        let options = MatchOptions { seed, seats, npcs, tick_rate, mode: entry.mode };
+        let (rewound_ticks, options) = (saved.rewound_ticks(date), saved.options(entry.mode));
+        let SavedMatch { tick, chat, .. } = saved;
         let (game, tick) = (state::read(&saved.game)?, tick.plus(rewound_ticks.unwrap_or(0)));
         let first = (tick, Some(saved.game));
         let game = Journaled::new(game, &options, entry.id, date, first, journals);
@@ -167,6 +166,12 @@ impl<G: Game> Match<G> {
 }
 
 impl SavedMatch {
+    /// What it was made with; `mode` is the game's own string.
+    pub(crate) const fn options(&self, mode: &'static str) -> MatchOptions {
+        let &Self { seed, seats, npcs, tick_rate, .. } = self;
+        MatchOptions { seed, seats, npcs, tick_rate, mode }
+    }
+
     /// How many ticks clients may have seen after it was saved, if it is rewound.
     fn rewound_ticks(&self, now: UnixMillis) -> Option<u32> {
         let ms = now.0.saturating_sub(self.running_at?.0) + CLOCK_STEP_MS;

@@ -166,7 +166,7 @@ impl<G: Played> SimulatedMatch<G> {
         let feed = FeedSender::new(sender, Clock::stopped(Micros(0)), Arc::default());
         let settings = MatchSettings::new(&Config::default());
         let schema = Rc::new(G::schema());
-        let entry = Directory::new(1, 1).add("", Access::Public, options.seats, |_| true);
+        let entry = Directory::new(1, 1).add(&options, Access::Public, |_| true);
         let entry = entry.expect("there is room for one");
         let game = Journaled::not(G::new(&options));
         Self {
