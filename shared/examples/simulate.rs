@@ -5,7 +5,7 @@
 //! `600 20` is the long run. With a cut interval other than 0, players lose their connections. The
 //! exit code is 1 if a client had other rows or events than the server.
 
-#![expect(clippy::print_stdout, reason = "it is a program")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
 
 use std::{env, process::ExitCode};
 
@@ -20,9 +20,13 @@ const RATE: TickRate = TickRate::new(30).expect("it is within 1 to 128");
 
 fn main() -> ExitCode {
     let mut words = env::args().skip(1);
-    let mut number = |default| words.next().and_then(|word| word.parse().ok()).unwrap_or(default);
-    let (seconds, seeds, cut_s) = (number(60_u64), number(2_u64), number(0_u64));
-    let named: Vec<_> = words.filter_map(|name| Profile::named(&name)).collect();
+    let mut number = |default| words.next().map_or(Ok(default), |word| word.parse());
+    let numbers = (number(60_u64), number(2_u64), number(0_u64));
+    let named: Option<Vec<_>> = words.map(|name| Profile::named(&name)).collect();
+    let ((Ok(seconds), Ok(seeds), Ok(cut_s)), Some(named)) = (numbers, named) else {
+        eprintln!("usage: simulate [SECONDS] [SEEDS] [CUT_EVERY_S] [lan|wifi|4g|3g|bad]...");
+        return ExitCode::from(2);
+    };
     let profiles = if named.is_empty() { Profile::ALL.to_vec() } else { named };
     println!(
         "| network | snapshots | wrong rows | events | wrong | keys late | corrections | visible/min | largest m | \

@@ -211,7 +211,8 @@ impl Report {
             return Some(format!("{} frames could not be decoded{because}", self.decode_errors));
         }
         if self.bots_lost > 0 {
-            return Some(format!("{} bots were lost{because}", self.bots_lost));
+            let lost = if self.bots_lost == 1 { "bot was" } else { "bots were" };
+            return Some(format!("{} {lost} lost{because}", self.bots_lost));
         }
         if let Some(resumed) = self.resumed
             && self.scenario == Scenario::Reconnect.name()
