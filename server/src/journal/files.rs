@@ -8,8 +8,8 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
     },
     thread::JoinHandle,
 };
@@ -19,9 +19,9 @@ use tickwire_shared::{ids::MatchId, time::UnixMillis};
 
 use crate::{StartError, THREAD, config::ConfigError};
 
-/// Writes that may wait for a slow disk; a match makes one a second. The journal of the next one is
-/// lost.
-const WRITES_MAX: usize = 4_096;
+/// Memory that may wait for a slow disk: a minute of a thousand matches of 16, or the states of as
+/// many that are taken over. A journal whose bytes would be more is lost.
+const WAITING_BYTES_MAX: usize = 256 << 20;
 /// The files' mode: a journal tells what no player may know during the match.
 const MODE: u32 = 0o600;
 
@@ -29,7 +29,9 @@ const MODE: u32 = 0o600;
 #[derive(Clone, Debug)]
 pub(crate) struct Journals {
     folder: Arc<Path>,
-    writes: SyncSender<Append>,
+    writes: Sender<Append>,
+    /// How much waits in `writes`.
+    waiting_bytes: Arc<AtomicUsize>,
 }
 
 /// The file of one match's journal.
@@ -37,7 +39,7 @@ pub(crate) struct Journals {
 pub(super) struct JournalFile {
     file: Arc<Shared>,
     is_created: bool,
-    writes: SyncSender<Append>,
+    journals: Journals,
 }
 
 #[derive(Debug)]
@@ -64,11 +66,17 @@ impl Journals {
             return Err(fail(&"it is not a folder").into());
         }
         access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| fail(&error))?;
-        let (writes, orders) = sync_channel(WRITES_MAX);
+        let (journals, appends) = Self::new(folder);
         let thread = std::thread::Builder::new().name("journals".into());
-        let thread = thread.spawn(move || write_all(&orders));
+        let waiting_bytes = Arc::clone(&journals.waiting_bytes);
+        let thread = thread.spawn(move || write_all(&appends, &waiting_bytes));
         let thread = thread.map_err(|error| StartError::System(THREAD, error))?;
-        Ok((Self { folder: folder.into(), writes }, thread))
+        Ok((journals, thread))
+    }
+
+    fn new(folder: &Path) -> (Self, Receiver<Append>) {
+        let (writes, appends) = channel();
+        (Self { folder: folder.into(), writes, waiting_bytes: Arc::default() }, appends)
     }
 
     /// The file of a match that begins now.
@@ -76,7 +84,7 @@ impl Journals {
         let name = format!("match-{}-{}.journal", match_id.0, begun.0);
         let path = self.folder.join(name);
         let file = Arc::new(Shared { path, match_id, is_lost: AtomicBool::new(false) });
-        JournalFile { file, is_created: false, writes: self.writes.clone() }
+        JournalFile { file, is_created: false, journals: self.clone() }
     }
 }
 
@@ -88,8 +96,13 @@ impl JournalFile {
         }
         let is_first = !std::mem::replace(&mut self.is_created, true);
         let append = Append { file: Arc::clone(&self.file), is_first, bytes };
-        if self.writes.try_send(append).is_err() {
-            self.file.lose(&"too many writes wait for the disk");
+        let (size, Journals { writes, waiting_bytes, .. }) = (append.size(), &self.journals);
+        let waiting = waiting_bytes.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > WAITING_BYTES_MAX {
+            waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+            self.file.lose(&"the disk is too slow");
+        } else if writes.send(append).is_err() {
+            self.file.lose(&"the thread that writes it has ended");
         }
     }
 
@@ -99,7 +112,7 @@ impl JournalFile {
     }
 }
 
-fn write_all(appends: &Receiver<Append>) {
+fn write_all(appends: &Receiver<Append>, waiting_bytes: &AtomicUsize) {
     for append in appends {
         let file = &append.file;
         if !file.is_lost.load(Ordering::Relaxed)
@@ -107,10 +120,16 @@ fn write_all(appends: &Receiver<Append>) {
         {
             file.lose(&error);
         }
+        waiting_bytes.fetch_sub(append.size(), Ordering::Relaxed);
     }
 }
 
 impl Append {
+    /// The memory that it takes while it waits.
+    const fn size(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity()
+    }
+
     fn write(&self) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.append(true).create_new(self.is_first).mode(MODE);
@@ -124,5 +143,20 @@ impl Shared {
         self.is_lost.store(true, Ordering::Relaxed);
         let (match_id, file) = (self.match_id.0, self.path.display());
         tracing::error!(match_id, %file, %why, "a journal ends here: it can't be written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_slow_disk_is_bounded() {
+        let (journals, appends) = Journals::new(Path::new("/nowhere"));
+        let [mut large, mut small] = [1, 2].map(|id| journals.create(MatchId(id), UnixMillis(0)));
+        (0..9).for_each(|_| large.append(vec![0; WAITING_BYTES_MAX / 8]));
+        small.append(vec![0; 64]);
+        assert_eq!([&large, &small].map(JournalFile::is_lost), [true, false]);
+        assert_eq!(appends.try_iter().count(), 8);
     }
 }
