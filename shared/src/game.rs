@@ -161,8 +161,8 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     }
 }
 
-/// One player's command for one tick. On the wire it is the integers that the schema's `input`
-/// lists. The default, the input of a seat without a connected player, must be within their ranges,
+/// One player's command for one tick. On the wire and in journals it is the integers that the schema's
+/// `input` lists, so what is written and read back must be the same input. The default, the input of a seat without a connected player, must be within their ranges,
 /// too.
 pub trait Input: Clone + Default + Send + 'static {
     /// Reads an input from integers that are within the schema's ranges.

@@ -23,14 +23,15 @@ use crate::{
 const RATES: [u16; 3] = [10, 30, 128];
 /// Length of each match, in ticks.
 const TICKS: u32 = 400;
-/// When one of two identical matches is replaced by a copy that was written out and read back.
+/// When one of two identical matches is replaced by a copy that was written out and read back. Its
+/// inputs are from then on, too.
 const MOVED: Tick = Tick(200);
 /// Seats of each match, unless the game has another number.
 const SEATS: u16 = 8;
 
 /// Plays matches in each of a game's modes, with players who join (with any data in their tickets)
 /// and leave, send any input that the schema allows, and see others late, and with any signals; and
-/// writes the game's state out and reads it back in between. Some players change their input in
+/// writes the game's state out and reads it back in between, and after that each input. Some players change their input in
 /// every tick, others keep it for many. The matches are 400 ticks long, at 10, 30 and 128 Hz;
 /// anything later, such as the end of a long round, needs a test of its own. Use it in a test of
 /// your game:
@@ -84,6 +85,7 @@ fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
         compare(&twins, schema);
         if tick == MOVED {
             twins[1].game = moved(&twins[1].game);
+            twins[1].rereads_inputs = true;
         }
         for (seat, client) in (0..).map(Seat).zip(&mut clients) {
             let [world, other] = &mut twins;
@@ -106,7 +108,8 @@ fn twice(tick: Tick) -> &'static str {
     if tick.since(MOVED) <= 0 {
         "two matches with the same seed and inputs"
     } else {
-        "two matches with the same seed and inputs, one of which was written out and read back,"
+        "two matches with the same seed and inputs, one of which was written out and read back, as \
+         are its inputs,"
     }
 }
 
@@ -298,10 +301,19 @@ mod tests {
     #[test]
     #[should_panic(
         expected = "at tick 201, two matches with the same seed and inputs, one of which was \
-                    written out and read back, differ: x of cart 7 is 3 in one, 1 in the other"
+                    written out and read back, as are its inputs, differ: x of cart 7 is 3 in one, \
+                    1 in the other"
     )]
     fn state_that_is_not_written_out_is_found() {
         check::<Cart<FORGOTTEN>>();
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "one of which was written out and read back, as are its inputs, differ"
+    )]
+    fn an_input_that_is_not_written_as_it_was_read_is_found() {
+        check::<Cart<INPUT>>();
     }
 
     #[test]
@@ -371,6 +383,7 @@ mod tests {
     const VIEWER: u8 = 8;
     const SIGHT: u8 = 9;
     const RESERVED: u8 = 10;
+    const INPUT: u8 = 11;
 
     /// A cart that all players push, with a fault.
     #[derive(Serialize, Deserialize)]
@@ -383,19 +396,19 @@ mod tests {
     }
 
     #[derive(Clone, Default)]
-    struct Push(i32);
+    struct Push<const FAULT: u8>(i32);
 
-    impl Input for Push {
+    impl<const FAULT: u8> Input for Push<FAULT> {
         fn from_values(values: &[i32]) -> Self {
             Self(values[0])
         }
         fn write_values(&self, values: &mut [i32]) {
-            values[0] = self.0;
+            values[0] = if FAULT == INPUT { 0 } else { self.0 };
         }
     }
 
     impl<const FAULT: u8> Game for Cart<FAULT> {
-        type Input = Push;
+        type Input = Push<FAULT>;
 
         fn schema() -> Schema {
             let cart = Schema::new("cart").kind("cart", [Field::new("x", 1.0, 0, 9)]);
@@ -412,7 +425,7 @@ mod tests {
 
         fn leave(&mut self, _: Seat) {}
 
-        fn step(&mut self, step: &mut Step<'_, Push>) {
+        fn step(&mut self, step: &mut Step<'_, Self::Input>) {
             static STEPS: AtomicI32 = AtomicI32::new(0);
             let max = if FAULT == ROW { 10 } else { 9 };
             for Push(by) in step.inputs {

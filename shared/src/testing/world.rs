@@ -29,6 +29,8 @@ pub struct World<G: Game> {
     /// One session for each seat.
     pub sessions: Vec<Session<G::Input>>,
     pub(super) options: MatchOptions,
+    /// Whether inputs are written out and read back before a step, as for a journal.
+    pub(super) rereads_inputs: bool,
     schema: Schema,
     encoder: Encoder,
     events: Events,
@@ -82,6 +84,7 @@ impl<G: Game> World<G> {
             sessions: (0..options.seats).map(|_| session()).collect(),
             encoder: Encoder::new(&schema, options.tick_rate),
             options,
+            rereads_inputs: false,
             schema,
             events: Events::default(),
             log: EventLog::default(),
@@ -205,8 +208,14 @@ impl<G: Game> World<G> {
         let tick = self.tick;
         let mut inputs = Vec::new();
         let mut seen: Vec<Option<Moment>> = Vec::new();
+        let mut values = vec![0; self.schema.input.len()];
         for session in &mut self.sessions {
-            inputs.push(session.queue.take(tick).clone());
+            let mut input = session.queue.take(tick).clone();
+            if self.rereads_inputs {
+                input.write_values(&mut values);
+                input = G::Input::from_values(&values);
+            }
+            inputs.push(input);
             seen.push(session.queue.seen());
         }
         self.events.clear();
