@@ -89,8 +89,8 @@ pub(crate) enum Task {
     Serve,
     /// To play the match of a journal again, and exit.
     Replay(PathBuf),
-    /// To show it to spectators, from a tick on.
-    Watch(PathBuf, Tick),
+    /// To show it to spectators, from its first tick or this one on.
+    Watch(PathBuf, Option<Tick>),
 }
 
 /// Format of log lines.

@@ -140,7 +140,7 @@ pub(super) fn of_process() -> Result<(Task, [Settings; 2]), ConfigError> {
     let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
     let task = match (flags.replay, flags.watch) {
         (Some(journal), _) => Task::Replay(journal),
-        (None, Some(journal)) => Task::Watch(journal, Tick(flags.from_tick.unwrap_or(0))),
+        (None, Some(journal)) => Task::Watch(journal, flags.from_tick.map(Tick)),
         (None, None) => Task::Serve,
     };
     Ok((task, [file, flags.settings]))

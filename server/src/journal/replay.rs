@@ -1,8 +1,9 @@
 //! Playing a match again from its journal: as fast as it goes, or for spectators to watch.
 
 use std::{
+    fmt::Display,
     fs::File,
-    io::{self, BufReader, ErrorKind, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -14,13 +15,16 @@ use serde::{
     ser::Error as _,
 };
 use tickwire_shared::{
-    declaration::schema_of,
-    game::{Audience, Event, Events, Game, Input, MatchOptions, Step},
+    declaration::{DeclarationError, modes_of, schema_of},
+    game::{
+        Audience, Event, Events, Game, Input, MatchOptions, SEATS_MAX, SIGNAL_MAX, Step,
+        TICKET_DATA_MAX,
+    },
     history::History,
     ids::{Seat, Tick},
     replica::Rewind,
     rows::Rows,
-    schema::Schema,
+    schema::{FIELDS_MAX, Integer, Schema},
     state,
     time::Moment,
     wire::schema_hash,
@@ -29,20 +33,28 @@ use tickwire_shared::{
 use super::{Head, LENGTH_BYTES, Told, VERSION};
 use crate::config::{Config, ConfigError};
 
-/// Longest part of a journal: the state of a large game.
-const PART_BYTES_MAX: u32 = 1 << 30;
+/// Longest head of a journal: it has the state of a large game.
+const HEAD_BYTES_MAX: u32 = 1 << 30;
+/// Longest of the other parts: a step in which all inputs differ. An integer takes five bytes.
+const TOLD_BYTES_MAX: u32 = 64 + SEATS_MAX as u32 * (FIELDS_MAX as u32 + 2) * 5;
 
 /// Why a journal can't be played.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplayError {
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("{0}")]
+    Game(#[from] DeclarationError),
     #[error("it is not a journal, or damaged: {0}")]
     Damaged(String),
+    #[error("another version of Tickwire has written it")]
+    OtherVersion,
     #[error("it is of the game {0}, and this is {1}")]
     OtherGame(String, String),
     #[error("it was written before the game's schema changed: play it with the build of that time")]
     OtherSchema,
+    #[error("it is of the mode {0:?}, which the game no longer has")]
+    OtherMode(String),
     #[error("it ends at tick {}", .0.0)]
     Ended(Tick),
 }
@@ -75,26 +87,29 @@ enum Next {
 
 impl<G: Game> Played<G> {
     fn open(path: &Path) -> Result<Self, ReplayError> {
-        let mut parts = Parts(BufReader::new(File::open(path)?));
-        let schema = schema_of::<G>().map_err(|error| ReplayError::Damaged(error.to_string()))?;
-        let head = parts.next::<Head>()?;
-        let head = head.filter(|head| head.version == VERSION);
-        let head = head.ok_or_else(|| ReplayError::Damaged("its head is missing".into()))?;
+        let mut parts = Parts { file: BufReader::new(File::open(path)?), is_cut: false };
+        let schema = schema_of::<G>()?;
+        let head = parts.next::<Head>(HEAD_BYTES_MAX)?;
+        let head = head.ok_or_else(|| damaged("its head is missing"))?;
+        if head.version != VERSION {
+            return Err(ReplayError::OtherVersion);
+        }
         if head.game != schema.game {
             return Err(ReplayError::OtherGame(head.game, schema.game));
         }
-        let mode = match &*head.mode {
-            "" => Some(""),
-            mode => G::MODES.iter().copied().find(|known| *known == mode),
-        };
-        let Some(mode) = mode.filter(|_| head.schema_hash == schema_hash(&schema)) else {
+        if head.schema_hash != schema_hash(&schema) {
             return Err(ReplayError::OtherSchema);
+        }
+        let mut modes = modes_of::<G>().iter().copied();
+        let Some(mode) = modes.find(|known| *known == head.mode) else {
+            return Err(ReplayError::OtherMode(head.mode));
         };
         let &Head { seed, seats, npcs, tick_rate, tick, .. } = &head;
+        if !(1..=SEATS_MAX).contains(&seats) {
+            return Err(damaged("no match has so many seats"));
+        }
         let game = match &head.state {
-            Some(state) => {
-                state::read(state).map_err(|error| ReplayError::Damaged(error.to_string()))?
-            }
+            Some(state) => state::read(state).map_err(|error| damaged(error))?,
             None => G::new(&MatchOptions { seed, seats, npcs, tick_rate, mode }),
         };
         Ok(Self {
@@ -112,11 +127,18 @@ impl<G: Game> Played<G> {
 
     /// Plays the next part.
     fn next(&mut self) -> Result<Next, ReplayError> {
-        match self.parts.next::<Told<'_>>()? {
+        match self.parts.next::<Told<'_>>(TOLD_BYTES_MAX)? {
             None => return Ok(Next::End),
-            Some(Told::Join(seat, data)) => self.game.join_with(seat, &data),
-            Some(Told::Leave(seat)) => self.game.leave(seat),
-            Some(Told::Signal(values)) => self.game.signal(&values),
+            Some(Told::Join(seat, data))
+                if self.has_seat(seat) && data.len() <= TICKET_DATA_MAX =>
+            {
+                self.game.join_with(seat, &data);
+            }
+            Some(Told::Leave(seat)) if self.has_seat(seat) => self.game.leave(seat),
+            Some(Told::Signal(values)) if values.len() <= SIGNAL_MAX => self.game.signal(&values),
+            Some(Told::Join(..) | Told::Leave(_) | Told::Signal(_)) => {
+                return Err(damaged("no match can be told this"));
+            }
             Some(Told::Step(seats, values, behind)) => {
                 self.step(&seats, &values, &behind)?;
                 return Ok(Next::Ticked);
@@ -136,20 +158,22 @@ impl<G: Game> Played<G> {
     ) -> Result<(), ReplayError> {
         let len = self.schema.input.len();
         if behind.len() != seats.len() || values.len() != seats.len() * len {
-            return Err(ReplayError::Damaged("inputs are missing".into()));
+            return Err(damaged("inputs are missing"));
         }
         self.tick = self.tick.plus(1);
         // Those who have not moved in time are as far behind in this tick, too.
         for seen in self.seen.iter_mut().flatten() {
             *seen = seen.plus(256);
         }
-        for (index, (seat, behind)) in seats.iter().zip(behind).enumerate() {
-            let seat = seat.index();
-            if seat >= self.inputs.len() {
-                return Err(ReplayError::Damaged("it has no such seat".into()));
+        for (index, (&seat, behind)) in seats.iter().zip(behind).enumerate() {
+            let values = &values[index * len..][..len];
+            let fits =
+                |(integer, value): (&Integer, &i32)| (integer.min..=integer.max).contains(value);
+            if !self.has_seat(seat) || !self.schema.input.iter().zip(values).all(fits) {
+                return Err(damaged("no player can send this input"));
             }
-            self.inputs[seat] = G::Input::from_values(&values[index * len..][..len]);
-            self.seen[seat] = behind.map(|behind| before(self.tick, behind));
+            self.inputs[seat.index()] = G::Input::from_values(values);
+            self.seen[seat.index()] = behind.map(|behind| before(self.tick, behind));
         }
         self.events.clear();
         self.game.step(&mut Step {
@@ -158,8 +182,17 @@ impl<G: Game> Played<G> {
             past: Rewind::new(&self.history, &self.seen, self.tick, self.head.tick_rate),
             events: &mut self.events,
         });
-        self.game.write_rows(self.history.push(self.tick));
+        let rows = self.history.push(self.tick);
+        self.game.write_rows(rows);
+        let fits =
+            self.schema.check_rows(rows).and_then(|()| self.schema.check_events(&self.events));
+        // As in the match, it is a fault of the game.
+        fits.unwrap_or_else(|misfit| panic!("the game does not keep to its schema: {misfit}"));
         Ok(())
+    }
+
+    fn has_seat(&self, seat: Seat) -> bool {
+        seat.0 < self.head.seats
     }
 
     /// The rows of the newest tick.
@@ -171,31 +204,45 @@ impl<G: Game> Played<G> {
 /// So many 256ths of a tick before `tick`.
 fn before(tick: Tick, behind: u32) -> Moment {
     let ticks = behind.div_ceil(256);
-    Moment { tick: tick.minus(ticks), part: 0 }.plus(ticks * 256 - behind)
+    Moment { tick: tick.minus(ticks), part: 0 }.plus(ticks.wrapping_mul(256).wrapping_sub(behind))
 }
 
 /// The parts of a journal.
-struct Parts(BufReader<File>);
+struct Parts {
+    file: BufReader<File>,
+    /// Whether the last part was not whole.
+    is_cut: bool,
+}
 
 impl Parts {
     /// The next part; `None` at the end, also if it is cut off there.
-    fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ReplayError> {
-        let mut length = [0; LENGTH_BYTES];
-        match self.0.read_exact(&mut length) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-            read => read?,
-        }
-        let length = u32::from_le_bytes(length);
-        if length > PART_BYTES_MAX {
-            return Err(ReplayError::Damaged("a part is too long".into()));
-        }
-        let mut part = Vec::new();
-        self.0.by_ref().take(length.into()).read_to_end(&mut part)?;
-        if part.len() < length as usize {
+    fn next<T: DeserializeOwned>(&mut self, bytes_max: u32) -> Result<Option<T>, ReplayError> {
+        if self.file.fill_buf()?.is_empty() {
             return Ok(None);
         }
-        state::read(&part).map(Some).map_err(|error| ReplayError::Damaged(error.to_string()))
+        let mut length = Vec::new();
+        self.file.by_ref().take(LENGTH_BYTES as u64).read_to_end(&mut length)?;
+        let length = length.try_into().map(u32::from_le_bytes);
+        let Ok(length) = length else { return Ok(self.cut()) };
+        if length > bytes_max {
+            return Err(damaged("a part is too long"));
+        }
+        let mut part = Vec::new();
+        self.file.by_ref().take(length.into()).read_to_end(&mut part)?;
+        if part.len() < length as usize {
+            return Ok(self.cut());
+        }
+        state::read(&part).map(Some).map_err(|error| damaged(error))
     }
+
+    fn cut<T>(&mut self) -> Option<T> {
+        self.is_cut = true;
+        None
+    }
+}
+
+fn damaged(why: impl Display) -> ReplayError {
+    ReplayError::Damaged(why.to_string())
 }
 
 /// Plays a match again as fast as it goes, and tells `out` how it went. Returns whether it went the
@@ -211,17 +258,20 @@ pub(crate) fn verify<G: Game>(path: &Path, mut out: impl Write) -> Result<bool, 
             Ok(Ok(Next::Told)) => {}
             Ok(Ok(Next::Ticked)) => ticks += 1,
             Ok(Ok(Next::Checked(true))) => checks += 1,
-            Ok(Ok(Next::Checked(false))) => break End::Differs,
-            Ok(Ok(Next::End)) => break End::Same,
-            Ok(Err(error)) => return Err(error),
-            Err(_) => break End::Panicked,
+            Ok(Ok(Next::Checked(false))) => break Ok(End::Differs),
+            Ok(Ok(Next::End)) => break Ok(End::Same),
+            Ok(Err(error)) => break Err(error),
+            Err(_) => break Ok(End::Panicked),
         }
     };
     let (tick, played_s) = (played.tick.0, f64::from(ticks) / f64::from(tick_rate.hz()));
     let faster = played_s / start.elapsed().as_secs_f64();
     writeln!(out, "{ticks} ticks ({played_s:.0} s) played again, {faster:.0} times as fast")?;
-    let known = format!("{checks} digests of rows are equal");
+    let (end, known) = (end?, format!("{checks} digests of rows are equal"));
     match end {
+        End::Same if played.parts.is_cut => {
+            writeln!(out, "it went the same way, up to where the journal is cut off: {known}")?;
+        }
         End::Same => writeln!(out, "it went the same way: {known}")?,
         End::Differs => writeln!(
             out,
@@ -244,14 +294,14 @@ enum End {
 /// A game that plays a match again, over and over, for spectators.
 pub(crate) struct Replay<G: Game>(Played<G>);
 
-/// The journal that is replayed, and the tick to begin after.
-static REPLAYED: OnceLock<(PathBuf, Tick)> = OnceLock::new();
+/// The journal that is replayed, and the tick to begin with, if not its first.
+static REPLAYED: OnceLock<(PathBuf, Option<Tick>)> = OnceLock::new();
 
 impl<G: Game> Replay<G> {
     /// Has all matches of this process replay this journal, and adapts the settings to it.
     pub(crate) fn prepare(
         path: PathBuf,
-        from: Tick,
+        from: Option<Tick>,
         config: &mut Config,
     ) -> Result<(), ConfigError> {
         let fail = |error: ReplayError| ConfigError::of_file("watch", &path, &error);
@@ -269,14 +319,18 @@ impl<G: Game> Replay<G> {
         begun.unwrap_or_else(|error| panic!("can't replay {}: {error}", path.display()))
     }
 
-    fn open(path: &Path, from: Tick) -> Result<Self, ReplayError> {
+    /// The match as of the tick to begin with.
+    pub(super) fn open(path: &Path, from: Option<Tick>) -> Result<Self, ReplayError> {
         let mut played = Played::open(path)?;
-        while played.next()? != Next::End {
-            if played.tick != played.head.tick && played.tick.since(from) >= 0 {
-                return Ok(Self(played));
+        loop {
+            match played.next()? {
+                Next::Ticked if from.is_none_or(|from| played.tick.since(from) >= 0) => {
+                    return Ok(Self(played));
+                }
+                Next::Ticked | Next::Told | Next::Checked(_) => {}
+                Next::End => return Err(ReplayError::Ended(played.tick)),
             }
         }
-        Err(ReplayError::Ended(played.tick))
     }
 }
 
@@ -309,6 +363,8 @@ impl<G: Game> Game for Replay<G> {
                 Ok(Next::End) => {
                     tracing::info!("the replay begins again");
                     *self = Self::begin();
+                    // It has a tick already.
+                    break;
                 }
                 Err(error) => panic!("the journal: {error}"),
             }

@@ -14,7 +14,11 @@ use tickwire_shared::{
     schema::Field,
 };
 
-use super::{replay::ReplayError, *};
+use super::{
+    replay::ReplayError::{self, OtherVersion},
+    *,
+};
+use crate::config::Config;
 
 const RATE: TickRate = TickRate::new(30).unwrap();
 
@@ -36,6 +40,33 @@ fn a_match_of_an_earlier_server_is_played_again_from_its_state() {
     let recorded = record::<Arena>("later", first, |tick, _| tick < 1_300);
     let (is_same, said) = replayed::<Arena>(&recorded.file);
     assert!(is_same && said.starts_with("arena 1, match 7: 4 seats, 30 Hz, from tick 1000\n"));
+}
+
+#[test]
+fn a_match_that_is_years_old_is_played_again() {
+    let earlier = record::<Arena>("young", None, |tick, _| tick < 30);
+    let first = Some((Tick(u32::MAX - 99), earlier.state.clone().unwrap()));
+    let recorded = record::<Arena>("old", first, |tick, _| tick != 100);
+    let (is_same, said) = replayed::<Arena>(&recorded.file);
+    assert!(is_same && said.contains("\n200 ticks (7 s) played again, "), "{said}");
+    for (from, is_there) in [(None, true), (Some(Tick(100)), true), (Some(Tick(101)), false)] {
+        assert_eq!(Replay::<Arena>::open(&recorded.file, from).is_ok(), is_there, "{from:?}");
+    }
+}
+
+#[test]
+fn spectators_watch_even_a_single_tick_over_and_over() {
+    let recorded = record::<Arena>("watched", None, |tick, _| tick < 60);
+    let mut config = Config::default();
+    Replay::<Arena>::prepare(recorded.file.clone(), Some(Tick(60)), &mut config).unwrap();
+    let options = MatchOptions { seed: 1, seats: 4, npcs: 0, tick_rate: RATE, mode: "" };
+    let mut replay = Replay::<Arena>::new(&options);
+    for tick in (1..4).map(Tick) {
+        let (mut events, mut rows) = (Events::default(), Rows::default());
+        replay.step(&mut Step { tick, inputs: &[], past: Rewind::none(), events: &mut events });
+        replay.write_rows(&mut rows);
+        assert!(!rows.is_empty());
+    }
 }
 
 #[test]
@@ -62,6 +93,85 @@ fn a_journal_that_is_cut_off_is_played_up_to_there() {
             Err(error) => assert!(matches!(error, ReplayError::Damaged(_)) && end < head),
         }
     }
+}
+
+#[test]
+fn a_journal_that_ends_within_a_part_is_said_to_be_cut_off() {
+    let recorded = record::<Arena>("within", None, |tick, _| tick < 60);
+    let bytes = fs::read(&recorded.file).unwrap();
+    for (cut, is_said) in [(0, false), (1, true)] {
+        fs::write(&recorded.file, &bytes[..bytes.len() - cut]).unwrap();
+        let (is_same, said) = replayed::<Arena>(&recorded.file);
+        let is_cut = said.contains("the same way, up to where the journal is cut off: ");
+        assert!(is_same && is_cut == is_said, "{said}");
+    }
+}
+
+#[test]
+fn what_no_match_has_or_is_told_is_refused() {
+    let recorded = record::<Arena>("told", None, |tick, _| tick < 60);
+    let bytes = fs::read(&recorded.file).unwrap();
+    let head_end = LENGTH_BYTES + u32::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let head = || state::read::<Head>(&bytes[LENGTH_BYTES..head_end]).unwrap();
+    let with_head = |head: Head| {
+        let mut written = Vec::new();
+        push(&head, &mut written);
+        [&written, &bytes[head_end..]].concat()
+    };
+    let with_part = |told: Told<'_>| {
+        let mut written = bytes.clone();
+        push(&told, &mut written);
+        written
+    };
+    let step = |seat, x, behind| {
+        with_part(Told::Step(vec![Seat(seat)].into(), vec![x, 0, 0, 0].into(), behind))
+    };
+    let with_length = |length: u32| [&bytes[..], &length.to_le_bytes(), &[0; 99]].concat();
+    let said = |written: Vec<u8>| {
+        fs::write(&recorded.file, written).unwrap();
+        let mut said = Vec::new();
+        let ended = verify::<Arena>(&recorded.file, &mut said);
+        let said = String::from_utf8(said).unwrap();
+        (ended.map_err(|error| error.to_string().replace("not a journal, or ", "")), said)
+    };
+    let why = |written| said(written).0.unwrap_err();
+    assert_eq!(why(with_head(Head { version: 2, ..head() })), OtherVersion.to_string());
+    let no_mode = "it is of the mode \"duel\", which the game no longer has";
+    assert_eq!(why(with_head(Head { mode: "duel".into(), ..head() })), no_mode);
+    for seats in [0, 1_025] {
+        let of_no_match = with_head(Head { seats, ..head() });
+        assert_eq!(why(of_no_match), "it is damaged: no match has so many seats");
+    }
+    for told in [
+        Told::Join(Seat(4), Cow::Borrowed(&[])),
+        Told::Join(Seat(0), vec![0; 17].into()),
+        Told::Leave(Seat(4)),
+        Told::Signal(vec![0; 65].into()),
+    ] {
+        assert_eq!(why(with_part(told)), "it is damaged: no match can be told this");
+    }
+    let missing = with_part(Told::Step(vec![Seat(0)].into(), vec![0].into(), vec![None].into()));
+    assert_eq!(why(missing), "it is damaged: inputs are missing");
+    for wrong in [step(4, 0, vec![None].into()), step(0, 128, vec![None].into())] {
+        assert_eq!(why(wrong), "it is damaged: no player can send this input");
+    }
+    // How far it was played is said, too.
+    let (ended, said_before) = said(with_length(200_000));
+    assert_eq!(ended.unwrap_err(), "it is damaged: a part is too long");
+    assert!(said_before.contains("\n60 ticks (2 s) played again, "), "{said_before}");
+    let long_ago = step(0, 127, vec![Some(u32::MAX)].into());
+    assert_eq!(said(long_ago).0, Ok(true));
+}
+
+#[test]
+fn rows_that_do_not_fit_the_schema_fail_again() {
+    let recorded = record::<Countdown>("misfit", None, |tick, _| tick < 3);
+    let mut bytes = fs::read(&recorded.file).unwrap();
+    push(&Told::Signal(vec![10].into()), &mut bytes);
+    push(&Told::Step(vec![].into(), vec![].into(), vec![].into()), &mut bytes);
+    fs::write(&recorded.file, bytes).unwrap();
+    let (is_same, said) = replayed::<Countdown>(&recorded.file);
+    assert!(!is_same && said.contains("\nthe game panicked at tick 4 "), "{said}");
 }
 
 #[test]
@@ -105,32 +215,36 @@ fn a_journal_that_can_not_be_written_is_lost_once() {
     assert_eq!(recorded.lost, 1);
 }
 
-/// Panics in the step of tick 77.
+/// Panics in the step of tick 77. A signal sets what is left.
 #[derive(Serialize, Deserialize)]
-struct Countdown;
+struct Countdown(i32);
 
 impl Game for Countdown {
     type Input = ArenaInput;
 
     fn schema() -> Schema {
         Schema { input: Arena::schema().input, ..Schema::new("countdown") }
-            .kind("count", [Field::new("left", 1.0, 0, 100)])
+            .kind("count", [Field::new("left", 1.0, -9, 9)])
     }
 
     fn new(_: &MatchOptions) -> Self {
-        Self
+        Self(7)
     }
 
     fn join(&mut self, _: Seat) {}
 
     fn leave(&mut self, _: Seat) {}
 
+    fn signal(&mut self, values: &[i32]) {
+        self.0 = values[0];
+    }
+
     fn step(&mut self, step: &mut Step<'_, ArenaInput>) {
         assert!(step.tick.0 < 77, "the count is over");
     }
 
     fn write_rows(&self, rows: &mut Rows) {
-        rows.push(EntityId(0), 0, &[7]);
+        rows.push(EntityId(0), 0, &[self.0]);
     }
 }
 
