@@ -1,7 +1,6 @@
 //! Playing a match again from its journal: as fast as it goes, or for spectators to watch.
 
 use std::{
-    fmt::Display,
     fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -25,7 +24,7 @@ use tickwire_shared::{
     replica::Rewind,
     rows::Rows,
     schema::{FIELDS_MAX, Integer, Schema},
-    state,
+    state::{self, StateError},
     time::Moment,
     wire::schema_hash,
 };
@@ -46,13 +45,15 @@ pub(crate) enum ReplayError {
     #[error("{0}")]
     Game(#[from] DeclarationError),
     #[error("it is not a journal, or damaged: {0}")]
-    Damaged(String),
+    Damaged(&'static str),
     #[error("another version of Tickwire has written it")]
     OtherVersion,
     #[error("it is of the game {0}, and this is {1}")]
     OtherGame(String, String),
     #[error("it was written before the game's schema changed: play it with the build of that time")]
     OtherSchema,
+    #[error("the game can't go on from the match's state: {0}")]
+    OtherState(StateError),
     #[error("it is of the mode {0:?}, which the game no longer has")]
     OtherMode(String),
     #[error("it ends at tick {}", .0.0)]
@@ -90,7 +91,7 @@ impl<G: Game> Played<G> {
         let mut parts = Parts { file: BufReader::new(File::open(path)?), is_cut: false };
         let schema = schema_of::<G>()?;
         let head = parts.next::<Head>(HEAD_BYTES_MAX)?;
-        let head = head.ok_or_else(|| damaged("its head is missing"))?;
+        let head = head.ok_or(ReplayError::Damaged("its head is missing"))?;
         if head.version != VERSION {
             return Err(ReplayError::OtherVersion);
         }
@@ -106,10 +107,10 @@ impl<G: Game> Played<G> {
         };
         let &Head { seed, seats, npcs, tick_rate, tick, .. } = &head;
         if !(1..=SEATS_MAX).contains(&seats) {
-            return Err(damaged("no match has so many seats"));
+            return Err(ReplayError::Damaged("no match has so many seats"));
         }
         let game = match &head.state {
-            Some(state) => state::read(state).map_err(|error| damaged(error))?,
+            Some(state) => state::read(state).map_err(ReplayError::OtherState)?,
             None => G::new(&MatchOptions { seed, seats, npcs, tick_rate, mode }),
         };
         Ok(Self {
@@ -137,7 +138,7 @@ impl<G: Game> Played<G> {
             Some(Told::Leave(seat)) if self.has_seat(seat) => self.game.leave(seat),
             Some(Told::Signal(values)) if values.len() <= SIGNAL_MAX => self.game.signal(&values),
             Some(Told::Join(..) | Told::Leave(_) | Told::Signal(_)) => {
-                return Err(damaged("no match can be told this"));
+                return Err(ReplayError::Damaged("no match can be told this"));
             }
             Some(Told::Step(seats, values, behind)) => {
                 self.step(&seats, &values, &behind)?;
@@ -158,7 +159,7 @@ impl<G: Game> Played<G> {
     ) -> Result<(), ReplayError> {
         let len = self.schema.input.len();
         if behind.len() != seats.len() || values.len() != seats.len() * len {
-            return Err(damaged("inputs are missing"));
+            return Err(ReplayError::Damaged("inputs are missing"));
         }
         self.tick = self.tick.plus(1);
         // Those who have not moved in time are as far behind in this tick, too.
@@ -170,7 +171,7 @@ impl<G: Game> Played<G> {
             let fits =
                 |(integer, value): (&Integer, &i32)| (integer.min..=integer.max).contains(value);
             if !self.has_seat(seat) || !self.schema.input.iter().zip(values).all(fits) {
-                return Err(damaged("no player can send this input"));
+                return Err(ReplayError::Damaged("no player can send this input"));
             }
             self.inputs[seat.index()] = G::Input::from_values(values);
             self.seen[seat.index()] = behind.map(|behind| before(self.tick, behind));
@@ -225,24 +226,20 @@ impl Parts {
         let length = length.try_into().map(u32::from_le_bytes);
         let Ok(length) = length else { return Ok(self.cut()) };
         if length > bytes_max {
-            return Err(damaged("a part is too long"));
+            return Err(ReplayError::Damaged("a part is too long"));
         }
         let mut part = Vec::new();
         self.file.by_ref().take(length.into()).read_to_end(&mut part)?;
         if part.len() < length as usize {
             return Ok(self.cut());
         }
-        state::read(&part).map(Some).map_err(|error| damaged(error))
+        state::read(&part).map(Some).map_err(|_| ReplayError::Damaged("a part of it can't be read"))
     }
 
     fn cut<T>(&mut self) -> Option<T> {
         self.is_cut = true;
         None
     }
-}
-
-fn damaged(why: impl Display) -> ReplayError {
-    ReplayError::Damaged(why.to_string())
 }
 
 /// Plays a match again as fast as it goes, and tells `out` how it went. Returns whether it went the

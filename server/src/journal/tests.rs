@@ -138,6 +138,10 @@ fn what_no_match_has_or_is_told_is_refused() {
     assert_eq!(why(with_head(Head { version: 2, ..head() })), OtherVersion.to_string());
     let no_mode = "it is of the mode \"duel\", which the game no longer has";
     assert_eq!(why(with_head(Head { mode: "duel".into(), ..head() })), no_mode);
+    let state = Some(serde_bytes::ByteBuf::from([0x80]));
+    let of_other_rules = why(with_head(Head { state, ..head() }));
+    let can_not = "the game can't go on from the match's state: ";
+    assert!(of_other_rules.starts_with(can_not), "{of_other_rules}");
     for seats in [0, 1_025] {
         let of_no_match = with_head(Head { seats, ..head() });
         assert_eq!(why(of_no_match), "it is damaged: no match has so many seats");
