@@ -307,7 +307,10 @@ impl Server {
             };
             if let Some(writer) = self.journal_writer {
                 // What the matches have told it last.
-                let _ = tokio::time::timeout(END_TIMEOUT, ends(&[writer])).await;
+                let written = tokio::time::timeout(END_TIMEOUT, ends(&[writer])).await;
+                if written.is_err() {
+                    tracing::error!("journals end here: the disk is too slow");
+                }
             }
             // Until feed readers have received the end of the last matches.
             tokio::time::sleep(2 * feeds::GATHER_TIME).await;

@@ -165,6 +165,30 @@ fn a_match_of_a_killed_server_is_played_again_from_its_journal() {
     assert!(digests.unwrap().parse::<u32>().unwrap() >= 2, "{said}");
 }
 
+#[test]
+fn a_disk_that_hangs_does_not_keep_the_server_from_ending() {
+    let folder = scratch("slow-journals");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    let folder_flag = ["--journal-folder", folder.to_str().unwrap()];
+    let mut program = Program::start(&[&folder_flag[..], &["--drain-timeout", "0"]].concat());
+    let mut client = Client::open(program.addr, "match=auto", "tickwire.v1");
+    client.introduce("Ada", None);
+    client.wait_snapshots(1);
+    let journal = loop {
+        if let Some(journal) = fs::read_dir(&folder).unwrap().next() {
+            break journal.unwrap().path();
+        }
+    };
+    // Whoever opens a pipe that nobody reads waits, as for a disk that does not answer.
+    let pipe = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::rename(&pipe, &journal).unwrap();
+    program.signal(Signal::TERM);
+    program.wait_line("journals end here: the disk is too slow");
+    assert!(program.child.wait().unwrap().success());
+}
+
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickwire-server"));
     command.args(args);
