@@ -31,7 +31,7 @@ pub(crate) use replay::{Replay, verify};
 const VERSION: u32 = 1;
 
 /// How a match begins.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Head {
     version: u32,
     game: String,
@@ -45,7 +45,7 @@ pub(crate) struct Head {
     mode: String,
     /// The tick before the first step.
     tick: Tick,
-    /// The state of the game, if an earlier server has begun the match.
+    /// The state of the game, if an earlier server has begun the match; `None` once it is read.
     state: Option<serde_bytes::ByteBuf>,
 }
 

@@ -23,7 +23,7 @@ use tickwire_shared::{
     ids::{Seat, Tick},
     replica::Rewind,
     rows::Rows,
-    schema::{FIELDS_MAX, Integer, Schema},
+    schema::{FIELDS_MAX, Schema},
     state::{self, StateError},
     time::Moment,
     wire::schema_hash,
@@ -91,7 +91,7 @@ impl<G: Game> Played<G> {
         let mut parts = Parts { file: BufReader::new(File::open(path)?), is_cut: false };
         let schema = schema_of::<G>()?;
         let head = parts.next::<Head>(HEAD_BYTES_MAX)?;
-        let head = head.ok_or(ReplayError::Damaged("its head is missing"))?;
+        let mut head = head.ok_or(ReplayError::Damaged("its head is missing"))?;
         if head.version != VERSION {
             return Err(ReplayError::OtherVersion);
         }
@@ -109,8 +109,8 @@ impl<G: Game> Played<G> {
         if !(1..=SEATS_MAX).contains(&seats) {
             return Err(ReplayError::Damaged("no match has so many seats"));
         }
-        let game = match &head.state {
-            Some(state) => state::read(state).map_err(ReplayError::OtherState)?,
+        let game = match head.state.take() {
+            Some(state) => state::read(&state).map_err(ReplayError::OtherState)?,
             None => G::new(&MatchOptions { seed, seats, npcs, tick_rate, mode }),
         };
         Ok(Self {
@@ -168,9 +168,8 @@ impl<G: Game> Played<G> {
         }
         for (index, (&seat, behind)) in seats.iter().zip(behind).enumerate() {
             let values = &values[index * len..][..len];
-            let fits =
-                |(integer, value): (&Integer, &i32)| (integer.min..=integer.max).contains(value);
-            if !self.has_seat(seat) || !self.schema.input.iter().zip(values).all(fits) {
+            let mut pairs = self.schema.input.iter().zip(values);
+            if !self.has_seat(seat) || !pairs.all(|(integer, &value)| integer.holds(value)) {
                 return Err(ReplayError::Damaged("no player can send this input"));
             }
             self.inputs[seat.index()] = G::Input::from_values(values);
@@ -246,7 +245,7 @@ impl Parts {
 /// same way.
 pub(crate) fn verify<G: Game>(path: &Path, mut out: impl Write) -> Result<bool, ReplayError> {
     let mut played = Played::<G>::open(path)?;
-    let Head { game, match_id, seats, tick_rate, tick: begun, .. } = played.head.clone();
+    let &Head { ref game, match_id, seats, tick_rate, tick: begun, .. } = &played.head;
     let from = if begun == Tick(0) { String::new() } else { format!(", from tick {}", begun.0) };
     writeln!(out, "{game}, match {}: {seats} seats, {} Hz{from}", match_id.0, tick_rate.hz())?;
     let (start, mut ticks, mut checks) = (Instant::now(), 0_u32, 0_u32);

@@ -35,7 +35,7 @@ pub fn pack<'a>(
     assert_eq!(integers.len(), values.len(), "one value for each integer");
     let (mut pending, mut pending_bits) = (0_u64, 0);
     for (integer, &value) in integers.iter().zip(values) {
-        if !(integer.min..=integer.max).contains(&value) {
+        if !integer.holds(value) {
             return Err(OutOfRange { integer, value });
         }
         pending |= u64::from(value.abs_diff(integer.min)) << pending_bits;

@@ -142,6 +142,13 @@ impl Integer {
     pub fn neutral(&self) -> i32 {
         0.clamp(self.min, self.max)
     }
+
+    /// Whether a value is within its range.
+    #[must_use]
+    #[inline]
+    pub fn holds(&self, value: i32) -> bool {
+        (self.min..=self.max).contains(&value)
+    }
 }
 
 /// A kind of event: a name, and the names of its values.
