@@ -10,15 +10,14 @@
 //! [`Trial`], which finds the match. After each trial that is not proved, one match more is left out,
 //! or, if none was being called at its end, all are: so trials come to an end.
 //!
-//! It is a sequence of parts, each after its length in four bytes, little endian: a [`Handover`],
-//! then the state of each match.
+//! It is a sequence of [parts]: a [`Handover`], then the state of each match.
 
 mod trial;
 
 use std::{
     fmt::Display,
     fs::{self, File, Metadata, OpenOptions, TryLockError},
-    io::{self, BufWriter, ErrorKind, Write},
+    io::{self, BufWriter, ErrorKind},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, Weak},
@@ -27,7 +26,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tickwire_shared::{ids::MatchId, state};
 
-use crate::{config::ConfigError, locks::lock};
+use crate::{config::ConfigError, locks::lock, parts};
 pub(crate) use trial::Trial;
 use trial::Verdict;
 
@@ -226,24 +225,15 @@ impl HandoverFile {
     }
 }
 
-fn parse(bytes: &[u8]) -> io::Result<(Handover, Vec<MatchState>)> {
-    let cut_off = || io::Error::new(ErrorKind::UnexpectedEof, "it is cut off");
-    let mut parts = split(bytes).ok_or_else(cut_off)?.into_iter();
-    let head = parts.next().ok_or_else(cut_off)?;
-    let handover = state::read(head).map_err(io::Error::other)?;
-    Ok((handover, parts.map(|part| Arc::new(part.to_vec())).collect()))
-}
-
-/// The parts of a file; `None` if it is cut off.
-fn split(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut parts = Vec::new();
-    while !bytes.is_empty() {
-        let (length, rest) = bytes.split_first_chunk()?;
-        let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        parts.push(part);
-        bytes = rest;
+fn parse(mut bytes: &[u8]) -> io::Result<(Handover, Vec<MatchState>)> {
+    let mut next = || parts::read(&mut bytes, u32::MAX);
+    let head = next()?.ok_or(ErrorKind::UnexpectedEof)?;
+    let handover = state::read(&head).map_err(io::Error::other)?;
+    let mut states = Vec::new();
+    while let Some(state) = next()? {
+        states.push(Arc::new(state));
     }
-    Some(parts)
+    Ok((handover, states))
 }
 
 /// Writes a file that is not there yet, to the disk.
@@ -251,9 +241,7 @@ fn write_parts(path: &Path, head: &Vec<u8>, states: &[MatchState]) -> io::Result
     let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
     let mut file = BufWriter::new(file);
     for part in std::iter::once(head).chain(states.iter().map(AsRef::as_ref)) {
-        let length = u32::try_from(part.len()).map_err(io::Error::other)?;
-        file.write_all(&length.to_le_bytes())?;
-        file.write_all(part)?;
+        parts::write(part, &mut file)?;
     }
     file.into_inner()?.sync_all()
 }

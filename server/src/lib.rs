@@ -38,6 +38,7 @@ mod log;
 mod mailbox;
 mod matches;
 mod matchmaker;
+mod parts;
 mod places;
 mod process;
 mod reload;
@@ -126,7 +127,7 @@ fn start<G: Game>() -> Result<ExitCode, StartError> {
         Task::Serve => run::<G>(config),
         Task::Replay(journal) => return replay::<G>(&journal),
         Task::Watch(journal, from) => {
-            Replay::<G>::prepare(journal, from, &mut config)?;
+            Replay::<G>::prepare(&journal, from, &mut config)?;
             run::<Replay<G>>(config)
         }
     };

@@ -221,7 +221,7 @@ pub struct Event<'a> {
 }
 
 /// The events of one tick, in the order in which they happened.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Events {
     heads: Vec<(Audience, u8, u32)>,
     values: Vec<i32>,

@@ -13,7 +13,7 @@ pub const HISTORY_LEN: usize = 64;
 const _: () = assert!(HISTORY_LEN.is_power_of_two(), "slots must stay in step across the wrap");
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct History {
     slots: Box<[Slot]>,
 }

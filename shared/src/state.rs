@@ -21,11 +21,6 @@ pub fn write(state: &impl Serialize) -> Result<Vec<u8>, StateError> {
     Ok(rmp_serde::to_vec_named(state)?)
 }
 
-/// Does the same, at the end of `out`.
-pub fn append(state: &impl Serialize, out: &mut Vec<u8>) -> Result<(), StateError> {
-    Ok(rmp_serde::encode::write_named(out, state)?)
-}
-
 /// Reads a state. The source of the bytes must be trusted.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
     Ok(rmp_serde::from_slice(bytes)?)

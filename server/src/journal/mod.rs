@@ -4,8 +4,7 @@
 //! A game is deterministic, so the options that it was made with and its joins, leaves, signals and
 //! inputs are enough. A digest of its rows, once a second, tells whether it goes the same way again.
 //!
-//! A journal is a sequence of parts, each after its length in four bytes, little endian: a [`Head`],
-//! then one [`Told`] after another. If the server is killed, up to a second is missing at the end.
+//! A journal is a sequence of [parts]: a [`Head`], then one [`Told`] after another. If the server is killed, up to a second is missing at the end.
 
 mod files;
 mod replay;
@@ -23,6 +22,7 @@ use tickwire_shared::{
     wire::schema_hash,
 };
 
+use crate::parts;
 use files::JournalFile;
 pub(crate) use files::Journals;
 pub(crate) use replay::{Replay, verify};
@@ -31,7 +31,7 @@ pub(crate) use replay::{Replay, verify};
 const VERSION: u32 = 1;
 
 /// How a match begins.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Head {
     version: u32,
     game: String,
@@ -236,16 +236,11 @@ impl Drop for Journal {
     }
 }
 
-/// Appends a part, after its length.
-fn push(part: &impl Serialize, parts: &mut Vec<u8>) {
-    let start = parts.len();
-    parts.extend_from_slice(&[0; LENGTH_BYTES]);
-    state::append(part, parts).expect("its types have encodings");
-    let length = (parts.len() - start - LENGTH_BYTES) as u32;
-    parts[start..][..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+/// Appends a part.
+fn push(part: &impl Serialize, to: &mut Vec<u8>) {
+    let part = state::write(part).expect("its types have encodings");
+    parts::write(&part, to).expect("memory takes all, and no state has 4 GiB");
 }
-
-const LENGTH_BYTES: usize = 4;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
 //! Playing a match again from its journal: as fast as it goes, or for spectators to watch.
 
 use std::{
+    any::Any,
     fs::File,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufReader, ErrorKind, Seek, SeekFrom, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Mutex, OnceLock},
     time::Instant,
 };
 
@@ -29,8 +30,12 @@ use tickwire_shared::{
     wire::schema_hash,
 };
 
-use super::{Head, LENGTH_BYTES, Told, VERSION};
-use crate::config::{Config, ConfigError};
+use super::{Head, Told, VERSION};
+use crate::{
+    config::{Config, ConfigError},
+    locks::lock,
+    parts,
+};
 
 /// Longest head of a journal: it has the state of a large game.
 const HEAD_BYTES_MAX: u32 = 1 << 30;
@@ -61,7 +66,7 @@ pub(crate) enum ReplayError {
 }
 
 /// A match that is played again.
-struct Played<G: Game> {
+pub(super) struct Played<G: Game> {
     parts: Parts,
     head: Head,
     schema: Schema,
@@ -87,8 +92,8 @@ enum Next {
 }
 
 impl<G: Game> Played<G> {
-    fn open(path: &Path) -> Result<Self, ReplayError> {
-        let mut parts = Parts { file: BufReader::new(File::open(path)?), is_cut: false };
+    pub(super) fn open(path: &Path) -> Result<Self, ReplayError> {
+        let mut parts = Parts::open(path)?;
         let schema = schema_of::<G>()?;
         let head = parts.next::<Head>(HEAD_BYTES_MAX)?;
         let mut head = head.ok_or(ReplayError::Damaged("its head is missing"))?;
@@ -123,6 +128,34 @@ impl<G: Game> Played<G> {
             history: History::default(),
             events: Events::default(),
             head,
+        })
+    }
+
+    /// Plays up to a tick, or, without one, to the first.
+    pub(super) fn play_to(&mut self, tick: Option<Tick>) -> Result<(), ReplayError> {
+        loop {
+            match self.next()? {
+                Next::Ticked if tick.is_none_or(|tick| self.tick.since(tick) >= 0) => return Ok(()),
+                Next::Ticked | Next::Told | Next::Checked(_) => {}
+                Next::End => return Err(ReplayError::Ended(self.tick)),
+            }
+        }
+    }
+
+    /// Another of the same match, at the same tick.
+    fn copy(&mut self) -> Result<Self, ReplayError> {
+        let Self { parts, head, schema, game, tick, inputs, seen, history, events } = self;
+        let state = state::write(game).and_then(|state| state::read(&state));
+        Ok(Self {
+            parts: parts.copy()?,
+            head: head.clone(),
+            schema: schema.clone(),
+            game: state.map_err(ReplayError::OtherState)?,
+            tick: *tick,
+            inputs: inputs.clone(),
+            seen: seen.clone(),
+            history: history.clone(),
+            events: events.clone(),
         })
     }
 
@@ -209,35 +242,38 @@ fn before(tick: Tick, behind: u32) -> Moment {
 
 /// The parts of a journal.
 struct Parts {
+    path: PathBuf,
     file: BufReader<File>,
     /// Whether the last part was not whole.
     is_cut: bool,
 }
 
 impl Parts {
-    /// The next part; `None` at the end, also if it is cut off there.
-    fn next<T: DeserializeOwned>(&mut self, bytes_max: u32) -> Result<Option<T>, ReplayError> {
-        if self.file.fill_buf()?.is_empty() {
-            return Ok(None);
-        }
-        let mut length = Vec::new();
-        self.file.by_ref().take(LENGTH_BYTES as u64).read_to_end(&mut length)?;
-        let length = length.try_into().map(u32::from_le_bytes);
-        let Ok(length) = length else { return Ok(self.cut()) };
-        if length > bytes_max {
-            return Err(ReplayError::Damaged("a part is too long"));
-        }
-        let mut part = Vec::new();
-        self.file.by_ref().take(length.into()).read_to_end(&mut part)?;
-        if part.len() < length as usize {
-            return Ok(self.cut());
-        }
-        state::read(&part).map(Some).map_err(|_| ReplayError::Damaged("a part of it can't be read"))
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.into(), file: BufReader::new(File::open(path)?), is_cut: false })
     }
 
-    fn cut<T>(&mut self) -> Option<T> {
-        self.is_cut = true;
-        None
+    /// Another, which reads the same parts next.
+    fn copy(&mut self) -> io::Result<Self> {
+        let mut copy = Self::open(&self.path)?;
+        copy.file.seek(SeekFrom::Start(self.file.stream_position()?))?;
+        Ok(copy)
+    }
+
+    /// The next part; `None` at the end, also if it is cut off there.
+    fn next<T: DeserializeOwned>(&mut self, bytes_max: u32) -> Result<Option<T>, ReplayError> {
+        let part = match parts::read(&mut self.file, bytes_max) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                self.is_cut = true;
+                None
+            }
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(ReplayError::Damaged("a part is too long"));
+            }
+            part => part?,
+        };
+        let Some(part) = part else { return Ok(None) };
+        state::read(&part).map(Some).map_err(|_| ReplayError::Damaged("a part of it can't be read"))
     }
 }
 
@@ -290,43 +326,32 @@ enum End {
 /// A game that plays a match again, over and over, for spectators.
 pub(crate) struct Replay<G: Game>(Played<G>);
 
-/// The journal that is replayed, and the tick to begin with, if not its first.
-static REPLAYED: OnceLock<(PathBuf, Option<Tick>)> = OnceLock::new();
+/// The match as of the tick to begin with: a `Mutex<Played<G>>`.
+static BEGINNING: OnceLock<Box<dyn Any + Send + Sync>> = OnceLock::new();
 
 impl<G: Game> Replay<G> {
     /// Has all matches of this process replay this journal, and adapts the settings to it.
     pub(crate) fn prepare(
-        path: PathBuf,
+        path: &Path,
         from: Option<Tick>,
         config: &mut Config,
     ) -> Result<(), ConfigError> {
-        let fail = |error: ReplayError| ConfigError::of_file("watch", &path, &error);
-        let Head { tick_rate, seats, .. } = Self::open(&path, from).map_err(fail)?.0.head;
+        let fail = |error: ReplayError| ConfigError::of_file("watch", path, &error);
+        let mut played = Played::<G>::open(path).map_err(fail)?;
+        played.play_to(from).map_err(fail)?;
+        let Head { tick_rate, seats, .. } = played.copy().map_err(fail)?.head;
         (config.tick_rate, config.seats) = (tick_rate, seats);
         (config.handover_file, config.journal_folder) = (None, None);
-        let _ = REPLAYED.set((path, from));
+        let _ = BEGINNING.set(Box::new(Mutex::new(played)));
         tracing::info!("spectators watch the replay at /?match=auto&role=spectator");
         Ok(())
     }
 
     fn begin() -> Self {
-        let (path, from) = REPLAYED.get().expect("it is set before the first match");
-        let begun = Self::open(path, *from);
-        begun.unwrap_or_else(|error| panic!("can't replay {}: {error}", path.display()))
-    }
-
-    /// The match as of the tick to begin with.
-    pub(super) fn open(path: &Path, from: Option<Tick>) -> Result<Self, ReplayError> {
-        let mut played = Played::open(path)?;
-        loop {
-            match played.next()? {
-                Next::Ticked if from.is_none_or(|from| played.tick.since(from) >= 0) => {
-                    return Ok(Self(played));
-                }
-                Next::Ticked | Next::Told | Next::Checked(_) => {}
-                Next::End => return Err(ReplayError::Ended(played.tick)),
-            }
-        }
+        let beginning = BEGINNING.get().and_then(|beginning| beginning.downcast_ref());
+        let beginning: &Mutex<Played<G>> = beginning.expect("it is set before the first match");
+        let begun = lock(beginning).copy();
+        Self(begun.unwrap_or_else(|error| panic!("can't replay the journal: {error}")))
     }
 }
 
