@@ -13,7 +13,7 @@ const MOMENTS: u64 = 256;
 /// The part of an interval between the phases of neighbours: the golden ratio, in units of 2^-64.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// See the module.
+/// When each bot of a swarm sends; see the [module](self).
 #[derive(Debug)]
 pub struct Schedule {
     start: Micros,

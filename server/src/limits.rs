@@ -20,7 +20,7 @@ const MATCHES_BURST_S: u32 = 4;
 /// hyper accepts no smaller buffer.
 const HEAD_BYTES_MIN: usize = 8 * 1024;
 
-/// See the module.
+/// The limits of a server; see the [module](self).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Concurrent connections, including those that have not been upgraded. More are answered 503.

@@ -12,7 +12,7 @@ use crate::{ids::Tick, rows::Rows};
 pub const HISTORY_LEN: usize = 64;
 const _: () = assert!(HISTORY_LEN.is_power_of_two(), "slots must stay in step across the wrap");
 
-/// See the module.
+/// The rows of the last ticks of a match; see the [module](self).
 #[derive(Clone, Debug)]
 pub struct History {
     slots: Box<[Slot]>,

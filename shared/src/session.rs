@@ -71,7 +71,7 @@ const TIMEOUT: Micros = Micros::from_secs(6);
 /// If no input was made for this long, a snapshot gets an acknowledgement of its own.
 const ACK_INTERVAL: Micros = Micros::from_millis(100);
 
-/// See the module.
+/// A client's session, over all of its connections; see the [module](self) for the order of calls.
 #[derive(Debug)]
 pub struct Session {
     options: SessionOptions,

@@ -32,7 +32,7 @@ const PING_INTERVAL: Micros = Micros::from_millis(500);
 const FIRST_PING_INTERVAL: Micros = Micros::from_millis(100);
 const FIRST_PINGS: u32 = 8;
 
-/// One session of a client. See the module, and [`super`] for the order of calls.
+/// The protocol of one session at the client's end; see [`super`] for the order of calls.
 #[derive(Debug, Default)]
 pub struct ClientLink {
     game: Option<Joined>,

@@ -28,7 +28,7 @@ pub const JUMP_FROM: i64 = 500_000;
 /// Largest difference in rate between two undisturbed clocks: one part in this many.
 const DRIFT: i64 = 10_000;
 
-/// See the module.
+/// The estimate of when the server's ticks are due; see the [module](self).
 #[derive(Clone, Debug)]
 pub struct Clock {
     rate: TickRate,

@@ -18,7 +18,7 @@ use crate::{
 /// How many ticks ahead an input may be: a second and a half at the fastest rate.
 pub const INPUTS_MAX: usize = 192;
 
-/// See the module.
+/// The inputs of one seat that wait for their ticks; see the [module](self).
 #[derive(Debug)]
 pub struct InputQueue<I> {
     waiting: VecDeque<Waiting<I>>,

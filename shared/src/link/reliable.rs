@@ -15,7 +15,7 @@ pub const LOG_BYTES_MAX: usize = 24 * LOG_EVENTS_MAX;
 /// Bytes of an event in a written log, beside its payload.
 const HEAD_BYTES: usize = 6;
 
-/// See the module.
+/// The last events of a match; see the [module](self).
 #[derive(Debug)]
 pub struct EventLog {
     bytes: VecDeque<u8>,

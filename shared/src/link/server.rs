@@ -25,7 +25,7 @@ use crate::{
     wire::{self, ClientMessage, Hello, PROTOCOL_VERSION, ServerMessage, Welcome},
 };
 
-/// See the module.
+/// The protocol of one connection at the server's end; see the [module](self).
 #[derive(Debug)]
 pub struct ServerLink {
     stage: Stage,

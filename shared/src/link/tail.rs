@@ -36,7 +36,7 @@ const UNIT: i64 = 1_000;
 const STEPS: usize = 16;
 const CELLS: usize = 128;
 
-/// See the module. All values are microseconds.
+/// A running quantile of a quantity in microseconds; see the [module](self).
 #[derive(Clone, Debug)]
 pub struct Tail {
     part: u64,

@@ -42,7 +42,7 @@ const KEPT_MAX: usize = 256;
 /// Most snapshots that are no longer needed whose memory is kept for reuse.
 const SPARE_MAX: usize = 8;
 
-/// See the module.
+/// Shows other entities a little in the past, between two snapshots; see the [module](self).
 #[derive(Debug)]
 pub struct Interpolation {
     /// Oldest first; the first is the newest that is not after the shown moment.

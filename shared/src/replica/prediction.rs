@@ -49,7 +49,7 @@ pub trait Predictor {
     fn place(&self, state: &Self::State) -> [f32; 3];
 }
 
-/// See the module.
+/// Shows a player's own entity without waiting for the server; see the [module](self).
 #[derive(Clone, Debug)]
 pub struct Prediction<P: Predictor> {
     rules: P,

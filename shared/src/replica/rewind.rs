@@ -15,7 +15,7 @@ use crate::{
 /// How far back a shot can be judged.
 pub const REWIND_MAX: Micros = Micros::from_millis(250);
 
-/// See the module.
+/// The match as each player saw it when making an input; see the [module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct Rewind<'a> {
     known: Option<Known<'a>>,

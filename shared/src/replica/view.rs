@@ -15,7 +15,7 @@ use crate::{
     time::{Moment, TickRate},
 };
 
-/// See the module.
+/// The entities of a match as they are shown at one moment; see the [module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The earlier tick.

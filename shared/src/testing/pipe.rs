@@ -9,7 +9,7 @@ use crate::{dice::Dice, time::Micros};
 /// Overhead per frame, in bytes: WebSocket, TCP and IP headers.
 const HEAD_BYTES: u64 = 60;
 
-/// See the module. Its behaviour is determined by the seed.
+/// One direction of a simulated network, determined by its seed; see the [module](self).
 #[derive(Debug)]
 pub struct Pipe {
     delay: Micros,

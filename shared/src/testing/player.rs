@@ -41,7 +41,7 @@ const WARM_UP: Micros = Micros::from_secs(5);
 /// Time between two rendered frames.
 const FRAME: Micros = Micros(16_667);
 
-/// See the module.
+/// A simulated client and its player; see the [module](self).
 pub struct Player<G: Played> {
     /// The player's statistics.
     pub counts: Counts,

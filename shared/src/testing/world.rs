@@ -17,7 +17,7 @@ use crate::{
     wire::{Hello, Pong, ResumeToken, ServerMessage, Welcome, model_hash, schema_hash},
 };
 
-/// See the module.
+/// A match without sockets, in simulated time; see the [module](self).
 #[derive(Debug)]
 pub struct World<G: Game> {
     /// The game.
