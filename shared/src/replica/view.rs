@@ -1,11 +1,11 @@
 //! A match between two of its ticks, or a little after the newest.
 //!
 //! Positions are interpolated linearly, angles and quaternions along the shorter way; all other
-//! values are those of the earlier tick until the later one is reached. An entity that moved
-//! further than its velocity allows was teleported: it is shown at its old place, then at its new
-//! one, never in between. An entity that spawns in the later tick is not there before it; one that
-//! despawns is there until then. After the newest tick, only fields with a velocity
-//! ([`Predict::Carried`]) keep moving.
+//! values are those of the earlier tick until the later one is reached. A field's [`Predict`] says
+//! which of these it is. An entity with a velocity that moved further than that allows was
+//! teleported: it is shown at its old place, then at its new one, never in between. An entity that
+//! spawns in the later tick is not there before it; one that despawns is there until then. After the
+//! newest tick, only fields with a velocity ([`Predict::Carried`]) keep moving.
 
 use crate::{
     codec::turn,
@@ -96,14 +96,19 @@ impl<'a> Seen<'a> {
         self.from.kind
     }
 
-    /// The row of the tick that was reached last: for values that are not interpolated.
+    /// The row of the tick that was reached last: for integers as they are, such as a score.
     #[must_use]
     pub const fn row(self) -> Row<'a> {
         self.from
     }
 
-    /// The interpolated value of a field, in the field's steps; of an angle, from `min` to below
-    /// `max + 1`. `fields` are those of its kind.
+    /// The interpolated value of a field, in the field's steps: multiply it by [`Field::step`] for
+    /// the quantity that it stands for. Of an angle, it is from `min` to below `max + 1`. `fields` are
+    /// those of its kind in the schema; a game that calls this in each step keeps its schema in a
+    /// `static`, by [`LazyLock`](std::sync::LazyLock).
+    ///
+    /// # Panics
+    /// When the kind has no field of this `index`.
     #[must_use]
     pub fn value(self, fields: &[Field], index: usize, rate: TickRate) -> f32 {
         let from = self.from.values[index];

@@ -67,17 +67,26 @@ pub struct Field {
     pub predict: Predict,
 }
 
-/// How the codec forecasts a field's next value. A wrong choice costs bandwidth, never correctness.
+/// How a field tends to change: the codec forecasts its next value by this, and clients show it
+/// between two snapshots by this. A wrong choice costs bandwidth, or smooth motion on the screen;
+/// rows are exact with any.
+///
+/// A position that is [`Predict::Held`], as a new field is, jumps from tick to tick: it should be
+/// [`Predict::Linear`] or [`Predict::Carried`]. Prediction of a player's own moves is another matter:
+/// see [`Predictor`](crate::replica::Predictor).
 ///
 /// A field's rate is encoded before the field itself, whatever their order in the row.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub enum Predict {
-    /// It keeps its value.
+    /// It keeps its value, and is not interpolated.
     #[default]
     Held,
-    /// It keeps changing at the pace of the last snapshots.
+    /// It keeps changing at the pace of the last snapshots. In a row without a [`Predict::Carried`]
+    /// field it is interpolated over any distance, so that a teleport looks like a very fast move.
     Linear,
-    /// It moves with a velocity: field `rate` of the same row, in this field's unit per second.
+    /// It moves with a velocity: field `rate` of the same row, in this field's unit per second. It is
+    /// not interpolated over a distance that the velocity's range does not allow, such as a teleport,
+    /// and keeps moving for a moment if the next snapshot is late.
     Carried {
         /// Index of the velocity among the kind's fields.
         rate: u8,
@@ -92,9 +101,9 @@ pub enum Predict {
         /// Index of the angular velocity among the kind's fields.
         rate: u8,
     },
-    /// It counts up occasionally.
+    /// It counts up occasionally, and is not interpolated.
     Counter,
-    /// Each bit is an independent flag.
+    /// Each bit is an independent flag. It is not interpolated.
     Flags,
     /// The first of four fields that form a unit quaternion: the index (among x, y, z, w) of its
     /// largest component, which is positive and not stored. See [`Field::quaternion`].
@@ -269,7 +278,7 @@ impl KindSchema {
 
 impl Field {
     /// A field of integers `min..=max`, one of which is worth `step`. It is expected to keep its
-    /// value, unless [`Field::predict`] says otherwise.
+    /// value, and is not interpolated, unless [`Field::predict`] says otherwise.
     #[must_use]
     pub fn new(name: &str, step: f32, min: i32, max: i32) -> Self {
         Self { name: name.into(), step, min, max, predict: Predict::Held }
@@ -298,14 +307,15 @@ impl Field {
         self
     }
 
-    /// The integer nearest to `value`, clamped to the field's range. NaN counts as 0.
+    /// The integer nearest to `value`, which is in the game's own unit, clamped to the field's range.
+    /// NaN counts as 0.
     #[must_use]
     pub fn quantise(&self, value: f32) -> i32 {
         let steps = f64::from(value) / f64::from(self.step);
         (steps.round() as i32).clamp(self.min, self.max)
     }
 
-    /// The quantity that `steps` stands for.
+    /// The quantity that `steps` stands for, in the game's own unit.
     #[must_use]
     pub fn value(&self, steps: i32) -> f32 {
         steps as f32 * self.step
