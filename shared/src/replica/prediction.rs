@@ -26,8 +26,65 @@ pub const FADE_HALF: Micros = Micros::from_millis(50);
 /// again.
 const PENDING_MAX: usize = 320;
 
-/// The part of a game's rules that a client can predict: it depends only on a snapshot and one
-/// player's inputs.
+/// The part of a game's rules that a client can predict: it depends only on a snapshot's rows and one
+/// player's inputs. What only the owner receives ([`Game::write_owner`]) is not in rows: if moves
+/// depend on it, such as on stamina, make it a field of the player's row.
+///
+/// A prediction is right if both ends compute the same, to the bit. So let [`Game::step`] call the
+/// same function, on state that is no finer than rows are: integers in the fields' steps are best. A
+/// position that the server rounds only for its rows is corrected by every snapshot. Functions such
+/// as [`f32::sin`] differ from machine to machine; those of the crate `libm` don't.
+///
+/// ```
+/// use tickwire_shared::{game::Input, ids::{EntityId, Seat}, replica::Predictor, rows::Rows};
+///
+/// /// The direction to run in: -1, 0 or 1 on each axis.
+/// #[derive(Clone, Default)]
+/// struct Keys([i32; 2]);
+/// # impl Input for Keys {
+/// #     fn from_values(values: &[i32]) -> Self {
+/// #         Self([values[0], values[1]])
+/// #     }
+/// #     fn write_values(&self, values: &mut [i32]) {
+/// #         values.copy_from_slice(&self.0);
+/// #     }
+/// # }
+///
+/// /// A runner's place, in centimetres, as the row's first two fields have it.
+/// #[derive(Clone, PartialEq)]
+/// struct Runner([i32; 2]);
+///
+/// impl Runner {
+///     /// The server calls this, too.
+///     fn run(&mut self, keys: &Keys, cm_per_tick: i32) {
+///         for axis in 0..2 {
+///             self.0[axis] = (self.0[axis] + keys.0[axis] * cm_per_tick).clamp(0, 2_000);
+///         }
+///     }
+/// }
+///
+/// struct Run { cm_per_tick: i32 }
+///
+/// impl Predictor for Run {
+///     type Input = Keys;
+///     type State = Runner;
+///     const JUMP_FROM: f32 = 2.0;
+///
+///     fn read(&self, rows: &Rows, seat: Seat) -> Option<Runner> {
+///         let row = rows.find(EntityId(seat.0.into()))?;
+///         Some(Runner([row.values[0], row.values[1]]))
+///     }
+///     fn advance(&self, runner: &mut Runner, keys: &Keys) {
+///         runner.run(keys, self.cm_per_tick);
+///     }
+///     fn place(&self, runner: &Runner) -> [f32; 3] {
+///         [runner.0[0] as f32 / 100.0, runner.0[1] as f32 / 100.0, 0.0]
+///     }
+/// }
+/// ```
+///
+/// [`Game::step`]: crate::game::Game::step
+/// [`Game::write_owner`]: crate::game::Game::write_owner
 pub trait Predictor {
     /// The game's input.
     type Input: Input;
@@ -134,7 +191,7 @@ impl<P: Predictor> Prediction<P> {
         self.pending.push_back((tick, input, state));
     }
 
-    /// Compares the prediction for `tick` with its snapshot, and corrects it.
+    /// Compares the prediction for `tick` with its snapshot, which arrived `now`, and corrects it.
     pub fn reconcile(&mut self, tick: Tick, rows: &Rows, now: Micros) -> Verdict {
         let actual = self.rules.read(rows, self.seat);
         let mut guess = self.base.take().filter(|(base, _)| *base == tick).map(|(_, state)| state);
@@ -186,8 +243,9 @@ impl<P: Predictor> Prediction<P> {
     }
 
     /// Where to show the entity `part` (0 to 1) of a tick after the newest input, if `input` is the
-    /// player's current one. An axis that would jump in the next tick does not move until then.
-    /// `None` while there is nothing to predict.
+    /// player's current one, in the game's unit of length. An axis that would jump in the next tick
+    /// does not move until then. `None` while there is nothing to predict: show the player as the
+    /// snapshots have it, like others.
     #[must_use]
     pub fn shown(&self, input: &P::Input, part: f32, now: Micros) -> Option<[f32; 3]> {
         let newest = self.newest()?;
@@ -203,7 +261,8 @@ impl<P: Predictor> Prediction<P> {
         }))
     }
 
-    /// The state after the newest input.
+    /// The state after the newest input: for what is not a place, such as a heading. It changes from
+    /// tick to tick; to show it in between, [`Predictor::advance`] a clone by the current input.
     #[must_use]
     pub fn newest(&self) -> Option<&P::State> {
         match self.pending.back() {
