@@ -41,8 +41,8 @@ impl InputSeq {
     }
 }
 
-/// An entity within its match. Ids may be used again once every client has seen the despawn;
-/// counting up is simplest.
+/// An entity within its match. A game may use an id again, also for another kind, once every client
+/// has seen the despawn; counting up is simplest.
 #[derive(
     Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
 )]

@@ -38,6 +38,16 @@
 //!
 //! `bot-client/examples/play.rs` is such a client.
 //!
+//! # In an engine
+//!
+//! A session and a prediction are `Send` and `Sync`, so one resource of an engine like Bevy can hold
+//! both. The clock is real time, not a game time that pauses. Step 1 is the frame's first system,
+//! then come 2 to 4 with the input that the player holds now, then 5. The engine's entities follow
+//! the view: keep a map from [`EntityId`] and kind to the engine's entity, and in each frame move
+//! those that are in the view, spawn those that are new to the map, and despawn those that the view
+//! no longer has.
+//!
+//! [`EntityId`]: crate::ids::EntityId
 //! [`Prediction`]: crate::replica::Prediction
 
 mod backoff;
@@ -131,9 +141,9 @@ pub enum Connect {
 /// What a frame from the server means to the game.
 #[derive(Debug)]
 pub enum SessionEvent<'a> {
-    /// The client has joined: for the first time, or anew since its session was lost. If the program
-    /// is built with its game's rules, compare the schema with that game's now: the server may have
-    /// another version.
+    /// The client has joined: for the first time, or anew since its session was lost, perhaps in
+    /// another match, so that what it kept of the last one is of no use. If the program is built with
+    /// its game's rules, compare the schema with that game's now: the server may have another version.
     Joined(&'a Welcome),
     /// The session goes on after the connection was lost.
     Resumed(&'a Welcome),
@@ -144,7 +154,9 @@ pub enum SessionEvent<'a> {
         /// Its rows.
         rows: &'a Rows,
     },
-    /// Something happened in the match.
+    /// Something happened in the match. It arrives before what is shown has reached its tick: if it
+    /// belongs to what is on the screen, such as an explosion, keep it until the view's
+    /// [moment](View::moment) is not before that tick.
     Event {
         /// The tick that it happened in.
         tick: Tick,
@@ -260,7 +272,8 @@ impl Session {
         }
     }
 
-    /// Handles a frame from the server, which arrived at `at`.
+    /// Handles a frame from the server, which arrived at `at`. `None` if it means nothing to the
+    /// game, or comes too late. With an invalid frame the connection is over, as if it were lost.
     pub fn handle_frame(&mut self, frame: &[u8], at: Micros) -> Option<SessionEvent<'_>> {
         if !self.is_connected() {
             return None;
