@@ -11,7 +11,7 @@ use std::{
     error::Error,
     future::ready,
     io, process,
-    sync::mpsc::{self, Receiver},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -29,7 +29,13 @@ use tickwire_shared::{
     time::Micros,
     wire::{SERVER_FRAME_BYTES_MAX, SUBPROTOCOL},
 };
-use tokio::{io::split, net::TcpStream, runtime, sync::mpsc as channel, time};
+use tokio::{
+    io::split,
+    net::TcpStream,
+    runtime,
+    sync::mpsc::{self as channel, error::TryRecvError},
+    time,
+};
 
 const FRAME: Duration = Duration::from_micros(16_667);
 
@@ -85,7 +91,7 @@ struct Client {
 impl Client {
     /// Handles what has arrived.
     fn receive(&mut self) -> Result<(), Box<dyn Error>> {
-        while let Some(socket) = &self.socket
+        while let Some(socket) = &mut self.socket
             && let Ok((at, news)) = socket.news.try_recv()
         {
             match news {
@@ -179,19 +185,25 @@ impl Client {
         Some(picture)
     }
 
-    /// Gives up the seat, and waits until the server knows.
+    /// Gives up the seat, and waits until the server knows, for a second at most.
     fn leave(self) {
-        let Some(socket) = self.socket else { return };
+        let Some(mut socket) = self.socket else { return };
         socket.send(Frame::close(1000, b""));
-        let is_open = |(_, news): (_, News)| matches!(news, News::Frame(_));
-        while socket.news.recv_timeout(Duration::from_secs(1)).is_ok_and(is_open) {}
+        for _ in 0..60 {
+            match socket.news.try_recv() {
+                Ok((_, News::Frame(_))) => {}
+                Err(TryRecvError::Empty) => thread::sleep(FRAME),
+                Ok((_, News::Closed(_))) | Err(TryRecvError::Disconnected) => break,
+            }
+        }
     }
 }
 
 /// A connection. A thread of its own reads it, so that frames have the time at which they arrived,
-/// not that of the next rendered frame. If this is dropped, the server keeps the seat.
+/// not that of the next rendered frame. If this is dropped, the server keeps the seat. It is `Send`
+/// and `Sync`, as an engine's resources must be: a receiver of `std` would not be.
 struct Socket {
-    news: Receiver<(Micros, News)>,
+    news: channel::UnboundedReceiver<(Micros, News)>,
     out: channel::UnboundedSender<Frame<'static>>,
 }
 
@@ -202,7 +214,8 @@ enum News {
 
 impl Socket {
     fn open(address: String, path: String, begun: Instant) -> Self {
-        let ((sender, news), (out, frames)) = (mpsc::channel(), channel::unbounded_channel());
+        let (sender, news) = channel::unbounded_channel();
+        let (out, frames) = channel::unbounded_channel();
         thread::spawn(move || {
             // When nobody listens any more, the connection is about to end.
             let say = |news| _ = sender.send((begun.elapsed().into(), news));
