@@ -187,7 +187,26 @@ pub enum Ended {
     AtOnce,
 }
 
-/// A server that listens, with its shards running.
+/// A server that listens, with its shards running. [`main`] runs one with the settings of the
+/// process; a test, or a client that hosts a match, runs its own, on a thread of its own:
+///
+/// ```
+/// use std::{error::Error, future::pending};
+/// use tickwire_server::{Server, config::Config};
+/// # use tickwire_shared::arena::Arena as YourGame;
+///
+/// let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// runtime.block_on(async {
+///     let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+///     let server = Server::bind::<YourGame>(config).await?;
+///     println!("http://{}", server.addr());
+///     let shutdown = async {}; // Until the program wants to end it.
+///     server.run(shutdown, pending()).await;
+///     Ok::<_, Box<dyn Error>>(())
+/// })
+/// # ?;
+/// # Ok::<_, Box<dyn Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -205,6 +224,9 @@ impl Server {
     /// Binds the port and starts the shards. Must be called within a single-threaded tokio runtime:
     /// with more threads, a connection could reach a shard before the command that opens its match,
     /// and be rejected.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn bind<G: Game>(config: Config) -> Result<Self, StartError> {
         if Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread {
             return Err(StartError::Runtime);
