@@ -12,9 +12,28 @@ use tickwire_shared::{
 };
 
 /// Decides one bot's inputs, from nothing but its seed and its views.
+///
+/// ```no_run
+/// use tickwire_bot_client::{Brain, Options, brain::View, run};
+/// use tickwire_shared::ids::EntityId;
+///
+/// /// Runs from one side to the middle, and back.
+/// struct Runner;
+///
+/// impl Brain for Runner {
+///     fn decide(&mut self, view: &View<'_>, values: &mut [i32]) {
+///         let own = view.rows.find(EntityId(view.seat.0.into()));
+///         values[0] = if own.is_some_and(|own| own.values[0] < 1_000) { 1 } else { -1 };
+///     }
+/// }
+///
+/// let report = run(&Options::default(), |_| Box::new(Runner))?;
+/// # Ok::<(), tickwire_bot_client::RunError>(())
+/// ```
 pub trait Brain {
     /// Decides the next input: `values` has an element for each of the schema's `input` integers,
-    /// and still holds the last input. Called once per tick interval.
+    /// and still holds the last input; at first, each is the nearest to 0 in its range. Each must be
+    /// within its range. Called once per tick interval.
     fn decide(&mut self, view: &View<'_>, values: &mut [i32]);
 }
 

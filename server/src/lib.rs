@@ -8,6 +8,10 @@
 //! }
 //! ```
 //!
+//! [`main`] is the whole program; [`Server`] is a server within another one, such as a test or a
+//! client that hosts a match. `README.md` beside this crate is for those who run it, and documents
+//! the settings of [`config::Config`] and [`limits::Limits`].
+//!
 //! The path of a connection: `listener` accepts it and reads its request; [`http`] routes it;
 //! for a WebSocket, `front_door` reserves a seat and `play` hands the socket to the
 //! shard that runs its match; from then on the shard's thread does everything.

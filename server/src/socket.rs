@@ -185,7 +185,7 @@ impl Socket {
     }
 }
 
-/// Appends a binary frame.
+/// Appends a WebSocket frame from a server: a binary message with this payload.
 pub fn push_frame(payload: &[u8], out: &mut Vec<u8>) {
     push(Frame::binary(Payload::Borrowed(payload)), out);
 }

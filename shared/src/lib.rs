@@ -7,7 +7,8 @@
 //! Reading order: [`game`] is the trait that a game developer implements; [`schema`] and [`rows`]
 //! describe and hold its state as integers; [`codec`] encodes rows into snapshots; [`link`] carries
 //! snapshots and inputs between server and client; [`replica`] makes it feel local; [`session`]
-//! combines both for a client, and says how one is written; [`arena`] is a complete game.
+//! combines both for a client, and says how one is written; [`arena`] is a complete game. With the
+//! feature `testing`, the module `testing` finds a game's faults, and plays it over bad networks.
 
 #![forbid(unsafe_code)]
 

@@ -42,7 +42,23 @@ pub trait Host {
     fn skipped(&self) -> u64;
 }
 
-/// The parameters of a simulation. It uses the game's first mode.
+/// The parameters of a simulation of a game that implements [`Played`]. It uses the game's first mode.
+///
+/// ```
+/// # use tickwire_shared::arena::Arena as YourGame;
+/// use tickwire_shared::{
+///     testing::{Profile, Simulation},
+///     time::{Micros, TickRate},
+/// };
+///
+/// let rate = TickRate::new(30).expect("it is a valid rate");
+/// let (lasts, cut_every) = (Micros::from_secs(20), Micros(0));
+/// let simulation =
+///     Simulation { seed: 1, profile: Profile::WIFI, players: 4, rate, lasts, cut_every };
+/// let outcome = simulation.run::<YourGame>();
+/// assert_eq!(outcome.faults(), [""; 0]);
+/// assert_eq!(outcome.counts.visible, 0, "predictions were visibly wrong");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Simulation {
     /// Seed of all randomness.
