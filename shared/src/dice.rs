@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Dice(u64);
 
 impl Dice {
