@@ -11,12 +11,12 @@ use crate::{bucket::Rate, config::ConfigError};
 
 /// Burst of a client's messages, in seconds of its rate: a phone that leaves a tunnel sends its
 /// delayed inputs all at once.
-const MESSAGES_BURST_S: u32 = 10;
+pub const MESSAGES_BURST_S: u32 = 10;
 /// Burst of an address' connects and of its requests, in seconds of their rates: a page that is
 /// opened twice, a team in one house.
-const ADDRESS_BURST_S: u32 = 4;
+pub const ADDRESS_BURST_S: u32 = 4;
 /// Burst of new matches, in seconds of their rate: a server that fills after its start.
-const MATCHES_BURST_S: u32 = 4;
+pub const MATCHES_BURST_S: u32 = 4;
 /// hyper accepts no smaller buffer.
 const HEAD_BYTES_MIN: usize = 8 * 1024;
 
@@ -34,13 +34,13 @@ pub struct Limits {
     /// Many players share an address behind a carrier's or a school's NAT; 64 is four full matches.
     /// This machine itself (127.0.0.1 and ::1) is not limited.
     pub connections_per_address_max: u32,
-    /// Connects of one address per second, with a burst of `ADDRESS_BURST_S` seconds. More are
+    /// Connects of one address per second, with a burst of [`ADDRESS_BURST_S`] seconds. More are
     /// answered 429.
     ///
     /// A person makes two at most; the rest is for shared addresses.
     pub connects_per_address_hz: u32,
     /// Requests of one address per second, over all of its connections, with a burst of
-    /// `ADDRESS_BURST_S` seconds. More are answered 429, unless they carry an operator's token.
+    /// [`ADDRESS_BURST_S`] seconds. More are answered 429, unless they carry an operator's token.
     ///
     /// The page makes a dozen when it opens; the most expensive request lists every match in JSON.
     pub requests_per_address_hz: u32,
@@ -73,7 +73,7 @@ pub struct Limits {
     /// A client whose downlink stalls for 20 s but that keeps sending is not given up. It costs
     /// little: half a second of snapshots wait, and chat and events up to the outbox's bound.
     pub stall_timeout: Duration,
-    /// Messages of a session per second, with a burst of `MESSAGES_BURST_S` seconds. Every 64
+    /// Messages of a session per second, with a burst of [`MESSAGES_BURST_S`] seconds. Every 64
     /// bytes, or the size of an input if that is more, count as another message. A client past this
     /// is closed.
     ///
@@ -85,7 +85,7 @@ pub struct Limits {
     pub sessions_per_subject_max: u32,
     /// Concurrent matches. More are refused.
     pub matches_max: usize,
-    /// New matches per second, with a burst of `MATCHES_BURST_S` seconds. More are refused.
+    /// New matches per second, with a burst of [`MATCHES_BURST_S`] seconds. More are refused.
     ///
     /// A match costs some hundred kilobytes from its first tick on.
     pub matches_hz: u32,

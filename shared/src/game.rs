@@ -6,6 +6,67 @@
 //!
 //! Its whole state can be [written out and read back](crate::state), so that a match can go on in
 //! another server.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use tickwire_shared::{
+//!     game::{Game, Input, MatchOptions, Step},
+//!     ids::{EntityId, Seat},
+//!     rows::Rows,
+//!     schema::{Field, Predict, Schema},
+//! };
+//!
+//! /// The direction to run in: -1, 0 or 1.
+//! #[derive(Clone, Default)]
+//! struct Keys(i32);
+//!
+//! impl Input for Keys {
+//!     fn from_values(values: &[i32]) -> Self {
+//!         Self(values[0])
+//!     }
+//!     fn write_values(&self, values: &mut [i32]) {
+//!         values[0] = self.0;
+//!     }
+//! }
+//!
+//! /// Each player's place on a track of 20 m, in centimetres, by seat.
+//! #[derive(Serialize, Deserialize)]
+//! struct Track(Vec<Option<i32>>);
+//!
+//! impl Game for Track {
+//!     type Input = Keys;
+//!     fn schema() -> Schema {
+//!         let x = Field::new("x", 0.01, 0, 2_000).predict(Predict::Linear);
+//!         Schema::new("track").players("runner", EntityId(0), [x]).input("x", -1, 1)
+//!     }
+//!     fn new(options: &MatchOptions) -> Self {
+//!         Self(vec![None; options.seats.into()])
+//!     }
+//!     fn join(&mut self, seat: Seat) {
+//!         self.0[seat.index()] = Some(1_000);
+//!     }
+//!     fn leave(&mut self, seat: Seat) {
+//!         self.0[seat.index()] = None;
+//!     }
+//!     fn step(&mut self, step: &mut Step<'_, Keys>) {
+//!         for (place, keys) in self.0.iter_mut().zip(step.inputs) {
+//!             *place = place.map(|x| (x + 20 * keys.0).clamp(0, 2_000));
+//!         }
+//!     }
+//!     fn write_rows(&self, rows: &mut Rows) {
+//!         for (seat, place) in (0..).zip(&self.0) {
+//!             if let Some(x) = place {
+//!                 rows.push(EntityId(seat), 0, &[*x]);
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! # #[cfg(feature = "testing")]
+//! tickwire_shared::testing::check::<Track>(); // With the feature `testing`, in a test.
+//! ```
+//!
+//! `server/examples/tag.rs` is a game with events, and [`arena`](crate::arena) one with everything.
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// A distribution of times. A mean alone hides what matters.
+/// A distribution of times, in microseconds. A mean alone hides what matters.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Distribution {
     /// The median.

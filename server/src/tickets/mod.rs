@@ -6,7 +6,7 @@
 //! expiry, and admits its bearer once: its `jti` is remembered until it expires. An operator's token
 //! is a ticket with the role `operator`, and may be used many times.
 //!
-//! At most `USED_MAX` used tickets are remembered; past that no ticket is accepted until some
+//! At most [`USED_MAX`] used tickets are remembered; past that no ticket is accepted until some
 //! expire.
 //!
 //! When the key's file changes, new tickets are signed by the new key. Tickets that the old key has
@@ -47,7 +47,7 @@ pub(crate) const TICKET_BYTES_MAX: usize = 1024;
 const LIFE_MAX: Duration = Duration::from_secs(3600);
 /// Used tickets that are remembered, in some 30 MB: enough for 72 joins a second with tickets that
 /// live an hour, or 4,000 with tickets that live a minute.
-const USED_MAX: usize = 262_144;
+pub const USED_MAX: usize = 262_144;
 /// Least time between two warnings in the log about tickets that are not valid.
 const LOG_INTERVAL_S: u64 = 60;
 

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::time::TickRate;
 
-/// A player's radius.
+/// A player's radius, in position steps.
 pub const RADIUS: i32 = cm(40);
-/// Running speed: 6.5 m/s.
+/// Running speed, in velocity steps: 6.5 m/s.
 pub const SPEED: i32 = 65 * VELOCITY_STEPS_PER_MPS / 10;
-/// Largest velocity per axis, even after a blast: 25 m/s.
+/// Largest velocity per axis, even after a blast, in velocity steps: 25 m/s.
 pub const VELOCITY_MAX: i32 = 25 * VELOCITY_STEPS_PER_MPS;
 /// How fast a velocity changes, per axis: 50 m/s each second.
 const ACCELERATION: i32 = 50 * VELOCITY_STEPS_PER_MPS;
@@ -24,7 +24,7 @@ const _: () = assert!(RADIUS > STEPS_PER_M / 4, "half a radius must be many step
 /// A position and a velocity, exactly as in a row.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Body {
-    /// The centre.
+    /// The centre, in position steps.
     pub position: IVec2,
     /// The velocity, in velocity steps.
     pub velocity: IVec2,
