@@ -81,7 +81,10 @@ export interface Handlers {
   input?: (tick: number, values: ArrayLike<number>) => void;
   /** A snapshot was applied. */
   snapshot?: (rows: Rows, tick: number) => void;
-  /** Something happened in the match; `name` and the names of `values` are the schema's. */
+  /**
+   * Something happened in the match; `name` and the names of `values` are the schema's. It arrives before the screen
+   * shows its tick: keep it until `session.others.shown` has reached that, if it belongs to what players see.
+   */
   event?: (name: string, values: Record<string, number>, tick: number) => void;
   /** A player joined, left, lost the connection or came back. All players with a seat, by seat, in a new map. */
   people?: (players: ReadonlyMap<number, Player>) => void;
