@@ -18,9 +18,9 @@
 //!    order) and [`Session::handle_closed`], each with the time at which it *arrived*: estimates of
 //!    the network are as good as that. So in a program that renders frames, let a thread read the
 //!    socket.
-//! 2. When [`Session::poll_connect`] says so, drop the previous connection, also one that is still
-//!    being made, since it would take the session from the next; and begin that, with the path and
-//!    query that [`Session::connect`] returns.
+//! 2. When [`Session::poll_connect`] says so, drop the previous connection, with all that is still to
+//!    come from it, and also one that is still being made, since it would take the session from the
+//!    next; and begin that, with the path and query that [`Session::connect`] returns.
 //! 3. Call [`Session::poll_input`] until it returns `None`, and for each tick
 //!    [`Session::write_input`].
 //! 4. Send what [`Session::poll_frame`] returns, each as one binary message, until it returns
@@ -123,9 +123,10 @@ pub enum SessionState {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{reason} ({code})")]
 pub struct Closed {
-    /// The close code.
+    /// The close code: a [`CloseReason::code`](crate::close::CloseReason::code), [`NO_CODE`],
+    /// [`CLIENT_FAULT`], or what a proxy has sent.
     pub code: u16,
-    /// The reason in words: the server's, or an error of the network.
+    /// The reason in words, in English: the server's, or an error of the network.
     pub reason: String,
 }
 
