@@ -1,7 +1,7 @@
 //! Why a connection ends: a WebSocket close code and a reason in words.
 //!
 //! A server rejects a client by a close frame too, so there is one mechanism for both. WebSocket
-//! framing errors have the codes of RFC 6455 (see [`FrameError`]); everything else has those below.
+//! framing errors have the codes of RFC 6455; most others have Tickwire's own.
 
 use crate::ws::FrameError;
 
@@ -146,38 +146,58 @@ impl CloseReason {
     /// The WebSocket close code. Codes from 4000 are Tickwire's own and never change their meaning.
     #[must_use]
     pub const fn code(self) -> u16 {
+        self.code_and_name().0
+    }
+
+    /// A short name for counters and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.code_and_name().1
+    }
+
+    const fn code_and_name(self) -> (u16, &'static str) {
         match self {
-            Self::Done => 1000,
-            Self::Left => 1001,
-            Self::Drain => 1012,
-            Self::Frame(error) => error.close_code(),
-            Self::Overloaded => 1013,
-            Self::Text => 1003,
-            Self::WrongSubprotocol => 4000,
-            Self::WrongVersion => 4001,
-            Self::WrongSchema => 4002,
-            Self::UnknownFrame => 4003,
-            Self::Malformed => 4004,
-            Self::OutOfOrder => 4005,
-            Self::SequenceJump => 4006,
-            Self::NeverSent => 4007,
-            Self::NotSeated => 4008,
-            Self::SeenGoesBack => 4009,
-            Self::MatchFull => 4010,
-            Self::NoMatch => 4011,
-            Self::NothingToResume => 4012,
-            Self::Replaced => 4013,
-            Self::Idle => 4014,
-            Self::TooSlow => 4015,
-            Self::MatchFailed => 4016,
-            Self::MatchOver => 4017,
-            Self::Removed => 4018,
-            Self::NoTicket => 4020,
-            Self::BadTicket => 4021,
-            Self::TicketExpired => 4022,
-            Self::TicketUsed => 4023,
-            Self::TooManySessions => 4024,
-            Self::TooFast => 4025,
+            Self::Done => (1000, "done"),
+            Self::Left => (1001, "left"),
+            Self::Frame(FrameError::Unmasked) => (1002, "unmasked"),
+            Self::Frame(FrameError::NotUtf8) => (1007, "not_utf8"),
+            Self::Frame(FrameError::TooLong) => (1009, "too_long"),
+            Self::Frame(
+                FrameError::ReservedBits
+                | FrameError::UnknownOpcode
+                | FrameError::BadControl
+                | FrameError::BadFragment
+                | FrameError::LongLength
+                | FrameError::BadCloseCode,
+            ) => (1002, "bad_framing"),
+            Self::Text => (1003, "text"),
+            Self::Drain => (1012, "drain"),
+            Self::Overloaded => (1013, "overloaded"),
+            Self::WrongSubprotocol => (4000, "wrong_subprotocol"),
+            Self::WrongVersion => (4001, "wrong_version"),
+            Self::WrongSchema => (4002, "wrong_schema"),
+            Self::UnknownFrame => (4003, "unknown_frame"),
+            Self::Malformed => (4004, "malformed"),
+            Self::OutOfOrder => (4005, "out_of_order"),
+            Self::SequenceJump => (4006, "sequence_jump"),
+            Self::NeverSent => (4007, "never_sent"),
+            Self::NotSeated => (4008, "not_seated"),
+            Self::SeenGoesBack => (4009, "seen_goes_back"),
+            Self::MatchFull => (4010, "match_full"),
+            Self::NoMatch => (4011, "no_match"),
+            Self::NothingToResume => (4012, "nothing_to_resume"),
+            Self::Replaced => (4013, "replaced"),
+            Self::Idle => (4014, "idle"),
+            Self::TooSlow => (4015, "too_slow"),
+            Self::MatchFailed => (4016, "match_failed"),
+            Self::MatchOver => (4017, "match_over"),
+            Self::Removed => (4018, "removed"),
+            Self::NoTicket => (4020, "no_ticket"),
+            Self::BadTicket => (4021, "bad_ticket"),
+            Self::TicketExpired => (4022, "ticket_expired"),
+            Self::TicketUsed => (4023, "ticket_used"),
+            Self::TooManySessions => (4024, "too_many_sessions"),
+            Self::TooFast => (4025, "too_fast"),
         }
     }
 
@@ -216,54 +236,6 @@ impl CloseReason {
             | Self::MatchOver
             | Self::Removed
             | Self::Drain => false,
-        }
-    }
-
-    /// A short name for counters and logs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Left => "left",
-            Self::Frame(FrameError::Unmasked) => "unmasked",
-            Self::Frame(FrameError::TooLong) => "too_long",
-            Self::Frame(FrameError::NotUtf8) => "not_utf8",
-            Self::Frame(
-                FrameError::ReservedBits
-                | FrameError::UnknownOpcode
-                | FrameError::BadControl
-                | FrameError::BadFragment
-                | FrameError::LongLength
-                | FrameError::BadCloseCode,
-            ) => "bad_framing",
-            Self::Text => "text",
-            Self::WrongSubprotocol => "wrong_subprotocol",
-            Self::WrongVersion => "wrong_version",
-            Self::WrongSchema => "wrong_schema",
-            Self::UnknownFrame => "unknown_frame",
-            Self::Malformed => "malformed",
-            Self::OutOfOrder => "out_of_order",
-            Self::SequenceJump => "sequence_jump",
-            Self::NeverSent => "never_sent",
-            Self::NotSeated => "not_seated",
-            Self::SeenGoesBack => "seen_goes_back",
-            Self::MatchFull => "match_full",
-            Self::NoMatch => "no_match",
-            Self::NothingToResume => "nothing_to_resume",
-            Self::Replaced => "replaced",
-            Self::Idle => "idle",
-            Self::TooSlow => "too_slow",
-            Self::MatchFailed => "match_failed",
-            Self::MatchOver => "match_over",
-            Self::Removed => "removed",
-            Self::NoTicket => "no_ticket",
-            Self::BadTicket => "bad_ticket",
-            Self::TicketExpired => "ticket_expired",
-            Self::TicketUsed => "ticket_used",
-            Self::TooManySessions => "too_many_sessions",
-            Self::TooFast => "too_fast",
-            Self::Overloaded => "overloaded",
-            Self::Drain => "drain",
         }
     }
 }

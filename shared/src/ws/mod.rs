@@ -65,24 +65,6 @@ pub enum FrameError {
     BadCloseCode,
 }
 
-impl FrameError {
-    /// The close code for this error.
-    #[must_use]
-    pub const fn close_code(self) -> u16 {
-        match self {
-            Self::Unmasked
-            | Self::ReservedBits
-            | Self::UnknownOpcode
-            | Self::BadControl
-            | Self::BadFragment
-            | Self::LongLength
-            | Self::BadCloseCode => 1002,
-            Self::NotUtf8 => 1007,
-            Self::TooLong => 1009,
-        }
-    }
-}
-
 /// The decoder's state for one connection.
 #[derive(Debug, Default)]
 pub struct Decoder {
