@@ -6,7 +6,6 @@ use std::{io, time::Duration};
 
 use tickwire_shared::{
     dice::Dice,
-    ids::Tick,
     link::ClientLink,
     time::Micros,
     wire::{ResumeToken, SUBPROTOCOL},
@@ -115,6 +114,37 @@ impl Way {
                     "POST /v1/matches HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
                 send_and_read(victim.dialer.dial().await?, request.repeat(50).as_bytes()).await
             }
+            Self::WebSocketNoise => {
+                victim.play(&[hello(dice, None), noise(dice, 2_000)].concat()).await
+            }
+            Self::Unmasked => victim.play(&[0x82, 3, 0x01, 0x02, 0x03]).await,
+            Self::GiantLength => {
+                let head = vec![0x82, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255];
+                victim.play(&[hello(dice, None), head].concat()).await
+            }
+            Self::EndlessFragments => {
+                let (first, empty) = (vec![0x02, 0x80, 1, 2, 3, 4], [0x00, 0x80, 1, 2, 3, 4]);
+                victim.play(&[hello(dice, None), first, empty.repeat(20_000)].concat()).await
+            }
+            Self::PingFlood => {
+                let pings = [0x89, 0x80, 1, 2, 3, 4].repeat(20_000);
+                victim.play(&[hello(dice, None), pings].concat()).await
+            }
+            Self::HelloTwice => victim.play(&hello(dice, None).repeat(2)).await,
+            Self::NoHello => victim.play(&[]).await,
+            Self::AckOfTheFuture => {
+                let ack = messages(dice, &[&[0x02, 0xFF, 0xFF, 0xFF, 0x7F]]);
+                victim.play(&[hello(dice, None), ack].concat()).await
+            }
+            Self::InputJump => {
+                let input = [&[0x01][..], &[0xFF; 4], &[1, 0, 0, 0], &[0; 12]].concat();
+                let input = messages(dice, &[&input]);
+                victim.play(&[hello(dice, None), input].concat()).await
+            }
+            Self::InputFlood => {
+                let inputs = messages(dice, &[&[0x01; 24][..]; 5_000]);
+                victim.play(&[hello(dice, None), inputs].concat()).await
+            }
             Self::OthersTicket => {
                 // Its algorithm is `none`, and its signature is made up.
                 let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1MSIsImV4cCI6OTk5OTk5OTk5OX0.";
@@ -132,69 +162,6 @@ impl Way {
                 sleep(HOLD_TIME).await;
                 Ok(())
             }
-            Self::WebSocketNoise
-            | Self::Unmasked
-            | Self::GiantLength
-            | Self::EndlessFragments
-            | Self::PingFlood
-            | Self::HelloTwice
-            | Self::NoHello
-            | Self::AckOfTheFuture
-            | Self::InputJump
-            | Self::InputFlood => {
-                send_and_read(victim.upgrade("match=auto").await?, &self.frames(dice)).await
-            }
-        }
-    }
-
-    /// The frames of attacks on an open WebSocket.
-    fn frames(self, dice: &mut Dice) -> Vec<u8> {
-        /// A masked frame's head with length 0.
-        const EMPTY_PART: [u8; 6] = [0x00, 0x80, 1, 2, 3, 4];
-        let after_hello =
-            |dice: &mut Dice, frames: &[u8]| [&hello(dice, None)[..], frames].concat();
-        match self {
-            Self::WebSocketNoise => {
-                let noise = noise(dice, 2_000);
-                after_hello(dice, &noise)
-            }
-            Self::Unmasked => vec![0x82, 3, 0x01, 0x02, 0x03],
-            Self::GiantLength => {
-                after_hello(dice, &[0x82, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255])
-            }
-            Self::EndlessFragments => {
-                let first = [0x02, 0x80, 1, 2, 3, 4];
-                after_hello(dice, &[&first[..], &EMPTY_PART.repeat(20_000)].concat())
-            }
-            Self::PingFlood => after_hello(dice, &[0x89, 0x80, 1, 2, 3, 4].repeat(20_000)),
-            Self::HelloTwice => hello(dice, None).repeat(2),
-            Self::AckOfTheFuture => {
-                let ack = messages(dice, &[&[0x02, 0xFF, 0xFF, 0xFF, 0x7F]]);
-                after_hello(dice, &ack)
-            }
-            Self::InputJump => {
-                let mut input =
-                    [&[0x01][..], &u32::MAX.to_le_bytes(), &Tick(1).0.to_le_bytes()].concat();
-                input.extend([0; 12]);
-                let input = messages(dice, &[&input]);
-                after_hello(dice, &input)
-            }
-            Self::InputFlood => {
-                let input = [0x01; 24];
-                let inputs = messages(dice, &[&input[..]; 5_000]);
-                after_hello(dice, &inputs)
-            }
-            Self::NoHello
-            | Self::Noise
-            | Self::GiantHead
-            | Self::SlowLoris
-            | Self::HalfOpen
-            | Self::TrickledBody
-            | Self::ConnectFlood
-            | Self::MatchFlood
-            | Self::OthersTicket
-            | Self::OthersSession
-            | Self::NeverRead => Vec::new(),
         }
     }
 }
@@ -247,6 +214,11 @@ async fn trickle(victim: &Victim, begin: &[u8], byte: u8) -> io::Result<()> {
 }
 
 impl Victim {
+    /// Sends frames on a new WebSocket.
+    async fn play(&self, frames: &[u8]) -> io::Result<()> {
+        send_and_read(self.upgrade("match=auto").await?, frames).await
+    }
+
     /// Connects without TLS, even if the victim uses it.
     async fn connect_bare(&self) -> io::Result<TcpStream> {
         TcpStream::connect(self.dialer.address()).await
