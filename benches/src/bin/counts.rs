@@ -158,9 +158,8 @@ fn play(part: &str) {
     keys.write_values(&mut values);
     for (index, Snapshot { tick, rows, .. }) in snapshots.iter().enumerate().skip(warm) {
         let (tick, now) = (*tick, Micros(rate.nanos_to(tick.0.into()) / 1_000));
-        let then = server.basis(tick);
-        let rows_of = |before: &Tick| &snapshots[index - tick.since(*before) as usize].rows;
-        let basis: Vec<_> = then.ticks().iter().map(|before| (*before, rows_of(before))).collect();
+        let rows_of = |before| &snapshots[index - tick.since(before) as usize].rows;
+        let basis = server.basis(tick).with_rows(rows_of);
         for bytes in [&mut body, &mut down, &mut up] {
             bytes.clear();
         }

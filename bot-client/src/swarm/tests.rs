@@ -390,11 +390,10 @@ impl Connection {
         }
         let mut rows = Rows::default();
         rows.push(EntityId(1), 0, &[(tick.0 % 100).cast_signed()]);
-        let ticks = self.link.basis(tick);
-        let of_tick = |tick: &Tick| self.sent.iter().rev().find(|sent| sent.0 == *tick).unwrap();
-        let basis: Vec<_> = ticks.ticks().iter().map(of_tick).map(|(t, r)| (*t, r)).collect();
+        let rows_of = |tick| &self.sent.iter().rev().find(|sent| sent.0 == tick).unwrap().1;
         let mut body = Vec::new();
-        self.encoder.encode(&basis, tick, &rows, &mut body);
+        let basis = self.link.basis(tick);
+        self.encoder.encode(&basis.with_rows(rows_of), tick, &rows, &mut body);
         let lie = u32::from(matches!(server, Server::Lies));
         let digest = tick.0.is_multiple_of(8).then_some(rows.digest() ^ lie);
         let processed = self.link.seq();

@@ -14,7 +14,6 @@
 use std::{collections::VecDeque, ops::Range};
 
 use tickwire_shared::{
-    codec::BASIS_MAX,
     game::{Audience, Game},
     history::History,
     ids::{InputSeq, Seat, Tick},
@@ -369,13 +368,9 @@ impl Bodies {
         if let Some((_, range)) = self.made.iter().find(|(made_from, _)| *made_from == basis) {
             return &self.bytes[range.clone()];
         }
-        let rows = rows_of(history, tick);
-        let mut both = [(tick, rows); BASIS_MAX];
-        for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
-            *place = (tick, rows_of(history, tick));
-        }
         let start = self.bytes.len();
-        encode(&both[..basis.ticks().len()], rows, &mut self.bytes);
+        let known = basis.with_rows(|tick| rows_of(history, tick));
+        encode(&known, rows_of(history, tick), &mut self.bytes);
         self.made.push((basis, start..self.bytes.len()));
         &self.bytes[start..]
     }

@@ -45,7 +45,9 @@ pub mod server;
 mod snapshots;
 pub mod tail;
 
-use crate::{codec::BASIS_MAX, history::HISTORY_LEN, ids::Tick};
+use arrayvec::ArrayVec;
+
+use crate::{codec::BASIS_MAX, history::HISTORY_LEN, ids::Tick, rows::Rows};
 
 pub use client::{ClientEvent, ClientLink, Digest, ServerFault};
 pub use clock::Clock;
@@ -70,6 +72,14 @@ impl Basis {
     #[must_use]
     pub fn ticks(&self) -> &[Tick] {
         &self.ticks[..self.len]
+    }
+
+    /// The ticks with their rows, as the codec takes them.
+    pub fn with_rows<'a>(
+        &self,
+        rows_of: impl Fn(Tick) -> &'a Rows,
+    ) -> ArrayVec<(Tick, &'a Rows), BASIS_MAX> {
+        self.ticks().iter().map(|&tick| (tick, rows_of(tick))).collect()
     }
 
     /// The basis of a resumed session, whose client still has the rows of `tick` from its earlier

@@ -93,15 +93,12 @@ impl Snapshots {
             .find(|&slot| !self.slots[slot].0.is_some_and(stays))
             .expect("a basis includes the newest tick, and leaves at least one slot free");
         let mut rows = std::mem::take(&mut self.slots[free].1);
-        let decoded = {
-            let none = (Tick::default(), &Rows::default());
-            let mut both = [none; BASIS_MAX];
-            for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
-                *place = (tick, rows_of(&self.slots, tick));
-            }
-            let both = &both[..basis.ticks().len()];
-            self.decoder.decode(both, head.tick, owner_and_body, &mut rows)
-        };
+        let decoded = self.decoder.decode(
+            &basis.with_rows(|tick| rows_of(&self.slots, tick)),
+            head.tick,
+            owner_and_body,
+            &mut rows,
+        );
         let digest = match head.digest {
             None => Digest::Absent,
             Some(digest) if digest == rows.digest() => Digest::Agrees,

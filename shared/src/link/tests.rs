@@ -314,10 +314,9 @@ impl Pair {
     #[track_caller]
     fn snapshot(&mut self, tick: Tick, rows: &Rows, digest: u32) -> Digest {
         let basis = self.server.basis(tick);
-        let rows_of = |tick: &Tick| self.sent.iter().find(|sent| sent.0 == *tick).unwrap();
-        let both: Vec<_> = (basis.ticks().iter().map(rows_of).map(|(t, r)| (*t, r))).collect();
+        let rows_of = |tick| &self.sent.iter().find(|sent| sent.0 == tick).unwrap().1;
         let mut body = Vec::new();
-        self.encoder.encode(&both, tick, rows, &mut body);
+        self.encoder.encode(&basis.with_rows(rows_of), tick, rows, &mut body);
         let mut owner = Vec::new();
         pack(&schema().owner, &[i32::from(tick.0.is_multiple_of(3))], &mut owner).unwrap();
         let (digest, processed) = (Some(digest), InputSeq(0));
