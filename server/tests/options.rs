@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use support::{Client, Nothing, TestServer, request};
 use tickwire_server::{Server, StartError, config::Config};
 use tickwire_shared::{
-    declaration::DeclarationError,
     game::{Game, MatchOptions, Step},
     ids::{EntityId, Seat},
     rows::Rows,
@@ -92,12 +91,16 @@ fn no_two_matches_have_the_same_seed() {
 #[test]
 fn what_a_game_declares_wrongly_is_rejected() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let modes = runtime.block_on(Server::bind::<Shown<1>>(Config::default()));
-    assert!(matches!(modes, Err(StartError::Game(DeclarationError::ModeName("duel")))));
-    let scores = runtime.block_on(Server::bind::<Shown<2>>(Config::default()));
-    assert!(matches!(scores, Err(StartError::Game(DeclarationError::ScoreName("kills")))));
-    let seats = runtime.block_on(Server::bind::<Shown<3>>(Config::default())).unwrap_err();
-    assert_eq!(seats.to_string(), "the game's mode \"\" has 0 seats, not 1 to 1024");
+    let refused = |bound: Result<Server, StartError>| bound.unwrap_err().to_string();
+    let modes = refused(runtime.block_on(Server::bind::<Shown<1>>(Config::default())));
+    assert!(
+        modes.starts_with("the game's mode \"duel\" is not valid: names are unique"),
+        "{modes}"
+    );
+    let scores = refused(runtime.block_on(Server::bind::<Shown<2>>(Config::default())));
+    assert_eq!(scores, "two of the game's scores have the name \"kills\"");
+    let seats = refused(runtime.block_on(Server::bind::<Shown<3>>(Config::default())));
+    assert_eq!(seats, "the game's mode \"\" has 0 seats, not 1 to 1024");
 }
 
 /// A game that shows its mode and its seed.

@@ -2,7 +2,7 @@
 
 use crate::{
     game::{Game, SEATS_MAX},
-    schema::{FIELDS_MAX, Schema, SchemaError},
+    schema::{FIELDS_MAX, Schema},
 };
 
 /// Names of the events that the server's event feeds send themselves, so that a game's events can't
@@ -10,51 +10,40 @@ use crate::{
 pub const RESERVED_EVENTS: [&str; 11] =
     ["opened", "ended", "gap", "state", "score", "chat", "notice", "join", "leave", "away", "back"];
 
-/// Why a game can't run. Each message says what to change.
+/// Why a game can't run: one line that says what to change.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum DeclarationError {
-    /// The schema is not one that a match can run on.
-    #[error("the game's schema is not valid: {0}")]
-    Schema(#[from] SchemaError),
-    /// One of the game's events has one of the [`RESERVED_EVENTS`]' names.
-    #[error("the game's event {0:?} has a name that event feeds reserve: choose another name")]
-    EventName(String),
-    /// One of [`Game::MODES`] is not a valid name, or appears twice.
-    #[error(
-        "the game's mode {0:?} is not valid: names are unique, of 1 to 64 letters, digits, - and _"
-    )]
-    ModeName(&'static str),
-    /// A mode has no seat or too many of them.
-    #[error("the game's mode {0:?} has {1} seats, not 1 to {SEATS_MAX}")]
-    Seats(&'static str, u16),
-    /// The game has more [`Game::SCORES`] than an event can carry.
-    #[error("the game has {0} scores; the most is {FIELDS_MAX}")]
-    Scores(usize),
-    /// A name appears twice in [`Game::SCORES`].
-    #[error("two of the game's scores have the name {0:?}")]
-    ScoreName(&'static str),
-}
+#[error("{0}")]
+pub struct DeclarationError(String);
 
 /// The game's schema, if the game can run.
 pub fn schema_of<G: Game>() -> Result<Schema, DeclarationError> {
+    let fail = |why: String| Err(DeclarationError(why));
     let schema = G::schema();
-    schema.validate()?;
-    let is_reserved = |name: &String| RESERVED_EVENTS.contains(&name.as_str());
-    if let Some(event) = schema.events.iter().find(|event| is_reserved(&event.name)) {
-        return Err(DeclarationError::EventName(event.name.clone()));
+    if let Err(error) = schema.validate() {
+        return fail(format!("the game's schema is not valid: {error}"));
     }
-    if G::SCORES.len() > FIELDS_MAX {
-        return Err(DeclarationError::Scores(G::SCORES.len()));
+    let is_reserved = |name: &&String| RESERVED_EVENTS.contains(&name.as_str());
+    if let Some(name) = schema.events.iter().map(|event| &event.name).find(is_reserved) {
+        return fail(format!(
+            "the game's event {name:?} has a name that event feeds reserve: choose another name"
+        ));
+    }
+    let scores = G::SCORES.len();
+    if scores > FIELDS_MAX {
+        return fail(format!("the game has {scores} scores; the most is {FIELDS_MAX}"));
     }
     if let Some(name) = repeated(G::SCORES) {
-        return Err(DeclarationError::ScoreName(name));
+        return fail(format!("two of the game's scores have the name {name:?}"));
     }
-    if let Some(bad) = bad_mode(G::MODES) {
-        return Err(DeclarationError::ModeName(bad));
+    if let Some(mode) = bad_mode(G::MODES) {
+        let names = "names are unique, of 1 to 64 letters, digits, - and _";
+        return fail(format!("the game's mode {mode:?} is not valid: {names}"));
     }
     for mode in modes_of::<G>() {
         if let Some(seats) = G::seats(mode).filter(|seats| !(1..=SEATS_MAX).contains(seats)) {
-            return Err(DeclarationError::Seats(mode, seats));
+            return fail(format!(
+                "the game's mode {mode:?} has {seats} seats, not 1 to {SEATS_MAX}"
+            ));
         }
     }
     Ok(schema)

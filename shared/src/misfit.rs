@@ -6,137 +6,51 @@ use crate::{
     codec::ENTITIES_MAX,
     game::Events,
     ids::{EntityId, Seat, Viewer},
-    link::integers,
+    link::integers::{self, OutOfRange},
     rows::Rows,
     schema::{Field, Schema},
 };
 
-/// The first mismatch between a game's output and its schema.
+/// The first mismatch between a game's output and its schema: one line for the game's author.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Misfit {
-    /// There are more than [`ENTITIES_MAX`] rows.
-    #[error("{entities} entities exceed the limit of {ENTITIES_MAX}")]
-    Entities {
-        /// The number of rows.
-        entities: usize,
-    },
-    /// The schema has no such kind of entity.
-    #[error("entity {} has kind {kind}, but the schema has {kinds} kinds, counted from 0", id.0)]
-    RowKind {
-        /// The entity.
-        id: EntityId,
-        /// The row's kind.
-        kind: u8,
-        /// The number of kinds in the schema.
-        kinds: usize,
-    },
-    /// An id is above [`EntityId::MAX`], which the codec can't encode.
-    #[error("the entity id {} exceeds the largest, {}", u32::MAX, EntityId::MAX.0)]
-    RowId,
-    /// A row has more or fewer values than its kind has fields.
-    #[error("{kind} {} has {values} values, but its kind has {fields} fields", id.0)]
-    RowLength {
-        /// The entity.
-        id: EntityId,
-        /// The name of its kind.
-        kind: String,
-        /// The row's number of values.
-        values: usize,
-        /// The kind's number of fields.
-        fields: usize,
-    },
-    /// A value is out of its field's range.
-    #[error("{field} of {kind} {} is {value}, outside {min} to {max}", id.0)]
-    RowValue {
-        /// The entity.
-        id: EntityId,
-        /// The name of its kind.
-        kind: String,
-        /// The name of the field.
-        field: String,
-        /// The value.
-        value: i32,
-        /// The field's least value.
-        min: i32,
-        /// The field's greatest value.
-        max: i32,
-    },
-    /// A value of the owner's state is out of its range.
-    #[error("{name} of seat {} is {value}, outside {min} to {max}", seat.0)]
-    OwnerValue {
-        /// The owner's seat.
-        seat: Seat,
-        /// The name of the schema's `owner` integer.
-        name: String,
-        /// The value.
-        value: i32,
-        /// The integer's least value.
-        min: i32,
-        /// The integer's greatest value.
-        max: i32,
-    },
-    /// A player belongs to a viewer that does not exist.
-    #[error("seat {} has viewer {}, but with {seats} seats the last is {}", seat.0, viewer.0, seats - 1)]
-    Viewer {
-        /// The player's seat.
-        seat: Seat,
-        /// The viewer.
-        viewer: Viewer,
-        /// The number of seats.
-        seats: u16,
-    },
-    /// The schema has no such kind of event.
-    #[error("an event has kind {kind}, but the schema has {kinds} kinds, counted from 0")]
-    EventKind {
-        /// The event's kind.
-        kind: u8,
-        /// The number of event kinds in the schema.
-        kinds: usize,
-    },
-    /// An event has more or fewer values than its kind names.
-    #[error("an event {kind} has {values} values, but its kind has {names}")]
-    EventLength {
-        /// The name of the event's kind.
-        kind: String,
-        /// The event's number of values.
-        values: usize,
-        /// The number of values that its kind names.
-        names: usize,
-    },
-}
+#[error("{0}")]
+pub struct Misfit(String);
 
 impl Schema {
     /// Checks the number, kinds and values of rows.
     pub fn check_rows(&self, rows: &Rows) -> Result<(), Misfit> {
+        let misfit = |what: String| Err(Misfit(what));
         if rows.len() > ENTITIES_MAX {
-            return Err(Misfit::Entities { entities: rows.len() });
+            return misfit(format!("{} entities exceed the limit of {ENTITIES_MAX}", rows.len()));
         }
         for row in rows.iter() {
-            let (id, kinds) = (row.id, self.kinds.len());
-            if id > EntityId::MAX {
-                return Err(Misfit::RowId);
+            let id = row.id.0;
+            if row.id > EntityId::MAX {
+                let max = EntityId::MAX.0;
+                return misfit(format!("the entity id {id} exceeds the largest, {max}"));
             }
-            let kind = self.kinds.get(usize::from(row.kind));
-            let kind = kind.ok_or(Misfit::RowKind { id, kind: row.kind, kinds })?;
-            let (values, fields) = (row.values.len(), kind.fields.len());
+            let Some(kind) = self.kinds.get(usize::from(row.kind)) else {
+                let (kind, kinds) = (row.kind, self.kinds.len());
+                return misfit(format!(
+                    "entity {id} has kind {kind}, but the schema has {kinds} kinds, counted from 0"
+                ));
+            };
+            let (name, values, fields) = (&kind.name, row.values.len(), kind.fields.len());
             if values != fields {
-                return Err(Misfit::RowLength { id, kind: kind.name.clone(), values, fields });
+                return misfit(format!(
+                    "{name} {id} has {values} values, but its kind has {fields} fields"
+                ));
             }
             let mut pairs = kind.fields.iter().zip(row.values);
             // Without a branch for each value: all are within their ranges unless the game is wrong.
             let is_off = |off, (f, v): (&Field, &i32)| off | (*v < f.min) | (*v > f.max);
             if pairs.clone().fold(false, is_off)
-                && let Some((field, &value)) = pairs.find(|(f, v)| !(f.min..=f.max).contains(v))
+                && let Some((field, value)) = pairs.find(|(f, v)| !(f.min..=f.max).contains(v))
             {
-                let (kind, min, max) = (kind.name.clone(), field.min, field.max);
-                return Err(Misfit::RowValue {
-                    id,
-                    kind,
-                    field: field.name.clone(),
-                    value,
-                    min,
-                    max,
-                });
+                let Field { name: field, min, max, .. } = field;
+                return misfit(format!(
+                    "{field} of {name} {id} is {value}, outside {min} to {max}"
+                ));
             }
         }
         Ok(())
@@ -144,22 +58,26 @@ impl Schema {
 
     /// Packs the owner's values of `seat` into `out`, if they are within their ranges.
     pub fn pack_owner(&self, seat: Seat, values: &[i32], out: &mut Vec<u8>) -> Result<(), Misfit> {
-        integers::pack(&self.owner, values, out).map_err(|error| {
-            let (name, min, max) =
-                (error.integer.name.clone(), error.integer.min, error.integer.max);
-            Misfit::OwnerValue { seat, name, value: error.value, min, max }
+        integers::pack(&self.owner, values, out).map_err(|OutOfRange { integer, value }| {
+            let (name, min, max) = (&integer.name, integer.min, integer.max);
+            Misfit(format!("{name} of seat {} is {value}, outside {min} to {max}", seat.0))
         })
     }
 
     /// Checks the kinds of events and their numbers of values.
     pub fn check_events(&self, events: &Events) -> Result<(), Misfit> {
         for event in events.iter() {
-            let kind = self.events.get(usize::from(event.kind));
-            let kinds = self.events.len();
-            let kind = kind.ok_or(Misfit::EventKind { kind: event.kind, kinds })?;
-            let (values, names) = (event.values.len(), kind.values.len());
+            let Some(kind) = self.events.get(usize::from(event.kind)) else {
+                let (kind, kinds) = (event.kind, self.events.len());
+                return Err(Misfit(format!(
+                    "an event has kind {kind}, but the schema has {kinds} kinds, counted from 0"
+                )));
+            };
+            let (name, values, names) = (&kind.name, event.values.len(), kind.values.len());
             if values != names {
-                return Err(Misfit::EventLength { kind: kind.name.clone(), values, names });
+                return Err(Misfit(format!(
+                    "an event {name} has {values} values, but its kind has {names}"
+                )));
             }
         }
         Ok(())
@@ -168,7 +86,13 @@ impl Schema {
 
 /// Checks the viewer of a seat in a match with so many seats.
 pub fn check_viewer(seat: Seat, viewer: Viewer, seats: u16) -> Result<(), Misfit> {
-    if viewer.0 < seats { Ok(()) } else { Err(Misfit::Viewer { seat, viewer, seats }) }
+    if viewer.0 < seats {
+        return Ok(());
+    }
+    let (Seat(seat), Viewer(viewer), last) = (seat, viewer, seats - 1);
+    Err(Misfit(format!(
+        "seat {seat} has viewer {viewer}, but with {seats} seats the last is {last}"
+    )))
 }
 
 #[cfg(test)]
@@ -199,7 +123,8 @@ mod tests {
         last.push(EntityId::MAX, 0, &[0, 0]);
         assert_eq!(schema().check_rows(&last), Ok(()));
         last.push(EntityId(u32::MAX), 0, &[0, 0]);
-        assert_eq!(schema().check_rows(&last), Err(Misfit::RowId));
+        let misfit = schema().check_rows(&last).unwrap_err();
+        assert_eq!(misfit.to_string(), "the entity id 4294967295 exceeds the largest, 4294967294");
     }
 
     #[test]

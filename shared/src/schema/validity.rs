@@ -2,76 +2,13 @@
 //! and by a client when it receives the welcome.
 
 use super::{
-    EVENTS_MAX, FIELDS_MAX, Field, KINDS_MAX, KindSchema, NAME_BYTES_MAX, Predict, Schema,
+    EVENTS_MAX, FIELDS_MAX, Field, Integer, KINDS_MAX, KindSchema, NAME_BYTES_MAX, Predict, Schema,
 };
 
-/// Why a schema is not valid.
+/// Why a schema is not valid: one line for the game's author.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum SchemaError {
-    /// The schema, or one of its kinds or events, has more parts than the limits allow.
-    #[error("{whole} has {count} {parts}, more than {max}")]
-    TooMany {
-        /// What has too many: the name of a kind or an event, or `the schema`.
-        whole: String,
-        /// Which parts it has too many of.
-        parts: &'static str,
-        /// How many there are.
-        count: usize,
-        /// How many there may be.
-        max: usize,
-    },
-    /// A name is too long; its first characters.
-    #[error("the name that begins with {0:?} is longer than {NAME_BYTES_MAX} bytes")]
-    NameTooLong(String),
-    /// A name is empty, or contains a control character.
-    #[error("{0:?} is not a valid name")]
-    BadName(String),
-    /// Two entries of one list, such as two kinds or two fields of a kind, have the same name.
-    #[error("two {parts} of {whole} have the name {name:?}")]
-    Twice {
-        /// What has them: the name of a kind or an event, or `the schema`.
-        whole: String,
-        /// Which parts have the same name.
-        parts: &'static str,
-        /// The name that both have.
-        name: String,
-    },
-    /// A minimum is above its maximum.
-    #[error("{name:?} of {whole} has its minimum above its maximum")]
-    EmptyRange {
-        /// What has it: the name of a kind, `the input` or `the owner`.
-        whole: String,
-        /// Which field or integer.
-        name: String,
-    },
-    /// A field's step is not a positive number.
-    #[error("the step of {field:?} of {kind} is not a positive number")]
-    BadStep {
-        /// The name of the field's kind.
-        kind: String,
-        /// Which field.
-        field: String,
-    },
-    /// A field's `predict` names a rate that its kind does not have.
-    #[error("the rate of {field:?} of {kind} is not a field of its kind")]
-    NoSuchRate {
-        /// The name of the field's kind.
-        kind: String,
-        /// Which field.
-        field: String,
-    },
-    /// The rates of this kind's fields form a cycle.
-    #[error("the rates of kind {0:?} form a cycle")]
-    RatesInACircle(String),
-    /// A field is not part of a group of four as [`Field::quaternion`] makes them.
-    #[error("{field:?} of {kind} is not one of four that make a quaternion")]
-    BadQuaternion {
-        /// The name of the field's kind.
-        kind: String,
-        /// Which field.
-        field: String,
-    },
-}
+#[error("{0}")]
+pub struct SchemaError(String);
 
 impl Schema {
     /// Checks that a match can run on the schema: limits, unique names, non-empty ranges, and
@@ -84,9 +21,8 @@ impl Schema {
             ("the input", "parts of an input", &self.input),
         ] {
             check_parts("the schema", parts, FIELDS_MAX, integers.iter().map(|part| &part.name))?;
-            if let Some(integer) = integers.iter().find(|integer| integer.min > integer.max) {
-                let (whole, name) = (whole.to_owned(), integer.name.clone());
-                return Err(SchemaError::EmptyRange { whole, name });
+            for Integer { name, min, max } in integers {
+                check_range(whole, name, *min, *max)?;
             }
         }
         check_parts(
@@ -104,53 +40,48 @@ impl Schema {
 
 impl KindSchema {
     fn validate(&self) -> Result<(), SchemaError> {
-        check_parts(&self.name, "fields", FIELDS_MAX, self.fields.iter().map(|field| &field.name))?;
-        for field in &self.fields {
-            let names = || (self.name.clone(), field.name.clone());
-            if field.min > field.max {
-                let (whole, name) = names();
-                return Err(SchemaError::EmptyRange { whole, name });
+        let kind = &self.name;
+        check_parts(kind, "fields", FIELDS_MAX, self.fields.iter().map(|field| &field.name))?;
+        for Field { name, step, min, max, predict } in &self.fields {
+            check_range(kind, name, *min, *max)?;
+            if !(step.is_finite() && *step > 0.0) {
+                return fail(format!("the step of {name:?} of {kind} is not a positive number"));
             }
-            if !(field.step.is_finite() && field.step > 0.0) {
-                let (kind, field) = names();
-                return Err(SchemaError::BadStep { kind, field });
-            }
-            if let Some((rate, count)) = field.predict.rates()
+            if let Some((rate, count)) = predict.rates()
                 && rate + count > self.fields.len()
             {
-                let (kind, field) = names();
-                return Err(SchemaError::NoSuchRate { kind, field });
+                return fail(format!("the rate of {name:?} of {kind} is not a field of its kind"));
             }
         }
         self.validate_quaternions()?;
         match self.coding_rounds() {
             Some(_) => Ok(()),
-            None => Err(SchemaError::RatesInACircle(self.name.clone())),
+            None => fail(format!("the rates of kind {kind:?} form a cycle")),
         }
     }
 
     fn validate_quaternions(&self) -> Result<(), SchemaError> {
-        let bad = |field: &Field| SchemaError::BadQuaternion {
-            kind: self.name.clone(),
-            field: field.name.clone(),
+        let bad = |field: &Field| {
+            let (field, kind) = (&field.name, &self.name);
+            fail(format!("{field:?} of {kind} is not one of four that make a quaternion"))
         };
         let mut components_due = 0;
         for (i, field) in self.fields.iter().enumerate() {
             let is_component = field.predict == Predict::Component;
             if is_component != (components_due > 0) {
-                return Err(bad(field));
+                return bad(field);
             }
             if is_component {
                 let first = &self.fields[i + components_due - 3];
                 let same = (field.min, field.max) == (first.min, first.max);
                 if !same || i32::checked_neg(field.min) != Some(field.max) || field.max == 0 {
-                    return Err(bad(field));
+                    return bad(field);
                 }
                 components_due -= 1;
             }
             if let Predict::Quaternion { .. } = field.predict {
                 if (field.min, field.max) != (0, 3) || i + 3 >= self.fields.len() {
-                    return Err(bad(field));
+                    return bad(field);
                 }
                 components_due = 3;
             }
@@ -162,19 +93,18 @@ impl KindSchema {
 /// Checks that a list has at most `max` entries, with valid and unique names.
 fn check_parts<'a>(
     whole: &str,
-    parts: &'static str,
+    parts: &str,
     max: usize,
     names: impl ExactSizeIterator<Item = &'a String> + Clone,
 ) -> Result<(), SchemaError> {
     let count = names.len();
     if count > max {
-        return Err(SchemaError::TooMany { whole: whole.to_owned(), parts, count, max });
+        return fail(format!("{whole} has {count} {parts}, more than {max}"));
     }
     for (i, name) in names.clone().enumerate() {
         check_name(name)?;
         if names.clone().take(i).any(|other| other == name) {
-            let (whole, name) = (whole.to_owned(), name.clone());
-            return Err(SchemaError::Twice { whole, parts, name });
+            return fail(format!("two {parts} of {whole} have the name {name:?}"));
         }
     }
     Ok(())
@@ -182,12 +112,26 @@ fn check_parts<'a>(
 
 fn check_name(name: &str) -> Result<(), SchemaError> {
     if name.len() > NAME_BYTES_MAX {
-        return Err(SchemaError::NameTooLong(name.chars().take(16).collect()));
+        let begin: String = name.chars().take(16).collect();
+        return fail(format!(
+            "the name that begins with {begin:?} is longer than {NAME_BYTES_MAX} bytes"
+        ));
     }
     if name.is_empty() || name.contains(char::is_control) {
-        return Err(SchemaError::BadName(name.to_owned()));
+        return fail(format!("{name:?} is not a valid name"));
     }
     Ok(())
+}
+
+fn check_range(whole: &str, name: &str, min: i32, max: i32) -> Result<(), SchemaError> {
+    if min <= max {
+        return Ok(());
+    }
+    fail(format!("{name:?} of {whole} has its minimum above its maximum"))
+}
+
+fn fail(why: String) -> Result<(), SchemaError> {
+    Err(SchemaError(why))
 }
 
 #[cfg(test)]
