@@ -11,7 +11,7 @@ use tickwire_shared::{
     link::{ClientEvent, ClientLink},
     rows::Rows,
     schema::{Field, Schema},
-    testing::world::World,
+    testing::{Host, World},
     time::{Micros, TickRate},
 };
 
@@ -143,7 +143,7 @@ impl<G: Game> Play<G> {
         let mut hello = Vec::new();
         client.write_hello("", None, &mut hello);
         self.world.connect(Seat(0), self.now);
-        self.world.handle(Seat(0), &hello, self.now).unwrap();
+        self.world.handle(Seat(0), &hello, self.now);
         self.step(client)
     }
 
@@ -152,7 +152,7 @@ impl<G: Game> Play<G> {
         let mut frame = Vec::new();
         while client.poll_chat(&mut frame) {
             if arrives {
-                self.world.handle(Seat(0), &frame, self.now).unwrap();
+                self.world.handle(Seat(0), &frame, self.now);
             }
             frame.clear();
         }
@@ -174,7 +174,7 @@ impl<G: Game> Play<G> {
             if let ClientEvent::Snapshot { .. } = client.handle_frame(&frame, self.now).unwrap() {
                 let mut ack = Vec::new();
                 client.write_ack(&mut ack);
-                self.world.handle(Seat(0), &ack, self.now).unwrap();
+                self.world.handle(Seat(0), &ack, self.now);
             }
         }
         bytes

@@ -233,12 +233,12 @@ impl<G: Played> Host for SimulatedMatch<G> {
     }
 
     fn connect(&mut self, seat: Seat, now: Micros) {
-        self.disconnect(seat, now);
+        self.disconnect(seat);
         let role = if self.seats[seat.index()].has_joined { Role::Resumer } else { Role::Player };
         self.seats[seat.index()].stream = Some(self.accept(role, now));
     }
 
-    fn disconnect(&mut self, seat: Seat, _: Micros) {
+    fn disconnect(&mut self, seat: Seat) {
         let seat = &mut self.seats[seat.index()];
         seat.stream = None;
         seat.arrived.clear();

@@ -1,7 +1,7 @@
 //! Tests a game by playing it at random, twice, to find faults that would end its matches, and
 //! nondeterminism that a server can't notice.
 
-use super::{World, world::fail};
+use super::{Host, World, world::fail};
 use crate::{
     declaration::{modes_of, schema_of},
     dice::Dice,
@@ -182,7 +182,7 @@ fn act<G: Game>(
     }
     if !frame.is_empty() {
         for world in twins {
-            world.handle(seat, &frame, now).expect("the client follows the protocol");
+            world.handle(seat, &frame, now);
         }
     }
 }

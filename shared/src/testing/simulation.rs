@@ -25,7 +25,7 @@ pub trait Host {
     /// Accepts a new connection of the client in a seat. It replaces the old one, if there is one.
     fn connect(&mut self, seat: Seat, now: Micros);
     /// Loses the connection of a seat.
-    fn disconnect(&mut self, seat: Seat, now: Micros);
+    fn disconnect(&mut self, seat: Seat);
     /// Handles a frame that has arrived from the client in a seat.
     fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros);
     /// Runs the tick that is due.
@@ -267,7 +267,7 @@ impl<G: Played> Line<G> {
             None if now >= self.cut_at => {
                 self.down.cut();
                 self.up.cut();
-                host.disconnect(seat, now);
+                host.disconnect(seat);
                 self.reconnects += 1;
                 let out = OUT_MAX.0 * (1 + now.0 / 1_000 % 16) / 16;
                 self.out_until = Some(now.plus(Micros(out)));

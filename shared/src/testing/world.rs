@@ -3,18 +3,17 @@
 
 use super::simulation::Host;
 use crate::{
-    close::CloseReason,
-    codec::{BASIS_MAX, Encoder},
+    codec::Encoder,
     game::{Events, Game, Input, MatchOptions, Step},
     history::History,
-    ids::{InputSeq, MatchId, Seat, SessionId, Tick},
+    ids::{InputSeq, Seat, SessionId, Tick},
     link::{Basis, EventLog, InputQueue, Received, ServerLink, Snapshot, server::write_message},
     misfit::Misfit,
     replica::Rewind,
     rows::Rows,
     schema::Schema,
     time::{Micros, Moment},
-    wire::{Hello, Pong, ResumeToken, ServerMessage, Welcome, model_hash, schema_hash},
+    wire::{Hello, Pong, ResumeToken, ServerMessage, Welcome, model_hash},
 };
 
 /// A match without sockets, in simulated time; see the [module](self).
@@ -35,23 +34,21 @@ pub struct World<G: Game> {
     encoder: Encoder,
     events: Events,
     log: EventLog,
+    /// Snapshots that were skipped.
+    skipped: u64,
 }
 
 /// The session of a seat, and its connection if there is one.
-#[derive(Debug)]
-pub struct Session<I> {
+#[derive(Debug, Default)]
+pub struct Session<I: Clone + Default> {
     /// The connection.
     pub link: Option<ServerLink>,
     /// Inputs that wait for their tick.
     pub queue: InputQueue<I>,
     /// Frames to be sent.
     pub out: Vec<Vec<u8>>,
-    /// How many events were meant for it.
-    pub events: u32,
-    /// A fingerprint of each of these events.
-    pub fingerprints: Vec<u32>,
-    /// Snapshots that were skipped.
-    pub skipped: u64,
+    /// A fingerprint of each event that was meant for it.
+    fingerprints: Vec<u32>,
     seq: InputSeq,
     /// Lines of chat that were received.
     pub lines: Vec<String>,
@@ -65,53 +62,18 @@ impl<G: Game> World<G> {
     #[must_use]
     pub fn new(options: MatchOptions) -> Self {
         let schema = G::schema();
-        let session = || Session {
-            link: None,
-            queue: InputQueue::default(),
-            out: Vec::new(),
-            events: 0,
-            fingerprints: Vec::new(),
-            skipped: 0,
-            seq: InputSeq(0),
-            lines: Vec::new(),
-            has_joined: false,
-            data: Vec::new(),
-        };
         Self {
             game: G::new(&options),
             tick: Tick(0),
             history: History::default(),
-            sessions: (0..options.seats).map(|_| session()).collect(),
+            sessions: (0..options.seats).map(|_| Session::default()).collect(),
             encoder: Encoder::new(&schema, options.tick_rate),
             options,
             rereads_inputs: false,
             schema,
             events: Events::default(),
             log: EventLog::default(),
-        }
-    }
-
-    /// When the next tick is due.
-    #[must_use]
-    pub fn due(&self) -> Micros {
-        Micros(self.options.tick_rate.nanos_to(u64::from(self.tick.0)) / 1_000)
-    }
-
-    /// Makes a new connection for a seat. It replaces the old one, if there is one.
-    pub fn connect(&mut self, seat: Seat, now: Micros) {
-        self.disconnect(seat);
-        self.sessions[seat.index()].link = Some(ServerLink::new(now));
-    }
-
-    /// Loses the connection of a seat.
-    pub fn disconnect(&mut self, seat: Seat) {
-        let session = &mut self.sessions[seat.index()];
-        session.out.clear();
-        if let Some(link) = session.link.take()
-            && link.is_welcomed()
-        {
-            session.seq = link.seq();
-            session.queue.release();
+            skipped: 0,
         }
     }
 
@@ -127,13 +89,139 @@ impl<G: Game> World<G> {
         }
     }
 
-    /// Handles a frame from the client in a seat.
-    pub fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros) -> Result<(), CloseReason> {
+    fn welcome(&mut self, seat: Seat, hello: &Hello) {
+        let session = &mut self.sessions[seat.index()];
+        let token = ResumeToken([seat.0 as u8; 16]);
+        if !session.has_joined {
+            session.has_joined = true;
+            self.game.join_with(seat, &session.data);
+        } else {
+            let resumed = hello.resume.as_ref().map(|resume| resume.token);
+            assert_eq!(resumed, Some(token), "the client resumes its own session");
+        }
+        let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
+        let model = self.encoder.model();
+        let has_model = kept.is_some_and(|kept| kept.model_hash == model_hash(model));
+        let first = super::welcome(self.schema.clone(), self.options.tick_rate);
+        let welcome = Welcome {
+            session: SessionId(seat.0.into()),
+            resume: token,
+            seat: Some(seat),
+            seq: session.seq,
+            events: kept.map_or(session.fingerprints.len() as u32, |kept| kept.events),
+            lines: session.lines.len() as u32,
+            schema: first.schema.filter(|_| hello.schema_hash.is_none()),
+            model: (!has_model).then(|| model.to_vec()),
+            ..first
+        };
+        let link = session.link.as_mut().expect("the hello came over it");
+        link.welcome(&welcome);
+        push(&ServerMessage::Welcome(Box::new(welcome)), &mut session.out);
+        let Some(kept) = kept else { return };
+        let missed = session.fingerprints.len() as u32 - kept.events;
+        let send = |payload: &[u8]| session.out.push(payload.to_vec());
+        self.log.replay(Some(seat), missed, send).expect("the log has all events");
+        if let Some(applied) = kept.applied
+            && self.history.rows(applied).is_some()
+        {
+            link.resume_from(applied);
+        }
+    }
+
+    fn write_events(&mut self) {
+        if let Some(model) = self.encoder.poll_model() {
+            let message = ServerMessage::Model(model.into());
+            for session in self.sessions.iter_mut().filter(|session| session.is_welcome()) {
+                push(&message, &mut session.out);
+            }
+        }
+        for event in self.events.iter() {
+            let mut frame = Vec::new();
+            let values = event.values.into();
+            let message = ServerMessage::Event { tick: self.tick, kind: event.kind, values };
+            write_message(&message, &mut frame);
+            self.log.push(event.audience, &frame);
+            for (seat, session) in (0..).map(Seat).zip(&mut self.sessions) {
+                if session.has_joined && event.audience.includes(Some(seat)) {
+                    session.fingerprints.push(fingerprint(&frame));
+                    if session.is_welcome() {
+                        session.out.push(frame.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_snapshots(&mut self, now: Micros) {
+        let tick = self.tick;
+        let mut bodies: Vec<(Basis, Vec<u8>)> = Vec::new();
+        for (seat, session) in (0..).map(Seat).zip(&mut self.sessions) {
+            let Some(link) = session.link.as_mut().filter(|link| link.is_welcomed()) else {
+                continue;
+            };
+            if !link.has_credit(tick, now) {
+                self.skipped += 1;
+                continue;
+            }
+            let rows_of = |tick| self.history.rows(tick).expect("a basis is within the history");
+            let basis = link.basis(tick);
+            let rows = rows_of(tick);
+            let found = bodies.iter().position(|(encoded_from, _)| *encoded_from == basis);
+            let place = found.unwrap_or_else(|| {
+                let mut body = Vec::new();
+                self.encoder.encode(&basis.with_rows(rows_of), tick, rows, &mut body);
+                bodies.push((basis, body));
+                bodies.len() - 1
+            });
+            let body = &bodies[place].1;
+            let mut owner = Vec::new();
+            let mut values: Vec<_> = self.schema.owner.iter().map(|integer| integer.min).collect();
+            self.game.write_owner(seat, &mut values);
+            self.schema
+                .pack_owner(seat, &values, &mut owner)
+                .unwrap_or_else(|misfit| fail(tick, &misfit));
+            let processed = session.queue.processed();
+            let digest = Some(rows.digest());
+            let snapshot = Snapshot { tick, digest, processed, owner: &owner, body };
+            let mut frame = Vec::new();
+            link.write_snapshot(&snapshot, now, &mut frame);
+            session.out.push(frame);
+        }
+    }
+}
+
+impl<G: Game> Host for World<G> {
+    fn tick(&self) -> Tick {
+        self.tick
+    }
+
+    fn due(&self) -> Micros {
+        Micros(self.options.tick_rate.nanos_to(u64::from(self.tick.0)) / 1_000)
+    }
+
+    fn connect(&mut self, seat: Seat, now: Micros) {
+        self.disconnect(seat);
+        self.sessions[seat.index()].link = Some(ServerLink::new(now));
+    }
+
+    fn disconnect(&mut self, seat: Seat) {
+        let session = &mut self.sessions[seat.index()];
+        session.out.clear();
+        if let Some(link) = session.link.take()
+            && link.is_welcomed()
+        {
+            session.seq = link.seq();
+            session.queue.release();
+        }
+    }
+
+    fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros) {
         let due = self.due();
         let session = &mut self.sessions[seat.index()];
-        let Some(link) = &mut session.link else { return Ok(()) };
+        let Some(link) = &mut session.link else { return };
         let mut values = vec![0; self.schema.input.len()];
-        match link.handle_frame(frame, &self.schema.input, &mut values, now)? {
+        let received = link.handle_frame(frame, &self.schema.input, &mut values, now);
+        match received.expect("the client follows the protocol") {
             Received::Input { seq, tick, seen } => {
                 let early = i64::from(tick.since(self.tick.plus(1)));
                 let interval = self.options.tick_rate.interval().0.cast_signed();
@@ -152,58 +240,13 @@ impl<G: Game> World<G> {
                 };
                 push(&ServerMessage::Pong(pong), &mut session.out);
             }
-            Received::Hello(hello) => self.welcome(seat, &hello)?,
+            Received::Hello(hello) => self.welcome(seat, &hello),
             Received::Chat(text) => session.lines.push(text),
             Received::Ack | Received::Resync => {}
         }
-        Ok(())
     }
 
-    fn welcome(&mut self, seat: Seat, hello: &Hello) -> Result<(), CloseReason> {
-        let session = &mut self.sessions[seat.index()];
-        let token = ResumeToken([seat.0 as u8; 16]);
-        if !session.has_joined {
-            session.has_joined = true;
-            self.game.join_with(seat, &session.data);
-        } else if hello.resume.as_ref().is_none_or(|resume| resume.token != token) {
-            return Err(CloseReason::NothingToResume);
-        }
-        let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
-        let model = self.encoder.model();
-        let has_model = kept.is_some_and(|kept| kept.model_hash == model_hash(model));
-        let welcome = Welcome {
-            session: SessionId(seat.0.into()),
-            resume: token,
-            match_id: MatchId(1),
-            seat: Some(seat),
-            seq: session.seq,
-            events: kept.map_or(session.events, |kept| kept.events),
-            lines: session.lines.len() as u32,
-            tick_rate: self.options.tick_rate,
-            schema_hash: schema_hash(&self.schema),
-            schema: hello.schema_hash.is_none().then(|| self.schema.clone()),
-            model: (!has_model).then(|| model.to_vec()),
-        };
-        let link = session.link.as_mut().expect("the hello came over it");
-        link.welcome(&welcome);
-        push(&ServerMessage::Welcome(Box::new(welcome)), &mut session.out);
-        let Some(kept) = kept else { return Ok(()) };
-        let missed = session.events - kept.events;
-        let send = |payload: &[u8]| session.out.push(payload.to_vec());
-        self.log.replay(Some(seat), missed, send).ok_or(CloseReason::NothingToResume)?;
-        if let Some(applied) = kept.applied
-            && self.history.rows(applied).is_some()
-        {
-            link.resume_from(applied);
-        }
-        Ok(())
-    }
-
-    /// Runs the tick that is due, and leaves the frames to be sent in [`Session::out`].
-    ///
-    /// # Panics
-    /// When the game's output does not fit its schema.
-    pub fn step(&mut self, now: Micros) {
+    fn step(&mut self, now: Micros) {
         self.tick = self.tick.plus(1);
         let tick = self.tick;
         let mut inputs = Vec::new();
@@ -231,99 +274,6 @@ impl<G: Game> World<G> {
         self.write_snapshots(now);
     }
 
-    fn write_events(&mut self) {
-        if let Some(model) = self.encoder.poll_model() {
-            let message = ServerMessage::Model(model.into());
-            for session in self.sessions.iter_mut().filter(|session| session.is_welcome()) {
-                push(&message, &mut session.out);
-            }
-        }
-        for event in self.events.iter() {
-            let mut frame = Vec::new();
-            let values = event.values.into();
-            let message = ServerMessage::Event { tick: self.tick, kind: event.kind, values };
-            write_message(&message, &mut frame);
-            self.log.push(event.audience, &frame);
-            for (seat, session) in (0..).map(Seat).zip(&mut self.sessions) {
-                if session.has_joined && event.audience.includes(Some(seat)) {
-                    session.events += 1;
-                    session.fingerprints.push(fingerprint(&frame));
-                    if session.is_welcome() {
-                        session.out.push(frame.clone());
-                    }
-                }
-            }
-        }
-    }
-
-    fn write_snapshots(&mut self, now: Micros) {
-        let tick = self.tick;
-        let none = Rows::default();
-        let mut bodies: Vec<(Basis, Vec<u8>)> = Vec::new();
-        for (seat, session) in (0..).map(Seat).zip(&mut self.sessions) {
-            let Some(link) = session.link.as_mut().filter(|link| link.is_welcomed()) else {
-                continue;
-            };
-            if !link.has_credit(tick, now) {
-                session.skipped += 1;
-                continue;
-            }
-            let rows_of = |tick| self.history.rows(tick).expect("a basis is within the history");
-            let basis = link.basis(tick);
-            let mut both = [(tick, &none); BASIS_MAX];
-            for (place, &tick) in both.iter_mut().zip(basis.ticks()) {
-                *place = (tick, rows_of(tick));
-            }
-            let rows = rows_of(tick);
-            let found = bodies.iter().position(|(encoded_from, _)| *encoded_from == basis);
-            let place = found.unwrap_or_else(|| {
-                let mut body = Vec::new();
-                self.encoder.encode(&both[..basis.ticks().len()], tick, rows, &mut body);
-                bodies.push((basis, body));
-                bodies.len() - 1
-            });
-            let body = &bodies[place].1;
-            let mut owner = Vec::new();
-            let mut values: Vec<_> = self.schema.owner.iter().map(|integer| integer.min).collect();
-            self.game.write_owner(seat, &mut values);
-            self.schema
-                .pack_owner(seat, &values, &mut owner)
-                .unwrap_or_else(|misfit| fail(tick, &misfit));
-            let processed = session.queue.processed();
-            let digest = Some(rows.digest());
-            let snapshot = Snapshot { tick, digest, processed, owner: &owner, body };
-            let mut frame = Vec::new();
-            link.write_snapshot(&snapshot, now, &mut frame);
-            session.out.push(frame);
-        }
-    }
-}
-
-impl<G: Game> Host for World<G> {
-    fn tick(&self) -> Tick {
-        self.tick
-    }
-
-    fn due(&self) -> Micros {
-        self.due()
-    }
-
-    fn connect(&mut self, seat: Seat, now: Micros) {
-        self.connect(seat, now);
-    }
-
-    fn disconnect(&mut self, seat: Seat, _: Micros) {
-        self.disconnect(seat);
-    }
-
-    fn handle(&mut self, seat: Seat, frame: &[u8], now: Micros) {
-        self.handle(seat, frame, now).expect("the client follows the protocol");
-    }
-
-    fn step(&mut self, now: Micros) {
-        self.step(now);
-    }
-
     fn take_frames(&mut self, seat: Seat) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.sessions[seat.index()].out)
     }
@@ -341,11 +291,11 @@ impl<G: Game> Host for World<G> {
     }
 
     fn skipped(&self) -> u64 {
-        self.sessions.iter().map(|session| session.skipped).sum()
+        self.skipped
     }
 }
 
-impl<I> Session<I> {
+impl<I: Clone + Default> Session<I> {
     fn is_welcome(&self) -> bool {
         self.link.as_ref().is_some_and(ServerLink::is_welcomed)
     }

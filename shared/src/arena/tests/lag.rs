@@ -12,7 +12,7 @@ use crate::{
     ids::InputSeq,
     link::{ClientEvent, ClientLink},
     replica::Interpolation,
-    testing::{Pipe, Profile, world},
+    testing::{Host, Pipe, Profile, world},
     time::{Micros, Moment},
 };
 
@@ -105,7 +105,7 @@ fn shoot_at_a_runner(profile: Profile, seen: Seen, seed: u64) -> (u32, u32) {
     for millis in 0..70_000 {
         let now = Micros::from_millis(millis);
         while let Some((at, frame)) = up.poll(now) {
-            world.handle(Seat(0), &frame, at).unwrap();
+            world.handle(Seat(0), &frame, at);
         }
         if world.due() <= now {
             prepare(&mut world.game, &mut runs);
