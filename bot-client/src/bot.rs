@@ -251,7 +251,7 @@ impl Bot {
             bytes: payload_bytes + head_bytes(payload_bytes),
             entities: self.link.rows().map_or(0, |rows| rows.len()),
             digest,
-            age: self.link.due(tick, at).map(|due| at.since(due)),
+            age: self.link.clock().and_then(|clock| Some(at.since(clock.due(tick, at)?))),
             ends_gap: rate.is_some_and(|rate| gap > rate.hz().into()),
             interval_error,
         });

@@ -378,12 +378,6 @@ impl ClientLink {
     pub fn pace(&self) -> Option<&InputPace> {
         self.game.as_ref().map(|game| &game.pace)
     }
-
-    /// When `tick` was or will be due, on this client's clock, by the current estimate.
-    #[must_use]
-    pub fn due(&self, tick: Tick, now: Micros) -> Option<Micros> {
-        self.clock()?.due(tick, now)
-    }
 }
 
 impl Joined {
