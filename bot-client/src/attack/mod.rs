@@ -22,6 +22,7 @@ use tokio::{
 use crate::{
     dial::Dialer,
     process::{Process, allow_sockets},
+    report::Costs,
     scenario::Scenario,
     swarm::Options,
 };
@@ -42,11 +43,8 @@ pub(crate) struct Outcome {
     pub(crate) attacks: u64,
     /// The longest time for which the server kept a client that never reads.
     pub(crate) kept_max: Option<Duration>,
-    pub(crate) window: Duration,
-    pub(crate) bot_cpu: Duration,
-    pub(crate) server_cpu: Option<Duration>,
-    /// The server's peak memory.
-    pub(crate) server_rss_bytes_max: Option<u64>,
+    /// The server's memory is its peak.
+    pub(crate) costs: Costs,
     pub(crate) failure: Option<String>,
 }
 
@@ -116,10 +114,12 @@ async fn attack(options: &Options, dialer: Dialer) -> io::Result<Outcome> {
     Ok(Outcome {
         attacks: counts.attacks.get(),
         kept_max: kept.iter().max().copied(),
-        window: start.elapsed(),
-        bot_cpu: own.cpu_time()? - own_before,
-        server_cpu: server_cpu.map(|(after, before)| after - before),
-        server_rss_bytes_max: rss_max,
+        costs: Costs {
+            window: start.elapsed(),
+            bot_cpu: own.cpu_time()? - own_before,
+            server_cpu: server_cpu.map(|(after, before)| after - before),
+            server_rss_bytes: rss_max,
+        },
         failure,
     })
 }

@@ -94,7 +94,7 @@ pub struct Report {
 }
 
 /// How many bots were connected, and for how long.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Attendance {
     pub(crate) joined: usize,
     pub(crate) lost: usize,
@@ -107,7 +107,7 @@ pub(crate) struct Attendance {
 }
 
 /// CPU time and memory over the window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Costs {
     pub(crate) window: Duration,
     pub(crate) bot_cpu: Duration,
@@ -169,19 +169,7 @@ impl Report {
 
     /// The report of a run of attackers.
     pub(crate) fn of_attack(options: &Options, outcome: &Outcome) -> Self {
-        let attendance = Attendance {
-            joined: options.bots,
-            lost: 0,
-            played: Duration::ZERO,
-            back: None,
-            first_trouble: None,
-        };
-        let costs = Costs {
-            window: outcome.window,
-            bot_cpu: outcome.bot_cpu,
-            server_cpu: outcome.server_cpu,
-            server_rss_bytes: outcome.server_rss_bytes_max,
-        };
+        let attendance = Attendance { joined: options.bots, ..Attendance::default() };
         // Any rate will do: nothing that depends on it was measured.
         let rate = TickRate::new(1).expect("1 is a valid rate");
         Self {
@@ -189,7 +177,7 @@ impl Report {
             attacks: Some(outcome.attacks),
             kept_s_max: outcome.kept_max.map(|kept| kept.as_secs_f64()),
             failure: outcome.failure.clone(),
-            ..Self::new(options, rate, &Measures::new(), &attendance, &costs)
+            ..Self::new(options, rate, &Measures::new(), &attendance, &outcome.costs)
         }
     }
 
@@ -250,10 +238,7 @@ mod tests {
         let outcome = Outcome {
             attacks: 3,
             kept_max: None,
-            window: Duration::from_secs(1),
-            bot_cpu: Duration::ZERO,
-            server_cpu: None,
-            server_rss_bytes_max: None,
+            costs: Costs { window: Duration::from_secs(1), ..Costs::default() },
             failure: None,
         };
         let report = Report::of_attack(&Options::default(), &outcome);
