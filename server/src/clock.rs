@@ -1,14 +1,13 @@
-//! The server's clock: microseconds since it started.
+//! The server's clock, microseconds since it started, and the wall clock.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
 use tickwire_shared::time::{Micros, UnixMillis};
 
 /// Monotonic; copies agree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    start_nanos: u64,
+    start: Instant,
     /// In simulated time.
     #[cfg(test)]
     stopped_at: Option<Micros>,
@@ -18,7 +17,7 @@ impl Clock {
     /// A clock that begins now.
     pub(crate) fn start() -> Self {
         Self {
-            start_nanos: monotonic_nanos(),
+            start: Instant::now(),
             #[cfg(test)]
             stopped_at: None,
         }
@@ -26,8 +25,8 @@ impl Clock {
 
     /// A clock that stands still.
     #[cfg(test)]
-    pub(crate) const fn stopped(at: Micros) -> Self {
-        Self { start_nanos: 0, stopped_at: Some(at) }
+    pub(crate) fn stopped(at: Micros) -> Self {
+        Self { start: Instant::now(), stopped_at: Some(at) }
     }
 
     /// Time since the start.
@@ -36,12 +35,7 @@ impl Clock {
         if let Some(stopped_at) = self.stopped_at {
             return stopped_at;
         }
-        Micros((monotonic_nanos() - self.start_nanos) / 1_000)
-    }
-
-    /// The wall-clock time.
-    pub(crate) fn date(self) -> UnixMillis {
-        UnixMillis(since_epoch().as_millis() as u64)
+        self.start.elapsed().into()
     }
 
     /// The time since the start and the wall-clock time, read at the same moment.
@@ -70,11 +64,11 @@ impl Reading {
 /// Bytes never wait this long while a shard runs: a longer wait is a jump of the wall clock.
 const HELD_MAX: Micros = Micros::from_secs(2);
 
-fn monotonic_nanos() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+/// The wall-clock time.
+pub(crate) fn date() -> UnixMillis {
+    UnixMillis(since_epoch().as_millis() as u64)
 }
 
-fn since_epoch() -> Duration {
+pub(crate) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

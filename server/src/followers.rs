@@ -13,7 +13,7 @@ use tickwire_shared::ids::MatchId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, date},
     feeds::{FeedEvent, Feeds, Item},
     lobby::{Lobby, LobbyLine},
     locks::lock,
@@ -79,13 +79,13 @@ impl Followers {
 
     /// Publishes an event of one match, or of the whole server.
     pub(crate) fn publish(&self, match_id: Option<MatchId>, what: FeedEvent) {
-        self.feeds.publish(&Item { match_id, at: self.clock.date(), tick: None, what });
+        self.feeds.publish(&Item { match_id, at: date(), tick: None, what });
     }
 
     /// Publishes a line of lobby chat, cleaned already. `None`: the address is past its rate limit.
     /// Without an address it is not limited.
     pub(crate) fn chat(&self, ip: Option<IpAddr>, name: &str, text: &str) -> Option<LobbyLine> {
-        let (now, at) = (self.clock.now(), self.clock.date());
+        let (now, at) = (self.clock.now(), date());
         let mut lobby = lock(&self.lobby);
         let line = lobby.push(ip, now, at, name.to_owned(), text.to_owned())?;
         // Still locked, so that the feed has the lines in the same order.

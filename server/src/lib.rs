@@ -263,7 +263,7 @@ impl Server {
         let settings = MatchSettings::new(&config);
         let publishes_chat = config.feed_chat.unwrap_or_else(|| !config.tickets.has_key());
         let known = Arc::clone(&directory);
-        let (feeds, feed) = Feeds::start(G::schema(), G::SCORES, publishes_chat, clock, known);
+        let (feeds, feed) = Feeds::start(G::schema(), G::SCORES, publishes_chat, known);
         let journals = config.journal_folder.as_deref().map(Journals::start).transpose()?;
         let (journals, journal_writer) = journals.unzip();
         let (mut shards, mut threads) = (Vec::new(), Vec::new());

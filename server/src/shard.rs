@@ -36,7 +36,7 @@ use tickwire_shared::{
 use tokio::sync::oneshot;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, date},
     deadlines::{Deadline, Deadlines, stagger},
     directory::{Directory, Entry},
     feeds::{FeedEvent, FeedSender},
@@ -253,7 +253,7 @@ impl<G: Game> Shard<G> {
         for slot in 0..self.matches.capacity() {
             let found = self.matches.get(slot).map(Match::id);
             if found.is_some_and(|id| only.is_none_or(|only| only == id)) {
-                self.guard(slot, now, |found, context, _| found.handle_notice(text, context));
+                self.guard(slot, now, |found, _, _| found.handle_notice(text));
             }
         }
     }
@@ -267,7 +267,7 @@ impl<G: Game> Shard<G> {
     }
 
     fn open(&mut self, entry: Arc<Entry>, options: MatchOptions, now: Micros) {
-        let (id, settings, begun) = (entry.id, self.settings, self.clock.date());
+        let (id, settings, begun) = (entry.id, self.settings, date());
         let journals = self.journals.clone();
         let made = self.insert(&Arc::clone(&entry), now, |schema, start, feed| {
             let first = (Tick(0), None);

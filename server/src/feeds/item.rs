@@ -15,7 +15,7 @@ use tickwire_shared::{
 };
 use tokio::sync::mpsc;
 
-use crate::{clock::Clock, directory::Access};
+use crate::{clock::date, directory::Access};
 
 /// An event for the feeds.
 #[derive(Clone, Debug)]
@@ -176,7 +176,6 @@ impl Values {
 #[derive(Clone, Debug)]
 pub(crate) struct FeedSender {
     sender: mpsc::Sender<Item>,
-    clock: Clock,
     match_id: Option<MatchId>,
     /// Items dropped since the last report of that, and by all senders ever.
     lost: u64,
@@ -184,12 +183,8 @@ pub(crate) struct FeedSender {
 }
 
 impl FeedSender {
-    pub(crate) const fn new(
-        sender: mpsc::Sender<Item>,
-        clock: Clock,
-        lost_total: Arc<AtomicU64>,
-    ) -> Self {
-        Self { sender, clock, match_id: None, lost: 0, lost_total }
+    pub(crate) const fn new(sender: mpsc::Sender<Item>, lost_total: Arc<AtomicU64>) -> Self {
+        Self { sender, match_id: None, lost: 0, lost_total }
     }
 
     /// The sending end for one match.
@@ -199,7 +194,7 @@ impl FeedSender {
 
     /// Sends an event, or counts it as lost if the channel is full.
     pub(crate) fn send(&mut self, tick: Option<Tick>, what: FeedEvent) {
-        let (match_id, at) = (self.match_id, self.clock.date());
+        let (match_id, at) = (self.match_id, date());
         if self.lost > 0 {
             let what = FeedEvent::Lost(self.lost);
             if self.sender.try_send(Item { match_id, at, tick, what }).is_ok() {

@@ -31,7 +31,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{clock::Clock, directory::Directory, locks::lock};
+use crate::{directory::Directory, locks::lock};
 use board::Board;
 use item::Words;
 pub(crate) use item::{FeedEvent, FeedSender, Item, PresenceChange, Values};
@@ -88,7 +88,6 @@ impl Feeds {
         schema: Schema,
         scores: &'static [&'static str],
         publishes_chat: bool,
-        clock: Clock,
         directory: Arc<Directory>,
     ) -> (Arc<Self>, FeedSender) {
         let mut boot = [0; 4];
@@ -122,7 +121,7 @@ impl Feeds {
                 collecting.let_gather().await;
             }
         });
-        (feeds, FeedSender::new(sender, clock, lost))
+        (feeds, FeedSender::new(sender, lost))
     }
 
     /// The game's name.
@@ -319,8 +318,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_keeps_up_misses_nothing_of_a_burst() {
         let directory = Arc::new(Directory::new(1, 1));
-        let clock = Clock::start();
-        let (feeds, feed) = Feeds::start(Schema::default(), &[], true, clock, directory);
+        let (feeds, feed) = Feeds::start(Schema::default(), &[], true, directory);
         let mut reader = feeds.read(Some(MatchId(7)), None);
         let mut feed = feed.of(MatchId(7));
         let burst = 4 * MATCH_MAX;
@@ -344,8 +342,7 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_end_is_noticed() {
         let directory = Arc::new(Directory::new(1, 1));
-        let clock = Clock::start();
-        let (feeds, feed) = Feeds::start(Schema::default(), &[], true, clock, directory);
+        let (feeds, feed) = Feeds::start(Schema::default(), &[], true, directory);
         let mut reader = feeds.read(Some(MatchId(7)), None);
         let mut feed = feed.of(MatchId(7));
         for _ in 0..CHANNEL_MAX {
@@ -389,7 +386,7 @@ mod tests {
 
     fn feeds() -> Arc<Feeds> {
         let directory = Arc::new(Directory::new(1, 1));
-        Feeds::start(Schema::default(), &[], true, Clock::start(), directory).0
+        Feeds::start(Schema::default(), &[], true, directory).0
     }
 
     fn publish(feeds: &Feeds, numbers: std::ops::RangeInclusive<u64>) {

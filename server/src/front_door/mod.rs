@@ -14,11 +14,7 @@ use std::{
     },
 };
 
-use tickwire_shared::{
-    close::CloseReason,
-    ids::MatchId,
-    time::{Micros, UnixMillis},
-};
+use tickwire_shared::{close::CloseReason, ids::MatchId, time::Micros};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -64,7 +60,8 @@ pub(crate) struct FrontDoor {
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     /// When the log last had a line about each of these.
     logged: Mutex<BTreeMap<&'static str, Micros>>,
-    started_at: u64,
+    /// When the server started, in seconds since 1970.
+    pub(crate) started_at: u64,
     /// Whether the certificate, and the ticket key, could not be reloaded when their files changed.
     is_certificate_stale: AtomicBool,
     is_key_stale: AtomicBool,
@@ -303,16 +300,6 @@ impl FrontDoor {
         all
     }
 
-    /// When the server started, in seconds since 1970.
-    pub(crate) const fn started_at(&self) -> u64 {
-        self.started_at
-    }
-
-    /// The wall-clock time.
-    pub(crate) fn date(&self) -> UnixMillis {
-        self.clock.date()
-    }
-
     /// Sends an operator's notice to one match, or to all. Returns whether all of these get it now.
     pub(crate) fn notice(&self, only: Option<MatchId>, text: &str) -> Result<bool, JoinRefused> {
         let entry = only.map(|id| self.matchmaker.find(MatchSelector::Match(id))).transpose()?;
@@ -359,7 +346,7 @@ impl FrontDoor {
         let schema = tickwire_shared::schema::Schema::default();
         let (handle, _, _) = crate::mailbox::ShardHandle::new();
         let shards = Shards::new(vec![handle], clock, &schema);
-        let (feeds, _) = Feeds::start(schema, &[], true, clock, known);
+        let (feeds, _) = Feeds::start(schema, &[], true, known);
         let modes = Modes::of::<tickwire_shared::arena::Arena>();
         let new = Self::new(Config::default(), modes, 0, clock, directory, shards, feeds);
         (Arc::new(new.expect("the defaults are valid")), entry)

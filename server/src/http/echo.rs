@@ -63,7 +63,7 @@ fn serve(listener: std::net::TcpListener) {
     runtime.block_on(async {
         let directory = Arc::new(Directory::new(0, 0));
         let (clock, known) = (Clock::start(), Arc::clone(&directory));
-        let (feeds, _) = Feeds::start(Schema::default(), &[], true, clock, known);
+        let (feeds, _) = Feeds::start(Schema::default(), &[], true, known);
         let shards = Shards::new(Vec::new(), clock, &Schema::default());
         let door = FrontDoor::new(
             Config::default(),

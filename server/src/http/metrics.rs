@@ -28,7 +28,7 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     page.head("build_info", "gauge", "1, with the version of Tickwire");
     page.line(concat!("build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1.0);
     let help = "when the server started, since 1970";
-    page.gauge("start_timestamp_seconds", help, door.started_at() as f64);
+    page.gauge("start_timestamp_seconds", help, door.started_at as f64);
     let followers = &door.followers;
     let readers = followers.count() as f64;
     page.gauge("feed_readers", "readers that follow feeds or the monitor", readers);

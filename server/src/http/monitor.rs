@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{Peer, Problem, events};
 use crate::{
+    clock::date,
     front_door::FrontDoor,
     shards::Counted,
     telemetry::{Spans, Stats},
@@ -99,7 +100,7 @@ fn describe(door: &FrontDoor, before: &Counted, now: &Counted, seconds: f64) -> 
     let mut refused = door.refusals();
     refused.retain(|_, count| *count > 0);
     json!({
-        "at": door.date().0,
+        "at": date().0,
         "shards": before.iter().zip(now).map(|(b, n)| shard(b, n, seconds)).collect::<Vec<_>>(),
         "matches": matches.collect::<Vec<_>>(),
         "fields": fields,

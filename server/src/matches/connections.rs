@@ -248,7 +248,7 @@ impl<G: Game> Match<G> {
             }
             Received::Hello(hello) => self.handle_hello(key, &hello, context),
             Received::Chat(typed) => {
-                if let Some(refused) = self.handle_chat(key, &typed, context) {
+                if let Some(refused) = self.handle_chat(key, &typed, context.now) {
                     let refused = ServerMessage::Social(Social::ChatRefused(refused));
                     push_message(&refused, &mut Vec::new(), answers);
                 }

@@ -402,7 +402,7 @@ impl<G: Game> Match<G> {
         }
         let second = self.tick.0 / u32::from(self.options.tick_rate.hz());
         if settings.is_saved && second.wrapping_add(self.entry.id.0).is_multiple_of(SAVE_EVERY_S) {
-            match self.save(context.clock, false) {
+            match self.save(false) {
                 Ok(saved) => self.saved = Some(saved),
                 Err(error) => tracing::error!(match_id = self.entry.id.0, %error, "not saved"),
             }

@@ -19,9 +19,10 @@ use tickwire_shared::{
     wire::ServerMessage,
 };
 
-use super::{Context, Match, Session, SessionState, push_message};
+use super::{Match, Session, SessionState, push_message};
 use crate::{
     bucket::Rate,
+    clock::date,
     feeds::{FeedEvent, PresenceChange, Values},
     socket::SendError,
 };
@@ -137,16 +138,16 @@ impl<G: Game> Match<G> {
         &mut self,
         key: usize,
         typed: &str,
-        context: &Context<'_>,
+        now: Micros,
     ) -> Option<ChatRefused> {
         let session = self.connections[key].session?;
         self.sessions[session].lines += 1;
-        match self.sessions[session].may_say(typed, context.now) {
+        match self.sessions[session].may_say(typed, now) {
             Ok((speaker, text)) => {
                 let Session { seat, name, .. } = &self.sessions[session];
                 let what = FeedEvent::Chat(*seat, Arc::clone(name), text.as_str().into());
                 self.feed.send(Some(self.tick), what);
-                let line = self.chat.push(speaker, text, context.clock.date());
+                let line = self.chat.push(speaker, text, date());
                 self.announce(Social::Line(line), None);
                 None
             }
@@ -155,8 +156,8 @@ impl<G: Game> Match<G> {
     }
 
     /// Sends an operator's notice, cleaned already, to all clients.
-    pub(crate) fn handle_notice(&mut self, text: &str, context: &Context<'_>) {
-        let line = self.chat.push(Speaker::Operator, text.to_owned(), context.clock.date());
+    pub(crate) fn handle_notice(&mut self, text: &str) {
+        let line = self.chat.push(Speaker::Operator, text.to_owned(), date());
         self.announce(Social::Line(line), None);
     }
 

@@ -20,7 +20,7 @@ use tickwire_shared::{
 use super::{Match, MatchSettings, Session, SessionState, interest::Sight, people::ChatLog};
 use crate::{
     bucket::Bucket,
-    clock::Clock,
+    clock::date,
     directory::Access,
     feeds::{FeedSender, PresenceChange},
     handover::MatchState,
@@ -70,7 +70,7 @@ pub(crate) struct SavedSession {
 
 impl<G: Game> Match<G> {
     /// Its state, as of its newest tick. It goes on, unless this `is_final`.
-    pub(crate) fn save(&self, clock: Clock, is_final: bool) -> Result<MatchState, StateError> {
+    pub(crate) fn save(&self, is_final: bool) -> Result<MatchState, StateError> {
         let MatchOptions { seed, seats, npcs, tick_rate, mode } = self.options;
         let saved = SavedMatch {
             id: self.entry.id,
@@ -85,17 +85,17 @@ impl<G: Game> Match<G> {
             sessions: self.sessions.iter().filter_map(|(_, s)| self.save_session(s)).collect(),
             log: self.log.write(),
             chat: self.chat.clone(),
-            running_at: (!is_final).then(|| clock.date()),
+            running_at: (!is_final).then(date),
             game: state::write(&*self.game)?,
         };
         state::write(&saved).map(MatchState::new)
     }
 
     /// Its state as it was last saved; it is saved now if it never was.
-    pub(crate) fn saved(&mut self, clock: Clock) -> Result<MatchState, StateError> {
+    pub(crate) fn saved(&mut self) -> Result<MatchState, StateError> {
         match &self.saved {
             Some(state) => Ok(state.clone()),
-            None => Ok(self.saved.insert(self.save(clock, false)?).clone()),
+            None => Ok(self.saved.insert(self.save(false)?).clone()),
         }
     }
 

@@ -106,7 +106,7 @@ fn a_player_whom_an_operator_removes_is_not_saved_again() {
     client.write_all(&masked(&hello)).expect("the socket has room");
     played.step(played.due());
     let saved = |played: &mut SimulatedMatch<Arena>| -> Vec<String> {
-        let state = played.found.saved(Clock::stopped(Micros(0))).expect("it can be saved");
+        let state = played.found.saved().expect("it can be saved");
         let saved: SavedMatch = state::read(&state).expect("it can be read");
         saved.sessions.into_iter().map(|session| session.name).collect()
     };
@@ -163,7 +163,7 @@ impl<G: Played> SimulatedMatch<G> {
         // An attacker may have one seat, and lose another.
         options.seats += if attacker.is_some() { 2 } else { 0 };
         let (sender, _) = mpsc::channel(1);
-        let feed = FeedSender::new(sender, Clock::stopped(Micros(0)), Arc::default());
+        let feed = FeedSender::new(sender, Arc::default());
         let settings = MatchSettings::new(&Config::default());
         let schema = Rc::new(G::schema());
         let entry = Directory::new(1, 1).add(&options, Access::Public, |_| true);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tickwire_shared::{close::CloseReason, game::Game, time::Micros};
 
 use super::Shard;
-use crate::{handover::MatchState, mailbox::Restored, matches::Match};
+use crate::{clock::date, handover::MatchState, mailbox::Restored, matches::Match};
 
 impl<G: Game> Shard<G> {
     /// Runs a match of an earlier server on.
     pub(super) fn restore(&mut self, restored: Restored, now: Micros) {
         let entry = Arc::clone(&restored.entry);
-        let (sessions, settings, date) = (restored.claims.len(), self.settings, self.clock.date());
+        let (sessions, settings, date) = (restored.claims.len(), self.settings, date());
         let journals = self.journals.clone();
         let made = self.insert(&entry, now, |schema, start, feed| {
             Match::restore(restored, settings, schema, start, date, feed, journals.as_ref())
@@ -28,7 +28,7 @@ impl<G: Game> Shard<G> {
     pub(super) fn saved(&mut self, now: Micros) -> Vec<MatchState> {
         let slots = 0..self.matches.capacity();
         let states = slots.filter_map(|slot| {
-            let saved = self.guard(slot, now, |found, context, _| found.saved(context.clock))?;
+            let saved = self.guard(slot, now, |found, _, _| found.saved())?;
             let id = self.matches[slot].id();
             let report = |error| tracing::error!(match_id = id.0, %error, "not saved");
             saved.map_err(report).ok()
@@ -41,7 +41,7 @@ impl<G: Game> Shard<G> {
         self.drain_deadline = Some(now);
         let mut states = Vec::new();
         for slot in 0..self.matches.capacity() {
-            let saved = self.guard(slot, now, |found, context, _| found.save(context.clock, true));
+            let saved = self.guard(slot, now, |found, _, _| found.save(true));
             match saved {
                 None => {}
                 Some(Ok(state)) => {

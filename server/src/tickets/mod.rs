@@ -21,7 +21,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,7 @@ use self::key::{Key, Keys};
 pub use self::settings::TicketConfig;
 pub(crate) use self::settings::TicketSettings;
 use crate::{
+    clock::since_epoch,
     config::ConfigError,
     locks::{lock, read, write},
     reload::reload_changed,
@@ -261,7 +262,7 @@ impl fmt::Debug for Tickets {
 /// Seconds since 1970.
 #[must_use]
 pub fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    since_epoch().as_secs()
 }
 
 /// 128 random bits.
