@@ -21,13 +21,9 @@ pub(crate) struct Bucket {
 }
 
 impl Rate {
-    /// A rate of `tokens` per second, clamped to 1 to 1,000,000, with a burst of `burst_s` seconds'
-    /// worth.
-    pub(crate) fn per_second(tokens: u32, burst_s: u32) -> Self {
-        Self {
-            token: Micros(1_000_000 / u64::from(tokens.clamp(1, 1_000_000))),
-            fill: Micros::from_secs(burst_s.into()),
-        }
+    /// A rate of `tokens` per second, 1 to 1,000,000, with a burst of `burst_s` seconds' worth.
+    pub(crate) const fn per_second(tokens: u32, burst_s: u32) -> Self {
+        Self { token: Micros(1_000_000 / tokens as u64), fill: Micros::from_secs(burst_s as u64) }
     }
 }
 
@@ -40,8 +36,7 @@ impl Bucket {
     /// Takes tokens. If there are not enough, takes none and returns `false`.
     #[must_use]
     pub(crate) fn take(&mut self, tokens: u32, rate: Rate, now: Micros) -> bool {
-        let begin = if self.full_at.0 < now.0 { now } else { self.full_at };
-        let full_at = begin.plus(Micros(rate.token.0 * u64::from(tokens)));
+        let full_at = self.full_after(tokens, rate, now);
         let is_enough = full_at.since(now) <= rate.fill;
         if is_enough {
             self.full_at = full_at;
@@ -51,9 +46,11 @@ impl Bucket {
 
     /// Time until this many tokens can be taken.
     pub(crate) fn wait(self, tokens: u32, rate: Rate, now: Micros) -> Micros {
-        let begin = if self.full_at.0 < now.0 { now } else { self.full_at };
-        let full_at = begin.plus(Micros(rate.token.0 * u64::from(tokens)));
-        full_at.since(now.plus(rate.fill))
+        self.full_after(tokens, rate, now).since(now.plus(rate.fill))
+    }
+
+    fn full_after(self, tokens: u32, rate: Rate, now: Micros) -> Micros {
+        self.full_at.max(now).plus(Micros(rate.token.0 * u64::from(tokens)))
     }
 
     /// Whether the bucket is full, so that it need not be stored.

@@ -17,6 +17,9 @@ pub const MESSAGES_BURST_S: u32 = 10;
 pub const ADDRESS_BURST_S: u32 = 4;
 /// Burst of new matches, in seconds of their rate: a server that fills after its start.
 pub const MATCHES_BURST_S: u32 = 4;
+/// Lines of chat of a player in a match, and of an address in the lobby: as fast as a reader can
+/// follow when all players of a full match write.
+pub(crate) const CHAT_RATE: Rate = Rate::per_second(1, 5);
 /// hyper accepts no smaller buffer.
 const HEAD_BYTES_MIN: usize = 8 * 1024;
 

@@ -8,11 +8,7 @@ use tickwire_shared::{
     time::{Micros, UnixMillis},
 };
 
-use crate::{bucket::Rate, places::Buckets};
-
-/// Lines of one address per second, with a burst of `LINES_BURST_S` seconds: as in a match.
-const LINES_HZ: u32 = 1;
-const LINES_BURST_S: u32 = 5;
+use crate::{limits::CHAT_RATE, places::Buckets};
 
 /// See the module.
 #[derive(Debug)]
@@ -36,8 +32,7 @@ pub(crate) struct LobbyLine {
 
 impl Lobby {
     pub(crate) fn new() -> Self {
-        let rate = Rate::per_second(LINES_HZ, LINES_BURST_S);
-        Self { lines: VecDeque::new(), buckets: Buckets::new(rate) }
+        Self { lines: VecDeque::new(), buckets: Buckets::new(CHAT_RATE) }
     }
 
     /// Adds a line, cleaned already. `None`: the address is past its rate limit. Without an address

@@ -21,16 +21,11 @@ use tickwire_shared::{
 
 use super::{Match, Session, SessionState, push_message};
 use crate::{
-    bucket::Rate,
     clock::date,
     feeds::{FeedEvent, PresenceChange, Values},
+    limits::CHAT_RATE,
     socket::SendError,
 };
-
-/// Chat lines of one player per second, with a burst of `LINES_BURST_S` seconds: as fast as a
-/// reader can follow when all players of a full match write.
-const LINES_HZ: u32 = 1;
-const LINES_BURST_S: u32 = 5;
 
 /// The chat of a match.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -177,9 +172,8 @@ impl Session {
     fn may_say(&mut self, typed: &str, now: Micros) -> Result<(Speaker, String), ChatRefused> {
         let seat = self.seat.ok_or(ChatRefused::NotSeated)?;
         let text = clean_line(typed, CHAT_CHARS_MAX)?;
-        let rate = Rate::per_second(LINES_HZ, LINES_BURST_S);
-        if !self.line_allowance.take(1, rate, now) {
-            return Err(ChatRefused::TooFast { wait: self.line_allowance.wait(1, rate, now) });
+        if !self.line_allowance.take(1, CHAT_RATE, now) {
+            return Err(ChatRefused::TooFast { wait: self.line_allowance.wait(1, CHAT_RATE, now) });
         }
         Ok((Speaker::Player { seat, name: self.name.as_ref().into() }, text))
     }
