@@ -2,10 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use tickwire_shared::{
-    close::CloseReason,
-    ids::{MatchId, SessionId},
-};
+use tickwire_shared::{close::CloseReason, ids::SessionId};
 
 use super::FrontDoor;
 use crate::{
@@ -20,24 +17,8 @@ use crate::{
 /// An admitted participant, whose connection may be handed to the match's shard.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    entry: Arc<Entry>,
-    newcomer: Newcomer,
-}
-
-impl Admitted {
-    /// The connection's id, and the session's unless it resumes another one.
-    pub(crate) const fn id(&self) -> SessionId {
-        self.newcomer.id
-    }
-
-    pub(crate) fn match_id(&self) -> MatchId {
-        self.entry.id
-    }
-
-    /// The subject of its ticket, if the server requires one.
-    pub(crate) fn subject(&self) -> Option<&str> {
-        self.newcomer.claim.subject.as_ref().map(|place| &**place.key())
-    }
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) newcomer: Newcomer,
 }
 
 impl FrontDoor {

@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use super::{Peer, Problem};
 use crate::{
     front_door::{Admitted, FrontDoor},
-    matches::Role,
+    matches::{Newcomer, Role},
     places::ConnectionPlace,
     socket::{Socket, Upgraded},
 };
@@ -96,8 +96,10 @@ pub(super) async fn play(
     } else {
         Err(CloseReason::WrongSubprotocol)
     };
-    if let Ok(admitted) = &admitted {
-        tracing::debug!(id = admitted.id().0, match_id = admitted.match_id().0, role = ?query.role, subject = admitted.subject(), %address, "admitted");
+    if let Ok(Admitted { entry, newcomer: Newcomer { id, role, claim } }) = &admitted {
+        let (id, match_id) = (id.0, entry.id.0);
+        let subject = claim.subject.as_ref().map(|place| &**place.key());
+        tracing::debug!(id, match_id, ?role, subject, %address, "admitted");
     }
     tokio::spawn(connect(door, admitted, upgraded, place, address));
     Ok(response)

@@ -46,6 +46,7 @@ pub(super) fn bytes_per_message(schema: &Schema) -> usize {
 /// A participant that the front door has admitted.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
+    /// The connection's id, and the session's unless it resumes another one.
     pub(crate) id: SessionId,
     pub(crate) role: Role,
     pub(crate) claim: Claim,
