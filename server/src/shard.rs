@@ -7,13 +7,12 @@
 //! socket is readable: received bytes wait in the kernel, which timestamps their arrival, until a
 //! tick needs them. For the same reason matches tick in bundles, one right after another.
 
+mod guard;
 mod handover;
 
 use std::{
-    any::Any,
     io,
     num::NonZeroU64,
-    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
         Arc, Weak,
@@ -46,10 +45,11 @@ use crate::{
     ladder::{Ladder, Step, Work},
     lingering::Lingering,
     mailbox::{Arrival, Command, Recorded, Removal, ShardHandle, ShardStatus},
-    matches::{Context, EARLY, HalfRate, Match, MatchSettings, Recording, Role},
+    matches::{EARLY, HalfRate, Match, MatchSettings, Recording, Role},
     socket::Socket,
     telemetry::Stats,
 };
+use guard::call;
 
 /// How often a shard polls lingering sockets, and its overload ladder while that is off the ground.
 const POLL_INTERVAL: Micros = Micros::from_millis(20);
@@ -296,7 +296,7 @@ impl<G: Game> Shard<G> {
         feed.send(None, FeedEvent::Opened(mode, access));
         let (schema, match_feed) = (&self.schema, feed.clone());
         let made = call(&self.trial, id, || make(schema, start, match_feed));
-        let made = made.map_err(|panic| format!("the game panicked: {}", reason(&*panic)));
+        let made = made.map_err(|reason| format!("the game panicked: {reason}"));
         match made.and_then(|made| made.map_err(|error| error.to_string())) {
             Ok(made) => {
                 self.matches.insert(made);
@@ -381,63 +381,6 @@ impl<G: Game> Shard<G> {
         }
     }
 
-    /// Calls a match. If its game panics, only this match ends.
-    fn guard<T>(
-        &mut self,
-        slot: usize,
-        now: Micros,
-        work: impl FnOnce(&mut Match<G>, &mut Context<'_>, &mut Intake) -> T,
-    ) -> Option<T> {
-        let found = self.matches.get_mut(slot)?;
-        let (stats, closed) = (&mut self.stats, &mut self.closed);
-        let mut context =
-            Context { now, clock: self.clock, drain_deadline: self.drain_deadline, stats, closed };
-        let intake = &mut self.intake;
-        let called = call(&self.trial, found.id(), || work(found, &mut context, intake));
-        if let Err(panic) = &called {
-            let reason = reason(&**panic);
-            tracing::error!(
-                match_id = found.id().0,
-                reason,
-                "a match panicked, in the game or around it, and ends"
-            );
-            self.stats.matches_failed += 1;
-            self.end(slot, CloseReason::MatchFailed, now);
-        }
-        called.ok()
-    }
-
-    fn end(&mut self, slot: usize, why: CloseReason, now: Micros) {
-        let id = self.matches[slot].id();
-        self.close(slot, why, now);
-        self.feed.of(id).send(None, FeedEvent::Ended(why));
-    }
-
-    /// Removes a match and closes its connections.
-    fn close(&mut self, slot: usize, why: CloseReason, now: Micros) {
-        let mut ended = self.matches.remove(slot);
-        let id = ended.id();
-        if why == CloseReason::MatchOver {
-            self.directory.end(id);
-        } else {
-            self.directory.remove(id);
-        }
-        let (stats, closed) = (&mut self.stats, &mut self.closed);
-        ended.account(stats);
-        let mut context =
-            Context { now, clock: self.clock, drain_deadline: self.drain_deadline, stats, closed };
-        ended.close_all(why, &mut context);
-        if let Err(panic) = call(&self.trial, id, || drop(ended)) {
-            let reason = reason(&*panic);
-            tracing::error!(
-                match_id = id.0,
-                reason,
-                "the game panicked when its match was dropped"
-            );
-            self.stats.matches_failed += u64::from(why != CloseReason::MatchFailed);
-        }
-    }
-
     /// Lets closed sockets linger, and polls those that do.
     fn linger(&mut self, now: Micros) {
         for socket in self.closed.drain(..) {
@@ -478,22 +421,7 @@ impl<G: Game> Shard<G> {
     }
 }
 
-/// Calls a match, and catches its panic. In a trial, no other match is called meanwhile.
-fn call<T>(trial: &Weak<Trial>, id: MatchId, work: impl FnOnce() -> T) -> thread::Result<T> {
-    let work = || catch_unwind(AssertUnwindSafe(work));
-    match trial.upgrade() {
-        Some(trial) => trial.call(id, work),
-        None => work(),
-    }
-}
-
 /// Answers a command, unless whoever waits for that has given up.
 fn answer<T>(reply: oneshot::Sender<T>, answer: T) {
     let _ = reply.send(answer);
-}
-
-/// The message of a panic.
-fn reason(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
