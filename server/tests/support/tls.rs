@@ -7,8 +7,8 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, ClientConnection, StreamOwned, SupportedProtocolVersion,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tickwire_server::tls::TlsConfig;
 
@@ -52,69 +52,31 @@ impl Certificate {
         version: &'static SupportedProtocolVersion,
         query: &str,
     ) -> Client {
-        let stream = Stream::Tls(Box::new(session(addr, version)));
+        let stream = Stream::Tls(Box::new(self.session(addr, version)));
         Client::open_on(stream, query, "sec-websocket-protocol: tickwire.v1\r\n")
     }
 
     pub(crate) fn is_presented_by(&self, addr: SocketAddr) -> bool {
-        let mut session = session(addr, &rustls::version::TLS13);
-        session.conn.complete_io(&mut session.sock).unwrap();
-        session.conn.peer_certificates().unwrap()[0] == self.der
+        let mut session = self.session(addr, &rustls::version::TLS13);
+        session.conn.complete_io(&mut session.sock).is_ok()
     }
-}
 
-fn session(
-    addr: SocketAddr,
-    version: &'static SupportedProtocolVersion,
-) -> StreamOwned<ClientConnection, TcpStream> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustAnybody))
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").unwrap();
-    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    StreamOwned::new(connection, TcpStream::connect(addr).unwrap())
-}
-
-#[derive(Debug)]
-struct TrustAnybody;
-
-impl rustls::client::danger::ServerCertVerifier for TrustAnybody {
-    fn verify_server_cert(
+    /// A connection of a client that trusts only this certificate.
+    fn session(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        let algorithms =
-            rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
-        algorithms.supported_schemes()
+        addr: SocketAddr,
+        version: &'static SupportedProtocolVersion,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        StreamOwned::new(connection, TcpStream::connect(addr).unwrap())
     }
 }
