@@ -21,7 +21,7 @@ use tickwire_shared::{
     link::{ClientEvent, ClientLink, server::write_message},
     rows::Rows,
     state,
-    testing::{Host, Outcome, Played, Profile, Simulation, world::fingerprint},
+    testing::{Host, Outcome, Played, Profile, Simulation, frames, world::fingerprint},
     time::{Micros, TickRate},
     wire::ServerMessage,
 };
@@ -42,6 +42,9 @@ use crate::{
     telemetry::Stats,
 };
 use attacker::Attacker;
+
+/// The first byte of a whole binary message.
+const BINARY: u8 = 0x82;
 
 #[test]
 fn nothing_is_lost_or_wrong_over_any_network() {
@@ -104,7 +107,7 @@ fn a_player_whom_an_operator_removes_is_not_saved_again() {
     let mut client = played.accept(Role::Player, Micros(0));
     let (mut link, mut hello) = (ClientLink::default(), Vec::new());
     link.write_hello("Ada", None, &mut hello);
-    client.write_all(&masked(&hello)).expect("the socket has room");
+    client.write_all(&frames::frame(BINARY, &hello)).expect("the socket has room");
     played.step(played.due());
     let saved = |played: &mut SimulatedMatch<Arena>| -> Vec<String> {
         let state = played.found.saved().expect("it can be saved");
@@ -217,7 +220,7 @@ impl<G: Played> SimulatedMatch<G> {
                 let found = &mut self.seats[seat];
                 found.has_joined = true;
                 let Some(stream) = &mut found.stream else { break };
-                stream.write_all(&masked(&frame)).expect("the socket has room");
+                stream.write_all(&frames::frame(BINARY, &frame)).expect("the socket has room");
                 self.call(at, |found, intake, context| found.read_sockets(intake, context));
             }
         }
@@ -282,7 +285,7 @@ impl<G: Played> Host for SimulatedMatch<G> {
             other => panic!("the match has closed the connection: {other:?}"),
         }
         let mut frames = Vec::new();
-        while let Some(frame) = split_frame(&mut seat.received) {
+        while let Some(frame) = take_binary(&mut seat.received) {
             frames.push(frame);
         }
         frames
@@ -305,24 +308,11 @@ impl<G: Played> Host for SimulatedMatch<G> {
     }
 }
 
-/// A client's WebSocket frame, with a mask of zeros.
-fn masked(payload: &[u8]) -> Vec<u8> {
-    assert!(payload.len() < 126, "a client's frames are short");
-    [&[0x82, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
-}
-
-/// Takes the payload of the first of the server's WebSocket frames, if it is whole.
-fn split_frame(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let (head, length) = match **bytes {
-        [0x82, 126, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
-        [0x82, length @ ..126, ..] => (2, usize::from(length)),
-        [] | [0x82] | [0x82, 126, ..] => return None,
-        [..] => panic!("an unexpected frame: {bytes:?}"),
-    };
-    if bytes.len() < head + length {
-        return None;
-    }
-    Some(bytes.drain(..head + length).skip(head).collect())
+/// Takes the payload of the first of the server's frames, if it is whole.
+fn take_binary(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let (first, payload) = frames::take(bytes)?;
+    assert_eq!(first, BINARY, "an unexpected frame: {payload:?}");
+    Some(payload)
 }
 
 /// A client without a network.
@@ -345,14 +335,14 @@ impl Spectator {
     }
 
     fn send(&mut self, payload: &[u8]) {
-        self.stream.write_all(&masked(payload)).expect("the socket has room");
+        self.stream.write_all(&frames::frame(BINARY, payload)).expect("the socket has room");
     }
 
     /// Applies and acknowledges what has arrived.
     fn receive(&mut self, now: Micros) {
         // It would block at the end of what has arrived.
         let _ = self.stream.read_to_end(&mut self.received);
-        while let Some(frame) = split_frame(&mut self.received) {
+        while let Some(frame) = take_binary(&mut self.received) {
             let event =
                 self.link.handle_frame(&frame, now).expect("the server follows the protocol");
             self.snapshots += u32::from(matches!(event, ClientEvent::Snapshot { .. }));

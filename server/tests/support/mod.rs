@@ -15,6 +15,7 @@ use std::{
 use rustls::{ClientConnection, StreamOwned};
 
 use tickwire_server::{Server, config::Config, tickets::Tickets};
+pub(crate) use tickwire_shared::testing::frames::frame;
 use tickwire_shared::{
     arena::Arena,
     game::{Game, Input},
@@ -25,6 +26,7 @@ use tickwire_shared::{
         pacing::decode_lead,
     },
     social::{Line, Social, Speaker},
+    testing::frames,
     time::Micros,
     wire::{ClientMessage, ResumeToken, write_client},
 };
@@ -381,8 +383,8 @@ impl Client {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => self.end = self.end.take().or(Some(End::Lost)),
         }
-        while let Some((opcode, payload)) = self.take_frame() {
-            match opcode {
+        while let Some((first, payload)) = frames::take(&mut self.read) {
+            match first {
                 0x82 => self.handle(&payload),
                 0x88 => {
                     let code = u16::from_be_bytes([payload[0], payload[1]]);
@@ -420,35 +422,6 @@ impl Client {
             ClientEvent::Social(social) => self.social.push(social),
         }
     }
-
-    fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
-        let (&first, rest) = self.read.split_first()?;
-        let (&short, rest) = rest.split_first()?;
-        let (length, head) = match short {
-            126 => (usize::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
-            127 => (u64::from_be_bytes(*rest.first_chunk()?) as usize, 10),
-            _ => (usize::from(short), 2),
-        };
-        let payload = self.read.get(head..head + length)?.to_vec();
-        self.read.drain(..head + length);
-        Some((first, payload))
-    }
-}
-
-/// A masked frame.
-pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mask = [1, 2, 3, 4];
-    let mut bytes = vec![first];
-    match u16::try_from(payload.len()).unwrap() {
-        short @ 0..126 => bytes.push(0x80 | short as u8),
-        length => {
-            bytes.push(0x80 | 126);
-            bytes.extend(length.to_be_bytes());
-        }
-    }
-    bytes.extend(mask);
-    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-    bytes
 }
 
 /// A server that requires tickets, and their issuer.

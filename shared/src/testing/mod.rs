@@ -3,9 +3,10 @@
 //! [`profile`] has the properties of networks; [`pipe`] is one direction of a network; [`world`] is
 //! the server's half of a match without sockets; [`player`] is a client that predicts and
 //! interpolates like one with a screen; [`simulation`] runs them together and reports the outcome.
-//! [`check()`] tests a game without a network.
+//! [`check()`] tests a game without a network, and [`frames`] are for tests with real sockets.
 
 mod check;
+pub mod frames;
 pub mod pipe;
 pub mod player;
 pub mod profile;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::frames::frame;
 
 const LIMIT: usize = 64;
 
@@ -142,14 +143,4 @@ fn describe(message: &Message<'_>) -> String {
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     let first = prop::sample::select(vec![0x82_u8, 0x81, 0x02, 0x00, 0x80, 0x89, 0x8A, 0x88]);
     (first, prop::collection::vec(0x20_u8..0x7F, 0..40)).prop_map(|(first, p)| frame(first, &p))
-}
-
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mask = [0x11, 0x22, 0x33, 0x44];
-    let length = u8::try_from(payload.len()).unwrap();
-    assert!(length < 126);
-    let mut bytes = vec![first, 0x80 | length];
-    bytes.extend(mask);
-    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-    bytes
 }

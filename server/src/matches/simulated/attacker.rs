@@ -6,10 +6,15 @@ use std::{
 };
 
 use tickwire_shared::{
-    arena::Arena, dice::Dice, game::Game, link::ClientLink, testing::Played, time::Micros,
+    arena::Arena,
+    dice::Dice,
+    game::Game,
+    link::ClientLink,
+    testing::{Played, frames},
+    time::Micros,
 };
 
-use super::{Role, SimulatedMatch, masked, split_frame};
+use super::{BINARY, Role, SimulatedMatch, take_binary};
 
 /// See the module.
 pub(super) struct Attacker {
@@ -36,8 +41,8 @@ impl Attacker {
             Ok(_) | Err(_) => true,
         };
         // What follows a close frame does not matter.
-        while self.received.first() == Some(&0x82)
-            && let Some(frame) = split_frame(&mut self.received)
+        while self.received.first() == Some(&BINARY)
+            && let Some(frame) = take_binary(&mut self.received)
         {
             let _ = self.link.handle_frame(&frame, now);
         }
@@ -84,7 +89,7 @@ impl Attacker {
 
     /// Sends a frame, perhaps damaged: its payload, its WebSocket head, or its length.
     fn send(&mut self, payload: &[u8]) {
-        let mut bytes = masked(payload);
+        let mut bytes = frames::frame(BINARY, payload);
         if self.is_one_in(30) {
             let at = self.dice.within(0, bytes.len() as i32 - 1) as usize;
             bytes[at] = self.dice.next() as u8;
