@@ -17,6 +17,10 @@ const FLAGS = [
   "--disable-sync",
   "--disable-dev-shm-usage",
 ];
+/** Long enough for anything that should happen, on a busy machine. */
+const PATIENCE_MS = 60_000;
+/** How long a player walks in one direction: three seconds of the match. */
+const WALK_TICKS = 90;
 const root = new URL("../../../", import.meta.url);
 const BINARY = process.env.SERVER_BINARY ?? fileURLToPath(new URL("target/release/tickwire-server", root));
 /** The folder for screenshots for the README; none are taken if it is not set. */
@@ -98,15 +102,25 @@ export async function screenshot(page: Page, name: string): Promise<void> {
 }
 
 /** Waits until `holds` is true in a page; it is checked ten times a second. `what` names it in the error. */
-export async function until(
-  page: Page,
-  what: string,
-  holds: string | (() => Promise<boolean>),
-  ms = 15_000,
-): Promise<void> {
-  const end = Date.now() + ms;
+export async function until(page: Page, what: string, holds: string | (() => Promise<boolean>)): Promise<void> {
+  const end = Date.now() + PATIENCE_MS;
   while (!(await (typeof holds === "string" ? page.evaluate(holds) : holds()))) {
     if (Date.now() > end) throw new Error(`timed out waiting for ${what}: ${holds}`);
     await page.waitForTimeout(100);
   }
+}
+
+/** Walks with a page's player until `isFar`, in one direction after the other: there may be walls on one or two sides. */
+export async function walk(page: Page, isFar: () => Promise<boolean>): Promise<void> {
+  await page.bringToFront();
+  await page.focus("#scene");
+  for (const key of ["KeyD", "KeyS", "KeyA", "KeyW"]) {
+    const start = await page.evaluate<number>("tickwire.session.link.applied");
+    const isEnough = () => page.evaluate<boolean>(`tickwire.session.link.applied > ${start + WALK_TICKS}`);
+    await page.keyboard.down(key);
+    await until(page, "a walk", async () => (await isFar()) || (await isEnough()));
+    await page.keyboard.up(key);
+    if (await isFar()) return;
+  }
+  throw new Error("the player does not move");
 }

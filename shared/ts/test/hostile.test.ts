@@ -97,7 +97,7 @@ function check(makeFrame: () => Uint8Array): void {
   let longest = 0;
   for (let n = 0; n < ROUNDS; n++) {
     const frame = makeFrame();
-    const before = performance.now();
+    const before = process.cpuUsage();
     try {
       link.handleFrame(frame, n);
     } catch (error) {
@@ -105,8 +105,9 @@ function check(makeFrame: () => Uint8Array): void {
       link = new ClientLink();
       if (n % 2 === 0) link.handleFrame(welcomeFrame(), n);
     }
-    longest = Math.max(longest, performance.now() - before);
+    longest = Math.max(longest, process.cpuUsage(before).user / 1_000);
   }
-  // No short frame may keep a page busy for long. The longest time measured is mostly garbage collection.
+  // No short frame may keep a page busy for long, in CPU time, since the machine may be busy with something else. The
+  // longest is mostly garbage collection.
   assert.ok(longest < 500, `${longest} ms for one frame`);
 }
