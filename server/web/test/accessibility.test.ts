@@ -57,9 +57,9 @@ test("Enter that ends the composition of a word does not send a line to the lobb
 test("the start screen is drawn once, not in each frame", async () => {
   const start = await browser.open(server.url);
   await until(start, "the list", "matches.querySelector('input')");
-  await start.waitForTimeout(300);
+  await start.evaluate(FRAMES);
   await start.evaluate(WATCH_IMAGES);
-  await start.waitForTimeout(500);
+  await start.evaluate(FRAMES);
   assert.deepEqual(await start.evaluate("drawn.length"), 0);
   await start.setViewportSize({ width: 900, height: 700 });
   await until(start, "the plan in another size", "drawn.length > 0");
@@ -200,7 +200,7 @@ test("on every screen the parts of the HUD are beside each other, and large enou
     const cdp = await page.context().newCDPSession(page);
     const insets = { left: notch, right: notch };
     await cdp.send("Emulation.setSafeAreaInsetsOverride", { insets });
-    await page.waitForTimeout(300);
+    await page.evaluate(FRAMES);
     assert.deepEqual(await page.evaluate(OVERLAPS), [], `${width} × ${height}`);
     assert.deepEqual(await page.evaluate(SMALL, THUMB_MIN), [], `${width} × ${height}`);
     const { y } = (await page.locator("#leave").boundingBox())!;
@@ -246,7 +246,7 @@ test("a name that is pressed while the list changes is followed", async () => {
   await watcher.hover(`#players button[value="${pressed}"]`);
   await watcher.mouse.down();
   await watcher.evaluate(`tickwire.scene.followed = ${other}`);
-  await watcher.evaluate("new Promise((done) => { let n = 0; const count = () => (++n < 20 ? requestAnimationFrame(count) : done()); count(); })");
+  await watcher.evaluate(FRAMES);
   await watcher.mouse.up();
   await until(watcher, "the pressed name", `players.querySelector("[aria-pressed=true]")?.value === "${pressed}"`);
   await watcher.context().close();
@@ -281,6 +281,9 @@ const WATCH_IMAGES = `(() => {
     drawImage.call(this, image, ...rest);
   };
 })()`;
+
+/** Waits for 20 frames. */
+const FRAMES = "new Promise((done) => { let n = 0; const count = () => (++n < 20 ? requestAnimationFrame(count) : done()); count(); })";
 
 /** Fills the history of the chat. */
 const MANY_LINES = `for (let n = 0; n < 30; n++) lines.prepend(Object.assign(document.createElement("p"), { textContent: "line " + n }))`;
