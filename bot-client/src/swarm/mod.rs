@@ -306,11 +306,7 @@ impl Swarm {
             | Scenario::Spectate
             | Scenario::Churn => {}
         }
-        sleep(
-            (self.options.duration - Duration::from(self.clock.now().since(start)))
-                .max(Duration::ZERO),
-        )
-        .await;
+        sleep(self.options.duration.saturating_sub(self.clock.now().since(start).into())).await;
         let end = self.clock.now();
         self.measures.borrow_mut().close(end);
         // If the server is gone, all bots are lost, which the report shows.
