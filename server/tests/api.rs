@@ -5,7 +5,6 @@ mod support;
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    time::Duration,
 };
 
 use support::{TestServer, exchange, guarded_server};
@@ -48,8 +47,8 @@ fn a_page_of_a_named_origin_may_read_a_rate_limit_error() {
         config.limits.requests_per_address_hz = 1;
     });
     let headers = "origin: https://play.example\r\nx-forwarded-for: 203.0.113.5\r\n";
-    let answers = (0..10).map(|_| ask(server.addr, "GET /v1/matches", headers));
-    let refused = answers.into_iter().find(|answer| answer.starts_with("HTTP/1.1 429 ")).unwrap();
+    let mut answers = (0..1_000).map(|_| ask(server.addr, "GET /v1/matches", headers));
+    let refused = answers.find(|answer| answer.starts_with("HTTP/1.1 429 ")).unwrap();
     for line in [
         "retry-after: 1\r\n",
         "access-control-allow-origin: https://play.example\r\n",
@@ -110,12 +109,11 @@ fn a_refusal_before_the_body_has_arrived_keeps_the_connection() {
         let head =
             format!("{line} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: 2\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
-        std::thread::sleep(Duration::from_millis(50));
-        stream.write_all(b"{}").unwrap();
         let mut answer = [0; 4096];
         let read = stream.read(&mut answer).unwrap();
         let answer = String::from_utf8_lossy(&answer[..read]);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        stream.write_all(b"{}").unwrap();
         let next = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         stream.write_all(next.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -166,8 +164,8 @@ fn a_backend_passes_on_more_lines_than_an_address_may_say() {
         let shown = format!("authorization: Bearer {token}\r\n");
         server.post_with("/v1/chat", &shown, r#"{"name":"Ada","text":"hello"}"#).0
     };
-    let said: Vec<_> = (0..10).map(|_| say(TicketRole::Player)).collect();
-    assert!(said.contains(&201) && said.contains(&429), "{said:?}");
+    assert_eq!(say(TicketRole::Player), 201);
+    assert!((0..1_000).any(|_| say(TicketRole::Player) == 429));
     assert!((0..10).all(|_| say(TicketRole::Operator) == 201));
 }
 

@@ -17,7 +17,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use serde::{Deserialize, Serialize};
-use support::{Client, End, TestServer, guarded_server, scratch};
+use support::{Client, End, HOUR, TestServer, guarded_server, scratch};
 use tickwire_server::{
     Ended, Server, StartError,
     config::Config,
@@ -163,16 +163,20 @@ fn matches_are_handed_on_again_and_spread_over_shards() {
 #[test]
 fn a_seat_that_nobody_comes_back_to_is_free_after_the_grace_period() {
     let file = file("grace");
-    let change = |config: &mut Config| {
-        (config.seats, config.handover_file) = (1, Some(file.clone()));
-        config.resume_grace = Duration::from_millis(500);
+    let start = |grace| {
+        TestServer::start::<Auction>(|config| {
+            (config.seats, config.handover_file) = (1, Some(file.clone()));
+            config.resume_grace = grace;
+        })
     };
-    let server = TestServer::start::<Auction>(change);
+    let server = start(HOUR);
     let away = join(&server, "Ada");
     server.drain();
-    let server = TestServer::start::<Auction>(change);
+    let server = start(HOUR);
     let mut other = Client::open(server.addr, "match=1", "tickwire.v1");
     assert_eq!(other.wait_end(), End::Close(4010), "its seat is kept");
+    server.drain();
+    let server = start(Duration::from_millis(500));
     server.wait_metric("tickwire_players", 0.0);
     let mut other = Client::open(server.addr, "match=1", "tickwire.v1");
     other.say_hello(None);

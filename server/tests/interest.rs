@@ -8,8 +8,6 @@ mod support;
 #[expect(dead_code, reason = "an example has a main")]
 mod fog;
 
-use std::time::Duration;
-
 use fog::Fog;
 use serde::{Deserialize, Serialize};
 use support::{Client, End, Nothing, TestServer};
@@ -58,13 +56,16 @@ fn a_player_who_changes_to_another_viewer_sees_what_that_one_sees() {
 #[test]
 fn a_player_who_resumes_gets_a_delta_unless_its_viewer_has_changed() {
     let server = TestServer::start::<Dusk>(|_| {});
-    let (_others, mut player) = join_with_others(&server);
+    let (mut others, mut player) = join_with_others(&server);
     let is_last = |tick: Tick| tick.0 % TURNS == TURNS - 1;
     for _ in 0..3 {
         // The change is sent, but never read. The others are in the new team, whose rows of the
         // player's newest tick the server has, too.
         player.wait("the last tick before", |client| client.link.applied().is_some_and(is_last));
-        std::thread::sleep(Duration::from_millis(100));
+        let last = player.link.applied().unwrap();
+        others[0].wait("the change", |client| {
+            client.link.applied().is_some_and(|tick| tick.since(last) > 1)
+        });
         player = server.take_up(player.link);
         player.wait_snapshots(1);
         check_turncoat(&player);

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use support::{
-    Client, End, Stream, TestServer, exchange, frame,
+    Client, End, HOUR, PATIENCE, Stream, TestServer, exchange, frame,
     hooked::{Hook, Hooked},
     request, scratch,
 };
@@ -24,6 +24,7 @@ use tickwire_shared::{
     link::frames::{INPUT, MESSAGE},
     rows::Rows,
     schema::{Field, Schema},
+    time::TickRate,
     wire::{CLIENT_FRAME_BYTES_MAX, ClientMessage, Hello, PROTOCOL_VERSION, write_client},
 };
 
@@ -235,23 +236,26 @@ fn a_lost_connection_resumes_in_its_seat() {
 }
 
 #[test]
-fn a_seat_is_free_after_the_grace_period_or_a_goodbye() {
-    let server = TestServer::start::<Tally>(|config| {
-        config.seats = 1;
-        config.resume_grace = Duration::from_secs(1);
-    });
+fn a_seat_is_kept_after_a_loss_and_free_after_a_goodbye() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 1);
     let mut polite = server.join();
     polite.send_raw(&frame(0x88, &1000_u16.to_be_bytes()));
     assert_eq!(polite.wait_end(), End::Close(1000));
     let vanishing = server.join();
     assert_eq!(vanishing.link.welcome().unwrap().match_id.0, 1, "the goodbye freed the seat");
+    drop(vanishing);
+    server.wait_metric("tickwire_connections", 0.0);
+    let mut waiting = Client::open(server.addr, "match=1", "tickwire.v1");
+    assert_eq!(waiting.wait_end(), End::Close(4010));
+}
+
+#[test]
+fn a_seat_is_free_after_the_grace_period() {
+    let server = TestServer::start::<Tally>(|config| config.resume_grace = Duration::from_secs(1));
+    let vanishing = server.join();
     let token = vanishing.link.welcome().unwrap().resume;
     drop(vanishing);
-    let mut waiting = Client::open(server.addr, "match=1", "tickwire.v1");
-    assert_eq!(waiting.wait_end(), End::Close(4010), "kept for the grace period");
-    while server.get("/v1/matches/1").1.contains("\"players\":1") {
-        thread::sleep(Duration::from_millis(50));
-    }
+    server.wait_metric("tickwire_players", 0.0);
     let mut late = Client::open(server.addr, "match=1&resume=1", "tickwire.v1");
     late.say_hello(Some(token));
     assert_eq!(late.wait_end(), End::Close(4012));
@@ -466,37 +470,69 @@ impl Hook for Holds {
 }
 
 #[test]
-fn a_server_that_drains_lets_the_round_go_on_for_a_while() {
-    let (server, mut client) = draining(Duration::from_secs(2));
+fn a_server_that_drains_lets_the_round_go_on_to_its_end() {
+    let (server, mut client) = draining::<Hooked<FirstRound>>(HOUR);
     client.wait_snapshots(10);
     // A proxy does not keep the connection for another request.
     let answer = exchange(server.addr, "GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     assert_eq!(server.connect().wait_end(), End::Close(1012));
+    FIRST_IS_OVER.store(true, Ordering::Relaxed);
+    assert_eq!(client.wait_end(), End::Close(1012));
+    server.drain();
+}
+
+#[test]
+fn a_round_that_goes_on_for_too_long_ends_with_the_server() {
+    let (server, mut client) = draining::<Arena>(Duration::from_secs(1));
     assert_eq!(client.wait_end(), End::Close(1012));
     server.drain();
 }
 
 #[test]
 fn a_player_resumes_while_the_server_drains() {
-    let (server, mut client) = draining(Duration::from_secs(3));
+    let (server, mut client) = draining::<Hooked<SecondRound>>(HOUR);
     let link = std::mem::take(&mut client.link);
     drop(client);
     // It was the only client, and its seat is kept.
-    thread::sleep(Duration::from_millis(500));
+    server.wait_metric("tickwire_connections", 0.0);
+    let ticks = server.metric("tickwire_ticks_total");
+    while server.metric("tickwire_ticks_total") < ticks + 10.0 {
+        thread::sleep(Duration::from_millis(10));
+    }
     let mut back = server.take_up(link);
     back.wait("a word of the end", |client| client.was_told);
     back.wait_snapshots(10);
     let mut nobody = Client::open(server.addr, "match=auto&resume=1", "tickwire.v1");
     assert_eq!(nobody.wait_end(), End::Close(1012));
+    SECOND_IS_OVER.store(true, Ordering::Relaxed);
     assert_eq!(back.wait_end(), End::Close(1012));
     server.drain();
 }
 
+static FIRST_IS_OVER: AtomicBool = AtomicBool::new(false);
+static SECOND_IS_OVER: AtomicBool = AtomicBool::new(false);
+
+/// Rounds that go on until they are over.
+struct FirstRound;
+struct SecondRound;
+
+impl Hook for FirstRound {
+    fn may_end() -> bool {
+        FIRST_IS_OVER.load(Ordering::Relaxed)
+    }
+}
+
+impl Hook for SecondRound {
+    fn may_end() -> bool {
+        SECOND_IS_OVER.load(Ordering::Relaxed)
+    }
+}
+
 /// A server that drains within this time, and a client in a running match that was notified.
-fn draining(drain_timeout: Duration) -> (TestServer, Client) {
-    let mut server = TestServer::start::<Arena>(|config| config.drain_timeout = drain_timeout);
+fn draining<G: Game>(drain_timeout: Duration) -> (TestServer, Client) {
+    let mut server = TestServer::start::<G>(|config| config.drain_timeout = drain_timeout);
     let mut client = server.join();
     client.wait_snapshots(1);
     server.begin_drain();
@@ -507,8 +543,7 @@ fn draining(drain_timeout: Duration) -> (TestServer, Client) {
 #[test]
 fn draining_notifies_all_clients_and_ends() {
     // Whatever the drain timeout: this game may end at any time.
-    let hour = Duration::from_secs(3600);
-    let mut server = TestServer::start::<Tally>(|config| config.drain_timeout = hour);
+    let mut server = TestServer::start::<Tally>(|config| config.drain_timeout = HOUR);
     let mut players: Vec<_> = (0..3).map(|_| server.join()).collect();
     server.begin_drain();
     for player in &mut players {
@@ -520,7 +555,9 @@ fn draining_notifies_all_clients_and_ends() {
 
 #[test]
 fn a_client_that_does_not_read_is_skipped_and_catches_up() {
-    let server = TestServer::start::<Arena>(|config| config.npcs = 16);
+    let server = TestServer::start::<Arena>(|config| {
+        (config.npcs, config.tick_rate) = (16, TickRate::new(100).unwrap());
+    });
     let mut player = server.join();
     player.wait_snapshots(1);
     let before = player.link.applied().unwrap();
@@ -598,14 +635,16 @@ fn the_api_answers() {
 
 #[test]
 fn heads_that_are_too_long_or_too_slow_are_refused() {
-    let server = TestServer::start::<Tally>(|_| {});
+    let server = TestServer::start::<Tally>(|config| {
+        config.limits.head_timeout = Duration::from_secs(1);
+    });
     let long = format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(10_000));
     assert_eq!(request(server.addr, &long).0, 431);
     let mut slow = std::net::TcpStream::connect(server.addr).unwrap();
     slow.write_all(b"GET / HTTP/1.1\r\nhost:").unwrap();
     let mut answer = Vec::new();
-    slow.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-    std::io::Read::read_to_end(&mut slow, &mut answer).expect("the server gives up first");
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    std::io::Read::read_to_end(&mut slow, &mut answer).expect("the server gives up");
 }
 
 #[test]

@@ -17,18 +17,14 @@ use support::{
     Client, TestServer,
     hooked::{Hook, Hooked},
 };
+use tickwire_shared::time::TickRate;
 
 /// Milliseconds that each step takes.
 static STEP_MS: AtomicU64 = AtomicU64::new(0);
 
 #[test]
 fn an_overloaded_shard_sheds_load_closes_nobody_and_recovers() {
-    let server = TestServer::start::<Hooked<Slow>>(|config| {
-        config.seats = 2;
-        // Slow steps must not count as idle or stalled clients.
-        config.limits.idle_timeout = Duration::from_secs(600);
-        config.limits.stall_timeout = Duration::from_secs(600);
-    });
+    let server = TestServer::start::<Hooked<Slow>>(|config| config.seats = 2);
     let mut players: Vec<_> = (0..4).map(|_| server.join()).collect();
     let mut watching = Client::open(server.addr, "match=1&role=spectator", "tickwire.v1");
     watching.say_hello(None);
@@ -94,8 +90,8 @@ fn players_are_notified_of_a_stall() {
 #[test]
 fn a_stuck_shard_is_avoided_and_the_others_go_on() {
     let server = TestServer::start::<Hooked<Stuck>>(|config| {
-        config.seats = 2;
-        config.shards = 2;
+        (config.seats, config.shards) = (2, 2);
+        config.tick_rate = TickRate::new(100).unwrap();
     });
     let mut stuck = server.join();
     // More ticks than the other shard will have run.
@@ -136,8 +132,6 @@ fn a_new_match_goes_to_a_shard_that_keeps_up() {
     let server = TestServer::start::<Hooked<OneIsSlow>>(|config| {
         config.seats = 1;
         config.shards = 2;
-        config.limits.idle_timeout = Duration::from_secs(600);
-        config.limits.stall_timeout = Duration::from_secs(600);
     });
     let mut first = server.join();
     first.wait_snapshots(1);

@@ -54,10 +54,8 @@ fn spectators_see_what_players_saw_so_many_ticks_ago_and_nothing_newer() {
 #[test]
 fn late_spectators_follow_a_real_match_and_get_chat_at_once() {
     let server = TestServer::start::<Arena>(|config| {
-        config.npcs = 8;
+        (config.npcs, config.tick_rate) = (8, TickRate::new(100).unwrap());
         config.spectator_delay = Duration::from_secs(1);
-        // They are read one after another, which takes time on a busy machine.
-        config.limits.idle_timeout = Duration::from_secs(60);
     });
     let mut player = server.join();
     let mut crowd: Vec<_> = (0..3).map(|_| watch(&server)).collect();

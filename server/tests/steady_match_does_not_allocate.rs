@@ -13,7 +13,7 @@ use support::{
     TestServer,
     hooked::{Hook, Hooked},
 };
-use tickwire_shared::{arena::Arena, game::Game};
+use tickwire_shared::{arena::Arena, game::Game, time::TickRate};
 
 /// Counts the allocations of threads that asked for it.
 struct Counting;
@@ -48,7 +48,9 @@ unsafe impl GlobalAlloc for Counting {
 #[test]
 fn a_steady_match_does_not_allocate() {
     const PLAYERS: u64 = 8;
-    let server = TestServer::start::<Hooked<Counted>>(|config| config.npcs = 8);
+    let server = TestServer::start::<Hooked<Counted>>(|config| {
+        (config.npcs, config.tick_rate) = (8, TickRate::new(100).unwrap());
+    });
     let mut players: Vec<_> = (0..PLAYERS).map(|_| server.join()).collect();
     let play = |players: &mut [support::Client], ticks: u64| {
         let until = TICKS.load(Ordering::Relaxed) + ticks;

@@ -10,18 +10,15 @@ use std::{
 };
 
 use support::{
-    Client, End, Stream, TestServer, connect_from, exchange, frame, guarded_server, request,
-    scratch, tls::Certificate,
+    Client, End, PATIENCE, Stream, TestServer, connect_from, exchange, frame, guarded_server, read,
+    request, scratch, tls::Certificate,
 };
 use tickwire_server::{
     config::Config,
     http::{Origins, Proxies},
-    limits::Limits,
     tickets::{Grant, TicketRole, Tickets, unix_now},
 };
 use tickwire_shared::{arena::Arena, ids::MatchId};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_ticket_is_required_and_works_once() {
@@ -374,7 +371,7 @@ fn every_answer_has_the_headers_that_protect_a_page() {
 #[test]
 fn an_address_has_its_share_of_connections() {
     let server = start(|config| {
-        config.limits = Limits { connections_per_address_max: 3, ..Limits::default() };
+        config.limits.connections_per_address_max = 3;
     });
     let held: Vec<_> = (0..3).map(|_| connect_from(2, server.addr)).collect();
     assert_eq!(status_from(2, server.addr), 429);
@@ -459,7 +456,7 @@ fn behind_a_proxy_each_client_has_its_own_limits() {
 fn a_proxy_may_keep_a_connection_for_its_next_request() {
     let server = start(|config| {
         config.proxies = Proxies::new(&["127.0.0.2".into()]).unwrap();
-        config.limits.head_timeout = Duration::from_millis(200);
+        config.limits.head_timeout = Duration::from_secs(1);
         config.limits.connections_max = 4;
     });
     let ask = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -468,14 +465,14 @@ fn a_proxy_may_keep_a_connection_for_its_next_request() {
     for stream in [&mut proxy, &mut client] {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(ask).unwrap();
-        assert_ne!(stream.read(&mut answer).unwrap(), 0);
+        assert_ne!(read(stream, &mut answer), 0);
     }
-    assert_eq!(client.read(&mut answer).unwrap(), 0, "others must be quick");
+    assert_eq!(read(&mut client, &mut answer), 0, "others must be quick");
     proxy.write_all(ask).unwrap();
-    assert_ne!(proxy.read(&mut answer).unwrap(), 0);
+    assert_ne!(read(&mut proxy, &mut answer), 0);
     // Two of four connections are others', and it must make room.
     let _players = [server.join(), server.join()];
-    assert_eq!(proxy.read(&mut answer).unwrap(), 0);
+    assert_eq!(read(&mut proxy, &mut answer), 0);
 }
 
 #[test]
@@ -508,12 +505,9 @@ fn a_client_behind_a_proxy_can_not_take_all_connections_with_slow_bodies() {
 
 #[test]
 fn an_address_connects_at_its_rate() {
-    let server = start(|config| {
-        config.limits = Limits { connects_per_address_hz: 1, ..Limits::default() };
-    });
-    let statuses: Vec<_> = (0..8).map(|_| status_from(2, server.addr)).collect();
-    assert_eq!(statuses[..4], [200; 4]);
-    assert!(statuses.contains(&429), "{statuses:?}");
+    let server = start(|config| config.limits.connects_per_address_hz = 1);
+    (0..4).for_each(|_| assert_eq!(status_from(2, server.addr), 200));
+    assert!((0..1_000).any(|_| status_from(2, server.addr) == 429));
     assert_eq!(status_from(1, server.addr), 200, "this machine itself is not limited");
 }
 
@@ -569,7 +563,7 @@ fn silent_connections_lock_nobody_out() {
         let mut byte = [0];
         for silent in &mut crowd[..12] {
             silent.set_read_timeout(Some(PATIENCE)).unwrap();
-            assert_eq!(silent.read(&mut byte).unwrap(), 0, "the oldest is evicted");
+            assert_eq!(read(silent, &mut byte), 0, "the oldest is evicted");
         }
         if files.is_none() {
             let gone = "tickwire_connections_refused_total{reason=\"unheard\"}";
@@ -595,21 +589,15 @@ fn a_client_that_sends_too_much_is_closed() {
 
 #[test]
 fn a_client_without_hello_or_messages_is_closed() {
-    let second = Duration::from_secs(1);
-    let server = start(|config| {
-        config.limits.hello_timeout = second;
-        config.limits.idle_timeout = 2 * second;
-    });
-    let (mut mute, mut silent) = (server.connect(), server.join());
-    assert_eq!(mute.wait_end(), End::Close(4014));
-    let start = Instant::now();
-    assert_eq!(silent.wait_end(), End::Close(4014));
-    assert!(start.elapsed() < 5 * second);
+    let impatient = start(|config| config.limits.hello_timeout = Duration::from_secs(1));
+    assert_eq!(impatient.connect().wait_end(), End::Close(4014));
+    let impatient = start(|config| config.limits.idle_timeout = Duration::from_secs(1));
+    assert_eq!(impatient.join().wait_end(), End::Close(4014));
 }
 
 #[test]
 fn a_client_that_reads_nothing_is_closed_though_it_keeps_sending() {
-    let server = start(|config| config.limits.stall_timeout = Duration::from_secs(2));
+    let server = start(|config| config.limits.stall_timeout = Duration::from_secs(1));
     let mut zombie = server.join();
     zombie.wait_snapshots(1);
     let start = Instant::now();
@@ -693,9 +681,7 @@ fn a_client_that_stops_reading_gets_half_a_second_of_the_past_and_then_the_prese
 fn a_body_that_trickles_in_is_cut_off() {
     let server = start(|_| {});
     let begun = "POST /v1/join HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{";
-    let start = Instant::now();
     assert_eq!(request(server.addr, &format!("{begun}\"")).0, 408);
-    assert!(start.elapsed() < PATIENCE);
 }
 
 #[test]

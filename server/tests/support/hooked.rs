@@ -1,4 +1,4 @@
-//! The arena, with a hook that a test runs before each step.
+//! The arena, with hooks for a test.
 
 use std::marker::PhantomData;
 
@@ -11,9 +11,15 @@ use tickwire_shared::{
     schema::Schema,
 };
 
-/// Runs before each step.
+/// What a test does to the arena.
 pub(crate) trait Hook: Send + 'static {
-    fn before_step();
+    /// Runs before each step.
+    fn before_step() {}
+
+    /// Whether a match may end now, unless the arena says so.
+    fn may_end() -> bool {
+        false
+    }
 }
 
 /// See the module.
@@ -64,6 +70,6 @@ impl<H: Hook> Game for Hooked<H> {
     }
 
     fn may_end(&self) -> bool {
-        self.0.may_end()
+        H::may_end() || self.0.may_end()
     }
 }

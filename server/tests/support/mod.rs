@@ -14,7 +14,7 @@ use std::{
 
 use rustls::{ClientConnection, StreamOwned};
 
-use tickwire_server::{Server, config::Config, tickets::Tickets};
+use tickwire_server::{Server, config::Config, limits::Limits, tickets::Tickets};
 pub(crate) use tickwire_shared::testing::frames::frame;
 use tickwire_shared::{
     arena::Arena,
@@ -33,7 +33,9 @@ use tickwire_shared::{
 use tokio::sync::oneshot;
 
 /// Long enough for anything that should happen, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any test: what is not tested does not depend on how busy the machine is.
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
@@ -43,13 +45,22 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
-    /// A server with `change` made to the defaults, on a free port.
+    /// A server on a free port, that gives nobody up in the time of a test, with this change.
     pub(crate) fn start<G: Game>(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
             shards: 1,
             npcs: 0,
             drain_timeout: Duration::ZERO,
+            resume_grace: HOUR,
+            match_idle: HOUR,
+            limits: Limits {
+                head_timeout: HOUR,
+                hello_timeout: HOUR,
+                idle_timeout: HOUR,
+                stall_timeout: HOUR,
+                ..Limits::default()
+            },
             ..Config::default()
         };
         change(&mut config);
@@ -380,7 +391,12 @@ impl Client {
         match self.stream.read(&mut buffer) {
             Ok(0) => self.end = self.end.take().or(Some(End::Lost)),
             Ok(count) => self.read.extend_from_slice(&buffer[..count]),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            // It is interrupted when this process was stopped and goes on.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
             Err(_) => self.end = self.end.take().or(Some(End::Lost)),
         }
         while let Some((first, payload)) = frames::take(&mut self.read) {
@@ -452,6 +468,17 @@ pub(crate) fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
     socket.bind(&from.into()).unwrap();
     socket.connect(&to.into()).unwrap();
     socket.into()
+}
+
+/// Reads once, as `Read::read` does, also when this process is stopped and goes on.
+#[track_caller]
+pub(crate) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> usize {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.expect("bytes, or the end"),
+        }
+    }
 }
 
 /// The whole response, head and body, to a request that closes the connection.
