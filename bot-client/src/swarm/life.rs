@@ -62,10 +62,10 @@ enum Loss {
 
 /// Timeout of receiving anything, and of connecting.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
-/// Longest backoff before the first reconnect.
-const FIRST_WAIT_MS: u64 = 250;
+/// Longest backoff before the first reconnect; shorter in tests.
+const FIRST_WAIT_MS: u64 = if cfg!(test) { 10 } else { 250 };
 /// Longest backoff after failures: a bot that fails after that, before it was ever welcomed, is lost.
-const WAIT_MS_MAX: u64 = 5_000;
+const WAIT_MS_MAX: u64 = 20 * FIRST_WAIT_MS;
 /// How long a bot that was welcomed tries to come back, as other clients do.
 const AWAY_MAX: Micros = Micros::from_secs(60);
 /// How long a bot stays in the scenario churn; shorter in tests.

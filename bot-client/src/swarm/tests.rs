@@ -27,12 +27,16 @@ use crate::{Profile, Report, Scenario, brain};
 
 #[test]
 fn an_honest_server_passes() {
-    let report = play(Server::Honest).unwrap();
+    // Pings are due every half second: the window begins shortly before one.
+    let (warm_up, duration) = (Duration::from_millis(400), Duration::from_secs(2));
+    let options = Options { warm_up, duration, ..options(start(Server::Honest)) };
+    let report = run(&options, brain::for_game).unwrap();
     assert_eq!(report.failure, None);
     assert_eq!((report.bots_joined, report.bots_lost, report.tick_rate_hz), (BOTS, 0, Some(HZ)));
-    let expected = report.snapshots_expected as f64;
-    let received = report.snapshots_received as f64;
-    assert!((received / expected - 1.0).abs() < 0.2, "{received} of {expected} snapshots");
+    // More if the machine was late. While it stood still, there were none.
+    let (received, expected) = (report.snapshots_received, report.snapshots_expected);
+    assert!(expected >= 200 * BOTS as u64, "{expected} snapshots expected");
+    assert!((1..expected + expected / 5).contains(&received), "{received} of {expected} snapshots");
     assert!(report.digests_checked > 0);
     assert!(report.input_to_snapshot_us.is_some() && report.rtt_us.is_some());
     assert_eq!(report.entities_mean, Some(1.0));
@@ -48,14 +52,14 @@ fn a_wrong_digest_fails_the_run() {
 
 #[test]
 fn lost_bots_fail_the_run() {
-    let report = play(Server::Hangs { up_after: Tick(20) }).unwrap();
+    let report = play(Server::Hangs { up_after: Tick(5) }).unwrap();
     assert_eq!((report.bots_joined, report.bots_lost), (BOTS, BOTS));
     assert!(report.failure.is_some_and(|why| why.contains("closed by the server with code 4016")));
 }
 
 #[test]
 fn garbage_is_a_decode_error() {
-    let report = play(Server::Babbles { after: Tick(20) }).unwrap();
+    let report = play(Server::Babbles { after: Tick(5) }).unwrap();
     assert_eq!((report.decode_errors, report.bots_lost), (BOTS as u64, BOTS));
     assert!(report.failure.is_some_and(|why| why.contains("could not be decoded")));
 }
@@ -64,7 +68,8 @@ fn garbage_is_a_decode_error() {
 fn a_refusal_differs_from_a_missing_server() {
     let refused = play(Server::Answers(UNAVAILABLE)).unwrap_err();
     assert!(refused.to_string().contains("503"), "{refused}");
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Not a port that another test may be given.
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
     let missing = run(&options(nobody), brain::for_game).unwrap_err();
     assert!(matches!(missing, RunError::NoServer { .. }), "{missing}");
 }
@@ -124,27 +129,35 @@ fn bots_that_are_cut_off_resume() {
 }
 
 #[test]
+fn a_window_that_is_over_before_the_cut_is_no_panic() {
+    let address = start(Server::Honest);
+    let (scenario, duration) = (Scenario::Reconnect, Duration::from_nanos(1));
+    run(&Options { scenario, duration, ..options(address) }, brain::for_game).unwrap();
+}
+
+#[test]
 fn bots_that_lose_their_connection_come_back_by_themselves() {
-    check_return(Server::Drops { after: Tick(60) });
+    check_return(Server::Drops { after: Tick(10) });
 }
 
 #[test]
 fn bots_whose_session_is_gone_join_anew() {
-    check_return(Server::Forgets { after: Tick(60) });
+    check_return(Server::Forgets { after: Tick(10) });
 }
 
 #[test]
 fn a_bot_comes_back_to_a_server_that_has_restarted_however_long_it_waited() {
-    let address = start(Server::Restarts { after: Tick(60), refused: 5 });
-    let options = Options { bots: 1, duration: Duration::from_secs(10), ..options(address) };
+    let address = start(Server::Restarts { after: Tick(10), refused: 5 });
+    let options = Options { bots: 1, duration: Duration::from_secs(3), ..options(address) };
     let report = run(&options, brain::for_game).unwrap();
-    assert_eq!((report.failure, report.resumed), (None, Some(1)));
+    assert_eq!(report.failure, None);
+    assert!(report.resumed >= Some(1), "it came back");
 }
 
 /// All bots come back to a server like this.
 #[track_caller]
 fn check_return(server: Server) {
-    let duration = Duration::from_secs(3);
+    let duration = Duration::from_secs(1);
     let report = run(&Options { duration, ..options(start(server)) }, brain::for_game).unwrap();
     assert_eq!(report.failure, None);
     assert!(report.resumed >= Some(BOTS), "{:?} came back", report.resumed);
@@ -174,11 +187,11 @@ fn bots_play_over_a_bad_network() {
 
 #[test]
 fn churn_loses_no_bot() {
-    let (scenario, duration) = (Scenario::Churn, Duration::from_secs(9));
+    let (scenario, duration) = (Scenario::Churn, Duration::from_secs(3));
     let address = start(Server::Honest);
     let report = run(&Options { scenario, duration, ..options(address) }, brain::for_game).unwrap();
     assert_eq!((report.failure, report.bots_lost), (None, 0));
-    assert!(report.resumed >= Some(7 * BOTS), "{:?} came again", report.resumed);
+    assert!(report.resumed >= Some(4 * BOTS), "{:?} came again", report.resumed);
 }
 
 const BOTS: usize = 3;
@@ -199,7 +212,7 @@ enum Server {
     Babbles {
         after: Tick,
     },
-    /// It loses each connection at this tick.
+    /// It loses each bot's first connection at this tick.
     Drops {
         after: Tick,
     },
@@ -269,18 +282,23 @@ fn serve(mut socket: TcpStream, number: usize, server: Server, begun: Instant) -
     upgrade(&mut socket)?;
     socket.set_nonblocking(true)?;
     let mut connection = Connection::new(socket);
-    let before = (begun.elapsed() * u32::from(HZ)).as_secs() as u32;
-    for tick in 1.. {
-        let match_tick = Tick(before + tick);
-        let due = begun + Duration::from_secs(match_tick.0.into()) / u32::from(HZ);
+    let newest = || (begun.elapsed() * u32::from(HZ)).as_secs() as u32;
+    let mut match_tick = Tick(newest());
+    // Ticks since the welcome.
+    let mut tick = 0;
+    loop {
+        let due = begun + Duration::from_secs(match_tick.plus(1).0.into()) / u32::from(HZ);
         thread::sleep(due.saturating_duration_since(Instant::now()));
+        // Those of a time when it stood still are left out.
+        match_tick = Tick(newest());
         connection.read(match_tick, begun, server)?;
+        tick += u32::from(connection.link.is_welcomed());
         match server {
             Server::Hangs { up_after: Tick(last) } if tick == last => {
                 return connection.write(CLOSE, &4016_u16.to_be_bytes());
             }
             Server::Drops { after: Tick(last) } | Server::Forgets { after: Tick(last) }
-                if tick == last =>
+                if number < BOTS && tick == last =>
             {
                 return Ok(());
             }
@@ -299,10 +317,9 @@ fn serve(mut socket: TcpStream, number: usize, server: Server, begun: Instant) -
             | Server::Forgets { .. }
             | Server::Restarts { .. }
             | Server::Goes { .. }
-            | Server::Answers(_) => connection.write_snapshot(match_tick, server)?,
+            | Server::Answers(_) => connection.write_snapshot(match_tick, begun, server)?,
         }
     }
-    Ok(())
 }
 
 fn upgrade(socket: &mut TcpStream) -> io::Result<()> {
@@ -353,6 +370,9 @@ impl Connection {
         let mut answers = Vec::new();
         let mut feed = self.decoder.feed(&mut bytes[..count]);
         while let Some(message) = feed.next().unwrap() {
+            if let Message::Close(_) = message {
+                return self.write(CLOSE, &1000_u16.to_be_bytes());
+            }
             let Message::Binary(frame) = message else { continue };
             let mut values = [0; 2];
             let now = Micros::from(start.elapsed());
@@ -384,8 +404,9 @@ impl Connection {
         answers.iter().try_for_each(|answer| self.write(BINARY, answer))
     }
 
-    fn write_snapshot(&mut self, tick: Tick, server: Server) -> io::Result<()> {
-        if !self.link.is_welcomed() {
+    fn write_snapshot(&mut self, tick: Tick, start: Instant, server: Server) -> io::Result<()> {
+        let now = Micros::from(start.elapsed());
+        if !self.link.has_credit(tick, now) {
             return Ok(());
         }
         let mut rows = Rows::default();
@@ -395,11 +416,11 @@ impl Connection {
         let basis = self.link.basis(tick);
         self.encoder.encode(&basis.with_rows(rows_of), tick, &rows, &mut body);
         let lie = u32::from(matches!(server, Server::Lies));
-        let digest = tick.0.is_multiple_of(8).then_some(rows.digest() ^ lie);
+        let digest = tick.0.is_multiple_of(2).then_some(rows.digest() ^ lie);
         let processed = self.link.seq();
         let mut frame = Vec::new();
         let snapshot = Snapshot { tick, digest, processed, owner: &[], body: &body };
-        self.link.write_snapshot(&snapshot, Micros(0), &mut frame);
+        self.link.write_snapshot(&snapshot, now, &mut frame);
         self.sent.push((tick, rows));
         self.write(BINARY, &frame)
     }
