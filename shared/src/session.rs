@@ -41,11 +41,13 @@
 //! # In an engine
 //!
 //! A session and a prediction are `Send` and `Sync`, so one resource of an engine like Bevy can hold
-//! both. The clock is real time, not a game time that pauses. Step 1 is the frame's first system,
-//! then come 2 to 4 with the input that the player holds now, then 5. The engine's entities follow
-//! the view: keep a map from [`EntityId`] and kind to the engine's entity, and in each frame move
-//! those that are in the view, spawn those that are new to the map, and despawn those that the view
-//! no longer has.
+//! both. The clock is real time, not a game time that pauses. Steps 1 to 4 are one system, after the
+//! one that reads the keys: if the program loads a level between 1 and 2, the connection seems to
+//! be dead. Step 5 is another system, before those that draw.
+//!
+//! The engine's entities follow the view: keep a map from [`EntityId`] and kind to the engine's
+//! entity, and in each frame move those that are in the view, spawn those that are new to the map,
+//! and despawn those that the view no longer has.
 //!
 //! [`EntityId`]: crate::ids::EntityId
 //! [`Prediction`]: crate::replica::Prediction
