@@ -5,9 +5,11 @@ use super::{
     *,
 };
 use crate::{
+    arena::predict::Walk,
     close::CloseReason,
     ids::{Seat, SessionId},
     link::server::write_message,
+    replica::Prediction,
     schema::{Field, Schema},
     social::{Line, Speaker},
     testing,
@@ -392,6 +394,7 @@ fn wrong_rows_are_requested_again() {
 const _: fn() = || {
     const fn check<T: Send + Sync>() {}
     check::<Session>();
+    check::<Prediction<Walk>>();
 };
 
 /// A session and its time.
