@@ -43,7 +43,8 @@
 //! A session and a prediction are `Send` and `Sync`, so one resource of an engine like Bevy can hold
 //! both. The clock is real time, not a game time that pauses. Steps 1 to 4 are one system, after the
 //! one that reads the keys: if the program loads a level between 1 and 2, the connection seems to
-//! be dead. Step 5 is another system, before those that draw.
+//! be dead. Ticks are those that step 3 asks for, not the engine's fixed steps. Step 5 is another
+//! system, before those that draw.
 //!
 //! The engine's entities follow the view: keep a map from [`EntityId`] and kind to the engine's
 //! entity, and in each frame move those that are in the view, spawn those that are new to the map,
