@@ -32,8 +32,8 @@ const PENDING_MAX: usize = 320;
 ///
 /// A prediction is right if both ends compute the same, to the bit. So let [`Game::step`] call the
 /// same function, on state that is no finer than rows are: integers in the fields' steps are best. A
-/// position that the server rounds only for its rows is corrected by every snapshot. Functions such
-/// as [`f32::sin`] differ from machine to machine; those of the crate `libm` don't.
+/// position that the server rounds only for its rows is corrected again and again, by a step or two.
+/// Functions such as [`f32::sin`] may differ from machine to machine; those of the crate `libm` don't.
 ///
 /// ```
 /// use tickwire_shared::{game::Input, ids::{EntityId, Seat}, replica::Predictor, rows::Rows};
