@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -62,7 +62,7 @@ impl Journals {
     /// Starts the thread, which ends with the last journal.
     pub(crate) fn start(folder: &Path) -> Result<(Self, JoinHandle<()>), StartError> {
         let fail = |why: &dyn Display| ConfigError::of_file("journal_folder", folder, why);
-        if !folder.is_dir() {
+        if !fs::metadata(folder).map_err(|error| fail(&error))?.is_dir() {
             return Err(fail(&"it is not a folder").into());
         }
         access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| fail(&error))?;
