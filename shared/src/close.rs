@@ -146,22 +146,29 @@ impl CloseReason {
     /// The WebSocket close code. Codes from 4000 are Tickwire's own and never change their meaning.
     #[must_use]
     pub const fn code(self) -> u16 {
-        self.code_and_name().0
+        self.facts().0
     }
 
     /// A short name for counters and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        self.code_and_name().1
+        self.facts().1
     }
 
-    const fn code_and_name(self) -> (u16, &'static str) {
+    /// Whether the reason is a frame that the client should not have sent.
+    #[must_use]
+    pub const fn refuses_frame(self) -> bool {
+        self.facts().2
+    }
+
+    /// Its code, its name, and whether it refuses a frame.
+    const fn facts(self) -> (u16, &'static str, bool) {
         match self {
-            Self::Done => (1000, "done"),
-            Self::Left => (1001, "left"),
-            Self::Frame(FrameError::Unmasked) => (1002, "unmasked"),
-            Self::Frame(FrameError::NotUtf8) => (1007, "not_utf8"),
-            Self::Frame(FrameError::TooLong) => (1009, "too_long"),
+            Self::Done => (1000, "done", false),
+            Self::Left => (1001, "left", false),
+            Self::Frame(FrameError::Unmasked) => (1002, "unmasked", true),
+            Self::Frame(FrameError::NotUtf8) => (1007, "not_utf8", true),
+            Self::Frame(FrameError::TooLong) => (1009, "too_long", true),
             Self::Frame(
                 FrameError::ReservedBits
                 | FrameError::UnknownOpcode
@@ -169,73 +176,35 @@ impl CloseReason {
                 | FrameError::BadFragment
                 | FrameError::LongLength
                 | FrameError::BadCloseCode,
-            ) => (1002, "bad_framing"),
-            Self::Text => (1003, "text"),
-            Self::Drain => (1012, "drain"),
-            Self::Overloaded => (1013, "overloaded"),
-            Self::WrongSubprotocol => (4000, "wrong_subprotocol"),
-            Self::WrongVersion => (4001, "wrong_version"),
-            Self::WrongSchema => (4002, "wrong_schema"),
-            Self::UnknownFrame => (4003, "unknown_frame"),
-            Self::Malformed => (4004, "malformed"),
-            Self::OutOfOrder => (4005, "out_of_order"),
-            Self::SequenceJump => (4006, "sequence_jump"),
-            Self::NeverSent => (4007, "never_sent"),
-            Self::NotSeated => (4008, "not_seated"),
-            Self::SeenGoesBack => (4009, "seen_goes_back"),
-            Self::MatchFull => (4010, "match_full"),
-            Self::NoMatch => (4011, "no_match"),
-            Self::NothingToResume => (4012, "nothing_to_resume"),
-            Self::Replaced => (4013, "replaced"),
-            Self::Idle => (4014, "idle"),
-            Self::TooSlow => (4015, "too_slow"),
-            Self::MatchFailed => (4016, "match_failed"),
-            Self::MatchOver => (4017, "match_over"),
-            Self::Removed => (4018, "removed"),
-            Self::NoTicket => (4020, "no_ticket"),
-            Self::BadTicket => (4021, "bad_ticket"),
-            Self::TicketExpired => (4022, "ticket_expired"),
-            Self::TicketUsed => (4023, "ticket_used"),
-            Self::TooManySessions => (4024, "too_many_sessions"),
-            Self::TooFast => (4025, "too_fast"),
-        }
-    }
-
-    /// Whether the reason is a frame that the client should not have sent.
-    #[must_use]
-    pub const fn refuses_frame(self) -> bool {
-        match self {
-            Self::Frame(_)
-            | Self::Text
-            | Self::WrongVersion
-            | Self::WrongSchema
-            | Self::UnknownFrame
-            | Self::Malformed
-            | Self::OutOfOrder
-            | Self::SequenceJump
-            | Self::NeverSent
-            | Self::NotSeated
-            | Self::SeenGoesBack
-            | Self::TooFast => true,
-            Self::Done
-            | Self::Left
-            | Self::WrongSubprotocol
-            | Self::MatchFull
-            | Self::NoMatch
-            | Self::NothingToResume
-            | Self::Replaced
-            | Self::Idle
-            | Self::TooSlow
-            | Self::NoTicket
-            | Self::BadTicket
-            | Self::TicketExpired
-            | Self::TicketUsed
-            | Self::TooManySessions
-            | Self::Overloaded
-            | Self::MatchFailed
-            | Self::MatchOver
-            | Self::Removed
-            | Self::Drain => false,
+            ) => (1002, "bad_framing", true),
+            Self::Text => (1003, "text", true),
+            Self::Drain => (1012, "drain", false),
+            Self::Overloaded => (1013, "overloaded", false),
+            Self::WrongSubprotocol => (4000, "wrong_subprotocol", false),
+            Self::WrongVersion => (4001, "wrong_version", true),
+            Self::WrongSchema => (4002, "wrong_schema", true),
+            Self::UnknownFrame => (4003, "unknown_frame", true),
+            Self::Malformed => (4004, "malformed", true),
+            Self::OutOfOrder => (4005, "out_of_order", true),
+            Self::SequenceJump => (4006, "sequence_jump", true),
+            Self::NeverSent => (4007, "never_sent", true),
+            Self::NotSeated => (4008, "not_seated", true),
+            Self::SeenGoesBack => (4009, "seen_goes_back", true),
+            Self::MatchFull => (4010, "match_full", false),
+            Self::NoMatch => (4011, "no_match", false),
+            Self::NothingToResume => (4012, "nothing_to_resume", false),
+            Self::Replaced => (4013, "replaced", false),
+            Self::Idle => (4014, "idle", false),
+            Self::TooSlow => (4015, "too_slow", false),
+            Self::MatchFailed => (4016, "match_failed", false),
+            Self::MatchOver => (4017, "match_over", false),
+            Self::Removed => (4018, "removed", false),
+            Self::NoTicket => (4020, "no_ticket", false),
+            Self::BadTicket => (4021, "bad_ticket", false),
+            Self::TicketExpired => (4022, "ticket_expired", false),
+            Self::TicketUsed => (4023, "ticket_used", false),
+            Self::TooManySessions => (4024, "too_many_sessions", false),
+            Self::TooFast => (4025, "too_fast", true),
         }
     }
 }
