@@ -2,7 +2,7 @@
 //! The hello is handled in [`super::hello`].
 
 use tickwire_shared::{
-    close::CloseReason,
+    close::{Back, CloseReason},
     game::{Game, Input},
     ids::SessionId,
     link::{Received, ServerLink, integers::packed_bytes},
@@ -362,40 +362,12 @@ enum KeepsSeat {
     ForTheNewer,
 }
 
-/// A client that is done, or that broke the protocol, may not resume.
-const fn keeps_seat(reason: CloseReason) -> KeepsSeat {
-    match reason {
-        CloseReason::Idle
-        | CloseReason::TooSlow
-        | CloseReason::Drain
-        | CloseReason::MatchFailed
-        | CloseReason::MatchOver
-        | CloseReason::Left => KeepsSeat::ForAWhile,
-        CloseReason::Replaced => KeepsSeat::ForTheNewer,
-        CloseReason::Done
-        | CloseReason::Frame(_)
-        | CloseReason::Text
-        | CloseReason::WrongSubprotocol
-        | CloseReason::WrongVersion
-        | CloseReason::WrongSchema
-        | CloseReason::UnknownFrame
-        | CloseReason::Malformed
-        | CloseReason::OutOfOrder
-        | CloseReason::SequenceJump
-        | CloseReason::NeverSent
-        | CloseReason::NotSeated
-        | CloseReason::SeenGoesBack
-        | CloseReason::MatchFull
-        | CloseReason::NoMatch
-        | CloseReason::NothingToResume
-        | CloseReason::Removed
-        | CloseReason::NoTicket
-        | CloseReason::BadTicket
-        | CloseReason::TicketExpired
-        | CloseReason::TicketUsed
-        | CloseReason::TooManySessions
-        | CloseReason::TooFast
-        | CloseReason::Overloaded => KeepsSeat::No,
+/// A seat is kept if its client may resume, as the protocol tells it.
+fn keeps_seat(reason: CloseReason) -> KeepsSeat {
+    match Back::after(reason.code()) {
+        _ if reason == CloseReason::Replaced => KeepsSeat::ForTheNewer,
+        Back::Resume => KeepsSeat::ForAWhile,
+        Back::Anew | Back::No => KeepsSeat::No,
     }
 }
 
