@@ -32,7 +32,6 @@ pub(crate) struct Measures {
     pub(crate) decode_errors: u64,
     pub(crate) digests_checked: u64,
     pub(crate) digest_mismatches: u64,
-    pub(crate) resyncs: u64,
 }
 
 /// The measured window.
@@ -77,7 +76,6 @@ impl Measures {
             decode_errors: 0,
             digests_checked: 0,
             digest_mismatches: 0,
-            resyncs: 0,
         }
     }
 
@@ -130,15 +128,8 @@ impl Measures {
 
     pub(crate) fn applied(&mut self, snapshot: &Applied) {
         self.snapshots_ever += 1;
-        match snapshot.digest {
-            Digest::Absent => {}
-            Digest::Agrees => self.digests_checked += 1,
-            Digest::Differs => {
-                self.digests_checked += 1;
-                self.digest_mismatches += 1;
-                self.resyncs += 1;
-            }
-        }
+        self.digests_checked += u64::from(snapshot.digest != Digest::Absent);
+        self.digest_mismatches += u64::from(snapshot.digest == Digest::Differs);
         if !self.counts(snapshot.at) {
             return;
         }

@@ -143,7 +143,8 @@ impl Report {
             decode_errors: measures.decode_errors,
             digests_checked: measures.digests_checked,
             digest_mismatches: measures.digest_mismatches,
-            resyncs: measures.resyncs,
+            // A bot asks for a full snapshot at each.
+            resyncs: measures.digest_mismatches,
             input_to_snapshot_excess_us: latency.as_ref().map(|all| all.mean - half_a_tick_us),
             input_to_snapshot_us: latency,
             snapshot_interval_error_us: Distribution::of(&measures.interval_error),
