@@ -80,7 +80,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "S", env = "TICKWIRE_SPECTATOR_DELAY_S")]
     pub(super) spectator_delay_s: Option<u32>,
     /// Seconds for which matches may go on while the server drains [default: 10]
-    #[arg(long = "drain-timeout", value_name = "S", env = "TICKWIRE_DRAIN_TIMEOUT")]
+    #[arg(long, value_name = "S", env = "TICKWIRE_DRAIN_TIMEOUT")]
     pub(super) drain_timeout: Option<u32>,
     /// File through which a server that is ended hands its matches to the next one that is started
     /// with it: they go on, and players resume their sessions [default: none, and they end]

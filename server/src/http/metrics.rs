@@ -45,7 +45,7 @@ pub(super) async fn metrics(State(door): State<Arc<FrontDoor>>) -> impl IntoResp
     let help = "certificates and keys whose changed files can't be loaded";
     page.gauge("reloads_failing", help, door.reloads_failing() as f64);
     let help = "1 while the matches can't be saved for the next server";
-    page.gauge("save_failing", help, f64::from(u8::from(door.is_save_failing())));
+    page.gauge("save_failing", help, f64::from(door.is_save_failing()));
     let sum = |of: fn(&Stats) -> u64| counted.shards.iter().map(of).sum::<u64>();
     let restored = sum(|shard| shard.restored) as f64;
     page.counter("matches_restored_total", "matches of the last server that go on", restored);
@@ -104,8 +104,7 @@ fn page_of(counted: &Counted, refusals: &BTreeMap<&'static str, u64>) -> Page {
     let starved = sum(|s| s.inputs_starved);
     page.counter("inputs_starved_total", "ticks of a seat without its input", starved);
     page.head("snapshot_bits_total", "counter", "bits of encodings, by field");
-    // Fields without bits are listed too: Prometheus sees no increase in a series that starts above
-    // 0.
+    // Fields without bits are listed too, as in `each`.
     let mut fields: BTreeMap<_, _> = counted.field_names.iter().map(|name| (name, 0.0)).collect();
     let bits = shards.iter().flat_map(|shard| counted.field_names.iter().zip(&shard.field_bits));
     for (name, bits) in bits {
