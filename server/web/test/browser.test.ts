@@ -19,7 +19,7 @@ before(async () => {
   browser = await TestBrowser.start();
   ada = await browser.open(`${server.url}/?match=auto&name=Ada`);
   await until(ada, "Ada to play", PLAYING);
-  grace = await browser.open(`${server.url}/?match=auto&name=Grace`, { colorScheme: "light" });
+  grace = await browser.open(`${server.url}/?match=1&name=Grace`, { colorScheme: "light" });
   watcher = await browser.open(`${server.url}/?match=1&role=spectator`);
   for (const page of [grace, watcher]) await until(page, "all to be in", PLAYING);
 });

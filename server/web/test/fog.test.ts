@@ -26,7 +26,7 @@ function sees(page: Page, entities: number[]): Promise<void> {
 test("an opponent in the fog is drawn when it comes near, and a spectator sees both", async () => {
   const ada = await browser.open(`${server.url}/?match=auto&name=Ada`);
   await sees(ada, [0]);
-  const bob = await browser.open(`${server.url}/?match=auto&name=Bob`);
+  const bob = await browser.open(`${server.url}/?match=1&name=Bob`);
   await sees(bob, [1]);
   const eve = await browser.open(`${server.url}/?match=1&role=spectator`);
   await sees(eve, [0, 1]);

@@ -29,7 +29,7 @@ test("an unknown game is drawn by its schema, and played with the keys", async (
   const page = await browser.open(`${server.url}/?match=auto&name=Ada`);
   await until(page, "to play", "globalThis.tickwire?.session.link.rows?.length === 1");
   await page.waitForSelector("text=The server runs “tag”");
-  const bob = await browser.open(`${server.url}/?match=auto&name=Bob`);
+  const bob = await browser.open(`${server.url}/?match=1&name=Bob`);
   await until(page, "the second player", "globalThis.tickwire?.session.link.rows?.length === 2");
   // Ada is "it", and Bob stands three metres below her.
   await page.keyboard.down("KeyS");
