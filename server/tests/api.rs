@@ -5,6 +5,7 @@ mod support;
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
+    time::Duration,
 };
 
 use support::{TestServer, exchange, guarded_server};
@@ -109,11 +110,12 @@ fn a_refusal_before_the_body_has_arrived_keeps_the_connection() {
         let head =
             format!("{line} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: 2\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"{}").unwrap();
         let mut answer = [0; 4096];
         let read = stream.read(&mut answer).unwrap();
         let answer = String::from_utf8_lossy(&answer[..read]);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-        stream.write_all(b"{}").unwrap();
         let next = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         stream.write_all(next.as_bytes()).unwrap();
         let mut answer = String::new();

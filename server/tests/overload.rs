@@ -91,7 +91,6 @@ fn players_are_notified_of_a_stall() {
 fn a_stuck_shard_is_avoided_and_the_others_go_on() {
     let server = TestServer::start::<Hooked<Stuck>>(|config| {
         (config.seats, config.shards) = (2, 2);
-        config.tick_rate = TickRate::new(100).unwrap();
     });
     let mut stuck = server.join();
     // More ticks than the other shard will have run.
@@ -108,7 +107,10 @@ fn a_stuck_shard_is_avoided_and_the_others_go_on() {
     // A seat is free in the first match, and a ticket for it would lead nowhere.
     let mut playing = server.join();
     playing.wait_snapshots(10);
-    assert_eq!(server.get("/readyz").0, 200, "there is a shard that takes matches");
+    // There is a shard that takes matches, whenever a busy machine lets it keep up.
+    while server.get("/readyz").0 != 200 {
+        playing.wait_snapshots(1);
+    }
     assert_eq!(server.get("/livez").0, 503);
     assert_eq!(server.metric("tickwire_shards_silent"), 1.0);
     assert!(server.metric("tickwire_ticks_total") > steps, "what was counted is not forgotten");
@@ -130,8 +132,9 @@ fn a_stuck_shard_is_avoided_and_the_others_go_on() {
 #[test]
 fn a_new_match_goes_to_a_shard_that_keeps_up() {
     let server = TestServer::start::<Hooked<OneIsSlow>>(|config| {
-        config.seats = 1;
-        config.shards = 2;
+        (config.seats, config.shards) = (1, 2);
+        // At five ticks a second a shard on a busy machine keeps up.
+        config.tick_rate = TickRate::new(5).unwrap();
     });
     let mut first = server.join();
     first.wait_snapshots(1);
@@ -141,9 +144,25 @@ fn a_new_match_goes_to_a_shard_that_keeps_up() {
     }
     // Two more: the second would be the slow shard's turn.
     let mut others = [server.join(), server.join()];
-    others.iter_mut().for_each(|other| other.wait_snapshots(30));
-    assert_eq!(server.get("/readyz").0, 200);
-    assert!(others.iter().all(|other| other.slowdown == 1), "they are not on the slow shard");
+    others.iter_mut().for_each(|other| other.wait_snapshots(3));
+    while server.get("/readyz").0 != 200 {
+        others[0].wait_snapshots(1);
+    }
+    for id in [2, 3] {
+        let (_, trace) = server.get(&format!("/v1/matches/{id}/trace"));
+        assert!(steps(&trace).any(|ms| ms < SLOW_STEP_MS), "match {id} is on the slow shard");
+    }
+    let (_, trace) = server.get("/v1/matches/1/trace");
+    assert!(steps(&trace).any(|ms| ms >= SLOW_STEP_MS), "{trace}");
+}
+
+/// How many milliseconds the newest steps of a match took.
+fn steps(trace: &str) -> impl Iterator<Item = u64> {
+    let mut trace: Value = serde_json::from_str(trace).expect("a trace is JSON");
+    let events = trace["traceEvents"].take();
+    let Value::Array(events) = events else { panic!("a trace has events") };
+    let steps = events.into_iter().filter(|event| event["name"] == "step");
+    steps.filter_map(|event| Some(event["dur"].as_u64()? / 1_000))
 }
 
 /// Phases that took at least as long as a slow step, and of which match.
@@ -192,6 +211,9 @@ impl Hook for Stuck {
     }
 }
 
+/// More than an interval of the test that uses it.
+const SLOW_STEP_MS: u64 = 250;
+
 static ONE_IS_SLOW: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
@@ -207,7 +229,7 @@ impl Hook for OneIsSlow {
             IS_SLOW.set(true);
         }
         if IS_SLOW.get() {
-            thread::sleep(Duration::from_millis(80));
+            thread::sleep(Duration::from_millis(SLOW_STEP_MS));
         }
     }
 }
