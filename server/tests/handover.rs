@@ -17,7 +17,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use serde::{Deserialize, Serialize};
-use support::{Client, End, HOUR, TestServer, guarded_server, scratch};
+use support::{Client, End, HOUR, PATIENCE, TestServer, guarded_server, scratch};
 use tickwire_server::{
     Ended, Server, StartError,
     config::Config,
@@ -354,7 +354,7 @@ fn a_process_of_its_own() {
     let limit = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, limit).unwrap();
     let _server = start_two_shards(Path::new(&file));
-    std::thread::sleep(Duration::from_secs(20));
+    std::thread::sleep(PATIENCE);
 }
 
 #[test]
@@ -552,7 +552,7 @@ fn join(server: &TestServer, name: &str) -> Client {
 fn wait(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        assert!(start.elapsed() < PATIENCE, "{what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
