@@ -12,12 +12,12 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use serde::{Deserialize, Serialize};
-use support::{Client, End, HOUR, PATIENCE, TestServer, guarded_server, scratch};
+use support::{Client, End, HOUR, PATIENCE, TestServer, guarded_server, scratch, wait_for};
 use tickwire_server::{
     Ended, Server, StartError,
     config::Config,
@@ -551,24 +551,16 @@ fn join(server: &TestServer, name: &str) -> Client {
 /// Opens a match, as soon as a busy machine lets the server take one. Returns what it is.
 #[track_caller]
 fn open_match(server: &TestServer) -> String {
-    let start = Instant::now();
-    loop {
+    wait_for("a shard that takes a match", || {
         let (status, opened) = server.post("/v1/matches", "");
-        if status == 201 {
-            return opened;
-        }
-        assert!(status == 503 && start.elapsed() < PATIENCE, "{opened}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        assert!([201, 503].contains(&status), "{opened}");
+        (status == 201).then_some(opened)
+    })
 }
 
 #[track_caller]
 fn wait(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for(what, || is_so().then_some(()));
 }
 
 fn issue(tickets: &Tickets, subject: &str) -> String {

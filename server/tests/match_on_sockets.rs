@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use support::{
     Client, End, HOUR, PATIENCE, Stream, TestServer, exchange, frame,
     hooked::{Hook, Hooked},
-    request, scratch,
+    request, scratch, wait_for,
 };
 use tickwire_server::tickets::{Grant, TicketRole, Tickets, unix_now};
 use tickwire_shared::{
@@ -498,9 +498,9 @@ fn a_player_resumes_while_the_server_drains() {
     // It was the only client, and its seat is kept.
     server.wait_metric("tickwire_connections", 0.0);
     let ticks = server.metric("tickwire_ticks_total");
-    while server.metric("tickwire_ticks_total") < ticks + 10.0 {
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait_for("ten more ticks", || {
+        (server.metric("tickwire_ticks_total") >= ticks + 10.0).then_some(())
+    });
     let mut back = server.take_up(link);
     back.wait("a word of the end", |client| client.was_told);
     back.wait_snapshots(10);

@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Client, connect_from, request, scratch};
+use support::{Client, connect_from, request, scratch, wait_for};
 
 #[test]
 fn a_file_with_a_mistake_ends_the_program_with_its_place() {
@@ -174,11 +174,8 @@ fn a_disk_that_hangs_does_not_keep_the_server_from_ending() {
     let mut client = Client::open(program.addr, "match=auto", "tickwire.v1");
     client.introduce("Ada", None);
     client.wait_snapshots(1);
-    let journal = loop {
-        if let Some(journal) = fs::read_dir(&folder).unwrap().next() {
-            break journal.unwrap().path();
-        }
-    };
+    let journal = wait_for("a journal", || fs::read_dir(&folder).unwrap().next());
+    let journal = journal.unwrap().path();
     // Whoever opens a pipe that nobody reads waits, as for a disk that does not answer.
     let pipe = folder.join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());

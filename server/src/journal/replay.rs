@@ -339,6 +339,7 @@ impl<G: Game> Replay<G> {
         let fail = |error: ReplayError| ConfigError::of_file("watch", path, &error);
         let mut played = Played::<G>::open(path).map_err(fail)?;
         played.play_to(from).map_err(fail)?;
+        // Whether its state can be copied is said now, not when a match begins.
         let Head { tick_rate, seats, .. } = played.copy().map_err(fail)?.head;
         (config.tick_rate, config.seats) = (tick_rate, seats);
         (config.handover_file, config.journal_folder) = (None, None);

@@ -470,6 +470,19 @@ pub(crate) fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
     socket.into()
 }
 
+/// Asks again and again, until there is an answer.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Reads once, as `Read::read` does, also when this process is stopped and goes on.
 #[track_caller]
 pub(crate) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> usize {
