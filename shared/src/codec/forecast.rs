@@ -12,6 +12,7 @@ use super::{
     model::{CLASSED_MAX, EXPONENT_OF_ONE},
     plan::FieldPlan,
 };
+use crate::schema::FIELDS_MAX;
 
 /// Number of features of a forecast.
 pub(super) const FEATURES: usize = 3;
@@ -229,8 +230,10 @@ fn array<const LANES: usize>(lane: impl Fn(usize) -> f64) -> [f64; LANES] {
 /// The values of a row from `first` on.
 #[inline(always)]
 pub(super) fn lanes<const LANES: usize>(row: &[i32], first: usize) -> [f64; LANES] {
+    // One check of bounds, since this can't overflow.
+    let first = first % FIELDS_MAX;
     let values: &[i32; LANES] =
-        row[first..].first_chunk().expect("a row has all fields of its kind");
+        row[first..first + LANES].as_array().expect("a row has all fields of its kind");
     values.map(f64::from)
 }
 

@@ -84,7 +84,7 @@ fn find(newer: &Rows, older: &Rows, links: &mut Vec<Link>) {
         let mut start = 0;
         links.extend(newer.ends().iter().enumerate().map(|(position, &end)| {
             let row = std::mem::replace(&mut start, end as usize)..end as usize;
-            Link::to(position, differ(&values[row.clone()], &old_values[row]))
+            Link::to(position, values[row.clone()] != old_values[row])
         }));
         return;
     }
@@ -103,13 +103,6 @@ fn find(newer: &Rows, older: &Rows, links: &mut Vec<Link>) {
         let old_row = old_start..old_start + row.len();
         old_start = old_row.end;
         next += 1;
-        Link::to(next - 1, differ(&values[row], &old_values[old_row]))
+        Link::to(next - 1, values[row] != old_values[old_row])
     }));
-}
-
-/// Whether two rows differ. Looking at all values is faster than stopping at the first difference,
-/// which is hard to predict.
-#[inline(always)]
-fn differ(new: &[i32], old: &[i32]) -> bool {
-    new.iter().zip(old).fold(0, |bits, (new, old)| bits | (new ^ old)) != 0
 }

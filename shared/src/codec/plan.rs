@@ -1,5 +1,7 @@
 //! A schema prepared for coding: each kind's fields, in coding order.
 
+use std::ops::Range;
+
 use crate::{
     schema::{KindSchema, Predict, Schema},
     time::TickRate,
@@ -26,10 +28,12 @@ pub(super) struct KindPlan {
     /// Movers (fields that change continually) in coding order; a quaternion's components are part
     /// of its first field.
     pub(super) movers: Vec<Run>,
-    /// By place in the row: all bits are set for movers and their components, and none for stills.
-    pub(super) moving: Vec<i32>,
     /// Stills (fields that change occasionally, and are no other field's rate) in coding order.
     pub(super) stills: Vec<Run>,
+    /// Where in the row movers are, components included: each range as long as possible.
+    pub(super) moving: Vec<Range<usize>>,
+    /// Where the stills are.
+    pub(super) resting: Vec<Range<usize>>,
     /// The fields from which the moment is derived, in coding order.
     pub(super) paced: Vec<u8>,
 }
@@ -193,9 +197,12 @@ impl KindPlan {
             }
             runs
         };
-        let moving = (0..fields.len()).map(|index| -i32::from(kind.moves(index))).collect();
         let (movers, stills) = (runs(&movers), runs(&stills));
-        Self { first_slot, fields, movers, moving, stills, paced }
+        let places: Vec<_> = (0..fields.len()).collect();
+        let ranges = places.chunk_by(|&before, &this| kind.moves(before) == kind.moves(this));
+        let (moving, resting) = (ranges.map(|range| range[0]..range[0] + range.len()))
+            .partition(|range| kind.moves(range.start));
+        Self { first_slot, fields, movers, stills, moving, resting, paced }
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod compound;
 
+use std::ops::Range;
+
 use arrayvec::ArrayVec;
 
 use super::{
@@ -156,15 +158,14 @@ impl Columns<'_> {
         group.retain(|moving| {
             moving.set_elapsed(1.0);
             let (values, before) = (&side.values()[moving.start..], moving.states[0]);
-            // Where they differ is hard to predict, so this looks at all fields without branches.
-            let (mut moved, mut others) = (0, 0);
-            for ((value, before), mask) in values.iter().zip(before).zip(&self.plan.moving) {
-                moved |= (value ^ before) & mask;
-                others |= (value ^ before) & !mask;
-            }
+            let differ = |ranges: &[Range<usize>]| {
+                ranges.iter().any(|range| values[range.clone()] != before[range.clone()])
+            };
             // A decoder does not have the values of stills yet.
-            let changed = S::KNOWS && others != 0;
-            moved == 0 || side.stills(self.kind, self.model.stills, changed)
+            let changed = S::KNOWS && differ(&self.plan.resting);
+            // An entity that is coded changed.
+            let moved = S::KNOWS && !changed || differ(&self.plan.moving);
+            !moved || side.stills(self.kind, self.model.stills, changed)
         });
     }
 
