@@ -9,7 +9,7 @@
 //! A decoder reads missing bytes as zeros, so without raw bits, zero bytes at the end are left out.
 //! The body of a snapshot in which nothing changed is empty.
 
-use super::table::{FIRST_BUCKET, LONG, Symbol, TOTAL, TOTAL_BITS, Table};
+use super::table::{LONG, Meaning, Symbol, TOTAL, TOTAL_BITS, Table};
 
 /// The first range is 2 to this. Later ranges are at least half of that, and smaller than it, so
 /// that no share of a range is empty.
@@ -250,11 +250,9 @@ impl<'a> RangeDecoder<'a> {
         }
         let [start, end] = bounds(self.range, table, index);
         self.narrow(start, end);
-        if index < FIRST_BUCKET {
-            return Symbol::small(index);
-        }
-        let extra = self.raw(Symbol::bucket_bits(index) + 1);
-        Symbol::bucket(index, extra)
+        let meaning = Meaning::of(index);
+        let extra = self.raw(meaning.extra_bits.into());
+        meaning.residual(extra)
     }
 
     #[cold]

@@ -81,35 +81,61 @@ impl Symbol {
         self.extra.into()
     }
 
-    /// The residual of a symbol below [`FIRST_BUCKET`].
-    #[inline]
-    pub(super) fn small(index: usize) -> i32 {
-        const SMALL: [i32; FIRST_BUCKET] = [0, 1, -1, 2, -2, 3, -3];
-        SMALL[index]
-    }
-
-    /// Raw bits of a bucket's magnitude.
-    #[inline]
-    pub(super) fn bucket_bits(index: usize) -> u32 {
-        ((index - FIRST_BUCKET) / 2 + 1) as u32
-    }
-
-    /// The residual of a bucket's symbol and its raw bits, the highest of which is the sign.
-    #[inline]
-    pub(super) fn bucket(index: usize, extra: u32) -> i32 {
-        let bits = Self::bucket_bits(index);
-        let half = ((index - FIRST_BUCKET) % 2) as u32;
-        let magnitude = ((2 + half) << bits | extra & ((1 << bits) - 1)).cast_signed();
-        let sign = -((extra >> bits).cast_signed());
-        (magnitude ^ sign) - sign
-    }
-
     /// The residual of the symbol [`LONG`].
     pub(super) fn long(negative: bool, bits: u32, extra: u32) -> i32 {
         let magnitude = (1 << bits | extra).cast_signed();
         if negative { magnitude.wrapping_neg() } else { magnitude }
     }
 }
+
+/// Which residuals a symbol below [`LONG`] stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meaning {
+    /// The only residual, or the least of a bucket that is positive.
+    pub(super) base: i16,
+    /// Number of raw bits: none, or some for the magnitude and the highest for the sign.
+    pub(super) extra_bits: u8,
+    /// What the raw bits can add to the base.
+    pub(super) most: u16,
+}
+
+impl Meaning {
+    /// What the symbol with this index in a table means.
+    #[inline(always)]
+    pub(super) fn of(index: usize) -> Self {
+        // The remainder only spares a check of bounds.
+        MEANINGS[index % MEANINGS.len()]
+    }
+
+    const fn new(index: usize) -> Self {
+        const SMALL: [i16; FIRST_BUCKET] = [0, 1, -1, 2, -2, 3, -3];
+        if index < FIRST_BUCKET {
+            return Self { base: SMALL[index], extra_bits: 0, most: 0 };
+        }
+        let (bits, half) = ((index - FIRST_BUCKET) / 2 + 1, (index - FIRST_BUCKET) % 2);
+        let base = ((2 + half) << bits) as i16;
+        Self { base, extra_bits: bits as u8 + 1, most: (1 << bits) - 1 }
+    }
+
+    /// The residual with these raw bits. Which symbol it is is hard to predict, so there are no
+    /// branches.
+    #[inline(always)]
+    pub(super) fn residual(self, extra: u32) -> i32 {
+        let sign = -i32::from(extra > self.most.into());
+        let magnitude = i32::from(self.base) + (extra & u32::from(self.most)).cast_signed();
+        (magnitude ^ sign) - sign
+    }
+}
+
+const MEANINGS: [Meaning; SYMBOLS.next_power_of_two()] = {
+    let mut meanings = [Meaning::new(0); SYMBOLS.next_power_of_two()];
+    let mut index = 0;
+    while index < LONG {
+        meanings[index] = Meaning::new(index);
+        index += 1;
+    }
+    meanings
+};
 
 /// Up to this magnitude, symbols are looked up in a table.
 const NEAR_MAX: i32 = 127;
@@ -171,11 +197,12 @@ impl Table {
         };
         let mut masses = [0.0; SYMBOLS];
         for (symbol, mass) in masses.iter_mut().enumerate() {
+            let Meaning { base, most, .. } = Meaning::of(symbol);
             *mass = if symbol < FIRST_BUCKET {
-                cell(f64::from(Symbol::small(symbol)))
+                cell(f64::from(base))
             } else if symbol < LONG {
-                let first = f64::from(Symbol::bucket(symbol, 0)) - 0.5;
-                let quarter = f64::from(1u32 << Symbol::bucket_bits(symbol)) / 4.0;
+                let first = f64::from(base) - 0.5;
+                let quarter = (f64::from(most) + 1.0) / 4.0;
                 let points = [0.5, 1.5, 2.5, 3.5];
                 let sum = |sum, point| sum + density(first + point * quarter);
                 2.0 * quarter * points.iter().fold(0.0, sum)
@@ -198,11 +225,7 @@ impl Table {
             let share_of_16_bits = share << (16 - TOTAL_BITS);
             table.starts[symbol + 1] = table.starts[symbol].wrapping_add(share_of_16_bits);
             let bits = f64::from(TOTAL_BITS) - f64::from(share).log2();
-            let extra = match symbol {
-                ..FIRST_BUCKET => 0,
-                LONG => 5 + 1 + 14,
-                FIRST_BUCKET.. => Symbol::bucket_bits(symbol) + 1,
-            };
+            let extra = if symbol == LONG { 5 + 1 + 14 } else { Meaning::of(symbol).extra_bits };
             table.costs[symbol] = ((bits + f64::from(extra)) * 256.0) as u16;
         }
         table
@@ -263,14 +286,9 @@ mod tests {
     fn every_residual_has_one_encoding() {
         for residual in -4095i32..4096 {
             let symbol = Symbol::of(residual).expect("it is not long");
-            let back = match symbol.index() {
-                index @ ..FIRST_BUCKET => Symbol::small(index),
-                index => {
-                    assert_eq!(Symbol::bucket_bits(index) + 1, symbol.extra_bits());
-                    Symbol::bucket(index, symbol.extra())
-                }
-            };
-            assert_eq!(back, residual);
+            let meaning = Meaning::of(symbol.index());
+            assert_eq!(u32::from(meaning.extra_bits), symbol.extra_bits());
+            assert_eq!(meaning.residual(symbol.extra()), residual);
         }
         for residual in [4096, -4096, i32::MAX, i32::MIN] {
             assert!(Symbol::of(residual).is_none());
