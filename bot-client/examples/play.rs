@@ -117,9 +117,9 @@ impl Client {
                     own.restart();
                 }
             }
-            Some(SessionEvent::Snapshot { tick, rows }) => {
+            Some(SessionEvent::Snapshot { tick, rows, owner }) => {
                 if let Some(own) = &mut self.own {
-                    own.reconcile(tick, rows, at);
+                    own.reconcile(tick, rows, owner, at);
                 }
             }
             Some(SessionEvent::Event { kind, values, .. }) => {

@@ -60,7 +60,7 @@ impl Predictor for Run {
     type State = [i32; 2];
     const JUMP_FROM: f32 = 2.0;
 
-    fn read(&self, rows: &Rows, seat: Seat) -> Option<[i32; 2]> {
+    fn read(&self, rows: &Rows, _: &[i32], seat: Seat) -> Option<[i32; 2]> {
         let runner = rows.find(EntityId(seat.0.into()))?;
         Some([runner.values[0], runner.values[1]])
     }

@@ -157,6 +157,8 @@ pub enum SessionEvent<'a> {
         tick: Tick,
         /// Its rows.
         rows: &'a Rows,
+        /// What only this seat's player receives, as of the snapshot.
+        owner: &'a [i32],
     },
     /// Something happened in the match. It arrives before what is shown has reached its tick: if it
     /// belongs to what is on the screen, such as an explosion, keep it until the view's
@@ -324,7 +326,7 @@ impl Session {
         }
         let (rows, clock) = self.link.rows().zip(self.link.clock())?;
         self.others.push(tick, rows, clock, at);
-        Some(SessionEvent::Snapshot { tick, rows })
+        Some(SessionEvent::Snapshot { tick, rows, owner: self.link.owner() })
     }
 
     fn is_news(&mut self, social: &Social) -> bool {

@@ -186,7 +186,7 @@ fn play(part: &str) {
         });
         run("prediction", &mut || {
             own.push(tick.plus(2), &keys);
-            own.reconcile(tick, rows, now);
+            own.reconcile(tick, rows, &[], now);
             for frame in 0..2 {
                 black_box(own.shown(&keys, 0.5, now.plus(Micros(frame * 16_667))));
             }

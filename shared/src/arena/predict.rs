@@ -22,7 +22,7 @@ impl Predictor for Walk {
     /// Three metres: a blast moves a player by 2.5 in a tick at 10 Hz.
     const JUMP_FROM: f32 = 3.0;
 
-    fn read(&self, rows: &Rows, seat: Seat) -> Option<Body> {
+    fn read(&self, rows: &Rows, _: &[i32], seat: Seat) -> Option<Body> {
         let row = rows.find(player_id(seat))?;
         let player = PlayerRow::read(row.values).filter(|_| row.kind == PLAYER)?;
         (player.health > 0).then_some(player.body)

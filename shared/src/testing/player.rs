@@ -192,9 +192,10 @@ impl<G: Played> Player<G> {
         if let Some(clock) = self.link.clock() {
             self.interpolation.push(tick, rows, clock, now);
         }
-        let verdict = self.prediction.reconcile(tick, rows, now);
+        let owner = self.link.owner();
+        let verdict = self.prediction.reconcile(tick, rows, owner, now);
         if let Some(without) = &mut self.without {
-            without.prediction.reconcile(tick, rows, now);
+            without.prediction.reconcile(tick, rows, owner, now);
         }
         let since = self.applied.replace(tick).map_or(0, |before| tick.since(before));
         let was_moved = (0..since)
