@@ -1,8 +1,7 @@
 //! Measures the snapshot codec on a recording, beside other encodings of the same rows.
 
-#![allow(clippy::print_stdout, reason = "printing is what this program is for")]
-
 use std::{
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -133,9 +132,10 @@ fn run(args: &Args, recording: &Recording) -> anyhow::Result<bool> {
             return Ok(report.exact);
         }
     }
-    report.print();
+    let mut out = io::stdout().lock();
+    report.print(&mut out)?;
     if args.fields {
-        print_fields(recording, &replay, updates);
+        print_fields(&mut out, recording, &replay, updates)?;
     }
     Ok(report.exact)
 }
@@ -195,41 +195,47 @@ struct ControlBits {
 }
 
 impl Report {
-    fn print(&self) {
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Self { controls, .. } = self;
         let exact = if self.exact { "all exact" } else { "NOT ALL EXACT" };
-        println!("snapshots                  {:>12} ({exact})", self.snapshots);
-        println!("entities, mean             {:>12.1}", self.entities_mean);
-        println!("moving entities, sum       {:>12}", self.updates);
-        println!("bits per moving entity     {:>12.2}", self.bits_per_update);
-        println!("bytes per snapshot, mean   {:>12.2}", self.bytes_per_snapshot_mean);
-        println!("models, and their bytes    {:>12} {:>8}", self.models, self.model_bytes);
-        println!("encode ns per moving entity{:>12.1}", self.encode_ns_per_entity);
-        println!("decode ns per moving entity{:>12.1}", self.decode_ns_per_entity);
-        println!("encode ns per changed field{:>12.1}", self.encode_ns_per_field);
-        println!("decode ns per changed field{:>12.1}", self.decode_ns_per_field);
-        println!("controls, bits per moving entity");
-        println!("  bincode of rows          {:>12.1}", controls.bincode_rows_bits);
-        println!("  bincode of f32 structs   {:>12.1}", controls.bincode_f32_bits);
-        println!("  bit packing              {:>12.1}", controls.bitpack_bits);
-        println!("  zstd of rows             {:>12.1}", controls.zstd_bits);
+        writeln!(out, "snapshots                  {:>12} ({exact})", self.snapshots)?;
+        writeln!(out, "entities, mean             {:>12.1}", self.entities_mean)?;
+        writeln!(out, "moving entities, sum       {:>12}", self.updates)?;
+        writeln!(out, "bits per moving entity     {:>12.2}", self.bits_per_update)?;
+        writeln!(out, "bytes per snapshot, mean   {:>12.2}", self.bytes_per_snapshot_mean)?;
+        writeln!(out, "models, and their bytes    {:>12} {:>8}", self.models, self.model_bytes)?;
+        writeln!(out, "encode ns per moving entity{:>12.1}", self.encode_ns_per_entity)?;
+        writeln!(out, "decode ns per moving entity{:>12.1}", self.decode_ns_per_entity)?;
+        writeln!(out, "encode ns per changed field{:>12.1}", self.encode_ns_per_field)?;
+        writeln!(out, "decode ns per changed field{:>12.1}", self.decode_ns_per_field)?;
+        writeln!(out, "controls, bits per moving entity")?;
+        writeln!(out, "  bincode of rows          {:>12.1}", controls.bincode_rows_bits)?;
+        writeln!(out, "  bincode of f32 structs   {:>12.1}", controls.bincode_f32_bits)?;
+        writeln!(out, "  bit packing              {:>12.1}", controls.bitpack_bits)?;
+        writeln!(out, "  zstd of rows             {:>12.1}", controls.zstd_bits)
     }
 }
 
-fn print_fields(recording: &Recording, replay: &Replay, updates: u64) {
+fn print_fields(
+    out: &mut impl Write,
+    recording: &Recording,
+    replay: &Replay,
+    updates: u64,
+) -> io::Result<()> {
     let costs = replay.encoder.costs();
-    println!("bits per moving entity, by field");
-    let print = |kind: &str, field: &str, bits: f64| {
+    writeln!(out, "bits per moving entity, by field")?;
+    let mut print = |kind: &str, field: &str, bits: f64| {
         if bits > 0.0 {
-            println!("  {kind:<12} {field:<22} {:>8.3}", bits / updates as f64);
+            writeln!(out, "  {kind:<12} {field:<22} {:>8.3}", bits / updates as f64)?;
         }
+        Ok(())
     };
     for (k, kind) in recording.schema.kinds.iter().enumerate() {
         for (f, field) in kind.fields.iter().enumerate() {
-            print(&kind.name, &field.name, costs.field_bits(k, f));
+            print(&kind.name, &field.name, costs.field_bits(k, f))?;
         }
-        print(&kind.name, "(moment)", costs.field_bits(k, kind.fields.len()));
-        print(&kind.name, "(changed)", costs.change_bits(k));
+        print(&kind.name, "(moment)", costs.field_bits(k, kind.fields.len()))?;
+        print(&kind.name, "(changed)", costs.change_bits(k))?;
     }
-    print("(models)", "", 8.0 * replay.model_bytes as f64);
+    print("(models)", "", 8.0 * replay.model_bytes as f64)
 }
