@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import type { BrowserContextOptions, Page } from "playwright-core";
-import { TestBrowser, TestServer, until } from "./chromium.js";
+import { PLAYING, TestBrowser, TestServer, until } from "./chromium.js";
 
-const PLAYING = "globalThis.tickwire?.session.state.type === 'playing' && tickwire.session.others?.rows !== null";
 const FOCUSED = "document.activeElement.id || document.activeElement.value";
 /** The least contrast of text with what is behind it (WCAG 2.2, 1.4.3). */
 const CONTRAST_MIN = 4.5;
@@ -13,18 +12,8 @@ const THUMB_MIN = 44;
 /** The pixels of the largest canvas that Safari draws on iOS before 18. */
 const CANVAS_MAX = 4_096 * 4_096;
 
-let server: TestServer;
-let browser: TestBrowser;
-
-before(async () => {
-  server = await TestServer.start("--npcs", "4");
-  browser = await TestBrowser.start();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const browser = await TestBrowser.start();
+const server = await TestServer.start("--npcs", "4");
 
 test("a list of matches that changes keeps the keyboard's focus and the choice", async () => {
   const start = await browser.open(server.url);

@@ -1,33 +1,18 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { screenshot, TestBrowser, TestServer, until, walk } from "./chromium.js";
+import { METRE, PLAYING, screenshot, TestBrowser, TestServer, until, walk } from "./chromium.js";
 
-const PLAYING = "globalThis.tickwire?.session.state.type === 'playing' && tickwire.session.others?.rows !== null";
 /** Loses the connection, and says what has become of the session. */
 const CUT = "(tickwire.session.cut(), tickwire.session.state.type)";
-const METRE = 128;
 
-let server: TestServer;
-let browser: TestBrowser;
-let ada: Page;
-let grace: Page;
-let watcher: Page;
-
-before(async () => {
-  server = await TestServer.start("--npcs", "0");
-  browser = await TestBrowser.start();
-  ada = await browser.open(`${server.url}/?match=auto&name=Ada`);
-  await until(ada, "Ada to play", PLAYING);
-  grace = await browser.open(`${server.url}/?match=1&name=Grace`, { colorScheme: "light" });
-  watcher = await browser.open(`${server.url}/?match=1&role=spectator`);
-  for (const page of [grace, watcher]) await until(page, "all to be in", PLAYING);
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const browser = await TestBrowser.start();
+const server = await TestServer.start("--npcs", "0");
+const ada = await browser.open(`${server.url}/?match=auto&name=Ada`);
+await until(ada, "Ada to play", PLAYING);
+const grace = await browser.open(`${server.url}/?match=1&name=Grace`, { colorScheme: "light" });
+const watcher = await browser.open(`${server.url}/?match=1&role=spectator`);
+for (const page of [grace, watcher]) await until(page, "all to be in", PLAYING);
 
 test("two players and a spectator are in one match", async () => {
   const match = (page: Page) => page.evaluate<number>("tickwire.session.link.welcome.matchId");

@@ -1,8 +1,10 @@
-/** Tests' real Chromium, and a server for each test file. */
+/** Tests' real Chromium, and servers. Each ends with the test that has started it, or else with the test file. */
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
@@ -21,6 +23,10 @@ const FLAGS = [
 const PATIENCE_MS = 60_000;
 /** How long a player walks in one direction: three seconds of the match. */
 const WALK_TICKS = 90;
+/** Whether a page plays or watches, and shows the others. */
+export const PLAYING = "globalThis.tickwire?.session?.state.type === 'playing' && tickwire.session.others?.rows != null";
+/** Position steps in a metre. */
+export const METRE = 128;
 const root = new URL("../../../", import.meta.url);
 const BINARY = process.env.SERVER_BINARY ?? fileURLToPath(new URL("target/release/tickwire-server", root));
 /** The folder for screenshots for the README; none are taken if it is not set. */
@@ -46,6 +52,7 @@ export class TestServer {
     const server = spawn(binary, [...listen, "--log", "warn", ...args], {
       stdio: ["ignore", "pipe", "inherit"],
     });
+    after(() => end(server));
     const url = await new Promise<string>((resolve, reject) => {
       server.on("error", reject);
       server.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
@@ -57,11 +64,15 @@ export class TestServer {
     return new TestServer(url, server);
   }
 
-  async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.process.on("exit", resolve));
-    this.process.kill("SIGTERM");
-    await ended;
+  stop(): Promise<void> {
+    return end(this.process);
   }
+}
+
+async function end(server: ChildProcess): Promise<void> {
+  const ended = once(server, "exit");
+  // It may have ended already, or never begun.
+  if (server.kill("SIGTERM")) await ended;
 }
 
 /** A browser that collects the errors of its pages. */
@@ -71,7 +82,9 @@ export class TestBrowser {
   private constructor(readonly browser: Browser) {}
 
   static async start(): Promise<TestBrowser> {
-    return new TestBrowser(await chromium.launch({ executablePath: EXECUTABLE, args: FLAGS }));
+    const browser = await chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
+    after(() => browser.close());
+    return new TestBrowser(browser);
   }
 
   async open(url: string, options: BrowserContextOptions = {}): Promise<Page> {
@@ -87,10 +100,6 @@ export class TestBrowser {
     page.on("pageerror", (error) => this.errors.push(`${url}: ${error.stack ?? error}`));
     await page.goto(url);
     return page;
-  }
-
-  async close(): Promise<void> {
-    await this.browser.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { ByteWriter, ClientLink } from "@tickwire/client";
 import { WebSocket } from "ws";
 import { TestServer } from "./chromium.js";
@@ -8,15 +8,7 @@ const DECODE_US_MAX = 50;
 const RECORDED_MS = 8_000;
 const REPLAYS = 40;
 
-let server: TestServer;
-
-before(async () => {
-  server = await TestServer.start("--npcs", "16", "--seats", "16");
-});
-
-after(async () => {
-  await server?.stop();
-});
+const server = await TestServer.start("--npcs", "16", "--seats", "16");
 
 test("a snapshot of 16 players is decoded in 50 us", async () => {
   const frames = await record();

@@ -1,20 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import type { Page } from "playwright-core";
 import { TestBrowser, TestServer, until } from "./chromium.js";
 
-let server: TestServer;
-let browser: TestBrowser;
-
-before(async () => {
-  server = await TestServer.startExample("fog");
-  browser = await TestBrowser.start();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const browser = await TestBrowser.start();
+const server = await TestServer.startExample("fog");
 
 /** Waits until a page has the rows of these entities, and no others. */
 function sees(page: Page, entities: number[]): Promise<void> {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Page } from "playwright-core";
+import { test } from "node:test";
 import { screenshot, TestBrowser, TestServer, until } from "./chromium.js";
 
 /** Largest p95 of the script time per frame. */
@@ -9,21 +8,10 @@ const HEAP_GROWTH_MAX = 1_000_000;
 const WARM_UP_MS = 15_000;
 const MEASURED_MS = 60_000;
 
-let server: TestServer;
-let browser: TestBrowser;
-let page: Page;
-
-before(async () => {
-  server = await TestServer.start("--npcs", "15", "--seats", "16");
-  browser = await TestBrowser.start();
-  page = await browser.open(`${server.url}/?match=auto&name=Ada`);
-  await until(page, "16 players", "globalThis.tickwire?.session.link.rows?.length >= 1 + 12 + 16");
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const browser = await TestBrowser.start();
+const server = await TestServer.start("--npcs", "15", "--seats", "16");
+const page = await browser.open(`${server.url}/?match=auto&name=Ada`);
+await until(page, "16 players", "globalThis.tickwire?.session.link.rows?.length >= 1 + 12 + 16");
 
 test("with 16 players a frame takes little script time, and the heap does not grow", async () => {
   // Play like a user: move, aim and fire.

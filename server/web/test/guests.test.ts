@@ -2,27 +2,15 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { TestBrowser, TestServer, until } from "./chromium.js";
+import { after, test } from "node:test";
+import { PLAYING, TestBrowser, TestServer, until } from "./chromium.js";
 
 const folder = mkdtempSync(join(tmpdir(), "tickwire-guests-"));
-const PLAYING = "globalThis.tickwire?.session?.state.type === 'playing'";
-
-let server: TestServer;
-let browser: TestBrowser;
-
-before(async () => {
-  const secret = join(folder, "secret");
-  writeFileSync(secret, "a secret of tests, which is longer than 32 bytes");
-  server = await TestServer.start("--ticket-secret-file", secret, "--guests", "--seats", "1");
-  browser = await TestBrowser.start();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(folder, { recursive: true });
-});
+after(() => rmSync(folder, { recursive: true }));
+const secret = join(folder, "secret");
+writeFileSync(secret, "a secret of tests, which is longer than 32 bytes");
+const browser = await TestBrowser.start();
+const server = await TestServer.start("--ticket-secret-file", secret, "--guests", "--seats", "1");
 
 test("guests get tickets to play and to watch, and new ones when they join again", async () => {
   const ada = await browser.open(`${server.url}/?match=auto&name=Ada`);

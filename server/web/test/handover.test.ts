@@ -2,28 +2,14 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import type { Page } from "playwright-core";
-import { TestBrowser, TestServer, until, walk } from "./chromium.js";
+import { METRE, PLAYING, TestBrowser, TestServer, until, walk } from "./chromium.js";
 
-const PLAYING = "globalThis.tickwire?.session.state.type === 'playing' && tickwire.session.others?.rows !== null";
-const METRE = 128;
-
-let folder: string;
-let server: TestServer;
-let browser: TestBrowser;
-
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tickwire-"));
-  server = await start();
-  browser = await TestBrowser.start();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(folder, { recursive: true });
-});
+const folder = mkdtempSync(join(tmpdir(), "tickwire-"));
+after(() => rmSync(folder, { recursive: true }));
+const browser = await TestBrowser.start();
+let server = await start();
 
 function start(listen = "127.0.0.1:0"): Promise<TestServer> {
   return TestServer.start("--npcs", "0", "--handover-file", join(folder, "handover"), "--listen", listen);

@@ -1,19 +1,9 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { screenshot, TestBrowser, TestServer, until } from "./chromium.js";
 
-let server: TestServer;
-let browser: TestBrowser;
-
-before(async () => {
-  server = await TestServer.startExample("tag");
-  browser = await TestBrowser.start();
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const browser = await TestBrowser.start();
+const server = await TestServer.startExample("tag");
 
 test("the start screen shows the name of an unknown game, and nothing of the arena", async () => {
   const page = await browser.open(server.url);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { TestBrowser, TestServer, until, walk } from "./chromium.js";
+import { after, test } from "node:test";
+import { METRE, TestBrowser, TestServer, until, walk } from "./chromium.js";
 
 const PLACE = "(({ x, y }) => [x, y])(tickwire.scene.figure(0))";
 /** The same in the newest snapshot, which the journal has: not predicted, and not interpolated. */
@@ -12,20 +12,10 @@ const SERVED = `(({ rows, schema }) => {
   const start = rows.start(rows.find(firstSeat));
   return ["x", "y"].map((axis) => rows.values[start + fields.findIndex(({ name }) => name === axis)]);
 })(tickwire.session.link)`;
-const METRE = 128;
 
-let folder: string;
-let browser: TestBrowser;
-
-before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tickwire-"));
-  browser = await TestBrowser.start();
-});
-
-after(async () => {
-  await browser?.close();
-  rmSync(folder, { recursive: true });
-});
+const folder = mkdtempSync(join(tmpdir(), "tickwire-"));
+after(() => rmSync(folder, { recursive: true }));
+const browser = await TestBrowser.start();
 
 test("spectators watch a match again from its journal", async () => {
   const played = await TestServer.start("--npcs", "0", "--journal-folder", folder);
@@ -49,5 +39,4 @@ test("spectators watch a match again from its journal", async () => {
   const bob = await browser.open(`${server.url}/?match=auto&name=Bob`);
   await until(bob, "the end", "tickwire.session.state.type === 'ended'");
   assert.equal(await bob.evaluate<number>("tickwire.session.state.code"), 4018);
-  await server.stop();
 });
