@@ -66,10 +66,11 @@ addEventListener("keydown", shortcut);
 requestAnimationFrame(draw);
 
 if (query.has("match")) {
-  const match = Number(query.get("match"));
+  const match = query.get("match")!;
+  const isId = /^\d+$/.test(match) && Number(match) < 2 ** 32;
   enter({
     name: query.get("name") ?? "",
-    match: match === match >>> 0 ? match : "auto",
+    match: isId ? Number(match) : "auto",
     mode: query.get("mode") ?? undefined,
     spectate: query.get("role") === "spectator",
   });

@@ -17,15 +17,16 @@ export function readAddress(text: string): Address {
   const [match, mode, ticket] = ["match", "mode", "ticket"].map((name) => query.get(name));
   const spectate = query.get("role") === "spectator";
   play.search = play.hash = "";
-  const isAny = match === null || match === "auto";
-  return { play, match: isAny ? match : checkMatch(Number(match)), mode, ticket, spectate };
+  // Only digits: `Number("")` is 0.
+  const wanted = match !== null && /^\d+$/.test(match) ? Number(match) : match;
+  return { play, match: wanted === null ? null : checkMatch(wanted), mode, ticket, spectate };
 }
 
 /** Throws a `TypeError` unless this is a match's id or "auto". */
-export function checkMatch(match: number | "auto"): number | "auto" {
-  const isId = Number.isInteger(match) && Number(match) >= 0 && Number(match) < 2 ** 32;
-  if (match === "auto" || isId) return match;
-  throw new TypeError(`match is ${String(match)}, neither "auto" nor the id of a match`);
+export function checkMatch(match: number | string): number | "auto" {
+  if (match === "auto" || (typeof match === "number" && match === match >>> 0)) return match;
+  const shown = typeof match === "number" ? match : JSON.stringify(match);
+  throw new TypeError(`match is ${shown}, neither "auto" nor the id of a match`);
 }
 
 function parse(text: string): URL {

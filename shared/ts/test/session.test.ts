@@ -177,6 +177,10 @@ test("invalid options are rejected before a socket is opened", (context) => {
   for (const match of [NaN, -1, 1.5, 2 ** 32, "7" as unknown as number]) {
     assert.throws(() => open(context, { match }), /^TypeError: match is/, `${match}`);
   }
+  for (const match of ["", "best", "1e1", "4294967296"]) {
+    const url = `ws://server/v1/play?match=${match}`;
+    assert.throws(() => open(context, { url }), /^TypeError: match is ("|4294967296)/, match);
+  }
   assert.throws(() => open(context, { name: 42 as unknown as string }), /^TypeError: name is no string/);
 });
 
