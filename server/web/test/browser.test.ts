@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Page } from "playwright-core";
+import type { Page, Route } from "playwright-core";
 import { METRE, PLAYING, screenshot, TestBrowser, TestServer, until, walk } from "./chromium.js";
 
 /** Loses the connection, and says what has become of the session. */
@@ -35,6 +35,29 @@ test("the start screen stays, however often Escape is pressed", async () => {
   const start = await browser.open(server.url);
   for (let n = 0; n < 4; n++) await start.keyboard.press("Escape");
   await until(start, "the dialog", "join.open && join.matches(':modal')");
+  await start.close();
+});
+
+test("the lobby shows each line once, also if the answer to an earlier visit is late", async () => {
+  const start = await browser.open(server.url);
+  const asked: Route[] = [];
+  await start.route("**/v1/chat", (route) => {
+    if (route.request().method() !== "GET" || asked.push(route) > 1) return route.continue();
+  });
+  await start.reload();
+  await until(start, "the first visit", async () => asked.length === 1);
+  await start.click("text=Watch");
+  await until(start, "to watch", PLAYING);
+  await start.click("#leave");
+  await start.fill("#lobby-saying", "anybody here?");
+  await start.press("#lobby-saying", "Enter");
+  const lines = "[...document.getElementById('lobby-lines').children].filter(({ textContent }) => /anybody/.test(textContent)).length";
+  await until(start, "the line", `${lines} > 0`);
+  const answered = start.waitForResponse("**/v1/chat");
+  await asked[0].continue();
+  await (await answered).finished();
+  await start.evaluate("new Promise(requestAnimationFrame)");
+  assert.equal(await start.evaluate(lines), 1);
   await start.close();
 });
 

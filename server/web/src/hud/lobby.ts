@@ -17,6 +17,8 @@ interface LobbyLine {
 
 export class Lobby {
   #end = () => {};
+  /** The newest lines that are shown, to detect repeats. */
+  readonly #seen = new Set<string>();
 
   constructor(readonly name: () => string) {
     const input = element<HTMLInputElement>("lobby-saying");
@@ -31,21 +33,13 @@ export class Lobby {
 
   open(): void {
     this.#end();
+    this.#seen.clear();
     element("lobby-lines").replaceChildren();
     // Open the feed first, so that a line sent in between arrives twice rather than not at all.
-    const seen = new Set<string>();
-    const show = (line: LobbyLine) => {
-      const key = `${line.at} ${line.name} ${line.text}`;
-      if (line.match !== null || seen.has(key)) return;
-      seen.add(key);
-      const [oldest] = seen;
-      if (seen.size > LINES_SEEN) seen.delete(oldest);
-      this.#show(line);
-    };
-    this.#end = follow("/v1/events", { chat: (data) => show(JSON.parse(data) as LobbyLine) });
+    this.#end = follow("/v1/events", { chat: (data) => this.#receive(JSON.parse(data) as LobbyLine) });
     void fetch("/v1/chat")
       .then((answer) => (answer.ok ? answer.json() : { lines: [] }))
-      .then(({ lines }: { lines: LobbyLine[] }) => lines.forEach(show))
+      .then(({ lines }: { lines: LobbyLine[] }) => lines.forEach((line) => this.#receive(line)))
       .catch(() => {});
   }
 
@@ -66,6 +60,16 @@ export class Lobby {
     } catch {
       // The text stays in the input, so that the user can try again.
     }
+  }
+
+  /** Shows a line of the lobby, once. */
+  #receive(line: LobbyLine): void {
+    const key = `${line.at} ${line.name} ${line.text}`;
+    if (line.match !== null || this.#seen.has(key)) return;
+    this.#seen.add(key);
+    const [oldest] = this.#seen;
+    if (this.#seen.size > LINES_SEEN) this.#seen.delete(oldest);
+    this.#show(line);
   }
 
   #show({ name, text, at }: LobbyLine): void {
