@@ -172,11 +172,13 @@ async function guestTicket({ name, match, mode, spectate }: JoinRequest): Promis
   const role = spectate ? "spectator" : "player";
   const body = JSON.stringify({ name, role, match, ...(match === "auto" && { mode }) });
   const answer = await fetch("/v1/join", { method: "POST", body });
-  const { ticket, error } = (await answer.json()) as { ticket?: string | null; error?: { message: string } };
-  refused = answer.status === 401 ? "this server admits only players with a ticket" : (error?.message ?? "");
+  // What a proxy says of an error is no JSON.
+  const said: { ticket?: string | null; error?: { message: string } } = await answer.json().catch(() => ({}));
+  const why = said.error?.message ?? (answer.ok ? "" : `the server answered ${answer.status}`);
+  refused = answer.status === 401 ? "this server admits only players with a ticket" : why;
   // These errors may be temporary, so the session tries again.
   if (answer.status === 429 || answer.status >= 500) throw new Error(refused);
-  return ticket ?? "";
+  return said.ticket ?? "";
 }
 
 /** Shows the player's own shot at once, without waiting for the server. */
