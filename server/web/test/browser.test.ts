@@ -425,6 +425,8 @@ test("the monitor shows the match", async () => {
   })`;
   await until(monitor, "the match", match);
   await until(monitor, "the bandwidth by field", "/bit\\/s/.test(document.body.textContent)");
+  const size = (selector: string) => monitor.evaluate<number>(`parseFloat(getComputedStyle(document.querySelector("${selector}")).fontSize)`);
+  assert.ok((await size(".plot > b")) > (await size("body")), "a plot's newest value is large");
   await monitor.waitForTimeout(4_000);
   await screenshot(monitor, "monitor");
   await monitor.close();
