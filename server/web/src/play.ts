@@ -2,9 +2,10 @@
 
 import { Session, type SessionState } from "@tickwire/client";
 import { ArenaPredictor } from "./arena/body.js";
-import { Arena } from "./arena/rows.js";
+import { Arena, valueOf } from "./arena/rows.js";
 import { PlainView } from "./draw/plain.js";
 import { Scene } from "./draw/scene.js";
+import { colourOf } from "./draw/theme.js";
 import { Chat } from "./hud/chat.js";
 import { element, setText } from "./hud/elements.js";
 import { Hud } from "./hud/hud.js";
@@ -27,10 +28,10 @@ const ARENA_LABEL =
 /** `?match=1&name=Ada&role=spectator&ticket=…`, or `?match=auto&mode=…`, joins without the dialog. */
 const query = new URLSearchParams(location.search);
 const canvas = element<HTMLCanvasElement>("scene");
-const scene = new Scene(canvas);
-const controls = new Controls(canvas, scene);
-const hud = new Hud(scene, nameOf, colourOf);
-const chat = new Chat(() => session, colourOf, () => canvas.focus());
+const scene = new Scene(canvas, nameOf);
+const controls = new Controls(scene);
+const hud = new Hud(scene, colourOfSeat);
+const chat = new Chat(() => session, colourOfSeat, () => canvas.focus());
 const panel = new NetworkPanel(() => session?.cut());
 const join = new JoinDialog(enter, styleFor);
 
@@ -53,7 +54,6 @@ let frames = 0;
 
 const storage = storageOfTab();
 
-scene.names = nameOf;
 for (const name of ["net", "help"] as const) {
   element(`${name}-button`).addEventListener("click", () => toggle(name));
 }
@@ -115,20 +115,7 @@ function enter({ name, match, mode, spectate }: JoinRequest): void {
     storage: storage ?? undefined,
     handlers: {
       state: handleState,
-      welcome: () => {
-        const schema = session!.link.schema!;
-        const isFirst = !arena && !plain;
-        arena = Arena.of(schema);
-        if (!arena && !plain) {
-          plain = new PlainView(canvas, scene, schema);
-          chat.note(`The server runs “${schema.game}”, which this page can't draw: it shows what the schema describes.`);
-        }
-        if (isFirst) chat.note(session!.seat !== null ? howToPlay() : howToWatch());
-        styleFor(schema.game);
-        chat.seat(session!.seat !== null);
-        // After a reconnection the focus stays, such as in a line of chat that is being written.
-        if (isFirst) canvas.focus();
-      },
+      welcome: handleWelcome,
       input: showOwnShot,
       snapshot: showDamage,
       event: handleEvent,
@@ -139,6 +126,21 @@ function enter({ name, match, mode, spectate }: JoinRequest): void {
   });
   // For tests, and for the browser's console.
   Object.assign(globalThis, { tickwire: { session, scene, controls, frameTimes } });
+}
+
+function handleWelcome(): void {
+  const schema = session!.link.schema!;
+  const isFirst = !arena && !plain;
+  arena = Arena.of(schema);
+  if (!arena && !plain) {
+    plain = new PlainView(scene, schema);
+    chat.note(`The server runs “${schema.game}”, which this page can't draw: it shows what the schema describes.`);
+  }
+  if (isFirst) chat.note(session!.seat !== null ? howToPlay() : howToWatch());
+  styleFor(schema.game);
+  chat.seat(session!.seat !== null);
+  // After a reconnection the focus stays, such as in a line of chat that is being written.
+  if (isFirst) canvas.focus();
 }
 
 /** The first note in the chat of a player. */
@@ -187,7 +189,7 @@ function showOwnShot(tick: number): void {
   if (!arena || !rows || !owner || !welcome) return;
   // `readyAt` is a tick of another match.
   if (readyAt - tick > welcome.hz) readyAt = 0;
-  const isOver = rows.values[rows.start(rows.find(0)) + arena.round.over] > 0;
+  const isOver = valueOf(rows, 0, arena.round.over) > 0;
   if (isOver || scene.ownHealth <= 0 || tick < readyAt) return;
   if (controls.isFiring && owner[arena.bullets] > 0) {
     readyAt = tick + Math.ceil(GUN_COOLDOWN_S * welcome.hz);
@@ -202,8 +204,7 @@ function showDamage(): void {
   const rows = session?.link.rows;
   const seat = session?.seat;
   if (!rows || !arena || seat == null) return;
-  const index = rows.find(arena.playerId(seat));
-  const health = index < 0 ? 0 : rows.values[rows.start(index) + arena.player.health];
+  const health = valueOf(rows, arena.playerId(seat), arena.player.health);
   if (health < scene.ownHealth) scene.hurt(performance.now());
   scene.ownHealth = health;
 }
@@ -317,6 +318,6 @@ function nameOf(seat: number): string {
   return session?.people.get(seat)?.name ?? `Computer ${seat + 1}`;
 }
 
-function colourOf(seat: number): string {
-  return seat === session?.seat ? scene.theme.own : scene.theme.seats[seat % scene.theme.seats.length];
+function colourOfSeat(seat: number): string {
+  return colourOf(scene.theme, seat, session?.seat ?? null);
 }

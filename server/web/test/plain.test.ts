@@ -10,11 +10,11 @@ test("in a crowd only players have names, and entities without a place are still
 });
 
 test("a player's own values are text, and spectators have none", () => {
-  const view = new PlainView({} as HTMLCanvasElement, {} as Scene, { ...SCHEMA, owner: OWNER });
+  const view = new PlainView({} as Scene, { ...SCHEMA, owner: OWNER });
   const link = { rows: new Rows(), owner: Int32Array.of(12, -1) };
   assert.equal(view.describeOwn({ seat: 0, link } as unknown as Session), "bullets 12  card -1");
   assert.equal(view.describeOwn({ seat: null, link } as unknown as Session), "");
-  const none = new PlainView({} as HTMLCanvasElement, {} as Scene, SCHEMA);
+  const none = new PlainView({} as Scene, SCHEMA);
   assert.equal(none.describeOwn({ seat: 0, link } as unknown as Session), "");
 });
 
@@ -26,16 +26,16 @@ function textsWith(coins: number): string[] {
     setTransform: ignore, fillRect: ignore, strokeRect: ignore, beginPath: ignore, arc: ignore, fill: ignore,
     fillText: (text: string) => texts.push(text),
   };
-  const canvas = { getContext: () => context } as unknown as HTMLCanvasElement;
   const camera = { fit: ignore, density: 1, width: 800, height: 600 };
-  const scene = { camera, theme: { seats: ["red"] }, names: () => "Ada" } as unknown as Scene;
+  const canvas = { getContext: () => context };
+  const scene = { canvas, camera, theme: { seats: ["red"] }, name: () => "Ada" } as unknown as Scene;
   const rows = new Rows();
   rows.push(0, 0, 1);
   for (let id = 1; id <= coins; id++) rows.push(id, 1, 3);
   rows.push(1_000, 2, 3);
   const values = [7, 7, 7];
   const session = { others: { rows, values, interpolate: ignore } } as unknown as Session;
-  new PlainView(canvas, scene, SCHEMA).draw(session);
+  new PlainView(scene, SCHEMA).draw(session);
   return texts;
 }
 

@@ -6,7 +6,7 @@
 export const STEPS_PER_M = 128;
 export const RADIUS = cm(40);
 
-export interface Wall {
+interface Wall {
   left: number;
   top: number;
   right: number;

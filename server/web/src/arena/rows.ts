@@ -1,6 +1,6 @@
 /** The indices of values in the arena's rows, looked up by name in the schema that the server sent. */
 
-import type { Schema } from "@tickwire/client";
+import type { Rows, Schema } from "@tickwire/client";
 
 export class Arena {
   readonly round: ReturnType<typeof roundFields>;
@@ -35,6 +35,12 @@ export class Arena {
   seatOf(id: number): number {
     return id - this.player.first;
   }
+}
+
+/** A value of an entity in a snapshot; 0 if it is not there. */
+export function valueOf(rows: Rows, id: number, field: number): number {
+  const index = rows.find(id);
+  return index < 0 ? 0 : rows.values[rows.start(index) + field];
 }
 
 function roundFields(schema: Schema) {

@@ -4,11 +4,11 @@
  */
 
 import { cm, STEPS_PER_M } from "../arena/map.js";
-import type { Theme } from "./theme.js";
+import { colourOf, type Theme } from "./theme.js";
 
 const EFFECTS_MAX = 96;
 
-export type EffectKind = "shot" | "blast" | "death" | "arrival" | "number";
+type EffectKind = "shot" | "blast" | "death" | "arrival" | "number";
 
 const LIFE_MS: Record<EffectKind, number> = { shot: 110, blast: 420, death: 1_600, arrival: 450, number: 800 };
 
@@ -53,8 +53,7 @@ export class Effects {
     for (const effect of this.#effects) {
       const part = (now - effect.bornAt) / LIFE_MS[effect.kind];
       if (!(part < 1)) continue;
-      const colour = effect.seat === ownSeat ? theme.own : theme.seats[effect.seat % theme.seats.length];
-      context.strokeStyle = context.fillStyle = colour;
+      context.strokeStyle = context.fillStyle = colourOf(theme, effect.seat, ownSeat);
       context.globalAlpha = 1 - part;
       switch (effect.kind) {
         case "shot":

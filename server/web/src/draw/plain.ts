@@ -33,7 +33,6 @@ export class PlainView {
   readonly #height: number;
 
   constructor(
-    readonly canvas: HTMLCanvasElement,
     readonly scene: Scene,
     readonly schema: Schema,
   ) {
@@ -51,10 +50,10 @@ export class PlainView {
   }
 
   draw(session: Session): void {
-    const { camera, theme } = this.scene;
-    camera.fit(this.canvas, true);
+    const { camera, canvas, theme } = this.scene;
+    camera.fit(canvas, true);
     const { density } = camera;
-    const context = this.canvas.getContext("2d")!;
+    const context = canvas.getContext("2d")!;
     const [width, height] = [camera.width / density, camera.height / density];
     const side = Math.min(MARGIN, SIDE_PART * width);
     const scale = Math.min((width - 2 * side) / this.#width, (height - 2 * MARGIN) / this.#height);
@@ -71,7 +70,6 @@ export class PlainView {
     context.textBaseline = "middle";
     const { others } = session;
     if (!others?.rows) return;
-    const { names } = this.scene;
     const { rows } = others;
     const isCrowded = rows.length > DETAILED_MAX;
     let listed = 0;
@@ -94,7 +92,7 @@ export class PlainView {
       context.arc(x, y, seat === null && isCrowded ? SMALL_DOT : DOT, 0, 2 * Math.PI);
       context.fill();
       if (seat === null && isCrowded) continue;
-      context.fillText(seat === null ? `${kind.name} ${id}` : names(seat), x + 1.5 * DOT, y - 8);
+      context.fillText(seat === null ? `${kind.name} ${id}` : this.scene.name(seat), x + 1.5 * DOT, y - 8);
       if (isCrowded) continue;
       context.fillStyle = theme.soft;
       context.fillText(describe(kind, others.values), x + 1.5 * DOT, y + 8);

@@ -9,7 +9,7 @@ import type { Arena } from "../arena/rows.js";
 import { Camera } from "./camera.js";
 import { Effects } from "./effects.js";
 import { MARGIN, Plan } from "./plan.js";
-import { onThemeChange, readTheme } from "./theme.js";
+import { colourOf, onThemeChange, readTheme } from "./theme.js";
 
 /** Most seats of a match. */
 const SEATS_MAX = 1024;
@@ -43,9 +43,7 @@ export class Scene {
   /** The seat that a spectator follows; if `null`, the whole arena is visible. */
   followed: number | null = null;
   theme = readTheme();
-  names: (seat: number) => string = (seat) => `Player ${seat + 1}`;
 
-  readonly #canvas: HTMLCanvasElement;
   readonly #context: CanvasRenderingContext2D;
   readonly #plan = new Plan();
   readonly #figures = Array.from({ length: SEATS_MAX }, () => new Figure());
@@ -58,10 +56,12 @@ export class Scene {
   #hurtAt = -Infinity;
   #isPlanShown = false;
 
-  constructor(canvas: HTMLCanvasElement) {
+  constructor(
+    readonly canvas: HTMLCanvasElement,
+    readonly name: (seat: number) => string,
+  ) {
     const context = canvas.getContext("2d", { alpha: false });
     if (!context) throw new Error("this browser has no canvas");
-    this.#canvas = canvas;
     this.#context = context;
     onThemeChange(() => {
       this.theme = readTheme();
@@ -130,7 +130,7 @@ export class Scene {
   /** Returns whether the canvas or the plan has changed. */
   #begin(whole: boolean): boolean {
     const { camera } = this;
-    const isResized = camera.fit(this.#canvas, whole);
+    const isResized = camera.fit(this.canvas, whole);
     if (isResized) for (const figure of this.#figures) figure.label = null;
     const isNew = this.#plan.prepare(camera.scale, this.theme);
     if (whole) camera.look(WIDTH / 2, HEIGHT / 2);
@@ -195,8 +195,7 @@ export class Scene {
     if (!this.camera.sees(x, y, cm(200))) return;
     const context = this.#context;
     const { theme } = this;
-    const isOwn = seat === ownSeat;
-    const colour = isOwn ? theme.own : theme.seats[seat % theme.seats.length];
+    const colour = colourOf(theme, seat, ownSeat);
     context.strokeStyle = theme.line;
     context.lineWidth = cm(13);
     context.beginPath();
@@ -232,7 +231,7 @@ export class Scene {
 
   /** Draws a name from a cached image, since drawing text is slow. */
   #drawLabel(figure: Figure, seat: number, colour: string, x: number, y: number): void {
-    const name = this.names(seat);
+    const name = this.name(seat);
     if (!figure.label || figure.name !== name) {
       figure.name = name;
       figure.label = this.#makeLabel(name, colour);
@@ -325,7 +324,7 @@ export class Scene {
     const dx = values[projectile.velocityX] / speed;
     const dy = values[projectile.velocityY] / speed;
     const context = this.#context;
-    context.strokeStyle = seat === ownSeat ? this.theme.own : this.theme.seats[seat % this.theme.seats.length];
+    context.strokeStyle = colourOf(this.theme, seat, ownSeat);
     context.globalAlpha = 0.35;
     context.lineWidth = cm(12);
     context.beginPath();

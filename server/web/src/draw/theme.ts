@@ -48,6 +48,11 @@ export function onThemeChange(changed: () => void): void {
 /** Hues: far apart for neighbouring seats, and away from the orange of the user's own player. */
 const HUES = [155, 345, 105, 300, 195, 20, 130, 275, 0, 175, 320, 92, 218, 8, 143, 330];
 
+/** The colour of a player in a seat; the user's own has one of its own. */
+export function colourOf(theme: Theme, seat: number, ownSeat: number | null): string {
+  return seat === ownSeat ? theme.own : theme.seats[seat % theme.seats.length];
+}
+
 function seatColour(seat: number, isLight: boolean): string {
   const hue = HUES[seat % HUES.length];
   const lightness = (isLight ? 0.48 : 0.86) - (seat % 3) * (isLight ? 0.05 : 0.07);

@@ -11,6 +11,15 @@ export function setText(id: string, text: string): void {
   if (target.textContent !== text) target.textContent = text;
 }
 
+/** Gives a canvas as many pixels as it has on the screen. */
+export function fit(canvas: HTMLCanvasElement) {
+  const density = devicePixelRatio;
+  const width = Math.round(canvas.clientWidth * density);
+  const height = Math.round(canvas.clientHeight * density);
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  return { width, height, density, context: canvas.getContext("2d") };
+}
+
 /** Makes an element with a text, whose markup is not interpreted, and perhaps a class. */
 export function make(tag: string, text = "", className = ""): HTMLElement {
   const made = document.createElement(tag);

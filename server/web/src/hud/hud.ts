@@ -3,8 +3,8 @@
  * changes only the elements whose content differs.
  */
 
-import type { Session } from "@tickwire/client";
-import type { Arena } from "../arena/rows.js";
+import type { Rows, Session } from "@tickwire/client";
+import { type Arena, valueOf } from "../arena/rows.js";
 import type { Scene } from "../draw/scene.js";
 import { element, make, setText } from "./elements.js";
 
@@ -27,7 +27,6 @@ export class Hud {
 
   constructor(
     readonly scene: Scene,
-    readonly name: (seat: number) => string,
     readonly colour: (seat: number) => string,
   ) {
     element("players").addEventListener("click", ({ target }) => {
@@ -55,10 +54,7 @@ export class Hud {
   update(session: Session, arena: Arena, now: number): void {
     const { welcome, rows } = session.link;
     if (!welcome || !rows) return;
-    const at = (id: number, field: number) => {
-      const index = rows.find(id);
-      return index < 0 ? 0 : rows.values[rows.start(index) + field];
-    };
+    const at = (id: number, field: number) => valueOf(rows, id, field);
     const { round, player } = arena;
     setText("match", String(welcome.matchId));
     setText("round", String(at(0, round.number)));
@@ -80,7 +76,7 @@ export class Hud {
       showStock("bullets", session.link.owner?.[arena.bullets] ?? 0);
       showStock("rockets", session.link.owner?.[arena.rockets] ?? 0);
     }
-    this.#showScores(session, arena, ownSeat);
+    this.#showScores(session, rows, arena, ownSeat);
     this.#seeThrough(ownSeat === null ? null : this.scene.figure(ownSeat));
     if (now > this.#bannerUntil) setText("banner", "");
   }
@@ -112,7 +108,7 @@ export class Hud {
   kill(victim: number, killer: number, weapon: number, ownSeat: number | null): void {
     const line = make("li", "", victim === ownSeat || killer === ownSeat ? "own" : "");
     // `bdi`, since names may be in right-to-left scripts.
-    const [who, whom] = [make("bdi", this.name(killer)), make("bdi", this.name(victim))];
+    const [who, whom] = [make("bdi", this.scene.name(killer)), make("bdi", this.scene.name(victim))];
     if (killer === victim) line.append(whom, make("span", " blew themselves up"));
     else line.append(who, make("span", ` ${WEAPONS[weapon] ?? "?"} › `), whom);
     const feed = element("feed");
@@ -121,9 +117,7 @@ export class Hud {
     setTimeout(() => line.remove(), KILL_SHOWN_MS);
   }
 
-  #showScores(session: Session, arena: Arena, ownSeat: number | null): void {
-    const { rows } = session.link;
-    if (!rows) return;
+  #showScores(session: Session, rows: Rows, arena: Arena, ownSeat: number | null): void {
     const scores: Score[] = [];
     for (let i = 0; i < rows.length; i++) {
       if (rows.kinds[i] !== arena.player.kind) continue;
@@ -139,7 +133,7 @@ export class Hud {
     const shown = scores.slice(0, PLAYERS_SHOWN);
     const own = scores.find(({ seat }) => seat === ownSeat);
     if (own && !shown.includes(own)) shown[shown.length - 1] = own;
-    const lines = shown.map((score) => [score, this.name(score.seat), session.people.get(score.seat)?.presence]);
+    const lines = shown.map((score) => [score, this.scene.name(score.seat), session.people.get(score.seat)?.presence]);
     const key = JSON.stringify([lines, ownSeat, this.scene.followed]);
     const players = element("players");
     // A name that was removed between press and release would not be clicked.
@@ -156,13 +150,13 @@ export class Hud {
     const name = make("td");
     const dot = make("i");
     dot.style.background = seat === ownSeat ? "var(--own)" : this.colour(seat);
-    name.append(dot, ownSeat === null ? this.#followButton(seat) : this.name(seat));
+    name.append(dot, ownSeat === null ? this.#followButton(seat) : this.scene.name(seat));
     line.append(name, make("td", String(kills)), make("td", String(deaths)));
     return line;
   }
 
   #followButton(seat: number): HTMLElement {
-    const button = make("button", this.name(seat));
+    const button = make("button", this.scene.name(seat));
     Object.assign(button, { type: "button", value: String(seat), title: "Follow" });
     button.setAttribute("aria-pressed", String(this.scene.followed === seat));
     return button;

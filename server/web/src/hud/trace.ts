@@ -1,3 +1,5 @@
+import { fit } from "./elements.js";
+
 /** A small plot of a reading's last values. */
 export class Trace {
   readonly #values: Float64Array;
@@ -16,16 +18,12 @@ export class Trace {
   }
 
   draw(colour: string): void {
-    const { canvas } = this;
-    const context = canvas.getContext("2d");
-    const width = Math.round(canvas.clientWidth * devicePixelRatio);
-    const height = Math.round(canvas.clientHeight * devicePixelRatio);
+    const { width, height, density, context } = fit(this.canvas);
     if (!context || width === 0) return;
-    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     context.clearRect(0, 0, width, height);
     const most = this.#values.reduce((most, value) => (value > most ? value : most), 1e-9);
     context.strokeStyle = colour;
-    context.lineWidth = devicePixelRatio;
+    context.lineWidth = density;
     context.beginPath();
     const count = this.#values.length;
     for (let i = 0; i < count; i++) {

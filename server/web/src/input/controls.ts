@@ -31,10 +31,8 @@ export class Controls {
   #buttons = 0;
   #turnedAt = 0;
 
-  constructor(
-    readonly canvas: HTMLCanvasElement,
-    readonly scene: Scene,
-  ) {
+  constructor(readonly scene: Scene) {
+    const { canvas } = scene;
     this.#touch = new Touch(canvas);
     canvas.addEventListener("keydown", (event) => this.#key(event, true));
     addEventListener("keyup", (event) => this.#key(event, false));
@@ -140,12 +138,12 @@ export class Controls {
   }
 
   #press(event: PointerEvent): void {
-    this.canvas.focus();
+    this.scene.canvas.focus();
     if (event.pointerType === "touch") return;
     this.#buttons = event.buttons;
     this.#point(event);
     // With the pointer captured, aiming continues over the HUD and outside the window.
-    this.canvas.setPointerCapture(event.pointerId);
+    this.scene.canvas.setPointerCapture(event.pointerId);
   }
 
   #release(event: PointerEvent): void {

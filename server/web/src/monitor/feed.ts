@@ -13,7 +13,7 @@ export interface Sample {
   closed: Record<string, number>;
 }
 
-export interface Shard {
+interface Shard {
   matches: number;
   connections: number;
   snapshots_per_s: number;
@@ -22,7 +22,7 @@ export interface Shard {
   tick_lateness_us: Spans;
 }
 
-export interface Match {
+interface Match {
   id: number;
   players: number;
   seats: number;

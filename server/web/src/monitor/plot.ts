@@ -1,13 +1,13 @@
 /** A live plot of a few series over the last minutes, drawn as on millimetre paper. */
 
-import { make } from "../hud/elements.js";
+import { fit, make } from "../hud/elements.js";
 import { readTheme, type Theme } from "../draw/theme.js";
 
 /** Number of samples shown, at one per second. */
 const SHOWN = 180;
 const GRID_S = 30;
 
-export interface Series {
+interface Series {
   name: string;
   colour: (theme: Theme) => string;
 }
@@ -91,14 +91,6 @@ export class Plot {
       }),
     );
   }
-}
-
-function fit(canvas: HTMLCanvasElement) {
-  const density = devicePixelRatio;
-  const width = Math.round(canvas.clientWidth * density);
-  const height = Math.round(canvas.clientHeight * density);
-  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  return { width, height, density, context: canvas.getContext("2d") };
 }
 
 /** The least of 1, 2, 5, 10, 20 … that is not below `value`. */
