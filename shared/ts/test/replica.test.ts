@@ -21,7 +21,7 @@ test("others move smoothly while snapshots arrive with jitter", () => {
   for (let now = TICK; now < 400 * TICK; now += 16_667) {
     while (arrivals.length > 0 && arrivals[0][0] <= now) {
       const [at, tick] = arrivals.shift()!;
-      others.push(tick, rows(tick, [40, tick * 100, 0, 0]), clock, at);
+      others.push(tick, rows([40, tick * 100, 0, 0]), clock, at);
     }
     if (!others.advance(clock, now)) continue;
     others.interpolate(0);
@@ -40,7 +40,7 @@ test("only snapshots that are still to be shown take memory", () => {
   const memory = new Set<Rows>();
   for (let tick = 1; tick < 600; tick++) {
     const now = tick * TICK + 20_000;
-    others.push(tick, rows(tick, [40, 0, 0, 0]), clock, now);
+    others.push(tick, rows([40, 0, 0, 0]), clock, now);
     // A page in the background receives snapshots, but shows none.
     if (tick >= 100 && tick < 500) continue;
     if (tick === 500) memory.clear();
@@ -67,7 +67,7 @@ test("a reported pause of the server is no network stall", () => {
       if (now >= (tick + 1) * TICK + paused + 10_000) {
         tick++;
         if (isReported) clock.setPace({ slowdown: 1, tick, tickTime: tick * TICK + paused }, now);
-        others.push(tick, rows(tick, [0, 0, 0, 0]), clock, now);
+        others.push(tick, rows([0, 0, 0, 0]), clock, now);
       }
       others.advance(clock, now);
     }
@@ -83,7 +83,7 @@ test("the shown moment never goes back, not even after extrapolation", () => {
   for (let now = 0, tick = 0; now < 6_000_000; now += 10_000) {
     // The one-way delay is 20 ms, and after three seconds 180 ms.
     const late = now < 3_000_000 ? 20_000 : 180_000;
-    while ((tick + 1) * TICK + late <= now) others.push(++tick, rows(tick, [40, tick * 100, 0, 0]), clock, now);
+    while ((tick + 1) * TICK + late <= now) others.push(++tick, rows([40, tick * 100, 0, 0]), clock, now);
     if (!others.advance(clock, now)) continue;
     others.interpolate(0);
     assert.ok(others.values[1] >= shown, `${others.values[1]} after ${shown} at ${now}`);
@@ -95,14 +95,14 @@ test("the shown moment never goes back, not even after extrapolation", () => {
 test("a lost connection is no network stall, and leaves what is shown in place", () => {
   const { others, clock } = match();
   for (let tick = 1; tick < 80; tick++) {
-    others.push(tick, rows(tick, [40, tick * 100, 0, 0]), clock, tick * TICK + 20_000);
+    others.push(tick, rows([40, tick * 100, 0, 0]), clock, tick * TICK + 20_000);
     others.advance(clock, tick * TICK + 20_000);
   }
   const { delay } = others;
   others.restart();
   assert.ok(others.advance(clock, 81 * TICK) && others.rows?.length === 1);
-  others.push(140, rows(140, [40, 14_000, 0, 0]), clock, 140 * TICK + 20_000);
-  others.push(141, rows(141, [40, 14_100, 0, 0]), clock, 141 * TICK + 20_000);
+  others.push(140, rows([40, 14_000, 0, 0]), clock, 140 * TICK + 20_000);
+  others.push(141, rows([40, 14_100, 0, 0]), clock, 141 * TICK + 20_000);
   others.advance(clock, 141 * TICK + 20_000);
   assert.ok(Math.abs(others.delay - delay) < 1_000, "the time without a connection is no stall");
 });
@@ -137,7 +137,7 @@ test("a correct prediction is not corrected", () => {
   const own = predicted();
   for (let tick = 11; tick < 60; tick++) {
     own.push(tick, [1]);
-    if (tick > 15) own.reconcile(tick - 5, rows(tick - 5, [0, 100 + (tick - 15) * 10, 0, 0]));
+    if (tick > 15) own.reconcile(tick - 5, rows([0, 100 + (tick - 15) * 10, 0, 0]));
   }
   assert.equal(own.corrections, 0);
   assert.equal(own.compared, 44);
@@ -155,20 +155,20 @@ test("a correction is made once, and its error fades", () => {
   own.show(0, [0], 0);
   assert.equal(own.values[0], 190);
   // A wall stopped the player at tick 12.
-  own.reconcile(12, rows(12, [0, 105, 0, 0]));
+  own.reconcile(12, rows([0, 105, 0, 0]));
   assert.equal(own.corrections, 1);
   own.show(0, [0], 0);
   assert.equal(own.values[0], 190, "the error is still fully visible");
   own.show(0, [0], 1_000_000);
   assert.ok(Math.abs(own.values[0] - 175) < 0.1, `${own.values[0]} after a second`);
-  own.reconcile(13, rows(13, [0, 115, 0, 0]));
+  own.reconcile(13, rows([0, 115, 0, 0]));
   assert.equal(own.corrections, 1);
 });
 
 test("a player that was teleported is shown at the new place at once", () => {
   const own = predicted();
   own.push(11, [1]);
-  own.reconcile(11, rows(11, [0, 4_000, 0, 0]));
+  own.reconcile(11, rows([0, 4_000, 0, 0]));
   own.show(0, [0], 0);
   assert.equal(own.values[0], 4_000);
 });
@@ -176,13 +176,13 @@ test("a player that was teleported is shown at the new place at once", () => {
 test("skipped ticks repeat the previous input, also after snapshots of later ticks", () => {
   const own = predicted();
   own.push(11, [1]);
-  own.reconcile(13, rows(13, [0, 130, 0, 0]));
+  own.reconcile(13, rows([0, 130, 0, 0]));
   own.push(16, [-1]);
   own.show(0, [0], 0);
   assert.equal(own.values[0], 130 + 2 * 10 - 10);
-  own.reconcile(20, rows(20, [0, 100, 0, 0]));
+  own.reconcile(20, rows([0, 100, 0, 0]));
   own.restart();
-  own.reconcile(21, rows(21, [0, 100, 0, 0]));
+  own.reconcile(21, rows([0, 100, 0, 0]));
   own.push(24, [1]);
   own.show(0, [0], 1_000_000);
   assert.equal(own.values[0], 100 + 10, "a reconnection releases all keys");
@@ -195,14 +195,14 @@ test("a reconnection drops the inputs that waited for their ticks", () => {
   own.show(0, [0], 0);
   assert.equal(own.values[0], 200, "shown as before");
   // The server has had inputs up to tick 12.
-  own.reconcile(14, rows(14, [0, 120, 0, 0]));
+  own.reconcile(14, rows([0, 120, 0, 0]));
   own.show(0, [0], 0);
   assert.equal(own.values[0], 200, "the error is still fully visible");
   own.push(16, [1]);
   own.show(0, [0], 1_000_000);
   assert.ok(Math.abs(own.values[0] - 130) < 0.1, `${own.values[0]} after a second`);
-  own.reconcile(15, rows(15, [0, 120, 0, 0]));
-  own.reconcile(16, rows(16, [0, 130, 0, 0]));
+  own.reconcile(15, rows([0, 120, 0, 0]));
+  own.reconcile(16, rows([0, 130, 0, 0]));
   assert.equal(own.corrections, 0);
 });
 
@@ -213,7 +213,7 @@ test("no more skipped ticks are predicted than are kept", () => {
     WALK.step(...args);
   };
   const own = new Prediction({ ...WALK, step }, 0, HZ, 1);
-  own.reconcile(10, rows(10, [0, 100, 0, 0]));
+  own.reconcile(10, rows([0, 100, 0, 0]));
   for (const [tick, most] of [[12, 2], [600, 588], [5_000_000, 512]]) {
     steps = 0;
     own.push(tick, [1]);
@@ -235,7 +235,7 @@ test("an angle moves to the next tick the shorter way round", () => {
 
 test("each shown integer has its own jump distance", () => {
   const own = turning(350, 15);
-  own.reconcile(11, rows(11, [0, 120, 10, 0]));
+  own.reconcile(11, rows([0, 120, 10, 0]));
   own.show(0, [0], 0);
   assert.deepEqual([...own.values], [120, 10], "the turn is a jump, so both are shown at once");
 });
@@ -244,7 +244,7 @@ test("the errors of many corrections below the jump distance add up and fade", (
   const own = predicted();
   for (const [tick, x] of [[11, 500], [12, 910], [13, 1_320]]) {
     own.push(tick, [1]);
-    own.reconcile(tick, rows(tick, [0, x, 0, 0]));
+    own.reconcile(tick, rows([0, x, 0, 0]));
   }
   own.show(0, [0], 0);
   assert.equal(own.values[0], 130);
@@ -259,7 +259,7 @@ function delayAfter(does: (second: number) => "runs" | "pauses" | "receives noth
     // It renders a frame before it handles the snapshots that have piled up.
     others.advance(clock, now);
     if (doing === "receives nothing") continue;
-    for (; (tick + 1) * TICK + 10_000 <= now; tick++) others.push(tick + 1, rows(tick + 1, [0, 0, 0, 0]), clock, now);
+    for (; (tick + 1) * TICK + 10_000 <= now; tick++) others.push(tick + 1, rows([0, 0, 0, 0]), clock, now);
   }
   return others.delay;
 }
@@ -280,14 +280,14 @@ const WALK: Predictor = {
 
 function predicted(): Prediction {
   const own = new Prediction(WALK, 0, HZ, 1);
-  own.reconcile(10, rows(10, [0, 100, 0, 0]));
+  own.reconcile(10, rows([0, 100, 0, 0]));
   return own;
 }
 
 /** Checks how an angle is shown after a correction: at once, after 50 ms, after 100 ms, and after 2 s. */
 function checkTurn(predicted: number, actual: number, expected: number[]): void {
   const own = turning(predicted, 90);
-  own.reconcile(11, rows(11, [0, 100, actual, 0]));
+  own.reconcile(11, rows([0, 100, actual, 0]));
   const shown = [0, 50_000, 100_000, 2_000_000].map((now) => {
     own.show(0, [0], now);
     return Math.round(own.values[1] * 100) / 100;
@@ -309,7 +309,7 @@ function turning(aim: number, jumpFrom: number): Prediction {
     },
   };
   const own = new Prediction(predictor, 0, HZ, 1);
-  own.reconcile(10, rows(10, [0, 100, aim, 0]));
+  own.reconcile(10, rows([0, 100, aim, 0]));
   own.push(11, [0]);
   return own;
 }
@@ -318,10 +318,10 @@ function turning(aim: number, jumpFrom: number): Prediction {
 function check(from: number[], to: number[], part: number, expected: number[], schema = SCHEMA): void {
   const { others, clock } = match(schema);
   for (let tick = 1; tick < 40; tick++) {
-    others.push(tick, rows(tick, from), clock, tick * TICK);
+    others.push(tick, rows(from), clock, tick * TICK);
     others.advance(clock, tick * TICK);
   }
-  others.push(40, rows(40, to), clock, 40 * TICK);
+  others.push(40, rows(to), clock, 40 * TICK);
   others.advance(clock, 40 * TICK);
   others.advance(clock, (39 + part) * TICK + others.delay);
   others.interpolate(0);
@@ -335,7 +335,7 @@ function match(schema = SCHEMA): { others: Interpolation; clock: Clock } {
   return { others: new Interpolation(schema, HZ), clock };
 }
 
-function rows(_tick: number, values: number[]): Rows {
+function rows(values: number[]): Rows {
   const rows = new Rows();
   rows.values.set(values, rows.push(7, 0, values.length));
   return rows;
