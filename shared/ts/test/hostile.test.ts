@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ServerFault } from "../src/fault.js";
 import { ClientLink } from "../src/link/client.js";
-import { Session } from "../src/session.js";
 import { dice } from "./dice.js";
-import { FakeSocket } from "./fake-socket.js";
 import { fromHex, vectors } from "./hex.js";
+import { open } from "./open.js";
 import { welcomeFrame } from "./welcome.js";
 
 const ROUNDS = 10_000;
@@ -59,35 +58,23 @@ test("a schema's names must be valid and unique", () => {
   assert.throws(read("marker", "mark\u007fr"), /a name/);
 });
 
-test("a session survives hostile frames and handlers that throw", async () => {
+test("a session survives hostile frames and handlers that throw", (context) => {
   const next = dice(4);
-  const sockets: FakeSocket[] = [];
-  const session = new Session({
-    url: "http://127.0.0.1:1",
-    openSocket: () => {
-      sockets.push(new FakeSocket());
-      return sockets[sockets.length - 1];
-    },
-    handlers: { welcome: () => assert.fail("the page throws"), state: () => assert.fail("again") },
-  });
-  const [error, warn] = [console.error, console.warn];
-  let reported = 0;
-  console.error = console.warn = () => reported++;
-  try {
-    for (let n = 0; n < 2; n++) {
-      const socket = sockets[sockets.length - 1];
-      socket.onopen?.({});
-      socket.receive(welcomeFrame());
-      for (let m = 0; m < 200; m++) socket.receive(Uint8Array.from({ length: next(40) }, () => next(256)));
-      socket.onmessage?.({ data: "text" });
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
-  } finally {
-    session.close();
-    [console.error, console.warn] = [error, warn];
+  const reports = (["error", "warn"] as const).map((name) => context.mock.method(console, name, () => {}));
+  const handlers = { welcome: () => assert.fail("the page throws"), state: () => assert.fail("again") };
+  const { session, opened } = open(context, { handlers });
+  for (let n = 0; n < 2; n++) {
+    const { socket } = opened.at(-1)!;
+    if (n > 0) socket.onopen?.({});
+    socket.receive(welcomeFrame());
+    for (let m = 0; m < 200; m++) socket.receive(Uint8Array.from({ length: next(40) }, () => next(256)));
+    socket.onmessage?.({ data: "text" });
+    context.mock.timers.tick(500);
   }
-  assert.ok(sockets.length >= 2 && reported >= 2, "it reconnects, and logs the faults");
-  assert.ok(session.stats.faults >= 2);
+  session.close();
+  assert.equal(opened.length, 3, "it reconnects");
+  assert.equal(session.stats.faults, 2);
+  for (const { mock } of reports) assert.ok(mock.callCount() >= 2, "it logs the faults, and what the page throws");
 });
 
 /** Passes frames to a link, and replaces it by a new one after each fault. No other error may occur. */
