@@ -9,7 +9,7 @@ export interface Store {
   removeItem(key: string): void;
 }
 
-export interface Seat {
+interface Seat {
   match: number;
   /** The 16 bytes with which the session can be resumed. */
   token: Uint8Array;

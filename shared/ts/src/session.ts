@@ -22,8 +22,7 @@ import { Remembered, type Store } from "./remembered.js";
 import { call, report } from "./report.js";
 import { Social } from "./social.js";
 import { Stats } from "./stats.js";
-import type { Player, Welcome } from "./wire.js";
-import { SUBPROTOCOL, writeResync } from "./wire.js";
+import { type Player, SUBPROTOCOL, type Welcome, writeResync } from "./wire.js";
 
 /** Another connection has resumed the session, and the remembered seat is now that one's. */
 const CODE_REPLACED = 4013;

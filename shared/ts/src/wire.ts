@@ -21,7 +21,7 @@ export interface Hello {
 }
 
 /** A request to resume an earlier session. */
-export interface Resume {
+interface Resume {
   /** The 16 bytes of `resume` in the session's welcome. */
   token: Uint8Array;
   /** What the client still has; `null` when it has nothing but the token, as after a reload of the page. */

@@ -14,7 +14,6 @@ import { check, pack, unpack } from "../integers.js";
 import { Rows } from "../rows.js";
 import type { Schema } from "../schema.js";
 import * as wire from "../wire.js";
-import type { Welcome } from "../wire.js";
 import { ChatQueue } from "./chat.js";
 import { Clock, roundTrip, ticksBetween } from "./clock.js";
 import { SNAPSHOT, SnapshotHead, writeAck, writeInputHead } from "./frames.js";
@@ -92,7 +91,7 @@ export class ClientLink {
     }
   }
 
-  get welcome(): Welcome | null {
+  get welcome(): wire.Welcome | null {
     return this.#joined?.welcome ?? null;
   }
 
@@ -232,7 +231,7 @@ class Joined {
   readonly #rowsOfBasis: Rows[] = [];
   readonly #ages: number[] = [];
 
-  constructor(public welcome: Welcome) {
+  constructor(public welcome: wire.Welcome) {
     const { schema, model, hz, seq, events, lines } = welcome;
     if (!schema || !model) fault("a welcome without a schema or model");
     this.schema = schema;
@@ -263,7 +262,7 @@ class Joined {
   }
 
   /** Handles the welcome of the same session on a new connection. */
-  resume(welcome: Welcome): void {
+  resume(welcome: wire.Welcome): void {
     const isSame =
       this.stage === "awaiting-welcome" &&
       welcome.session === this.welcome.session &&
