@@ -4,15 +4,7 @@
 //! not verified by an authority; so a self-signed one works too. A simulated network, if there is
 //! one, is between TCP and TLS.
 
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{cell::Cell, fmt, io, net::SocketAddr, str::FromStr, sync::Arc};
 
 use aws_lc_rs::digest;
 use rustls::{
@@ -52,35 +44,31 @@ pub struct Fingerprint([u8; 32]);
 #[error("not the SHA-256 of a certificate; the server logs its own when it starts")]
 pub struct BadFingerprint;
 
-/// Connects to one server. Copies are cheap.
-#[derive(Clone)]
+/// Connects to one server.
 pub(crate) struct Dialer {
     address: SocketAddr,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     net: Option<Profile>,
     /// The seed of the next connection's network.
-    seed: Arc<AtomicU64>,
+    seed: Cell<u64>,
 }
 
 impl Dialer {
     /// A dialer for the target, whose name resolves to this address. With a fingerprint it uses
-    /// TLS.
+    /// TLS; with a profile, a simulated network.
     pub(crate) fn new(
         target: &Target,
         address: SocketAddr,
         fingerprint: Option<Fingerprint>,
+        net: Option<Profile>,
+        seed: u64,
     ) -> io::Result<Self> {
         let tls = fingerprint.map(|fingerprint| {
             let name = ServerName::try_from(target.host().to_owned()).map_err(io::Error::other)?;
             let connector = connector(fingerprint).map_err(io::Error::other)?;
             Ok::<_, io::Error>((connector, name))
         });
-        Ok(Self { address, tls: tls.transpose()?, net: None, seed: Arc::default() })
-    }
-
-    /// The same dialer, over a simulated network.
-    pub(crate) fn over(self, net: Option<Profile>, seed: u64) -> Self {
-        Self { net, seed: Arc::new(AtomicU64::new(seed)), ..self }
+        Ok(Self { address, tls: tls.transpose()?, net, seed: Cell::new(seed) })
     }
 
     /// The server's address.
@@ -95,7 +83,9 @@ impl Dialer {
         let socket: Stream = match &self.net {
             None => Box::new(socket),
             Some(profile) => {
-                net::over(profile, self.seed.fetch_add(1, Ordering::Relaxed), Box::new(socket))
+                let seed = self.seed.get();
+                self.seed.set(seed.wrapping_add(1));
+                net::over(profile, seed, Box::new(socket))
             }
         };
         match &self.tls {

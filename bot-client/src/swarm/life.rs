@@ -2,7 +2,12 @@
 
 use std::{convert::Infallible, future::pending, pin::pin, rc::Rc, time::Duration};
 
-use tickwire_shared::{close::Back, dice::Dice, replica::Interpolation, time::Micros};
+use tickwire_shared::{
+    close::{Back, CloseReason},
+    dice::Dice,
+    replica::Interpolation,
+    time::Micros,
+};
 use tokio::{
     select,
     time::{sleep, sleep_until, timeout},
@@ -92,10 +97,10 @@ impl Loss {
     }
 
     /// Whether the scenario has caused it, or the match is over.
-    const fn is_expected(&self) -> bool {
+    fn is_expected(&self) -> bool {
         match self {
             Self::Left | Self::Cut => true,
-            Self::Trouble(trouble) => matches!(trouble.code(), Some(4017)),
+            Self::Trouble(trouble) => trouble.code() == Some(CloseReason::MatchOver.code()),
         }
     }
 

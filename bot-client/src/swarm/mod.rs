@@ -146,8 +146,8 @@ pub fn run(
     if options.target.is_secure() && certificate.is_none() {
         return Err(RunError::NoCertificate);
     }
-    let dialer = Dialer::new(&options.target, address, certificate)?;
-    let dialer = dialer.over(options.net, options.seed);
+    let Options { target, net, seed, .. } = options;
+    let dialer = Dialer::new(target, address, certificate, *net, *seed)?;
     if matches!(options.scenario, Scenario::Hostile | Scenario::SlowReader) {
         return Ok(Report::of_attack(options, &attack::run(options, dialer)?));
     }
