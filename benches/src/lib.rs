@@ -1,6 +1,5 @@
 //! Code that the benchmark programs share.
 
-pub mod clock;
 pub mod controls;
 pub mod cores;
 pub mod output;

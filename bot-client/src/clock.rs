@@ -1,4 +1,4 @@
-//! The swarm's clock: microseconds since its start, on the clock that timerfd uses.
+//! The monotonic clock, in microseconds, which timerfd uses, too.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -9,61 +9,46 @@ use rustix::time::{
 use tickwire_shared::time::Micros;
 use tokio::io::unix::AsyncFd;
 
-/// A monotonic clock; copies agree.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    start_nanos: u64,
+/// The time since the machine's start.
+#[must_use]
+pub fn now() -> Micros {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
+    Micros(tv_sec.cast_unsigned() * MICROS_PER_SEC + tv_nsec.cast_unsigned() / 1_000)
 }
 
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self { start_nanos: monotonic_nanos() }
-    }
-
-    pub(crate) fn now(self) -> Micros {
-        Micros((monotonic_nanos() - self.start_nanos) / 1_000)
+/// A point in time as system calls take it.
+#[must_use]
+pub fn timespec(at: Micros) -> Timespec {
+    Timespec {
+        tv_sec: (at.0 / MICROS_PER_SEC).cast_signed(),
+        tv_nsec: (at.0 % MICROS_PER_SEC * 1_000).cast_signed(),
     }
 }
 
 /// Wakes a task at a point in time, precise to tens of microseconds; tokio's own timers are precise
 /// to a millisecond.
 #[derive(Debug)]
-pub(crate) struct Alarm {
-    clock: Clock,
-    fd: AsyncFd<OwnedFd>,
-}
+pub(crate) struct Alarm(AsyncFd<OwnedFd>);
 
 impl Alarm {
-    pub(crate) fn new(clock: Clock) -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         #[expect(deprecated, reason = "its unsafe successor demands what an OwnedFd always is")]
-        Ok(Self { clock, fd: AsyncFd::new(fd)? })
+        Ok(Self(AsyncFd::new(fd)?))
     }
 
     /// Waits until `at`; returns at once if that has passed.
     pub(crate) async fn wait_until(&self, at: Micros) -> io::Result<()> {
-        let nanos = self.clock.start_nanos + at.0 * 1_000;
-        let once_at = Itimerspec {
-            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: Timespec {
-                tv_sec: (nanos / NANOS_PER_SEC).cast_signed(),
-                tv_nsec: (nanos % NANOS_PER_SEC).cast_signed(),
-            },
-        };
-        timerfd_settime(self.fd.get_ref(), TimerfdTimerFlags::ABSTIME, &once_at)?;
+        let once_at = Itimerspec { it_interval: timespec(Micros(0)), it_value: timespec(at) };
+        timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &once_at)?;
         // Setting the timer clears an earlier expiration, so it need not be read here.
-        self.fd.readable().await?.clear_ready();
+        self.0.readable().await?.clear_ready();
         Ok(())
     }
 }
 
-const NANOS_PER_SEC: u64 = 1_000_000_000;
-
-fn monotonic_nanos() -> u64 {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
-    tv_sec.cast_unsigned() * NANOS_PER_SEC + tv_nsec.cast_unsigned()
-}
+const MICROS_PER_SEC: u64 = 1_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -71,12 +56,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_alarm_never_rings_early() {
-        let clock = Clock::start();
-        let alarm = Alarm::new(clock).unwrap();
+        let alarm = Alarm::new().unwrap();
+        let start = now();
         for millis in [3, 4, 4, 9] {
-            let at = Micros::from_millis(millis);
+            let at = start.plus(Micros::from_millis(millis));
             alarm.wait_until(at).await.unwrap();
-            assert!(clock.now() >= at, "{:?} is before {at:?}", clock.now());
+            assert!(now() >= at, "{:?} is before {at:?}", now());
         }
     }
 }

@@ -18,7 +18,7 @@ compile_error!("bots run on Linux: build them in a container, WSL 2 or a virtual
 mod attack;
 mod bot;
 pub mod brain;
-mod clock;
+pub mod clock;
 mod connection;
 mod dial;
 pub mod duration;

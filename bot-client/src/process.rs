@@ -36,9 +36,18 @@ impl Process {
 
     /// Resident memory, in bytes.
     pub fn rss_bytes(self) -> io::Result<u64> {
+        self.memory_bytes("VmRSS:")
+    }
+
+    /// The most resident memory that it has had so far, in bytes.
+    pub fn rss_peak_bytes(self) -> io::Result<u64> {
+        self.memory_bytes("VmHWM:")
+    }
+
+    fn memory_bytes(self, name: &str) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let kib = status.lines().find_map(|line| {
-            let value = line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?;
+            let value = line.strip_prefix(name)?.trim().strip_suffix(" kB")?;
             value.parse::<u64>().ok()
         });
         Ok(kib.ok_or(io::ErrorKind::InvalidData)? * 1024)
@@ -68,7 +77,9 @@ mod tests {
     fn this_process_has_time_and_memory() {
         let this = Process::this();
         assert!(this.cpu_time().is_ok());
-        assert!(this.rss_bytes().unwrap() > 100_000);
+        for bytes in [this.rss_bytes(), this.rss_peak_bytes()] {
+            assert!(bytes.unwrap() > 100_000);
+        }
     }
 
     #[test]

@@ -19,14 +19,17 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
-use rustix::{buffer::spare_capacity, event::epoll};
+use rustix::{
+    buffer::spare_capacity, event::epoll, io::Errno, thread::clock_nanosleep_absolute,
+    time::ClockId,
+};
 use serde::Serialize;
 use tickwire_benches::{
-    clock::{now, sleep_until},
     cores::{Cores, Side},
     output::write_json,
 };
 use tickwire_bot_client::{
+    clock::{now, timespec},
     duration,
     process::{Process, allow_sockets},
 };
@@ -179,6 +182,15 @@ fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
         cpu_s: cpu.as_secs_f64(),
         cpu_us_per_frame: cpu.as_secs_f64() * 1e6 / frames as f64,
     })
+}
+
+fn sleep_until(at: Micros) -> io::Result<()> {
+    loop {
+        match clock_nanosleep_absolute(ClockId::Monotonic, &timespec(at)) {
+            Err(Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
 }
 
 fn read(address: SocketAddr, clients: usize, inputs: usize) -> Result<()> {

@@ -16,7 +16,7 @@ use tokio::{
 use super::{LEAVE_TIMEOUT, Phase, Swarm};
 use crate::{
     bot::{Absence, Bot, FrameOutcome, Part, Unplayable},
-    clock::Alarm,
+    clock::{Alarm, now},
     connection::{ConnectError, Message, ReadError, Reader, Writer, connect},
     measure::Measures,
     outgoing::UNSENT_BYTES_MAX,
@@ -143,11 +143,11 @@ impl Swarm {
                 wait_ms = FIRST_WAIT_MS;
             }
             if is_welcome {
-                away_since = Some(self.clock.now());
+                away_since = Some(now());
             }
             let is_temporary = loss.is_temporary() || is_forgotten;
             let has_time = match away_since {
-                Some(since) => self.clock.now().since(since) <= AWAY_MAX,
+                Some(since) => now().since(since) <= AWAY_MAX,
                 None => wait_ms <= WAIT_MS_MAX,
             };
             let has_hope = is_temporary && has_time;
@@ -178,7 +178,7 @@ impl Swarm {
         let place = &mut *self.places[number].borrow_mut();
         match std::mem::replace(place, Place::Coming) {
             Place::Here { mut bot, joined_at, .. } => {
-                let absence = Absence { since: self.clock.now(), is_expected: loss.is_expected() };
+                let absence = Absence { since: now(), is_expected: loss.is_expected() };
                 bot.resume(absence, &mut self.measures.borrow_mut());
                 if loss.ends_session() || bot.resume_path().is_none() {
                     *bot = bot.successor(self.options.seed);
@@ -198,7 +198,7 @@ impl Swarm {
             Err(trouble) = &mut playing => Loss::Trouble(trouble),
             () = self.cut.notified() => Loss::Cut,
             () = self.stay(dice) => {
-                self.places[number].borrow_mut().leave(self.clock.now());
+                self.places[number].borrow_mut().leave(now());
                 // Waits for the server's close frame, but not for ever.
                 let _ = timeout(LEAVE_TIMEOUT, playing).await;
                 Loss::Left
@@ -273,7 +273,6 @@ impl Swarm {
         let mut place = self.places[number].borrow_mut();
         let Place::Here { bot, joined_at, .. } = &mut *place else { return Ok(()) };
         let mut measures = self.measures.borrow_mut();
-        let now = || self.clock.now();
         match bot.handle_frame(payload, now, &self.make_brain, &mut measures)? {
             FrameOutcome::Welcome(rate) => {
                 *joined_at = Some(now());
@@ -298,7 +297,7 @@ impl Swarm {
 
     /// Ends a bot for good.
     pub(super) fn gone(&self, number: usize, trouble: Trouble) {
-        let at = self.clock.now();
+        let at = now();
         let mut place = self.places[number].borrow_mut();
         let joined_at = match &mut *place {
             Place::Gone { .. } => return,
@@ -323,7 +322,7 @@ impl Swarm {
     pub(super) async fn write_on(self: Rc<Self>, mut schedule: Schedule, alarm: Alarm) {
         loop {
             // The clock is read once per round, so that a swarm that is behind still reads too.
-            let now = self.clock.now();
+            let now = now();
             while let Some(send) = schedule.take(now) {
                 self.send(send);
             }
@@ -334,7 +333,7 @@ impl Swarm {
     fn send(&self, Send { bot: number, due }: Send) {
         let mut place = self.places[number].borrow_mut();
         let Place::Here { bot, .. } = &mut *place else { return };
-        bot.play(due, || self.clock.now(), &mut self.measures.borrow_mut());
+        bot.play(due, now, &mut self.measures.borrow_mut());
         let flushed = place.flush();
         drop(place);
         if let Err(trouble) = flushed {

@@ -28,7 +28,7 @@ use crate::{
     attack,
     bot::BrainMaker,
     brain::{Brain, Newcomer},
-    clock::{Alarm, Clock},
+    clock::{Alarm, now},
     connection::ConnectError,
     dial::{Dialer, Fingerprint},
     measure::Measures,
@@ -168,7 +168,6 @@ struct Swarm {
     options: Options,
     dialer: Dialer,
     make_brain: Box<BrainMaker>,
-    clock: Clock,
     places: Vec<RefCell<Place>>,
     measures: RefCell<Measures>,
     phase: Cell<Phase>,
@@ -209,7 +208,6 @@ impl Swarm {
             options,
             dialer,
             make_brain,
-            clock: Clock::start(),
             measures: RefCell::new(Measures::new()),
             phase: Cell::new(Phase::Joining),
             rate: Cell::new(None),
@@ -233,8 +231,8 @@ impl Swarm {
         }
         let mut tasks = vec![spawn_local(Rc::clone(&self).live(0))];
         let rate = self.first_welcome().await?;
-        let schedule = Schedule::new(self.clock.now(), rate, self.options.bots);
-        let writer = spawn_local(Rc::clone(&self).write_on(schedule, Alarm::new(self.clock)?));
+        let schedule = Schedule::new(now(), rate, self.options.bots);
+        let writer = spawn_local(Rc::clone(&self).write_on(schedule, Alarm::new()?));
         tasks.extend((1..self.options.bots).map(|bot| spawn_local(Rc::clone(&self).live(bot))));
         self.everyone_joins().await;
         self.phase.set(Phase::WarmUp);
@@ -286,7 +284,7 @@ impl Swarm {
     async fn measure(&self) -> Result<Costs, RunError> {
         let own = Process::this();
         let (own_before, server_before) = (own.cpu_time()?, self.server_cost()?);
-        let start = self.clock.now();
+        let start = now();
         self.measures.borrow_mut().open(start);
         self.phase.set(Phase::Window);
         let half = self.options.duration / 2;
@@ -306,8 +304,8 @@ impl Swarm {
             | Scenario::Spectate
             | Scenario::Churn => {}
         }
-        sleep(self.options.duration.saturating_sub(self.clock.now().since(start).into())).await;
-        let end = self.clock.now();
+        sleep(self.options.duration.saturating_sub(now().since(start).into())).await;
+        let end = now();
         self.measures.borrow_mut().close(end);
         // If the server is gone, all bots are lost, which the report shows.
         let server = self.server_cost().unwrap_or(None);
@@ -335,7 +333,7 @@ impl Swarm {
         }
         for (number, place) in self.places.iter().enumerate() {
             if let Place::Here { bot, .. } = &mut *place.borrow_mut() {
-                bot.give_up(self.clock.now(), &mut self.measures.borrow_mut());
+                bot.give_up(now(), &mut self.measures.borrow_mut());
             }
             if place.borrow().is_missing() {
                 self.gone(number, Trouble::Away);
@@ -352,7 +350,7 @@ impl Swarm {
     async fn leave(&self, tasks: Vec<JoinHandle<()>>) {
         self.phase.set(Phase::Leaving);
         for place in &self.places {
-            place.borrow_mut().leave(self.clock.now());
+            place.borrow_mut().leave(now());
         }
         let deadline = Instant::now() + LEAVE_TIMEOUT;
         for task in tasks {
@@ -362,7 +360,7 @@ impl Swarm {
     }
 
     fn report(&self, rate: TickRate, costs: &Costs) -> Report {
-        let now = self.clock.now();
+        let now = now();
         let measures = self.measures.borrow();
         let played = self.places.iter().map(|place| {
             let (from, to) = place.borrow().attendance(now);

@@ -1,4 +1,4 @@
-//! CPU time and memory of processes and the machine, from `/proc`.
+//! CPU time of processes and the machine.
 
 use std::{fs, io};
 
@@ -55,13 +55,6 @@ fn busy_and_stolen(stat: &str) -> Option<(f64, f64)> {
         return None;
     };
     Some((user + nice + system + hard + soft, stolen))
-}
-
-/// Memory of a process in MiB, from a line in `/proc/PID/status`.
-pub(crate) fn memory_mib(pid: u32, line: &str) -> Option<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = status.lines().find_map(|text| text.strip_prefix(line)?.trim().strip_suffix(" kB"));
-    Some(kib?.parse::<f64>().ok()? / 1024.0)
 }
 
 #[cfg(test)]

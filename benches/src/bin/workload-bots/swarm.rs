@@ -12,17 +12,17 @@ use rustix::{
         timerfd_settime,
     },
 };
-use tickwire_benches::{
+use tickwire_benches::{server::Server, window::Window};
+use tickwire_bot_client::{
     clock::{now, timespec},
-    server::Server,
-    window::Window,
+    process::Process,
+    schedule::Schedule,
 };
-use tickwire_bot_client::schedule::Schedule;
 use tickwire_shared::time::{Micros, TickRate};
 
 use crate::{
     client::{Answered, Client, Update},
-    machine::{Spent, memory_mib},
+    machine::Spent,
 };
 
 /// Least part of the updates that must arrive in a healthy window.
@@ -186,7 +186,10 @@ impl Swarm {
         let updates = tally.updates.max(1) as f64;
         let latency = |quantile| tally.latency.value_at_quantile(quantile) as f64 / 1e3;
         let jitter = |quantile| tally.jitter.value_at_quantile(quantile) as f64 / 1e3;
-        let memory = |line| self.server_pid.and_then(|pid| memory_mib(pid, line));
+        let server = self.server_pid.map(Process::with_id);
+        let memory_mib = |of: fn(Process) -> io::Result<u64>| {
+            server.and_then(|server| of(server).ok()).map(|bytes| bytes as f64 / f64::from(1 << 20))
+        };
         let (hz, clients) = (f64::from(self.rate.hz()), self.clients.len());
         let rate_hz = tally.updates as f64 / clients as f64 / window_s;
         let bytes_per_update = tally.bytes as f64 / updates;
@@ -208,8 +211,8 @@ impl Swarm {
             jit_p99_ms,
             rate_hz,
             delivered,
-            rss_mib: memory("VmRSS:"),
-            rss_peak_mib: memory("VmHWM:"),
+            rss_mib: memory_mib(Process::rss_bytes),
+            rss_peak_mib: memory_mib(Process::rss_peak_bytes),
             clients,
             updates: tally.updates,
             entities_per_update: tally.entities as f64 / tally.decoded.max(1) as f64,
