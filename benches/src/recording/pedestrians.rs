@@ -16,7 +16,7 @@ const FRAME_HZ: u16 = 25;
 
 pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is neither .rltr nor text")?;
-    let frame_hz = frame_hz(text);
+    let frame_hz = frame_hz(text).ok_or("its frame rate is not a number of frames per second")?;
     let hz = sampling.rate.map_or(frame_hz, TickRate::hz);
     let rate = TickRate::new(hz).ok_or("its frame rate is beyond what a match can have")?;
     let frames = frames(text)?;
@@ -49,10 +49,12 @@ pub(super) fn read(bytes: &[u8], sampling: &Sampling) -> Result<Recording, Strin
     Ok(Recording { schema: Schema::new("pedestrians").kind("person", fields), rate, snapshots })
 }
 
-fn frame_hz(text: &str) -> u16 {
+/// `None` if a comment says what is no rate.
+fn frame_hz(text: &str) -> Option<u16> {
     let comment = text.lines().find_map(|line| line.strip_prefix("# framerate:"));
-    let number = comment.and_then(|rest| rest.split_whitespace().next());
-    number.and_then(|number| number.parse::<f32>().ok()).map_or(FRAME_HZ, |hz| hz.round() as u16)
+    let Some(comment) = comment else { return Some(FRAME_HZ) };
+    let hz: f32 = comment.split_whitespace().next()?.parse().ok()?;
+    Some(hz.round() as u16).filter(|hz| *hz > 0)
 }
 
 type People = BTreeMap<u32, [f32; 2]>;
@@ -77,4 +79,24 @@ fn row(line: &str) -> Option<(u32, u32, [f32; 2])> {
     let frame = words.next()?.parse().ok()?;
     let position = [words.next()?.parse().ok()?, words.next()?.parse().ok()?];
     Some((id, frame, position))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_sampled_at_the_wanted_rate() {
+        let rate = TickRate::new(10);
+        let read = |head: &str| {
+            let text = format!("{head}\n3 0 100 0 0\n3 1 110 0 0\n3 2 120 0 0\n3 5 150 0 0\n");
+            read(text.as_bytes(), &Sampling { rate, ..Sampling::default() })
+        };
+        let recording = read("# framerate: 25 fps").unwrap();
+        let of = |snapshot: &Snapshot| (snapshot.tick.0, snapshot.rows.row(0).values[0]);
+        assert_eq!(recording.snapshots.iter().map(of).collect::<Vec<_>>(), [(0, 120), (2, 150)]);
+        for wrong in ["# framerate: 0.2", "# framerate: fast", "# framerate:"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 }
