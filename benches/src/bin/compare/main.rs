@@ -14,7 +14,6 @@ mod table;
 mod workloads;
 
 use std::{
-    collections::BTreeSet,
     fs,
     io::{self, Write},
     num::NonZeroUsize,
@@ -71,11 +70,10 @@ fn main() -> Result<()> {
     ensure!(!servers.is_empty(), "no server to run");
     results.machine = Some(Machine::here()?);
     let cores = Cores::of_this_process()?;
-    // A ramp runs only once, since each of its levels has a window.
-    let once = BTreeSet::from([workloads::CAPACITY]);
     for round in 1..=args.rounds.map_or(lengths.rounds, NonZeroUsize::get) {
         for workload in &workloads {
-            if round > 1 && once.contains(workload.name) {
+            // A ramp runs only once, since each of its levels has a window.
+            if round > 1 && workload.grows {
                 continue;
             }
             for &server in &servers {
