@@ -35,15 +35,20 @@ pub(crate) async fn path_with_ticket(
     let (mut sender, connection) = http1::handshake(socket).await.map_err(io::Error::other)?;
     tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(io::Error::other)?;
-    let refused = ConnectError::Refused(answer.status());
+    let status = answer.status();
+    let refused = ConnectError::Refused(status);
     if refused.is_temporary() {
         return Err(refused);
     }
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(io::Error::other)?.to_bytes();
-    let answer: Value = serde_json::from_slice(&body).map_err(|error| no_ticket(&error))?;
+    // A proxy's answer is no JSON.
+    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     if let Some(message) = answer["error"]["message"].as_str() {
         return Err(no_ticket(&message));
+    }
+    if !status.is_success() {
+        return Err(refused);
     }
     let ticket = answer["ticket"].as_str().ok_or_else(|| no_ticket(&"the server signs none"))?;
     Ok(with_query(wanted, &format!("ticket={ticket}")))

@@ -72,6 +72,15 @@ fn a_missing_ticket_has_its_reason() {
 }
 
 #[test]
+fn a_proxys_error_is_no_missing_ticket() {
+    let answer = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 18\r\n\r\n<html>Sorry</html>";
+    let token = Some("good".into());
+    let options = Options { operator_token: token, ..options(start(Server::Answers(answer))) };
+    let refused = run(&options, brain::for_game).unwrap_err();
+    assert!(refused.to_string().ends_with("the server answered 502 Bad Gateway"), "{refused}");
+}
+
+#[test]
 fn a_server_that_requires_tickets_needs_an_operators_token() {
     // Code 4020, after the handshake.
     let closed = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
