@@ -19,7 +19,7 @@ import { between, OTHERS, unpackQuaternion } from "../codec/turn.js";
 import { type Clock, ticksBetween } from "../link/clock.js";
 import { AWAY, Tail } from "../link/tail.js";
 import { Rows } from "../rows.js";
-import type { Schema } from "../schema.js";
+import type { Field, Predict, Schema } from "../schema.js";
 import { shorterWay, wrapped } from "./circle.js";
 
 /** Most snapshots that are kept: more than are ever between the shown moment and the newest. */
@@ -51,6 +51,21 @@ const enum Blend {
   Component,
 }
 
+/** What it takes to show a field of a kind. */
+interface Shape {
+  blend: Blend;
+  min: number;
+  /** How many values its range has: for an angle, steps of a full turn. */
+  circle: number;
+  step: number;
+  /** The index of the field that is its velocity, or -1. */
+  rate: number;
+  /** How many steps one step of its velocity moves it in a tick. */
+  perTick: number;
+  /** The most steps per tick that its velocity's range allows; Infinity without a velocity. */
+  fastest: number;
+}
+
 interface Kept {
   tick: number;
   rows: Rows;
@@ -71,16 +86,8 @@ export class Interpolation {
   #backAt = 0;
   #delay = NaN;
   #shownAt = 0;
-  readonly #blends: Uint8Array[];
-  /** By kind and field: the most steps per tick that its velocity's range allows; Infinity without a velocity. */
-  readonly #fastest: Float64Array[];
-  /** By kind and field: the field that is its velocity, or -1. */
-  readonly #rates: Int8Array[];
-  /** By kind and field: how many steps one step of its velocity moves it in a tick. */
-  readonly #perTick: Float64Array[];
-  readonly #circles: Float64Array[];
-  readonly #mins: Float64Array[];
-  readonly #steps: Float64Array[];
+  /** By kind and field. */
+  readonly #shapes: Shape[][];
   #from: Rows | null = null;
   #to: Rows | null = null;
   /** 0 to 1: how far the shown moment is from the older snapshot to the newer. */
@@ -100,33 +107,7 @@ export class Interpolation {
   readonly values = new Float64Array(32);
 
   constructor(schema: Schema, hz: number) {
-    const blendOf = (type: string): Blend => {
-      if (type === "linear" || type === "carried") return Blend.Linear;
-      if (type === "quaternion") return Blend.Quaternion;
-      if (type === "component") return Blend.Component;
-      return type === "angle" || type === "turned" ? Blend.Angle : Blend.Older;
-    };
-    const kinds = schema.kinds.map((kind) => kind.fields);
-    this.#blends = kinds.map((fields) => Uint8Array.from(fields, (field) => blendOf(field.predict.type)));
-    this.#steps = kinds.map((fields) => Float64Array.from(fields, ({ step }) => step));
-    this.#circles = kinds.map((fields) => Float64Array.from(fields, ({ min, max }) => max - min + 1));
-    this.#mins = kinds.map((fields) => Float64Array.from(fields, ({ min }) => min));
-    this.#rates = kinds.map((fields) =>
-      Int8Array.from(fields, ({ predict }) => (predict.type === "carried" ? predict.rate : -1)),
-    );
-    this.#perTick = kinds.map((fields, kind) =>
-      Float64Array.from(fields, ({ step }, i) => {
-        const rate = this.#rates[kind][i];
-        return rate < 0 ? 0 : fields[rate].step / step / hz;
-      }),
-    );
-    this.#fastest = kinds.map((fields, kind) =>
-      Float64Array.from(fields, (_, i) => {
-        const rate = fields[this.#rates[kind][i]];
-        if (!rate) return Infinity;
-        return Math.max(Math.abs(rate.min), Math.abs(rate.max)) * this.#perTick[kind][i];
-      }),
-    );
+    this.#shapes = schema.kinds.map(({ fields }) => fields.map((field) => shapeOf(field, fields, hz)));
   }
 
   /** The interpolation delay behind the server's clock, in microseconds; NaN until a second snapshot has arrived. */
@@ -257,37 +238,34 @@ export class Interpolation {
       for (let i = 0; i < count; i++) this.values[i] = from.values[start + i];
       return;
     }
-    if (this.#beyond > 0) return this.#extrapolate(kind, from.values, start, count);
-    this.#blend(kind, from.values, start, to.values, to.start(there), count);
+    if (this.#beyond > 0) return this.#extrapolate(this.#shapes[kind], from.values, start);
+    this.#blend(this.#shapes[kind], from.values, start, to.values, to.start(there));
   }
 
   /** Extrapolates the newest row by its velocities. */
-  #extrapolate(kind: number, from: Int32Array, start: number, count: number): void {
-    for (let i = 0; i < count; i++) {
-      const rate = this.#rates[kind][i];
-      const velocity = rate < 0 ? 0 : from[start + rate] * this.#perTick[kind][i];
+  #extrapolate(shapes: readonly Shape[], from: Int32Array, start: number): void {
+    for (let i = 0; i < shapes.length; i++) {
+      const { rate, perTick } = shapes[i];
+      const velocity = rate < 0 ? 0 : from[start + rate] * perTick;
       this.values[i] = from[start + i] + velocity * this.#beyond;
     }
   }
 
-  #blend(kind: number, from: Int32Array, start: number, to: Int32Array, toStart: number, count: number): void {
-    const blends = this.#blends[kind];
-    const fastest = this.#fastest[kind];
+  #blend(shapes: readonly Shape[], from: Int32Array, start: number, to: Int32Array, toStart: number): void {
     let part = this.#part;
     // An entity that moved further than its velocity allows was teleported: never show it in between.
-    for (let i = 0; i < count; i++) {
-      const most = fastest[i] * this.#span + 1;
+    for (let i = 0; i < shapes.length; i++) {
+      const most = shapes[i].fastest * this.#span + 1;
       if (Math.abs(to[toStart + i] - from[start + i]) > most) part = 0;
     }
-    for (let i = 0; i < count; i++) {
-      if (blends[i] === Blend.Component) continue;
+    for (let i = 0; i < shapes.length; i++) {
+      const { blend, min, circle } = shapes[i];
+      if (blend === Blend.Component) continue;
       const older = from[start + i];
       const way = to[toStart + i] - older;
-      if (blends[i] === Blend.Quaternion) this.#turn(i, this.#steps[kind][i + 1], from, start + i, to, toStart + i, part);
-      if (blends[i] === Blend.Angle) {
-        const circle = this.#circles[kind][i];
-        this.values[i] = wrapped(older + shorterWay(way, circle) * part, this.#mins[kind][i], circle);
-      } else this.values[i] = blends[i] === Blend.Linear ? older + way * part : older;
+      if (blend === Blend.Quaternion) this.#turn(i, shapes[i + 1].step, from, start + i, to, toStart + i, part);
+      if (blend === Blend.Angle) this.values[i] = wrapped(older + shorterWay(way, circle) * part, min, circle);
+      else this.values[i] = blend === Blend.Linear ? older + way * part : older;
     }
   }
 
@@ -303,4 +281,20 @@ export class Interpolation {
     const sign = shown[from[at] & 3] < 0 ? -1 : 1;
     OTHERS[from[at] & 3].forEach((place, n) => (this.values[i + 1 + n] = (sign * shown[place]) / perStep));
   }
+}
+
+function shapeOf({ predict, min, max, step }: Field, fields: readonly Field[], hz: number): Shape {
+  const rate = predict.type === "carried" ? predict.rate : -1;
+  const shape = { blend: blendOf(predict.type), min, circle: max - min + 1, step, rate, perTick: 0, fastest: Infinity };
+  if (rate < 0) return shape;
+  const velocity = fields[rate];
+  const perTick = velocity.step / step / hz;
+  return { ...shape, perTick, fastest: Math.max(Math.abs(velocity.min), Math.abs(velocity.max)) * perTick };
+}
+
+function blendOf(type: Predict["type"]): Blend {
+  if (type === "linear" || type === "carried") return Blend.Linear;
+  if (type === "quaternion") return Blend.Quaternion;
+  if (type === "component") return Blend.Component;
+  return type === "angle" || type === "turned" ? Blend.Angle : Blend.Older;
 }
