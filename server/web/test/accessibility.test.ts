@@ -104,9 +104,7 @@ test("the plan is no larger than what Safari can draw, and made again when it is
 
 test("a thumb on the line of chat moves the player, and a tap opens the chat", async () => {
   const page = await play(phone(375, 667));
-  const cdp = await page.context().newCDPSession(page);
-  const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...touchPoints: { x: number; y: number }[]) =>
-    cdp.send("Input.dispatchTouchEvent", { type, touchPoints });
+  const touch = await thumbOn(page);
   const box = await page.locator("#saying").boundingBox();
   const [x, y] = [box!.x + 40, box!.y + 20];
   await touch("touchStart", { x, y });
@@ -160,9 +158,7 @@ test("a spectator can scroll to older lines of chat by wheel, keyboard and thumb
   await watcher.keyboard.press("End");
   await until(watcher, "the newest line, by keyboard", newest);
 
-  const cdp = await watcher.context().newCDPSession(watcher);
-  const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...touchPoints: { x: number; y: number }[]) =>
-    cdp.send("Input.dispatchTouchEvent", { type, touchPoints });
+  const touch = await thumbOn(watcher);
   await touch("touchStart", { x, y });
   for (let down = 20; down <= 100; down += 20) await touch("touchMove", { x, y: y + down });
   await touch("touchEnd");
@@ -253,6 +249,12 @@ async function play(options: BrowserContextOptions): Promise<Page> {
 
 function phone(width: number, height: number): BrowserContextOptions {
   return { viewport: { width, height }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+}
+
+async function thumbOn(page: Page) {
+  const cdp = await page.context().newCDPSession(page);
+  return (type: "touchStart" | "touchMove" | "touchEnd", ...touchPoints: { x: number; y: number }[]) =>
+    cdp.send("Input.dispatchTouchEvent", { type, touchPoints });
 }
 
 /** Creates a match, which the server keeps for a while without players. */
