@@ -76,30 +76,12 @@ impl Scenario {
 
     /// The time over which bots join, given the `--ramp` option.
     pub(crate) fn ramp(self, ramp: Duration) -> Duration {
-        match self {
-            Self::JoinStorm => STORM,
-            Self::Steady
-            | Self::Hostile
-            | Self::SlowReader
-            | Self::Reconnect
-            | Self::Churn
-            | Self::Stall
-            | Self::Spectate => ramp,
-        }
+        if self == Self::JoinStorm { STORM } else { ramp }
     }
 
     /// The bots' part in a match.
-    pub(crate) const fn part(self) -> Part {
-        match self {
-            Self::Spectate => Part::Watches,
-            Self::Steady
-            | Self::JoinStorm
-            | Self::Hostile
-            | Self::SlowReader
-            | Self::Reconnect
-            | Self::Churn
-            | Self::Stall => Part::Plays,
-        }
+    pub(crate) fn part(self) -> Part {
+        if self == Self::Spectate { Part::Watches } else { Part::Plays }
     }
 
     /// The scenario of this name.

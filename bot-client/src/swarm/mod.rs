@@ -288,21 +288,12 @@ impl Swarm {
         self.measures.borrow_mut().open(start);
         self.phase.set(Phase::Window);
         let half = self.options.duration / 2;
-        match self.options.scenario {
-            Scenario::Reconnect => {
-                sleep(half).await;
-                self.cut.notify_waiters();
-            }
-            Scenario::Stall => {
-                sleep(half / 2).await;
-                self.stalled_until.set(Some(Instant::now() + half));
-            }
-            Scenario::Steady
-            | Scenario::JoinStorm
-            | Scenario::Hostile
-            | Scenario::SlowReader
-            | Scenario::Spectate
-            | Scenario::Churn => {}
+        if self.options.scenario == Scenario::Reconnect {
+            sleep(half).await;
+            self.cut.notify_waiters();
+        } else if self.options.scenario == Scenario::Stall {
+            sleep(half / 2).await;
+            self.stalled_until.set(Some(Instant::now() + half));
         }
         sleep(self.options.duration.saturating_sub(now().since(start).into())).await;
         let end = now();
