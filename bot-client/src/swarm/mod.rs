@@ -148,6 +148,8 @@ pub fn run(
     }
     let Options { target, net, seed, .. } = options;
     let dialer = Dialer::new(target, address, certificate, *net, *seed)?;
+    // What can't be measured is reported before anything is done.
+    server_cost(options)?;
     if matches!(options.scenario, Scenario::Hostile | Scenario::SlowReader) {
         return Ok(Report::of_attack(options, &attack::run(options, dialer)?));
     }
@@ -155,6 +157,14 @@ pub fn run(
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let swarm = Rc::new(Swarm::new(options.clone(), dialer, Box::new(make_brain)));
     runtime.block_on(swarm.run())
+}
+
+/// CPU time and memory of the server's process, if it is to be measured.
+fn server_cost(options: &Options) -> Result<Option<(Duration, u64)>, RunError> {
+    let Some(pid) = options.server_pid else { return Ok(None) };
+    let process = Process::with_id(pid);
+    let cost = || Ok((process.cpu_time()?, process.rss_bytes()?));
+    cost().map(Some).map_err(|source| RunError::Process { pid, source })
 }
 
 /// How long a bot may take to be welcomed.
@@ -225,7 +235,6 @@ impl Swarm {
     }
 
     async fn run(self: Rc<Self>) -> Result<Report, RunError> {
-        self.server_cost()?;
         if self.options.progress == Progress::Line {
             spawn_local(Rc::clone(&self).show_progress());
         }
@@ -283,7 +292,7 @@ impl Swarm {
     /// Runs the measured window.
     async fn measure(&self) -> Result<Costs, RunError> {
         let own = Process::this();
-        let (own_before, server_before) = (own.cpu_time()?, self.server_cost()?);
+        let (own_before, server_before) = (own.cpu_time()?, server_cost(&self.options)?);
         let start = now();
         self.measures.borrow_mut().open(start);
         self.phase.set(Phase::Window);
@@ -299,21 +308,13 @@ impl Swarm {
         let end = now();
         self.measures.borrow_mut().close(end);
         // If the server is gone, all bots are lost, which the report shows.
-        let server = self.server_cost().unwrap_or(None);
+        let server = server_cost(&self.options).unwrap_or(None);
         Ok(Costs {
             window: end.since(start).into(),
             bot_cpu: own.cpu_time()? - own_before,
             server_cpu: server.zip(server_before).map(|(after, before)| after.0 - before.0),
             server_rss_bytes: server.map(|(_, rss_bytes)| rss_bytes),
         })
-    }
-
-    /// CPU time and memory of the server's process, if it is to be measured.
-    fn server_cost(&self) -> Result<Option<(Duration, u64)>, RunError> {
-        let Some(pid) = self.options.server_pid else { return Ok(None) };
-        let process = Process::with_id(pid);
-        let cost = || Ok((process.cpu_time()?, process.rss_bytes()?));
-        cost().map(Some).map_err(|source| RunError::Process { pid, source })
     }
 
     /// Plays on until the window's inputs are answered and no bot is missing, or until a timeout.

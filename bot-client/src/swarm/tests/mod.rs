@@ -114,6 +114,16 @@ fn another_certificate_is_rejected() {
 }
 
 #[test]
+fn a_process_that_is_not_there_is_said_so_in_every_scenario() {
+    for scenario in [Scenario::Steady, Scenario::Hostile] {
+        let server_pid = Some(u32::MAX);
+        let options = Options { scenario, server_pid, ..options(start(Server::Honest)) };
+        let error = run(&options, brain::for_game).unwrap_err();
+        assert!(matches!(error, RunError::Process { .. }), "{scenario:?}: {error}");
+    }
+}
+
+#[test]
 fn bots_that_are_cut_off_resume() {
     let address = start(Server::Honest);
     let duration = Duration::from_secs(2);
