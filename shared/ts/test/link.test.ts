@@ -26,6 +26,8 @@ const file = vectors<{
   snapshot_heads: ({ frame: string; before: { tick: number; processed: number } } & Head)[];
 }>("link.json");
 
+const social = vectors<{ client: Framed[]; server: Framed[] }>("social.json");
+
 interface Head {
   tick: number;
   full: boolean;
@@ -36,13 +38,13 @@ interface Head {
 }
 
 test("the server's messages are decoded to its values", () => {
-  for (const { frame, message } of file.server) {
+  for (const { frame, message } of [...file.server, ...social.server]) {
     assert.deepEqual(asServer(wire.readServer(new ByteReader(fromHex(frame), 1))), message, frame);
   }
 });
 
 test("the client's messages are encoded as the server expects them", () => {
-  for (const { frame, message } of file.client) {
+  for (const { frame, message } of [...file.client, ...social.client]) {
     assert.equal(written((out) => writeMessage(message, out)), frame);
   }
 });
@@ -106,6 +108,7 @@ function written(write: (out: ByteWriter) => void): string {
 
 function writeMessage(message: any, out: ByteWriter): void {
   if (message === "Resync") return wire.writeResync(out);
+  if ("Chat" in message) return wire.writeChat(message.Chat, out);
   if ("Ping" in message) return wire.writePing(message.Ping.client_time, out);
   const { version, schema_hash, resume, name } = message.Hello;
   const kept = resume?.kept && {
@@ -136,9 +139,22 @@ function asServer(message: ServerMessage): unknown {
     }
     case "leaving":
       return { Leaving: { within: message.withinMicros } };
-    default:
-      return message;
+    case "roster":
+      return { Social: { Roster: message.players } };
+    case "presence":
+      return { Social: { Presence: message.player } };
+    case "line": {
+      const { id, sentAt, speaker, text } = message.line;
+      return { Social: { Line: { id, sent_at: sentAt, speaker: speaker ? { Player: speaker } : "Operator", text } } };
+    }
+    case "chat-refused":
+      return { Social: { ChatRefused: refused(message.refused) } };
   }
+}
+
+function refused(refused: wire.ChatRefused): unknown {
+  if (refused.reason === "too-fast") return { TooFast: { wait: refused.waitMicros } };
+  return { empty: "Empty", "too-long": "TooLong", "not-seated": "NotSeated" }[refused.reason];
 }
 
 function welcome({ matchId, schemaHash, hz, schema, model, resume, ...rest }: Welcome): unknown {
