@@ -8,7 +8,7 @@ import { ticksBetween } from "../src/link/clock.js";
 import { Rows } from "../src/rows.js";
 import { readSchema } from "../src/schema.js";
 import { RecordingDecoder } from "./encoder.js";
-import { fromHex, toHex, vectors } from "./hex.js";
+import { fromHex, toHex, vectors } from "./vectors.js";
 
 interface Match {
   tick_rate_hz: number;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { ServerFault } from "../src/fault.js";
 import { ClientLink } from "../src/link/client.js";
 import { dice } from "./dice.js";
-import { fromHex, vectors } from "./hex.js";
+import { fromHex, vectors } from "./vectors.js";
 import { open } from "./open.js";
 import { welcomeFrame } from "./welcome.js";
 

@@ -7,7 +7,7 @@ import { SnapshotHead, writeAck, writeInputHead } from "../src/link/frames.js";
 import type { Field, Predict, Schema } from "../src/schema.js";
 import * as wire from "../src/wire.js";
 import type { ServerMessage, Welcome } from "../src/wire.js";
-import { fromHex, toHex, vectors } from "./hex.js";
+import { fromHex, toHex, vectors } from "./vectors.js";
 import { welcomeFrame } from "./welcome.js";
 
 interface Framed {

@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter } from "../src/bytes.js";
 import { ServerFault } from "../src/fault.js";
 import { check, pack, unpack } from "../src/integers.js";
 import { Rows } from "../src/rows.js";
-import { toHex } from "./hex.js";
+import { toHex } from "./vectors.js";
 
 test("packed integers of any range survive a round trip", () => {
   const ranges = [[-127, 127], [0, 1], [5, 5], [0, 1023], [-(2 ** 31), 2 ** 31 - 1], [-3, 4]] as const;

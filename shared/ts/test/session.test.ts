@@ -6,7 +6,7 @@ import { named } from "../src/schema.js";
 import { Stats } from "../src/stats.js";
 import { readServer } from "../src/wire.js";
 import type { FakeSocket } from "./fake-socket.js";
-import { fromHex, vectors } from "./hex.js";
+import { fromHex, vectors } from "./vectors.js";
 import { FULL, hello, open } from "./open.js";
 import { resumedFrame, welcomeFrame } from "./welcome.js";
 
