@@ -1,5 +1,6 @@
 //! Code that the benchmark programs share.
 
+pub mod arena;
 pub mod controls;
 pub mod cores;
 pub mod output;

@@ -8,14 +8,8 @@ use std::{
     cell::Cell,
 };
 
-use tickwire_shared::{
-    arena::{Arena, ArenaInput},
-    game::{Events, Game, MatchOptions, Step},
-    ids::{Seat, Tick},
-    replica::Rewind,
-    rows::Rows,
-    time::TickRate,
-};
+use tickwire_benches::arena::{Match, SEATS};
+use tickwire_shared::{arena::ArenaInput, game::Game, ids::Seat, rows::Rows, time::TickRate};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -23,22 +17,16 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn an_arena_tick_allocates_nothing_once_its_buffers_have_grown() {
     let tick_rate = TickRate::new(30).expect("within the range of tick rates");
-    let mut arena = Arena::new(&MatchOptions { seed: 1, seats: 16, npcs: 15, tick_rate, mode: "" });
-    arena.join(Seat(3));
-    let inputs = vec![ArenaInput { fire: true, ..ArenaInput::default() }; 16];
-    let (mut events, mut rows) = (Events::default(), Rows::default());
+    let mut game = Match::new(SEATS - 1, tick_rate);
+    game.arena.join(Seat(3));
+    let inputs = [ArenaInput { fire: true, ..ArenaInput::default() }; SEATS as usize];
+    let mut rows = Rows::default();
     let mut owner = [0; 2];
-    let mut tick = |number| {
-        events.clear();
-        arena.step(&mut Step {
-            tick: Tick(number),
-            inputs: &inputs,
-            past: Rewind::none(),
-            events: &mut events,
-        });
+    let mut tick = |_| {
+        game.step(&inputs);
         rows.clear();
-        arena.write_rows(&mut rows);
-        arena.write_owner(Seat(3), &mut owner);
+        game.arena.write_rows(&mut rows);
+        game.arena.write_owner(Seat(3), &mut owner);
     };
     // Long enough to reach the largest numbers of rockets and events in one tick.
     (1..50_000).for_each(&mut tick);
