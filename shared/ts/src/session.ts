@@ -297,8 +297,8 @@ export class Session {
   }
 
   #snapshot(tick: number, differs: boolean, now: number): void {
-    const { clock, rows } = this.#link;
-    if (!clock || !rows) return;
+    const { clock, rows, owner } = this.#link;
+    if (!clock || !rows || !owner) return;
     if (differs) {
       this.stats.resyncs++;
       writeResync(this.#out.clear());
@@ -311,7 +311,7 @@ export class Session {
       this.#setState({ type: "playing" });
     }
     const { own } = this;
-    if (own) call(() => own.reconcile(tick, rows));
+    if (own) call(() => own.reconcile(tick, rows, owner));
     call(this.#options.handlers?.snapshot, rows, tick);
     // In the background a browser renders no frames and slows timers down, but snapshots arrive.
     if (typeof document !== "undefined" && document.hidden) this.frame();

@@ -10,6 +10,8 @@ import { dice } from "./dice.js";
 
 const HZ = 20;
 const TICK = 1_000_000 / HZ;
+/** What only the owner receives in a game that tells owners nothing. */
+const NOTHING = new Int32Array();
 
 test("others move smoothly while snapshots arrive with jitter", () => {
   const { others, clock } = match();
@@ -137,7 +139,7 @@ test("a correct prediction is not corrected", () => {
   const own = predicted();
   for (let tick = 11; tick < 60; tick++) {
     own.push(tick, [1]);
-    if (tick > 15) own.reconcile(tick - 5, rows([0, 100 + (tick - 15) * 10, 0, 0]));
+    if (tick > 15) own.reconcile(tick - 5, rows([0, 100 + (tick - 15) * 10, 0, 0]), NOTHING);
   }
   assert.equal(own.corrections, 0);
   assert.equal(own.compared, 44);
@@ -155,20 +157,48 @@ test("a correction is made once, and its error fades", () => {
   own.show(0, [0], 0);
   assert.equal(own.values[0], 190);
   // A wall stopped the player at tick 12.
-  own.reconcile(12, rows([0, 105, 0, 0]));
+  own.reconcile(12, rows([0, 105, 0, 0]), NOTHING);
   assert.equal(own.corrections, 1);
   own.show(0, [0], 0);
   assert.equal(own.values[0], 190, "the error is still fully visible");
   own.show(0, [0], 1_000_000);
   assert.ok(Math.abs(own.values[0] - 175) < 0.1, `${own.values[0]} after a second`);
-  own.reconcile(13, rows([0, 115, 0, 0]));
+  own.reconcile(13, rows([0, 115, 0, 0]), NOTHING);
   assert.equal(own.corrections, 1);
+});
+
+test("what only the owner receives is predicted, too", () => {
+  // Who has no breath left does not move.
+  const predictor: Predictor = {
+    length: 2,
+    shown: WALK.shown,
+    read(rows, owner, seat, state) {
+      state[1] = owner[0];
+      return WALK.read(rows, owner, seat, state);
+    },
+    step(state, input, hz) {
+      if (state[1] === 0) return;
+      state[1]--;
+      WALK.step(state, input, hz);
+    },
+  };
+  const own = new Prediction(predictor, 0, HZ, 1);
+  own.reconcile(10, rows([0, 100, 0, 0]), Int32Array.of(2));
+  for (const tick of [11, 12, 13]) own.push(tick, [1]);
+  own.show(0, [0], 0);
+  assert.equal(own.values[0], 120);
+  own.reconcile(11, rows([0, 110, 0, 0]), Int32Array.of(1));
+  assert.equal(own.corrections, 0);
+  own.reconcile(12, rows([0, 120, 0, 0]), Int32Array.of(1));
+  assert.equal(own.corrections, 1, "something gave it breath");
+  own.show(0, [0], 1_000_000);
+  assert.ok(Math.abs(own.values[0] - 130) < 0.1, `${own.values[0]} after a second`);
 });
 
 test("a player that was teleported is shown at the new place at once", () => {
   const own = predicted();
   own.push(11, [1]);
-  own.reconcile(11, rows([0, 4_000, 0, 0]));
+  own.reconcile(11, rows([0, 4_000, 0, 0]), NOTHING);
   own.show(0, [0], 0);
   assert.equal(own.values[0], 4_000);
 });
@@ -176,13 +206,13 @@ test("a player that was teleported is shown at the new place at once", () => {
 test("skipped ticks repeat the previous input, also after snapshots of later ticks", () => {
   const own = predicted();
   own.push(11, [1]);
-  own.reconcile(13, rows([0, 130, 0, 0]));
+  own.reconcile(13, rows([0, 130, 0, 0]), NOTHING);
   own.push(16, [-1]);
   own.show(0, [0], 0);
   assert.equal(own.values[0], 130 + 2 * 10 - 10);
-  own.reconcile(20, rows([0, 100, 0, 0]));
+  own.reconcile(20, rows([0, 100, 0, 0]), NOTHING);
   own.restart();
-  own.reconcile(21, rows([0, 100, 0, 0]));
+  own.reconcile(21, rows([0, 100, 0, 0]), NOTHING);
   own.push(24, [1]);
   own.show(0, [0], 1_000_000);
   assert.equal(own.values[0], 100 + 10, "a reconnection releases all keys");
@@ -195,14 +225,14 @@ test("a reconnection drops the inputs that waited for their ticks", () => {
   own.show(0, [0], 0);
   assert.equal(own.values[0], 200, "shown as before");
   // The server has had inputs up to tick 12.
-  own.reconcile(14, rows([0, 120, 0, 0]));
+  own.reconcile(14, rows([0, 120, 0, 0]), NOTHING);
   own.show(0, [0], 0);
   assert.equal(own.values[0], 200, "the error is still fully visible");
   own.push(16, [1]);
   own.show(0, [0], 1_000_000);
   assert.ok(Math.abs(own.values[0] - 130) < 0.1, `${own.values[0]} after a second`);
-  own.reconcile(15, rows([0, 120, 0, 0]));
-  own.reconcile(16, rows([0, 130, 0, 0]));
+  own.reconcile(15, rows([0, 120, 0, 0]), NOTHING);
+  own.reconcile(16, rows([0, 130, 0, 0]), NOTHING);
   assert.equal(own.corrections, 0);
 });
 
@@ -213,7 +243,7 @@ test("no more skipped ticks are predicted than are kept", () => {
     WALK.step(...args);
   };
   const own = new Prediction({ ...WALK, step }, 0, HZ, 1);
-  own.reconcile(10, rows([0, 100, 0, 0]));
+  own.reconcile(10, rows([0, 100, 0, 0]), NOTHING);
   for (const [tick, most] of [[12, 2], [600, 588], [5_000_000, 512]]) {
     steps = 0;
     own.push(tick, [1]);
@@ -235,7 +265,7 @@ test("an angle moves to the next tick the shorter way round", () => {
 
 test("each shown integer has its own jump distance", () => {
   const own = turning(350, 15);
-  own.reconcile(11, rows([0, 120, 10, 0]));
+  own.reconcile(11, rows([0, 120, 10, 0]), NOTHING);
   own.show(0, [0], 0);
   assert.deepEqual([...own.values], [120, 10], "the turn is a jump, so both are shown at once");
 });
@@ -244,7 +274,7 @@ test("the errors of many corrections below the jump distance add up and fade", (
   const own = predicted();
   for (const [tick, x] of [[11, 500], [12, 910], [13, 1_320]]) {
     own.push(tick, [1]);
-    own.reconcile(tick, rows([0, x, 0, 0]));
+    own.reconcile(tick, rows([0, x, 0, 0]), NOTHING);
   }
   own.show(0, [0], 0);
   assert.equal(own.values[0], 130);
@@ -268,7 +298,7 @@ function delayAfter(does: (second: number) => "runs" | "pauses" | "receives noth
 const WALK: Predictor = {
   length: 1,
   shown: [{ at: 0, jumpFrom: 500 }],
-  read(rows, _seat, state) {
+  read(rows, _owner, _seat, state) {
     if (rows.length === 0) return false;
     state[0] = rows.values[1];
     return true;
@@ -280,14 +310,14 @@ const WALK: Predictor = {
 
 function predicted(): Prediction {
   const own = new Prediction(WALK, 0, HZ, 1);
-  own.reconcile(10, rows([0, 100, 0, 0]));
+  own.reconcile(10, rows([0, 100, 0, 0]), NOTHING);
   return own;
 }
 
 /** Checks how an angle is shown after a correction: at once, after 50 ms, after 100 ms, and after 2 s. */
 function checkTurn(predicted: number, actual: number, expected: number[]): void {
   const own = turning(predicted, 90);
-  own.reconcile(11, rows([0, 100, actual, 0]));
+  own.reconcile(11, rows([0, 100, actual, 0]), NOTHING);
   const shown = [0, 50_000, 100_000, 2_000_000].map((now) => {
     own.show(0, [0], now);
     return Math.round(own.values[1] * 100) / 100;
@@ -300,7 +330,7 @@ function turning(aim: number, jumpFrom: number): Prediction {
   const predictor: Predictor = {
     length: 2,
     shown: [...WALK.shown, { at: 1, jumpFrom, circle: 360 }],
-    read(rows, _seat, state) {
+    read(rows, _owner, _seat, state) {
       state.set(rows.values.subarray(1, 3));
       return true;
     },
@@ -309,7 +339,7 @@ function turning(aim: number, jumpFrom: number): Prediction {
     },
   };
   const own = new Prediction(predictor, 0, HZ, 1);
-  own.reconcile(10, rows([0, 100, aim, 0]));
+  own.reconcile(10, rows([0, 100, aim, 0]), NOTHING);
   own.push(11, [0]);
   return own;
 }

@@ -27,7 +27,7 @@ export class ArenaPredictor implements Predictor {
   /** `arena` returns `null` until the welcome with the schema has arrived. */
   constructor(readonly arena: () => Arena | null) {}
 
-  read(rows: Rows, seat: number, state: State): boolean {
+  read(rows: Rows, _owner: Int32Array, seat: number, state: State): boolean {
     const arena = this.arena();
     const index = arena ? rows.find(arena.playerId(seat)) : -1;
     if (!arena || index < 0 || rows.kinds[index] !== arena.player.kind) return false;

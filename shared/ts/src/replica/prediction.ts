@@ -18,10 +18,10 @@ export interface Predictor {
   /** The integers of a state that are shown. */
   readonly shown: readonly Shown[];
   /**
-   * Reads the state of a seat's player from a snapshot's rows. Returns `false` while there is nothing
-   * to predict, such as for a dead player.
+   * Reads the state of a seat's player from a snapshot: its rows, and the values that only this seat's
+   * player receives. Returns `false` while there is nothing to predict, such as for a dead player.
    */
-  read(rows: Rows, seat: number, state: Int32Array): boolean;
+  read(rows: Rows, owner: Int32Array, seat: number, state: Int32Array): boolean;
   /** Advances a state by one tick and one input, exactly as the server does. */
   step(state: Int32Array, input: Int32Array, hz: number): void;
 }
@@ -123,12 +123,12 @@ export class Prediction {
   }
 
   /** Compares the prediction for `tick` with its snapshot, and corrects it. */
-  reconcile(tick: number, rows: Rows): void {
+  reconcile(tick: number, rows: Rows, owner: Int32Array): void {
     const actual = this.#actual;
     const wasActive = this.#isActive;
     const hasLostInputs = this.#hasLostInputs;
     this.#hasLostInputs = false;
-    this.#isActive = this.predictor.read(rows, this.seat, actual);
+    this.#isActive = this.predictor.read(rows, owner, this.seat, actual);
     const newest = this.#newest;
     const slot = tick % KEPT;
     if (hasLostInputs && newest >= 0) {
