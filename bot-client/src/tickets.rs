@@ -62,7 +62,7 @@ fn join_request(path: &str, number: usize) -> Value {
     for (name, value) in pairs {
         match (name, value.parse::<u32>()) {
             ("match", Ok(id)) => drop(body.insert("match".into(), json!(id))),
-            ("role", _) => drop(body.insert("role".into(), json!(value))),
+            ("role" | "mode", _) => drop(body.insert(name.into(), json!(value))),
             _ => {}
         }
     }
@@ -79,5 +79,8 @@ mod tests {
         assert_eq!(join_request("/v1/play?match=auto", 3), any);
         let watch = json!({ "subject": "bot-3", "match": 7, "role": "spectator" });
         assert_eq!(join_request("/v1/play?match=7&role=spectator", 3), watch);
+        // Otherwise a match of another mode would be opened for each ticket.
+        let duel = json!({ "subject": "bot-3", "mode": "duel" });
+        assert_eq!(join_request("/v1/play?match=auto&mode=duel", 3), duel);
     }
 }
