@@ -153,13 +153,13 @@ impl Bot {
         self.absence
     }
 
-    /// Path and query to resume its session. `None` for a spectator, whose session ends with its
+    /// The query to resume its session with. `None` for a spectator, whose session ends with its
     /// connection.
-    pub(crate) fn resume_path(&self) -> Option<String> {
+    pub(crate) fn resume_query(&self) -> Option<String> {
         let welcome = self.link.welcome()?;
         welcome.seat?;
         let MatchId(id) = welcome.match_id;
-        Some(format!("/v1/play?match={id}&resume=1"))
+        Some(format!("match={id}&resume=1"))
     }
 
     /// Frames that wait to be sent.

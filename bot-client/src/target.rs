@@ -61,6 +61,17 @@ impl Target {
         &self.path
     }
 
+    /// Path of the WebSocket.
+    pub(crate) fn play_path(&self) -> &str {
+        self.path.split_once('?').map_or(&self.path, |(path, _)| path)
+    }
+
+    /// Path at which a ticket is requested: beside that of the WebSocket, also behind a proxy.
+    pub(crate) fn join_path(&self) -> String {
+        let prefix = self.play_path().strip_suffix("/play").unwrap_or("/v1");
+        format!("{prefix}/join")
+    }
+
     /// Path and query of the WebSocket for a spectator.
     pub(crate) fn spectators_path(&self) -> String {
         with_query(&self.path, "role=spectator")
@@ -131,6 +142,14 @@ mod tests {
         check("wss://a.example/", Ok(("a.example", AUTO)));
         check("https://127.0.0.1:8080", Err(BadTarget::NotWs));
         check("nonsense nonsense", Err(BadTarget::NoUrl));
+    }
+
+    #[test]
+    fn tickets_are_requested_beside_where_bots_play() {
+        let join_path = |url: &str| url.parse().map(|target: Target| target.join_path());
+        assert_eq!(join_path("ws://a.example"), Ok("/v1/join".into()));
+        let behind_a_proxy = "wss://a.example/eu/v1/play?match=3";
+        assert_eq!(join_path(behind_a_proxy), Ok("/eu/v1/join".into()));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) async fn path_with_ticket(
     number: usize,
 ) -> Result<String, ConnectError> {
     let no_ticket = |why: &dyn Display| ConnectError::NoTicket(why.to_string());
-    let request = Request::post("/v1/join")
+    let request = Request::post(target.join_path())
         .header(header::HOST, target.authority())
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .header(header::CONTENT_TYPE, "application/json")

@@ -137,7 +137,7 @@ impl Swarm {
             }
             // Its session is gone, for example with the server that had it: it can join anew.
             let is_forgotten =
-                loss.ends_session() && self.places[number].borrow().resume_path().is_some();
+                loss.ends_session() && self.places[number].borrow().resume_query().is_some();
             let is_welcome = self.places[number].borrow().is_welcome();
             if loss.is_expected() || is_welcome || is_forgotten {
                 wait_ms = FIRST_WAIT_MS;
@@ -180,7 +180,7 @@ impl Swarm {
             Place::Here { mut bot, joined_at, .. } => {
                 let absence = Absence { since: now(), is_expected: loss.is_expected() };
                 bot.resume(absence, &mut self.measures.borrow_mut());
-                if loss.ends_session() || bot.resume_path().is_none() {
+                if loss.ends_session() || bot.resume_query().is_none() {
                     *bot = bot.successor(self.options.seed);
                 }
                 *place = Place::Away { bot, joined_at };
@@ -188,7 +188,8 @@ impl Swarm {
             other @ (Place::Coming | Place::Away { .. } | Place::Gone { .. }) => *place = other,
         }
         let Place::Away { .. } = place else { return None };
-        Some(place.resume_path().unwrap_or_else(|| self.first_path()))
+        let resume = |query: String| format!("{}?{query}", self.options.target.play_path());
+        Some(place.resume_query().map_or_else(|| self.first_path(), resume))
     }
 
     /// Runs one connection to its end.
@@ -356,10 +357,10 @@ impl Place {
         matches!(self, Self::Here { bot, .. } if bot.absence().is_none())
     }
 
-    /// Path and query to resume the bot's session, if it ever had one.
-    fn resume_path(&self) -> Option<String> {
+    /// The query to resume the bot's session with, if it ever had one.
+    fn resume_query(&self) -> Option<String> {
         let (Self::Here { bot, .. } | Self::Away { bot, .. }) = self else { return None };
-        bot.resume_path()
+        bot.resume_query()
     }
 
     /// Whether the bot is away, and not because of the scenario.

@@ -8,7 +8,7 @@ use tickwire_shared::{ids::Tick, time::Micros};
 
 use super::{Options, RunError, run};
 use crate::{Profile, Report, Scenario, brain};
-use server::{HZ, Server, UNAVAILABLE, start, start_tls};
+use server::{HZ, PLAY, Server, UNAVAILABLE, start, start_tls};
 
 const BOTS: usize = 3;
 
@@ -198,7 +198,7 @@ fn play(server: Server) -> Result<Report, RunError> {
 
 fn options(address: SocketAddr) -> Options {
     Options {
-        target: format!("ws://{address}").parse().unwrap(),
+        target: format!("ws://{address}{PLAY}?match=auto").parse().unwrap(),
         bots: BOTS,
         duration: Duration::from_millis(500),
         warm_up: Duration::from_millis(100),

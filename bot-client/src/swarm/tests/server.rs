@@ -24,6 +24,8 @@ use tickwire_shared::{
 
 use super::BOTS;
 
+/// Its route for WebSockets, behind a proxy.
+pub(super) const PLAY: &str = "/eu/v1/play";
 pub(super) const HZ: u16 = 100;
 pub(super) const UNAVAILABLE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
@@ -142,6 +144,9 @@ fn upgrade(socket: &mut TcpStream) -> io::Result<()> {
         let mut byte = [0];
         socket.read_exact(&mut byte)?;
         head.extend(byte);
+    }
+    if !head.starts_with(format!("GET {PLAY}?").as_bytes()) {
+        return socket.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
     }
     write!(
         socket,
