@@ -37,7 +37,7 @@ export interface SessionOptions {
    * restarted, or the seat was not kept). A function is called for each join, to get a ticket for `match`; "" means no
    * ticket. The session waits until it resolves. If it rejects, the error's message is part of the state's reason, and
    * it is called again later, with the same backoff as for lost connections, unless the page closes the session. The
-   * body of `POST /v1/join` is `{ "match": match }`.
+   * body of `POST /v1/join` is `{ "match": match }`, with the `mode` beside it while `match` is "auto".
    */
   ticket?: string | ((match: number | "auto") => string | Promise<string>) | undefined;
   /**
