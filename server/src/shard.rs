@@ -276,7 +276,7 @@ impl<G: Game> Shard<G> {
             Ok(Match::new(entry, game, options, settings, schema, start, feed))
         });
         if made {
-            tracing::info!(match_id = id.0, seed = options.seed, "match opened");
+            tracing::info!(match_id = id.0, "match opened");
         } else {
             self.stats.matches_failed += 1;
         }

@@ -117,6 +117,14 @@ fn debug_lines_tell_who_a_session_belongs_to() {
 }
 
 #[test]
+fn the_log_does_not_give_away_what_a_match_draws() {
+    let mut program = Program::start(&[]);
+    let _client = Client::open(program.addr, "match=auto", "tickwire.v1");
+    let line = program.wait_line("match opened");
+    assert!(line.contains("match_id=1") && !line.contains("seed"), "{line}");
+}
+
+#[test]
 fn idle_cores_are_kept_awake_if_that_is_permitted() {
     let device = Path::new("/dev/cpu_dma_latency");
     if fs::OpenOptions::new().write(true).open(device).is_ok() {
