@@ -67,6 +67,56 @@
 //! ```
 //!
 //! `server/examples/tag.rs` is a game with events, and [`arena`](crate::arena) one with everything.
+//!
+//! # What happens once
+//!
+//! An input counts again when the next one is late, and of several that are late only the newest
+//! counts. So what is to happen once, such as playing a card, is a *request* with a number, which the
+//! game compares with that of the last one it has handled:
+//!
+//! ```
+//! # use tickwire_shared::schema::Schema;
+//! /// A player's input. Number 0, as in the default, requests nothing.
+//! #[derive(Clone, Default)]
+//! struct Request {
+//!     number: i32,
+//!     card: i32,
+//! }
+//!
+//! struct Player {
+//!     handled: i32, // 0 in `join`. `write_owner` tells the client.
+//!     hand: Vec<i32>,
+//! }
+//!
+//! # fn schema() -> Schema {
+//! # let schema = Schema::new("cards");
+//! // In `schema`:
+//! schema.input("number", 0, 255).input("card", 0, 51).owner("handled", 0, 255)
+//! # }
+//!
+//! /// In `step`, for each player.
+//! fn handle(player: &mut Player, request: &Request) {
+//!     if request.number != 0 && request.number != player.handled {
+//!         player.handled = request.number;
+//!         player.hand.retain(|card| *card != request.card); // Unless the rules forbid it.
+//!     }
+//! }
+//! # let mut player = Player { handled: 0, hand: vec![3, 7, 7] };
+//! # let request = |number, card| Request { number, card };
+//! # for request in [request(0, 3), request(1, 7), request(1, 7), request(0, 0), request(1, 3)] {
+//! #     handle(&mut player, &request);
+//! # }
+//! # assert_eq!((player.handled, player.hand), (1, vec![3]));
+//! ```
+//!
+//! A client sends zeros until the player does something. Its request then has the number after the
+//! newest snapshot's `handled`, or 1 after 255, and is in every input until the next request, which
+//! waits until `handled` is the number of this one. So a move is neither lost nor doubled when
+//! connections are; after a crash, a match that goes on as it was before the move gets it again; and a
+//! reloaded client finds its next number. One that joins anew begins with zeros.
+//!
+//! Don't ask whether a number is *greater* than the last: `testing::check` and bots send any, and
+//! after the greatest nothing would happen any more.
 
 use serde::{Serialize, de::DeserializeOwned};
 
