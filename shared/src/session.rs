@@ -26,7 +26,8 @@
 //! 4. Send what [`Session::poll_frame`] returns, each as one binary message, until it returns
 //!    `None`.
 //! 5. Before drawing, call [`Session::advance`]; then show [`Session::view`], or, unless it is
-//!    [`SessionState::Playing`], what [`Session::state`] says.
+//!    [`SessionState::Playing`], what [`Session::state`] says. What does not move, such as cards or a
+//!    scoreboard, is better taken from each [`SessionEvent::Snapshot`], which is not in the past.
 //!
 //! A player who is predicted needs a [`Prediction`] besides, which depends on the game: make one
 //! after [`SessionEvent::Joined`], and call its `restart` after [`SessionEvent::Resumed`], `push`
@@ -118,7 +119,8 @@ pub enum SessionState {
     Playing,
     /// The last connection has ended for this reason, and no snapshot has arrived since.
     Resuming(Closed),
-    /// The session is over: the server has ended it, or reconnecting has failed for a minute.
+    /// The session is over: the server has ended it, or reconnecting has failed for a minute. In the
+    /// second case, the server may keep the seat for longer: [`Session::resuming`] gets it back.
     Ended(Closed),
 }
 
@@ -202,9 +204,10 @@ impl Session {
         session
     }
 
-    /// A session that goes on with one that the program had before it was started again: it resumes
-    /// that, if the server still keeps the seat, and joins otherwise. The match and the token were in
-    /// the welcome.
+    /// A session that goes on with an earlier one, of this program before it was started again, or
+    /// after it gave up: it resumes that, if the server still keeps the seat, and joins otherwise. The
+    /// match and the token were in the welcome. [`SessionEvent::Joined`] comes first in both cases; if
+    /// the session was resumed, with the same [`Welcome::session`].
     #[must_use]
     pub fn resuming(
         options: SessionOptions,
