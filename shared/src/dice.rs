@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
+/// `SplitMix64` (Steele, Lea and Flood 2014).
+///
+/// It is not cryptographic: who gets to know one whole number of [`Dice::next`] can compute all later
+/// ones. Let players see only what you make of a number, such as one of six sides or a card; and for
+/// games for money shuffle with something stronger, seeded by your backend.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Dice(u64);
 
