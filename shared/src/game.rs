@@ -1,8 +1,9 @@
 //! The trait that a game is written behind.
 //!
 //! A [`Game`] is a deterministic simulation: the same options, joins, leaves and inputs give the
-//! same rows, on every machine. It has no clock, does no I/O, draws its randomness from the seed
-//! it is given, and does not iterate over hash maps. Once running, a step should not allocate.
+//! same rows, on every machine. It has no clock, does no I/O, draws its randomness from the seed it
+//! is given (with [`Dice`](crate::dice::Dice)), and does not iterate over hash maps. Once running, a
+//! step should not allocate.
 //!
 //! Its whole state can be [written out and read back](crate::state), so that a match can go on in
 //! another server.
@@ -216,7 +217,8 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     ///
     /// Players of one viewer share encodings of snapshots, so ten teams cost less than a hundred
     /// players who each see something else. By default, all players see everything. Spectators
-    /// always do: delay what they see if they might help players.
+    /// always do: delay what they see if they might help players. What they must never see, such as
+    /// a hand of cards, is for [`write_owner`](Self::write_owner).
     fn viewer(&self, seat: Seat) -> Option<Viewer> {
         let _ = seat;
         None
@@ -259,8 +261,9 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         true
     }
 
-    /// Writes the state that only the player in `seat` receives: one value for each of the schema's
-    /// `owner` integers.
+    /// Writes the state that only the player in `seat` receives, and no spectator: one value for each
+    /// of the schema's `owner` integers, of which there are at most
+    /// [`FIELDS_MAX`](crate::schema::FIELDS_MAX). Each is at first the least of its range.
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {
         let (_, _) = (seat, values);
     }
@@ -272,9 +275,9 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     }
 }
 
-/// One player's command for one tick. On the wire and in journals it is the integers that the schema's
-/// `input` lists, so what is written and read back must be the same input. The default, the input of a seat without a connected player, must be within their ranges,
-/// too.
+/// One player's command for one tick. On the wire and in journals it is the integers that the
+/// schema's `input` lists, so what is written and read back must be the same input. The default, the
+/// input of a seat without a connected player, must be within their ranges, too.
 pub trait Input: Clone + Default + Send + 'static {
     /// Reads an input from integers that are within the schema's ranges.
     fn from_values(values: &[i32]) -> Self;
@@ -283,7 +286,8 @@ pub trait Input: Clone + Default + Send + 'static {
     fn write_values(&self, values: &mut [i32]);
 }
 
-/// What [`Game::step`] receives for one tick.
+/// What [`Game::step`] receives for one tick. In a test of your rules, make one with
+/// [`Rewind::none`].
 #[derive(Debug)]
 pub struct Step<'a, I> {
     /// The tick that this step computes.
