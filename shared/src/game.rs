@@ -190,7 +190,8 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         self.join(seat);
     }
 
-    /// A player's seat becomes free.
+    /// A player's seat becomes free: the player has left, was removed, or has lost the connection and
+    /// did not come back in time. Until then, such a player only has the default input.
     fn leave(&mut self, seat: Seat);
 
     /// The game's backend, or an operator, sends a signal: up to [`SIGNAL_MAX`] integers, whose
