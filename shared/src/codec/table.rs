@@ -92,11 +92,11 @@ impl Symbol {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meaning {
     /// The only residual, or the least of a bucket that is positive.
-    pub(super) base: i16,
+    base: i16,
     /// Number of raw bits: none, or some for the magnitude and the highest for the sign.
     pub(super) extra_bits: u8,
     /// What the raw bits can add to the base.
-    pub(super) most: u16,
+    most: u16,
 }
 
 impl Meaning {

@@ -163,7 +163,7 @@ impl Columns<'_> {
             };
             // A decoder does not have the values of stills yet.
             let changed = S::KNOWS && differ(&self.plan.resting);
-            // An entity that is coded changed.
+            // All entities of a group changed: without a still, it was a mover.
             let moved = S::KNOWS && !changed || differ(&self.plan.moving);
             !moved || side.stills(self.kind, self.model.stills, changed)
         });
