@@ -53,7 +53,8 @@ export interface SessionOptions {
    * Where to remember the seat, so that a reloaded page resumes its session. Use `sessionStorage`: all tabs share
    * `localStorage`, and the tab that resumes a session last takes it from the others. A seat is resumed if it is in the
    * match that is asked for, or if that is "auto": before a page requests another match from its backend, it should
-   * check `Session.isRemembered`.
+   * check `Session.isRemembered`. After a session has ended because the server could not be reached, a new one resumes
+   * the seat, if the server still keeps it.
    */
   storage?: Store | undefined;
   handlers?: Handlers;

@@ -410,14 +410,15 @@ export class Session {
     const mayTry = isGone || back === "resume";
     const inMs = mayTry ? this.#backoff.nextAttempt(now) : null;
     if (inMs === null) {
-      this.#end(code, reason);
+      // The server may keep the seat for longer than a session tries to come back to it.
+      this.#end(code, reason, code === CODE_REPLACED || back === "resume");
       return;
     }
     this.#retry = setTimeout(() => this.#attempt(() => this.#connect()), inMs);
     this.#setState({ type: "resuming", inMs, code, reason });
   }
 
-  #end(code: number, reason: string, isRemembered = code === CODE_REPLACED): void {
+  #end(code: number, reason: string, isRemembered = false): void {
     if (this.state.type === "ended") return;
     clearInterval(this.#timer);
     clearTimeout(this.#retry);

@@ -130,6 +130,20 @@ test("a seat is remembered until the player leaves it", (context) => {
   assert.equal(storage.getItem(KEY), others);
 });
 
+test("a seat is remembered when the server could not be reached for a minute", (context) => {
+  const storage = new MapStore();
+  const first = open(context, { storage });
+  first.opened[0].socket.receive(welcomeFrame());
+  context.mock.method(performance, "now", () => 1);
+  first.lose(1006);
+  context.mock.method(performance, "now", () => 61_000);
+  first.opened.at(-1)!.socket.onclose?.({ code: 1006, reason: "" });
+  assert.equal(first.session.state.type, "ended");
+  const second = open(context, { storage });
+  assert.match(second.opened[0].url, /match=1&resume=1$/);
+  second.session.close();
+});
+
 test("a page that is reloaded with the answer to another join resumes its seat", (context) => {
   const storage = new MapStore();
   const answer = (ticket: string) => `ws://server/v1/play?match=1&ticket=${ticket}`;
