@@ -191,8 +191,20 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     }
 
     /// A player's seat becomes free: the player has left, was removed, or has lost the connection and
-    /// did not come back in time. Until then, such a player only has the default input.
+    /// did not come back in time.
     fn leave(&mut self, seat: Seat);
+
+    /// A player has lost the connection. The seat is kept, with the default input, until the player
+    /// is [back](Self::back) or it becomes [free](Self::leave). A match that goes on in another server
+    /// is told this of all its players, except those who were away before.
+    fn away(&mut self, seat: Seat) {
+        let _ = seat;
+    }
+
+    /// A player who was [away](Self::away) is connected again.
+    fn back(&mut self, seat: Seat) {
+        let _ = seat;
+    }
 
     /// The game's backend, or an operator, sends a signal: up to [`SIGNAL_MAX`] integers, whose
     /// meaning is up to the two, such as to begin or to give a team points. The game must accept any.

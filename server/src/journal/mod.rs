@@ -64,6 +64,10 @@ enum Told<'a> {
     Step(Cow<'a, [Seat]>, Cow<'a, [i32]>, Cow<'a, [Option<u32>]>),
     /// Nothing: this was the digest of its rows after the last step.
     Rows(u32),
+    /// A player has lost the connection.
+    Away(Seat),
+    /// A player is connected again.
+    Back(Seat),
 }
 
 /// A game, with the journal of all that it is told.
@@ -134,6 +138,16 @@ impl<G: Game> Journaled<G> {
     pub(crate) fn leave(&mut self, seat: Seat) {
         self.tell(&Told::Leave(seat));
         self.game.leave(seat);
+    }
+
+    pub(crate) fn away(&mut self, seat: Seat) {
+        self.tell(&Told::Away(seat));
+        self.game.away(seat);
+    }
+
+    pub(crate) fn back(&mut self, seat: Seat) {
+        self.tell(&Told::Back(seat));
+        self.game.back(seat);
     }
 
     pub(crate) fn signal(&mut self, values: &[i32]) {

@@ -169,10 +169,9 @@ impl<G: Game> Played<G> {
                 self.game.join_with(seat, &data);
             }
             Some(Told::Leave(seat)) if self.has_seat(seat) => self.game.leave(seat),
+            Some(Told::Away(seat)) if self.has_seat(seat) => self.game.away(seat),
+            Some(Told::Back(seat)) if self.has_seat(seat) => self.game.back(seat),
             Some(Told::Signal(values)) if values.len() <= SIGNAL_MAX => self.game.signal(&values),
-            Some(Told::Join(..) | Told::Leave(_) | Told::Signal(_)) => {
-                return Err(ReplayError::Damaged("no match can be told this"));
-            }
             Some(Told::Step(seats, values, behind)) => {
                 self.step(&seats, &values, &behind)?;
                 return Ok(Next::Ticked);
@@ -180,6 +179,7 @@ impl<G: Game> Played<G> {
             Some(Told::Rows(digest)) => {
                 return Ok(Next::Checked(self.rows().is_some_and(|rows| rows.digest() == digest)));
             }
+            Some(_) => return Err(ReplayError::Damaged("no match can be told this")),
         }
         Ok(Next::Told)
     }

@@ -159,6 +159,8 @@ fn what_no_match_has_or_is_told_is_refused() {
         Told::Join(Seat(4), Cow::Borrowed(&[])),
         Told::Join(Seat(0), vec![0; 17].into()),
         Told::Leave(Seat(4)),
+        Told::Away(Seat(4)),
+        Told::Back(Seat(4)),
         Told::Signal(vec![0; 65].into()),
     ] {
         assert_eq!(why(with_part(told)), "it is damaged: no match can be told this");
@@ -228,7 +230,7 @@ fn a_journal_that_can_not_be_written_is_lost_once() {
     assert_eq!(recorded.lost, 1);
 }
 
-/// Panics in the step of tick 77. A signal sets what is left.
+/// Panics in the step of tick 77. A signal sets what is left, as does a player who comes or goes.
 #[derive(Serialize, Deserialize)]
 struct Countdown(i32);
 
@@ -247,6 +249,14 @@ impl Game for Countdown {
     fn join(&mut self, _: Seat) {}
 
     fn leave(&mut self, _: Seat) {}
+
+    fn away(&mut self, seat: Seat) {
+        self.0 = -i32::from(seat.0);
+    }
+
+    fn back(&mut self, seat: Seat) {
+        self.0 = seat.0.into();
+    }
 
     fn signal(&mut self, values: &[i32]) {
         self.0 = values[0];
@@ -305,6 +315,8 @@ fn record<G: Game<Input = ArenaInput>>(
                 0 => game.join(Seat(dice.within(0, 3) as u16), &[3, -1]),
                 1 => game.leave(Seat(dice.within(0, 3) as u16)),
                 2 => game.signal(&[dice.within(-9, 9)]),
+                3 => game.away(Seat(dice.within(0, 3) as u16)),
+                4 => game.back(Seat(dice.within(0, 3) as u16)),
                 _ => {}
             }
             let seat = dice.within(0, 3) as usize;

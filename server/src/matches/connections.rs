@@ -312,7 +312,8 @@ impl<G: Game> Match<G> {
         let Some(key) = connection.session else { return };
         let session = &mut self.sessions[key];
         (session.seq, session.sight) = (connection.link.seq(), connection.sight);
-        if let Some(seat) = session.seat {
+        let seat = session.seat;
+        if let Some(seat) = seat {
             self.queues[seat.index()].release();
         }
         let kept = match keeps {
@@ -320,12 +321,13 @@ impl<G: Game> Match<G> {
             KeepsSeat::ForTheNewer => Some(None),
             KeepsSeat::No => None,
         };
-        match kept {
-            Some(kept) if session.seat.is_some() => {
+        match (seat, kept) {
+            (Some(seat), Some(kept)) => {
                 session.state = SessionState::Away { since: now, _kept: kept };
+                self.game.away(seat);
                 self.announce_presence(key, PresenceChange::Away);
             }
-            Some(_) | None => self.forget(key),
+            _ => self.forget(key),
         }
     }
 }

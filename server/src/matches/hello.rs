@@ -146,6 +146,9 @@ impl<G: Game> Match<G> {
             self.forget(key);
             return Err(CloseReason::NothingToResume);
         };
+        if let Some(seat) = self.sessions[key].seat {
+            self.game.back(seat);
+        }
         Ok((key, missed))
     }
 

@@ -58,6 +58,9 @@ pub(crate) struct SavedSession {
     pub(crate) id: SessionId,
     resume: ResumeToken,
     seat: Seat,
+    /// Whether the game knows that the player is away.
+    #[serde(default)]
+    is_away: bool,
     pub(super) name: String,
     /// The subject of its ticket.
     pub(crate) subject: Option<String>,
@@ -105,6 +108,7 @@ impl<G: Game> Match<G> {
             id: session.id,
             resume: session.resume,
             seat,
+            is_away: matches!(session.state, SessionState::Away { .. }),
             name: session.name.as_ref().into(),
             subject: session.claim.subject.as_ref().map(|place| place.key().as_ref().into()),
             seq: match session.state {
@@ -159,6 +163,9 @@ impl<G: Game> Match<G> {
                 // Whoever comes back gets the roster and the chat.
                 social_at: made.tick.plus(1),
             });
+            if !session.is_away {
+                made.game.away(seat);
+            }
             made.announce_presence(key, PresenceChange::Away);
         }
         Ok(made)

@@ -29,12 +29,12 @@ const MOVED: Tick = Tick(200);
 /// Seats of each match, unless the game has another number.
 const SEATS: u16 = 8;
 
-/// Plays matches in each of a game's modes, with players who join (with any data in their tickets)
-/// and leave, send any input that the schema allows, and see others late, and with any signals; and
-/// writes the game's state out and reads it back in between, and after that each input. Some players change their input in
-/// every tick, others keep it for many. The matches are 400 ticks long, at 10, 30 and 128 Hz;
-/// anything later, such as the end of a long round, needs a test of its own. Use it in a test of
-/// your game:
+/// Plays matches in each of a game's modes, with players who join (with any data in their tickets),
+/// leave, lose the connection and come back, send any input that the schema allows, and see others
+/// late, and with any signals; and writes the game's state out and reads it back in between, and
+/// after that each input. Some players change their input in every tick, others keep it for many. The
+/// matches are 400 ticks long, at 10, 30 and 128 Hz; anything later, such as the end of a long round,
+/// needs a test of its own. Use it in a test of your game:
 ///
 /// ```
 /// # use tickwire_shared::arena::Arena as YourGame;
@@ -149,7 +149,7 @@ impl<'a> Held<'a> {
     }
 }
 
-/// Lets a seat's player act at random, leave, or join.
+/// Lets a seat's player act at random, leave, join, lose the connection, or come back.
 fn act<G: Game>(
     seat: Seat,
     client: &mut Option<ClientLink>,
@@ -160,12 +160,20 @@ fn act<G: Game>(
     now: Micros,
 ) {
     let mut frame = Vec::new();
+    let is_away = twins[0].sessions[seat.index()].link.is_none();
     match (client.as_mut(), dice.next() % 64) {
         (Some(_), 0) => {
             *client = None;
             twins.iter_mut().for_each(|world| world.leave(seat));
         }
-        (Some(link), 1..60) => {
+        (Some(link), 1..8) if is_away => {
+            let token = link.welcome().map(|welcome| welcome.resume);
+            link.write_hello("", token, &mut frame);
+            twins.iter_mut().for_each(|world| world.connect(seat, now));
+        }
+        (Some(_), _) if is_away => {}
+        (Some(_), 1) => twins.iter_mut().for_each(|world| world.disconnect(seat)),
+        (Some(link), 2..60) => {
             let values = input.next(dice);
             link.set_seen(Moment::before(tick, dice.within(256, 4_096) as u16));
             link.write_input(tick, values, &mut frame);
@@ -372,6 +380,12 @@ mod tests {
         check::<Cart<RESERVED>>();
     }
 
+    #[test]
+    #[should_panic(expected = "a player is back")]
+    fn a_fault_of_a_player_who_comes_back_is_found() {
+        check::<Cart<BACK>>();
+    }
+
     const NOTHING: u8 = 0;
     const CHANCE: u8 = 1;
     const ROW: u8 = 2;
@@ -384,6 +398,7 @@ mod tests {
     const SIGHT: u8 = 9;
     const RESERVED: u8 = 10;
     const INPUT: u8 = 11;
+    const BACK: u8 = 12;
 
     /// A cart that all players push, with a fault.
     #[derive(Serialize, Deserialize)]
@@ -393,6 +408,7 @@ mod tests {
         steps: i32,
         /// For how many ticks each player has pushed without a break.
         pushed: [i32; SEATS as usize],
+        away: [bool; SEATS as usize],
     }
 
     #[derive(Clone, Default)]
@@ -418,12 +434,23 @@ mod tests {
         }
 
         fn new(_: &MatchOptions) -> Self {
-            Self { x: 0, steps: 0, pushed: [0; SEATS as usize] }
+            Self { x: 0, steps: 0, pushed: [0; SEATS as usize], away: [false; SEATS as usize] }
         }
 
         fn join(&mut self, _: Seat) {}
 
-        fn leave(&mut self, _: Seat) {}
+        fn leave(&mut self, seat: Seat) {
+            self.away[seat.index()] = false;
+        }
+
+        fn away(&mut self, seat: Seat) {
+            assert!(!std::mem::replace(&mut self.away[seat.index()], true));
+        }
+
+        fn back(&mut self, seat: Seat) {
+            assert!(std::mem::take(&mut self.away[seat.index()]));
+            assert!(FAULT != BACK, "a player is back");
+        }
 
         fn step(&mut self, step: &mut Step<'_, Self::Input>) {
             static STEPS: AtomicI32 = AtomicI32::new(0);

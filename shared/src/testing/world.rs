@@ -79,7 +79,7 @@ impl<G: Game> World<G> {
 
     /// Lets the player in a seat leave the match.
     pub fn leave(&mut self, seat: Seat) {
-        self.disconnect(seat);
+        self.detach(seat);
         let session = &mut self.sessions[seat.index()];
         if std::mem::take(&mut session.has_joined) {
             session.queue.vacate();
@@ -87,6 +87,19 @@ impl<G: Game> World<G> {
             session.lines.clear();
             self.game.leave(seat);
         }
+    }
+
+    /// Ends the connection of a seat. Returns whether it was a player's.
+    fn detach(&mut self, seat: Seat) -> bool {
+        let session = &mut self.sessions[seat.index()];
+        session.out.clear();
+        let Some(link) = session.link.take_if(|link| link.is_welcomed()) else {
+            session.link = None;
+            return false;
+        };
+        session.seq = link.seq();
+        session.queue.release();
+        true
     }
 
     fn welcome(&mut self, seat: Seat, hello: &Hello) {
@@ -98,6 +111,7 @@ impl<G: Game> World<G> {
         } else {
             let resumed = hello.resume.as_ref().map(|resume| resume.token);
             assert_eq!(resumed, Some(token), "the client resumes its own session");
+            self.game.back(seat);
         }
         let kept = hello.resume.as_ref().and_then(|resume| resume.kept.as_ref());
         let model = self.encoder.model();
@@ -205,13 +219,8 @@ impl<G: Game> Host for World<G> {
     }
 
     fn disconnect(&mut self, seat: Seat) {
-        let session = &mut self.sessions[seat.index()];
-        session.out.clear();
-        if let Some(link) = session.link.take()
-            && link.is_welcomed()
-        {
-            session.seq = link.seq();
-            session.queue.release();
+        if self.detach(seat) {
+            self.game.away(seat);
         }
     }
 
