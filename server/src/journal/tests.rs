@@ -182,7 +182,7 @@ fn what_no_match_has_or_is_told_is_refused() {
 fn rows_that_do_not_fit_the_schema_fail_again() {
     let recorded = record::<Countdown>("misfit", None, |tick, _| tick < 3);
     let mut bytes = fs::read(&recorded.file).unwrap();
-    push(&Told::Signal(vec![10].into()), &mut bytes);
+    push(&Told::Signal(vec![9_999].into()), &mut bytes);
     push(&Told::Step(vec![].into(), vec![].into(), vec![].into()), &mut bytes);
     fs::write(&recorded.file, bytes).unwrap();
     let (is_same, said) = replayed::<Countdown>(&recorded.file);
@@ -230,7 +230,7 @@ fn a_journal_that_can_not_be_written_is_lost_once() {
     assert_eq!(recorded.lost, 1);
 }
 
-/// Panics in the step of tick 77. A signal sets what is left, as does a player who comes or goes.
+/// Panics in the step of tick 77. A signal changes what is left, as does a player who is away or back.
 #[derive(Serialize, Deserialize)]
 struct Countdown(i32);
 
@@ -239,7 +239,7 @@ impl Game for Countdown {
 
     fn schema() -> Schema {
         Schema { input: Arena::schema().input, ..Schema::new("countdown") }
-            .kind("count", [Field::new("left", 1.0, -9, 9)])
+            .kind("count", [Field::new("left", 1.0, -999, 999)])
     }
 
     fn new(_: &MatchOptions) -> Self {
@@ -251,15 +251,15 @@ impl Game for Countdown {
     fn leave(&mut self, _: Seat) {}
 
     fn away(&mut self, seat: Seat) {
-        self.0 = -i32::from(seat.0);
+        self.0 += 1 + i32::from(seat.0);
     }
 
     fn back(&mut self, seat: Seat) {
-        self.0 = seat.0.into();
+        self.0 += 10 + i32::from(seat.0);
     }
 
     fn signal(&mut self, values: &[i32]) {
-        self.0 = values[0];
+        self.0 += values[0];
     }
 
     fn step(&mut self, step: &mut Step<'_, ArenaInput>) {
