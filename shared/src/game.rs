@@ -67,7 +67,8 @@
 //! tickwire_shared::testing::check::<Track>(); // With the feature `testing`, in a test.
 //! ```
 //!
-//! `server/examples/tag.rs` is a game with events, and [`arena`](crate::arena) one with everything.
+//! `server/examples/tag.rs` is a game with events, `server/examples/cards.rs` one of turns, and
+//! [`arena`](crate::arena) has everything.
 //!
 //! # What happens once
 //!
