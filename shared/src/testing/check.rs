@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Tick rates of the matches that are played, in Hz.
-const RATES: [u16; 3] = [10, 30, 128];
+const RATES: [u16; 4] = [1, 10, 30, 128];
 /// Length of each match, in ticks.
 const TICKS: u32 = 400;
 /// When one of two identical matches is replaced by a copy that was written out and read back. Its
@@ -33,8 +33,8 @@ const SEATS: u16 = 8;
 /// leave, lose the connection and come back, send any input that the schema allows, and see others
 /// late, and with any signals; and writes the game's state out and reads it back in between, and
 /// after that each input. Some players change their input in every tick, others keep it for many. The
-/// matches are 400 ticks long, at 10, 30 and 128 Hz; anything later, such as the end of a long round,
-/// needs a test of its own. Use it in a test of your game:
+/// matches last until they are over, or for 400 ticks, at 1, 10, 30 and 128 Hz; anything later, such as
+/// the end of a long round, needs a test of its own. Use it in a test of your game:
 ///
 /// ```
 /// # use tickwire_shared::arena::Arena as YourGame;
@@ -83,6 +83,9 @@ fn play<G: Game>(mut twins: [World<G>; 2], schema: &Schema, dice: &mut Dice) {
         }
         twins.iter_mut().for_each(|world| world.step(now));
         compare(&twins, schema);
+        if twins[0].game.is_over() {
+            return;
+        }
         if tick == MOVED {
             twins[1].game = moved(&twins[1].game);
             twins[1].rereads_inputs = true;
