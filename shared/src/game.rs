@@ -1,7 +1,7 @@
 //! The trait that a game is written behind.
 //!
-//! A [`Game`] is a deterministic simulation: the same options, joins, leaves and inputs give the
-//! same rows, on every machine. It has no clock, does no I/O, draws its randomness from the seed it
+//! A [`Game`] is a deterministic simulation: the same calls with the same options and inputs give
+//! the same rows, on every machine. It has no clock, does no I/O, draws its randomness from the seed it
 //! is given (with [`Dice`](crate::dice::Dice)), and does not iterate over hash maps. Once running, a
 //! step should not allocate.
 //!

@@ -360,7 +360,6 @@ impl<G: Game> Game for Replay<G> {
     type Input = G::Input;
 
     const SCORES: &'static [&'static str] = G::SCORES;
-    const MODES: &'static [&'static str] = G::MODES;
 
     fn schema() -> Schema {
         G::schema()
