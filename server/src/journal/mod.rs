@@ -1,8 +1,8 @@
 //! The journal: all that the game of a match is told, in a file, so that the match can be played
 //! again: to find a fault, to see what players did, or to try new rules on old matches.
 //!
-//! A game is deterministic, so the options that it was made with and its joins, leaves, signals and
-//! inputs are enough. A digest of its rows, once a second, tells whether it goes the same way again.
+//! A game is deterministic, so the options that it was made with, and what it is told from then on, are
+//! enough. A digest of its rows, once a second, tells whether it goes the same way again.
 //!
 //! A journal is a sequence of [parts]: a [`Head`], then one [`Told`] after another. If the server is killed, up to a second is missing at the end.
 
