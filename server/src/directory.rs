@@ -3,9 +3,12 @@
 //! Part of the control plane: joins and match lists use it, ticks never do. A seat is taken while
 //! its [`Reservation`] exists, and free once that is dropped, on whichever thread.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU16, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU16, Ordering},
+    },
 };
 
 use dashmap::DashMap;
@@ -21,6 +24,8 @@ use crate::locks::lock;
 /// Value of a match's count of taken seats once it is closed: no reservation succeeds any more.
 const CLOSED: u16 = u16::MAX;
 const _: () = assert!(SEATS_MAX < CLOSED);
+/// Most matches that were played to their end and are remembered.
+const OVER_MAX: usize = 1_024;
 
 /// See the module.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub(crate) struct Directory {
     matches: DashMap<MatchId, Arc<Entry>>,
     /// Locked while a match is added, so that two threads can't both add the last one.
     next_id: Mutex<u32>,
+    /// The last matches that were played to their end, for players who come back too late.
+    over: Mutex<VecDeque<MatchId>>,
     shards: usize,
     matches_max: usize,
 }
@@ -73,6 +80,9 @@ pub(crate) enum JoinRefused {
     /// There is no match of that id.
     #[error("there is no such match")]
     NoMatch,
+    /// The match was played to its end.
+    #[error("the match is over")]
+    MatchOver,
     /// All its seats are taken, or its game admits nobody now.
     #[error("no seat of the match is free")]
     MatchFull,
@@ -90,7 +100,8 @@ pub(crate) enum JoinRefused {
 impl Directory {
     /// An empty directory for so many shards, which lets `matches_max` matches run at once.
     pub(crate) fn new(shards: usize, matches_max: usize) -> Self {
-        Self { matches: DashMap::new(), next_id: Mutex::new(1), shards, matches_max }
+        let (next_id, over) = (Mutex::new(1), Mutex::default());
+        Self { matches: DashMap::new(), next_id, over, shards, matches_max }
     }
 
     /// Adds a match on the available shard with the fewest matches. The caller then has the shard
@@ -158,8 +169,12 @@ impl Directory {
     }
 
     /// The match of this id.
-    pub(crate) fn find(&self, id: MatchId) -> Option<Arc<Entry>> {
-        self.matches.get(&id).map(|entry| Arc::clone(&entry))
+    pub(crate) fn find(&self, id: MatchId) -> Result<Arc<Entry>, JoinRefused> {
+        let refused = || match lock(&self.over).contains(&id) {
+            true => JoinRefused::MatchOver,
+            false => JoinRefused::NoMatch,
+        };
+        self.matches.get(&id).map(|entry| Arc::clone(&entry)).ok_or_else(refused)
     }
 
     /// Reserves a seat in the oldest public match of a mode with a free one, on an available shard.
@@ -201,6 +216,9 @@ impl Directory {
     pub(crate) fn end(&self, id: MatchId) {
         if let Some((_, entry)) = self.matches.remove(&id) {
             entry.is_over.store(true, Ordering::Release);
+            let mut over = lock(&self.over);
+            over.truncate(OVER_MAX - 1);
+            over.push_front(id);
         }
     }
 
@@ -325,7 +343,7 @@ mod tests {
         drop(held);
         assert!(directory.remove_if_empty(entry.id));
         assert!(matches!(Reservation::new(&entry), Err(JoinRefused::NoMatch)));
-        assert!(directory.find(entry.id).is_none());
+        assert_eq!(directory.find(entry.id).unwrap_err(), JoinRefused::NoMatch);
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Matchmaker {
         let answers = |entry: &Arc<Entry>| !self.shards.is_stuck(entry.shard);
         match selector {
             MatchSelector::Match(id) => {
-                let entry = self.directory.find(id).ok_or(JoinRefused::NoMatch)?;
+                let entry = self.directory.find(id)?;
                 if answers(&entry) { Ok(entry) } else { Err(JoinRefused::Stuck) }
             }
             MatchSelector::Any(mode) => {

@@ -295,12 +295,27 @@ fn a_match_that_is_over_ends_and_says_so() {
     assert_eq!((winner.wait_end(), loser.wait_end()), (End::Close(4017), End::Close(4017)));
     // Clients got the final events, and the next ones are in another match.
     assert_eq!(winner.link.rows().unwrap().row(0).values, [OVER]);
-    assert_eq!(server.get("/v1/matches/1").0, 404);
+    let (status, problem) = server.get("/v1/matches/1");
+    assert!(status == 404 && problem.contains("the match is over"), "{problem}");
     assert_eq!(server.metric("tickwire_matches_failed_total"), 0.0);
     neighbour.wait_snapshots(5);
     let mut next = server.join();
     next.wait_snapshots(1);
     assert_eq!(next.link.welcome().unwrap().match_id, MatchId(2));
+}
+
+#[test]
+fn who_comes_back_after_the_end_of_a_match_is_told_that_it_is_over() {
+    let server = TestServer::start::<Tally>(|config| config.seats = 2);
+    let [mut winner, mut away] = [(); 2].map(|()| server.join());
+    winner.wait_snapshots(1);
+    away.wait_snapshots(1);
+    drop(away.stream);
+    winner.input(&[OVER]);
+    assert_eq!(winner.wait_end(), End::Close(4017));
+    assert_eq!(server.take_up(away.link).wait_end(), End::Close(4017));
+    let mut lost = Client::open(server.addr, "match=2&resume=1", "tickwire.v1");
+    assert_eq!(lost.wait_end(), End::Close(4011), "there was none");
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Feeds {
     /// dropped.
     fn forget_ended(&self, directory: &Directory) {
         lock(&self.logs).matches.retain(|&id, followed| {
-            let goes_on = directory.find(id).is_some();
+            let goes_on = directory.find(id).is_ok();
             followed.log.end(!goes_on);
             goes_on
         });

@@ -31,7 +31,7 @@ impl FrontDoor {
     ) -> Result<Admitted, CloseReason> {
         // While draining, only players of a running match may resume.
         let goes_on =
-            || matches!(selector, MatchSelector::Match(id) if self.directory.find(id).is_some());
+            || matches!(selector, MatchSelector::Match(id) if self.directory.find(id).is_ok());
         if self.is_draining() && !(role == Role::Resumer && goes_on()) {
             return Err(CloseReason::Drain);
         }
@@ -127,6 +127,7 @@ fn may_use(ticket: &Ticket, selector: MatchSelector, role: Role) -> Result<(), C
 const fn close_reason(refused: JoinRefused) -> CloseReason {
     match refused {
         JoinRefused::NoMatch => CloseReason::NoMatch,
+        JoinRefused::MatchOver => CloseReason::MatchOver,
         // All temporary: the client should retry later.
         JoinRefused::Overloaded | JoinRefused::Stuck | JoinRefused::TooManyMatches => {
             CloseReason::Overloaded

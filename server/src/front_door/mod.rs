@@ -73,7 +73,7 @@ pub(crate) struct FrontDoor {
 }
 
 /// The reasons that [`FrontDoor::count_refused`] counts.
-const REFUSALS: [CloseReason; 10] = [
+const REFUSALS: [CloseReason; 11] = [
     CloseReason::WrongSubprotocol,
     CloseReason::Drain,
     CloseReason::NoTicket,
@@ -82,6 +82,7 @@ const REFUSALS: [CloseReason; 10] = [
     CloseReason::TicketUsed,
     CloseReason::TooManySessions,
     CloseReason::NoMatch,
+    CloseReason::MatchOver,
     CloseReason::MatchFull,
     CloseReason::Overloaded,
 ];

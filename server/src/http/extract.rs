@@ -60,7 +60,7 @@ impl FromRequestParts<Arc<FrontDoor>> for PathMatch {
     async fn from_request_parts(parts: &mut Parts, door: &Arc<FrontDoor>) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, door).await.ok();
         let id = path.and_then(|Path(id)| id.parse().ok());
-        let entry = id.and_then(|id| door.directory.find(MatchId(id)));
-        entry.map(Self).ok_or_else(|| JoinRefused::NoMatch.into())
+        let id = id.ok_or(JoinRefused::NoMatch)?;
+        Ok(Self(door.directory.find(MatchId(id))?))
     }
 }

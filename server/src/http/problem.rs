@@ -35,7 +35,7 @@ impl Problem {
 impl From<JoinRefused> for Problem {
     fn from(refused: JoinRefused) -> Self {
         let (status, code) = match refused {
-            JoinRefused::NoMatch => (StatusCode::NOT_FOUND, "no_match"),
+            JoinRefused::NoMatch | JoinRefused::MatchOver => (StatusCode::NOT_FOUND, "no_match"),
             JoinRefused::MatchFull => (StatusCode::CONFLICT, "match_full"),
             JoinRefused::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             JoinRefused::Stuck => (StatusCode::SERVICE_UNAVAILABLE, "stuck"),
