@@ -31,7 +31,7 @@ await build({
 // Pages link their assets with a hash of the content, so that browsers may cache those for ever.
 for (const page of ["index.html", "monitor.html"]) {
   const html = readFileSync(join(here, "src", page), "utf8");
-  const linked = html.replace(/\/assets\/[\w.]+/g, (asset) => `${asset}?v=${hash(join(out, asset)).slice(0, 12)}`);
+  const linked = html.replace(/assets\/[\w.]+/g, (asset) => `${asset}?v=${hash(join(out, asset)).slice(0, 12)}`);
   writeFileSync(join(out, page), linked);
 }
 

@@ -75,12 +75,12 @@ element("plots").append(
 const list = make("ol", "", "happenings");
 happenings.inner.append(list);
 let isLive = false;
-follow("/v1/monitor", { sample: (data) => show(JSON.parse(data) as Sample) }, () => {
+follow("v1/monitor", { sample: (data) => show(JSON.parse(data) as Sample) }, () => {
   isLive = false;
   setText("state", "the connection is lost; trying again…");
 });
 // The feed of all events on the server.
-follow("/v1/events", {
+follow("v1/events", {
   state: (data) => setPlayers(JSON.parse(data) as MatchState),
   ...Object.fromEntries(Object.entries(TEXTS).map(([name, text]) => [name, listener(name, text)])),
 });

@@ -27,6 +27,8 @@ const ARENA_LABEL =
 
 /** `?match=1&name=Ada&role=spectator&ticket=…`, or `?match=auto&mode=…`, joins without the dialog. */
 const query = new URLSearchParams(location.search);
+/** The server's URL: this page's, which may be behind a prefix of a proxy's. */
+const server = new URL(".", location.href).href;
 const canvas = element<HTMLCanvasElement>("scene");
 const scene = new Scene(canvas, nameOf);
 const controls = new Controls(scene);
@@ -82,7 +84,7 @@ if (query.has("match")) {
 }
 
 function isRemembered(): boolean {
-  return storage !== null && Session.isRemembered(storage, location.origin);
+  return storage !== null && Session.isRemembered(storage, server);
 }
 
 /** The tab's session storage; `null` if the browser allows this page none. */
@@ -103,7 +105,7 @@ function enter({ name, match, mode, spectate }: JoinRequest): void {
   element("lines").replaceChildren();
   hud.clear();
   session = new Session({
-    url: location.origin,
+    url: server,
     match,
     mode,
     spectate,
@@ -173,7 +175,7 @@ function styleFor(game: string): void {
 async function guestTicket({ name, match, mode, spectate }: JoinRequest): Promise<string> {
   const role = spectate ? "spectator" : "player";
   const body = JSON.stringify({ name, role, match, ...(match === "auto" && { mode }) });
-  const answer = await fetch("/v1/join", { method: "POST", body });
+  const answer = await fetch("v1/join", { method: "POST", body });
   // What a proxy says of an error is no JSON.
   const said: { ticket?: string | null; error?: { message: string } } = await answer.json().catch(() => ({}));
   const why = said.error?.message ?? (answer.ok ? "" : `the server answered ${answer.status}`);

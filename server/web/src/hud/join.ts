@@ -111,7 +111,7 @@ async function allMatches(): Promise<{ game: string | null; modes: string[]; mat
   try {
     let query = "";
     do {
-      const answer = await fetch(`/v1/matches${query}`);
+      const answer = await fetch(`v1/matches${query}`);
       if (!answer.ok) break;
       const { game, modes, matches, next } = (await answer.json()) as MatchPage;
       Object.assign(all, { game, modes });

@@ -36,8 +36,8 @@ export class Lobby {
     this.#seen.clear();
     element("lobby-lines").replaceChildren();
     // Open the feed first, so that a line sent in between arrives twice rather than not at all.
-    this.#end = follow("/v1/events", { chat: (data) => this.#receive(JSON.parse(data) as LobbyLine) });
-    void fetch("/v1/chat")
+    this.#end = follow("v1/events", { chat: (data) => this.#receive(JSON.parse(data) as LobbyLine) });
+    void fetch("v1/chat")
       .then((answer) => (answer.ok ? answer.json() : { lines: [] }))
       .then(({ lines }: { lines: LobbyLine[] }) => lines.forEach((line) => this.#receive(line)))
       .catch(() => {});
@@ -53,7 +53,7 @@ export class Lobby {
     const body = JSON.stringify({ text, name: this.name() });
     const headers = { "content-type": "application/json" };
     try {
-      const answer = await fetch("/v1/chat", { method: "POST", headers, body });
+      const answer = await fetch("v1/chat", { method: "POST", headers, body });
       const { error } = (await answer.json()) as { error?: { message: string } };
       if (error) this.#show({ match: null, at: Date.now(), name: "", text: `Not sent: ${error.message}.` });
       else input.value = "";
