@@ -6,7 +6,9 @@
 //! readers are another process, on another core if there is one, and only read.
 //!
 //! With `--inputs`, the readers answer each write, and the writer reads the answers, one `read` per
-//! socket, before the next burst: the cost of a server that also reads, but computes nothing.
+//! socket, before the next burst: the cost of a server that also reads, but computes nothing. With
+//! `--matches`, there are so many bursts in each tick, as far apart as the ticks of the server's
+//! matches: the cost of a server that also wakes up for each match.
 
 use std::{
     env,
@@ -60,6 +62,9 @@ struct Load {
     /// Length of each reader's answer to each write; 0 for no answers
     #[arg(long, default_value_t = 0, value_name = "B")]
     inputs: usize,
+    /// Bursts per tick, each to as many of the sockets
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    matches: usize,
     /// The measured time
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration::parse)]
     duration: Duration,
@@ -92,6 +97,8 @@ struct Results {
 
 /// Time of writing before the measured time.
 const WARM_UP: Duration = Duration::from_millis(500);
+/// Time between two bursts of a tick for each socket of the first, as in the server's `deadlines`.
+const SEAT_TIME: Micros = Micros(12);
 
 fn main() -> Result<()> {
     let floor = Floor::parse();
@@ -100,6 +107,7 @@ fn main() -> Result<()> {
     }
     let load = floor.load;
     ensure!(load.clients > 0 && load.bytes > 0 && load.rate > 0, "there is nothing to write");
+    ensure!((1..=load.clients).contains(&load.matches), "a match has a socket at least");
     allow_sockets(load.clients).context("can't open that many sockets")?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let cores = Cores::of_this_process()?;
@@ -147,24 +155,28 @@ fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
     let due = |tick: u64| first.plus(Micros(tick * 1_000_000 / u64::from(load.rate)));
     let mut blocked = 0;
     let mut start = (Duration::ZERO, first);
+    let seats = load.clients.div_ceil(load.matches);
     for tick in 0..warm_up + measured {
         sleep_until(due(tick))?;
         if tick == warm_up {
             start = (Process::this().cpu_time()?, now());
             blocked = 0;
         }
-        for socket in sockets.iter_mut().filter(|_| load.inputs > 0) {
-            match socket.read(&mut inputs) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error).context("a reader has disconnected"),
+        for (n, sockets) in sockets.chunks_mut(seats).enumerate() {
+            sleep_until(due(tick).plus(Micros((n * seats) as u64 * SEAT_TIME.0)))?;
+            for socket in sockets.iter_mut().filter(|_| load.inputs > 0) {
+                match socket.read(&mut inputs) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error).context("a reader has disconnected"),
+                }
             }
-        }
-        for socket in &mut sockets {
-            match socket.write(&bytes) {
-                Ok(written) => blocked += u64::from(written < bytes.len()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => blocked += 1,
-                Err(error) => return Err(error).context("a reader has disconnected"),
+            for socket in sockets {
+                match socket.write(&bytes) {
+                    Ok(written) => blocked += u64::from(written < bytes.len()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => blocked += 1,
+                    Err(error) => return Err(error).context("a reader has disconnected"),
+                }
             }
         }
     }
