@@ -107,7 +107,8 @@ fn main() -> Result<()> {
     }
     let load = floor.load;
     ensure!(load.clients > 0 && load.bytes > 0 && load.rate > 0, "there is nothing to write");
-    ensure!((1..=load.clients).contains(&load.matches), "a match has a socket at least");
+    let can_be_divided = load.clients.is_multiple_of(load.matches);
+    ensure!(can_be_divided, "each match has as many of the sockets");
     allow_sockets(load.clients).context("can't open that many sockets")?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let cores = Cores::of_this_process()?;
@@ -155,7 +156,7 @@ fn write(mut sockets: Vec<TcpStream>, load: &Load) -> Result<Results> {
     let due = |tick: u64| first.plus(Micros(tick * 1_000_000 / u64::from(load.rate)));
     let mut blocked = 0;
     let mut start = (Duration::ZERO, first);
-    let seats = load.clients.div_ceil(load.matches);
+    let seats = load.clients / load.matches;
     for tick in 0..warm_up + measured {
         sleep_until(due(tick))?;
         if tick == warm_up {
