@@ -122,11 +122,14 @@ impl Game for Cards {
         self.players[seat.index()] = None;
     }
     fn away(&mut self, seat: Seat) {
-        let tick = self.tick;
-        self.players[seat.index()].iter_mut().for_each(|player| player.away_since = Some(tick));
+        if let Some(player) = &mut self.players[seat.index()] {
+            player.away_since = Some(self.tick);
+        }
     }
     fn back(&mut self, seat: Seat) {
-        self.players[seat.index()].iter_mut().for_each(|player| player.away_since = None);
+        if let Some(player) = &mut self.players[seat.index()] {
+            player.away_since = None;
+        }
     }
     fn step(&mut self, step: &mut Step<'_, Request>) {
         self.tick = step.tick;
