@@ -43,7 +43,8 @@ struct Player {
     /// The card that lies face down.
     laid: Option<i32>,
     points: i32,
-    away_since: Option<Tick>,
+    /// Ticks since the connection was lost.
+    away_ticks: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,8 +55,8 @@ pub(crate) struct Cards {
     prizes: Vec<i32>,
     players: Vec<Option<Player>>,
     round: i32,
-    /// When the round ends, unless all have laid their cards before.
-    ends: Tick,
+    /// Ticks until the round ends, unless all have laid their cards before.
+    left: u32,
 }
 
 impl Cards {
@@ -68,11 +69,10 @@ impl Cards {
     fn begin(&mut self, round: i32) {
         self.round = round;
         let seconds = if self.is_round() { ROUND_S } else { START_S };
-        self.ends = self.tick.plus(seconds * self.hz);
+        self.left = seconds * self.hz;
     }
     fn is_waiting_for(&self, player: &Player) -> bool {
-        let away = |since| self.tick.since(since) >= (AWAY_S * self.hz).cast_signed();
-        player.laid.is_none() && !player.away_since.is_some_and(away)
+        player.laid.is_none() && player.away_ticks.is_none_or(|ticks| ticks < AWAY_S * self.hz)
     }
     /// Shows the cards, and gives the prize to the highest.
     fn show(&mut self, step: &mut Step<'_, Request>) {
@@ -100,7 +100,7 @@ impl Game for Cards {
     fn schema() -> Schema {
         let field = |(name, max)| Field::new(name, 1.0, 0, max);
         let player = [("points", 91), ("has_laid", 1), ("is_away", 1)].map(field);
-        let table = [("round", END + 1), ("prize", CARDS), ("ends", 1 << 30)].map(field);
+        let table = [("round", END + 1), ("prize", CARDS), ("ends", i32::MAX)].map(field);
         let cards = Schema::new("cards").players("player", EntityId(0), player);
         let cards = cards.kind("table", table).input("number", 0, 255).input("card", 0, CARDS);
         let cards =
@@ -111,11 +111,11 @@ impl Game for Cards {
         let (mut dice, mut prizes) = (Dice::new(options.seed), Vec::from_iter(START..=END + 1));
         (2..END).for_each(|n| prizes.swap(n as usize, dice.within(1, n) as usize));
         let (hz, players) = (options.tick_rate.hz().into(), vec![None; options.seats.into()]);
-        Self { hz, tick: Tick(0), prizes, players, round: START, ends: Tick(0) }
+        Self { hz, tick: Tick(0), prizes, players, round: START, left: 0 }
     }
     fn join(&mut self, seat: Seat) {
         let hand = (2 << CARDS) - 2;
-        let player = Player { handled: 0, hand, laid: None, points: 0, away_since: None };
+        let player = Player { handled: 0, hand, laid: None, points: 0, away_ticks: None };
         self.players[seat.index()] = Some(player);
     }
     fn leave(&mut self, seat: Seat) {
@@ -123,18 +123,20 @@ impl Game for Cards {
     }
     fn away(&mut self, seat: Seat) {
         if let Some(player) = &mut self.players[seat.index()] {
-            player.away_since = Some(self.tick);
+            player.away_ticks = Some(0);
         }
     }
     fn back(&mut self, seat: Seat) {
         if let Some(player) = &mut self.players[seat.index()] {
-            player.away_since = None;
+            player.away_ticks = None;
         }
     }
     fn step(&mut self, step: &mut Step<'_, Request>) {
-        self.tick = step.tick;
+        // Counted, since ticks are left out when a match goes on after a crash.
+        (self.tick, self.left) = (step.tick, self.left.saturating_sub(1));
         let is_round = self.is_round();
         for (seat, player) in self.players() {
+            player.away_ticks = player.away_ticks.map(|ticks| ticks.saturating_add(1));
             let Request { number, card } = step.inputs[seat as usize];
             if number != 0 && number != player.handled {
                 player.handled = number;
@@ -150,7 +152,7 @@ impl Game for Cards {
         };
         if seated < 2 && self.round < END {
             self.begin(if is_round { END } else { START });
-        } else if is_ready || self.tick.since(self.ends) >= 0 {
+        } else if is_ready || self.left == 0 {
             if is_round {
                 self.show(step);
             }
@@ -159,13 +161,13 @@ impl Game for Cards {
     }
     fn write_rows(&self, rows: &mut Rows) {
         for (seat, player) in (0..).zip(&self.players) {
-            if let Some(Player { points, laid, away_since, .. }) = player {
-                let values = [*points, laid.is_some().into(), away_since.is_some().into()];
+            if let Some(Player { points, laid, away_ticks, .. }) = player {
+                let values = [*points, laid.is_some().into(), away_ticks.is_some().into()];
                 rows.push(EntityId(seat), 0, &values);
             }
         }
         let prize = if self.is_round() { self.prizes[self.round as usize] } else { 0 };
-        let ends = self.ends.0 as i32 & ((1 << 30) - 1);
+        let ends = self.tick.plus(self.left).0 as i32 & i32::MAX;
         rows.push(EntityId(self.players.len() as u32), 1, &[self.round, prize, ends]);
     }
     fn write_owner(&self, seat: Seat, values: &mut [i32]) {

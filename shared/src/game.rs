@@ -304,7 +304,8 @@ pub trait Input: Clone + Default + Send + 'static {
 /// [`Rewind::none`].
 #[derive(Debug)]
 pub struct Step<'a, I> {
-    /// The tick that this step computes.
+    /// The tick that this step computes: the one after the last. But a match that goes on after a
+    /// crash leaves some out, so count a time that matters down by steps.
     pub tick: Tick,
     /// One input for each seat, by [`Seat::index`]. A seat whose input is late repeats its last
     /// one; a seat without a connected player has the default.
