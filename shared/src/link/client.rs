@@ -412,7 +412,6 @@ impl Joined {
     fn disconnect(&mut self) -> (u32, Resume) {
         self.stage = Stage::AwaitingWelcome;
         self.pace.reconnect();
-        self.clock.reconnect();
         (self.seen, self.seen_sent) = (None, None);
         let kept = Kept {
             applied: self.snapshots.applied(),
@@ -437,6 +436,7 @@ impl Joined {
         self.snapshots.reconnect(welcome.seq);
         self.stage = Stage::AwaitingSnapshot;
         (self.seq, self.events) = (welcome.seq, welcome.events);
+        self.clock.reconnect();
         self.pings = 0;
         self.ping_due = Micros(0);
         self.welcome = welcome;

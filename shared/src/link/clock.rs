@@ -105,9 +105,11 @@ impl Clock {
         self.slowdown = pace.slowdown;
     }
 
-    /// Handles a new connection: its first pong says how things are now.
+    /// Handles the welcome of a new connection: its first pong, and a pace unless ticks are at their
+    /// normal interval, say how things are now.
     pub const fn reconnect(&mut self) {
         self.is_current = false;
+        self.slowdown = 1;
     }
 
     /// Whether a pong has arrived on this connection, so that the estimate can be relied on.

@@ -126,6 +126,19 @@ fn pings_are_frequent_at_first_and_after_a_reconnect() {
 }
 
 #[test]
+fn a_slowdown_ends_with_the_connection_unless_the_next_one_says_it_again() {
+    let mut pair = Pair::new();
+    let interval = pair.client.clock().unwrap().interval();
+    let pace = wire::Pace { slowdown: 3, tick: Tick(1), tick_time: Micros(0) };
+    let mut frame = Vec::new();
+    server::write_message(&ServerMessage::Pace(pace), &mut frame);
+    pair.client.handle_frame(&frame, Micros(0)).unwrap();
+    assert_eq!(pair.client.clock().unwrap().interval(), Micros(3 * interval.0));
+    pair.reconnect();
+    assert_eq!(pair.client.clock().unwrap().interval(), interval);
+}
+
+#[test]
 fn inputs_are_numbered_and_accepted() {
     let mut pair = Pair::new();
     let mut frame = Vec::new();

@@ -8,7 +8,7 @@ import type { Field, Predict, Schema } from "../src/schema.js";
 import * as wire from "../src/wire.js";
 import type { ServerMessage, Welcome } from "../src/wire.js";
 import { fromHex, toHex, vectors } from "./vectors.js";
-import { welcomeFrame } from "./welcome.js";
+import { resumedFrame, welcomeFrame } from "./welcome.js";
 
 interface Framed {
   frame: string;
@@ -98,6 +98,20 @@ test("the seen moment in inputs never goes back", () => {
   apply(10);
   link.setSeen(10, 0.25);
   assert.equal(seen(), 9.75 * 256);
+});
+
+test("a slowdown ends with the connection, unless the next one says it again", () => {
+  const link = new ClientLink();
+  const hello = new ByteWriter();
+  link.writeHello("", null, hello);
+  link.handleFrame(welcomeFrame(), 0);
+  const interval = link.clock!.interval;
+  // A pace: slowdown 3, tick 1, at 0.
+  link.handleFrame(Uint8Array.of(0, 4, 3, 1, 0), 0);
+  assert.equal(link.clock!.interval, 3 * interval);
+  link.writeHello("", null, hello);
+  link.handleFrame(resumedFrame(0), 0);
+  assert.equal(link.clock!.interval, interval);
 });
 
 function written(write: (out: ByteWriter) => void): string {

@@ -255,7 +255,6 @@ class Joined {
   resumeHello(): Pick<wire.Hello, "schemaHash" | "resume"> {
     this.stage = "awaiting-welcome";
     this.pace.reconnect();
-    this.clock.reconnect();
     this.#seen = this.#seenSent = null;
     const kept = { applied: this.tick, events: this.events, modelHash: this.#modelHash };
     return { schemaHash: this.welcome.schemaHash, resume: { token: this.welcome.resume, kept } };
@@ -275,6 +274,7 @@ class Joined {
     this.#truncateBasis(1);
     this.processed = this.#seq = welcome.seq;
     this.events = welcome.events;
+    this.clock.reconnect();
     this.pings = this.pingDue = 0;
     this.welcome = welcome;
   }

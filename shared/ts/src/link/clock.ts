@@ -82,9 +82,13 @@ export class Clock {
     this.#slowdown = slowdown;
   }
 
-  /** Handles a new connection: its first pong says how things are now. */
+  /**
+   * Handles the welcome of a new connection: its first pong, and a pace unless ticks are at their
+   * normal interval, say how things are now.
+   */
   reconnect(): void {
     this.#isCurrent = false;
+    this.#slowdown = 1;
   }
 
   /** Whether a pong has arrived on this connection, so that the estimate can be relied on. */
