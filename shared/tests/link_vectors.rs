@@ -163,7 +163,7 @@ fn heads() -> Vec<Value> {
         SnapshotHead { lead: Some(-65), ..head },
         full,
         SnapshotHead {
-            tick: Tick(7),
+            tick: Tick(700),
             processed: InputSeq(0),
             lead: Some(127),
             owner: true,
