@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail it")]
 
-use std::{env, fmt::Write, fs, path::Path};
+use std::{env, fmt::Write, fs, mem, path::Path};
 
 use serde_json::{Value, json};
 use tickwire_shared::{
@@ -19,6 +19,8 @@ use tickwire_shared::{
 const SNAPSHOTS: u32 = 160;
 /// Number of hostile bodies at the end of a match.
 const HOSTILE: u32 = 200;
+/// Number of snapshots in the match of rare things, but for the last.
+const EDGE_SNAPSHOTS: usize = 60;
 /// Least number of entities, usually and in a crowd.
 const FEW: usize = 9;
 const CROWD: usize = 48;
@@ -30,6 +32,7 @@ fn bodies_are_those_of_the_vectors() {
         play(&schema(0), 30, 1, FEW),
         play(&schema(4), 20, 2, FEW),
         play(&schema(0), 30, 3, CROWD),
+        edges(),
     ];
     let vectors = json!({
         "about": "snapshots: the tick; the ticks of the basis, newest first; a model, in hex, that \
@@ -50,15 +53,11 @@ fn bodies_are_those_of_the_vectors() {
 
 /// A match whose client sometimes misses snapshots, or starts with a full one again.
 fn play(schema: &Schema, hz: u16, seed: u64, things: usize) -> Value {
-    schema.validate().unwrap();
-    let rate = TickRate::new(hz).unwrap();
-    let (mut encoder, mut decoder) = (Encoder::new(schema, rate), Decoder::new(schema, rate));
+    let mut recorder = Recorder::new(schema, hz);
     let mut dice = Dice::new(seed);
     let mut world =
         World { schema, least: things, things: vec![], next_id: 1, rows: Rows::default() };
-    let (mut tick, mut known, mut models) = (Tick(u32::MAX - 30), Vec::<(Tick, Rows)>::new(), 0);
-    let mut snapshots = Vec::new();
-    let mut body = Vec::new();
+    let mut tick = Tick(u32::MAX - 30);
     for n in 0..SNAPSHOTS {
         let gap = if dice.within(0, 9) == 0 { dice.within(2, 80) as u32 } else { 1 };
         tick = tick.plus(gap);
@@ -67,55 +66,225 @@ fn play(schema: &Schema, hz: u16, seed: u64, things: usize) -> Value {
             world.spawn_last(&mut dice);
         }
         if n == 50 {
-            known.clear();
+            recorder.known.clear();
         }
-        let basis: Vec<_> = known.iter().map(|(tick, rows)| (*tick, rows)).collect();
-        let model = encoder.poll_model().map(hex);
-        if model.is_some() {
-            models += 1;
-            decoder.set_model(encoder.model()).unwrap();
-        }
-        body.clear();
-        encoder.encode(&basis, tick, &world.rows, &mut body);
-        let mut decoded = Rows::default();
-        decoder.decode(&basis, tick, &body, &mut decoded).unwrap();
-        assert_eq!(decoded, world.rows);
-        snapshots.push(json!({
-            "tick": tick.0,
-            "basis": basis.iter().map(|(tick, _)| tick.0).collect::<Vec<_>>(),
-            "model": model,
-            "body": hex(&body),
-            "rows": (n % 20 == 0).then(|| rows_json(&world.rows)),
-            "digest": world.rows.digest(),
-        }));
+        recorder.record(tick, &world.rows);
         if dice.within(0, 7) > 0 {
-            known.insert(0, (tick, world.rows.clone()));
-            known.truncate(BASIS_MAX);
+            recorder.keep(tick, &world.rows);
         }
     }
-    assert!(models > 0, "the vectors should have a model");
-    let basis: Vec<_> = known.iter().map(|(tick, rows)| (*tick, rows)).collect();
-    let hostile = |_| {
-        let hostile = distort(&body, &mut dice);
-        let mut decoded = Rows::default();
-        let decoded =
-            decoder.decode(&basis, tick.plus(1), &hostile, &mut decoded).map(|()| decoded);
-        json!([hex(&hostile), decoded.ok().map(|rows| rows.digest())])
+    assert!(recorder.models > 0, "the vectors should have a model");
+    let body = mem::take(&mut recorder.body);
+    let hostile = (0..HOSTILE).map(|_| distort(&body, &mut dice)).collect();
+    recorder.finish(tick.plus(1), hostile)
+}
+
+/// A match in which rare things happen all the time, and bodies that just keep to the limits, or
+/// just don't.
+fn edges() -> Value {
+    let schema = edge_schema();
+    let mut recorder = Recorder::new(&schema, 20);
+    let mut dice = Dice::new(4);
+    let (mut trains, mut dials) = (vec![[0; 6]; 4], vec![[0; 5]; 4]);
+    let (mut last_id, mut tick, mut rows) = (20, Tick(100), Rows::default());
+    for _ in 0..EDGE_SNAPSHOTS {
+        tick = tick.plus(1);
+        rows.clear();
+        for (id, train) in (1..).zip(&mut trains) {
+            step_train(train, &mut dice);
+            rows.push(EntityId(id), 0, train);
+        }
+        for (id, dial) in (10..).zip(&mut dials) {
+            let extreme = [i32::MIN, -1, 0, 1, i32::MAX][dice.within(0, 4) as usize];
+            dial[dice.within(0, 4) as usize] = extreme;
+            rows.push(EntityId(id), 1, dial);
+        }
+        // Often the last entity makes room for one with the next id.
+        last_id += dice.within(0, 1) as u32;
+        rows.push(EntityId(last_id), 2, &[]);
+        recorder.record(tick, &rows);
+        recorder.keep(tick, &rows);
+    }
+    // One train is left, and what it does next is not sent.
+    for _ in 0..2 {
+        step_train(&mut trains[0], &mut dice);
+        rows.clear();
+        rows.push(EntityId(1), 0, &trains[0]);
+        tick = tick.plus(1);
+        if recorder.snapshots.len() == EDGE_SNAPSHOTS {
+            recorder.record(tick, &rows);
+            recorder.keep(tick, &rows);
+        }
+    }
+    recorder.encode(tick, &rows);
+    let bodies = edge_bodies(&recorder.body);
+    recorder.finish(tick, bodies)
+}
+
+/// At rest most of the time, so that often only its stills change.
+fn step_train([led, x, v, hp, w, score]: &mut [i32; 6], dice: &mut Dice) {
+    match dice.within(0, 7) {
+        0 => (*v, *w) = (dice.within(-400, 400), dice.within(-400, 400)),
+        1..3 => (*v, *w) = (0, 0),
+        3..5 => *hp = dice.within(0, 100),
+        5 => *score += 1,
+        _ => {}
+    }
+    *x = (*x + *v).clamp(-10_000, 10_000);
+    *led = (*led + *x / 4).clamp(-100_000, 100_000);
+}
+
+/// Bodies that just keep to the limits, or just don't, and follow one entity with the id 1.
+fn edge_bodies(next: &[u8]) -> Vec<Vec<u8>> {
+    type Bits = (u64, u32);
+    // A count is as many ones as bits follow, a zero, and these bits.
+    let count = |bits: u32, more: u64| -> [Bits; 2] { [((1 << bits) - 1, bits + 1), (more, bits)] };
+    let none: [Bits; 1] = [(0, 1)];
+    let (one, two, greatest) = (count(1, 0), count(1, 1), count(31, (1 << 31) - 1));
+    let (from_0, after_last, marker, unknown) = ([(0, 1)], [(1, 1)], [(2, 2)], [(3, 2)]);
+    let markers = |number: u64| {
+        let each = [none[0], marker[0]].repeat(number as usize);
+        structure(&[&none[..], &count(12, number - 4_095), &after_last, &each])
     };
-    let hostile = json!({
-        "tick": tick.plus(1).0,
-        "basis": basis.iter().map(|(tick, _)| tick.0).collect::<Vec<_>>(),
-        "bodies": (0..HOSTILE).map(hostile).collect::<Vec<_>>(),
-    });
-    let mut schema_bytes = Vec::new();
-    wire::write_value(schema, &mut schema_bytes);
-    json!({
-        "tick_rate_hz": hz,
-        "schema": schema,
-        "schema_bytes": hex(&schema_bytes),
-        "snapshots": snapshots,
-        "hostile": hostile,
-    })
+    let mut bodies = vec![
+        // Nothing changes, in three ways, one of which is malformed.
+        vec![],
+        vec![0],
+        structure(&[&none, &none]),
+        // With the entity that is there, 4,096, and one too many.
+        markers(4_095),
+        markers(4_096),
+        // The id of the entity, the same id when the entity despawns, the highest id, and beyond it.
+        structure(&[&none[..], &one, &from_0, &one, &marker]),
+        structure(&[&one[..], &none, &one, &from_0, &one, &marker]),
+        structure(&[&none[..], &one, &from_0, &greatest, &marker]),
+        structure(&[&none[..], &one, &after_last, &greatest, &marker]),
+        structure(&[&none[..], &two, &from_0, &greatest, &marker, &none, &marker]),
+        structure(&[&none[..], &one, &after_last, &none, &unknown]),
+        // Positions beyond the baseline.
+        structure(&[&one[..], &one, &none]),
+        structure(&[&one[..], &greatest, &none]),
+        structure(&[&two[..], &none, &greatest, &none]),
+    ];
+    // Eight bits more than are read, by how many bits are read in the last byte that is needed.
+    for bits in 0..4 {
+        let (id, more) = (count(bits, 0), [(0, 8)]);
+        bodies.push(structure(&[&none[..], &one, &after_last, &id, &marker, &more]));
+        bodies.push(structure(&[
+            &none[..],
+            &two,
+            &after_last,
+            &id,
+            &marker,
+            &none,
+            &marker,
+            &more,
+        ]));
+    }
+    // Zeros where no byte belongs.
+    bodies.extend((0..=next.len()).map(|at| [&next[..at], &[0], &next[at..]].concat()));
+    bodies
+}
+
+/// A body in which `bit(2^8)` is yes, six ones, and then come these raw bits: values and how many
+/// bits each has.
+fn structure(raw: &[&[(u64, u32)]]) -> Vec<u8> {
+    let raw = raw.iter().copied().flatten();
+    // From the lowest bit on.
+    let mut bits: Vec<_> =
+        raw.flat_map(|&(value, bits)| (0..bits).map(move |n| value >> n & 1)).collect();
+    bits.resize((bits.len() + 6).next_multiple_of(8) - 6, 0);
+    bits.extend([1; 6]);
+    let byte = |bits: &[u64]| bits.iter().rev().fold(0, |byte, &bit| byte << 1 | bit as u8);
+    bits.chunks(8).rev().map(byte).collect()
+}
+
+struct Recorder<'a> {
+    schema: &'a Schema,
+    hz: u16,
+    encoder: Encoder,
+    decoder: Decoder,
+    /// The basis of the next snapshot.
+    known: Vec<(Tick, Rows)>,
+    /// The newest body.
+    body: Vec<u8>,
+    models: u32,
+    snapshots: Vec<Value>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(schema: &'a Schema, hz: u16) -> Self {
+        schema.validate().unwrap();
+        let rate = TickRate::new(hz).unwrap();
+        Self {
+            schema,
+            hz,
+            encoder: Encoder::new(schema, rate),
+            decoder: Decoder::new(schema, rate),
+            known: Vec::new(),
+            body: Vec::new(),
+            models: 0,
+            snapshots: Vec::new(),
+        }
+    }
+
+    fn record(&mut self, tick: Tick, rows: &Rows) {
+        let model = self.encoder.poll_model().map(hex);
+        if model.is_some() {
+            self.models += 1;
+            self.decoder.set_model(self.encoder.model()).unwrap();
+        }
+        self.encode(tick, rows);
+        let mut decoded = Rows::default();
+        self.decoder.decode(&basis(&self.known), tick, &self.body, &mut decoded).unwrap();
+        assert_eq!(decoded, *rows);
+        self.snapshots.push(json!({
+            "tick": tick.0,
+            "basis": self.ticks(),
+            "model": model,
+            "body": hex(&self.body),
+            "rows": self.snapshots.len().is_multiple_of(20).then(|| rows_json(rows)),
+            "digest": rows.digest(),
+        }));
+    }
+
+    fn encode(&mut self, tick: Tick, rows: &Rows) {
+        self.body.clear();
+        self.encoder.encode(&basis(&self.known), tick, rows, &mut self.body);
+    }
+
+    fn keep(&mut self, tick: Tick, rows: &Rows) {
+        self.known.insert(0, (tick, rows.clone()));
+        self.known.truncate(BASIS_MAX);
+    }
+
+    fn ticks(&self) -> Vec<u32> {
+        self.known.iter().map(|(tick, _)| tick.0).collect()
+    }
+
+    fn finish(mut self, tick: Tick, hostile: Vec<Vec<u8>>) -> Value {
+        let ticks = self.ticks();
+        let basis = basis(&self.known);
+        let decode = |body: Vec<u8>| {
+            let mut decoded = Rows::default();
+            let decoded = self.decoder.decode(&basis, tick, &body, &mut decoded).map(|()| decoded);
+            json!([hex(&body), decoded.ok().map(|rows| rows.digest())])
+        };
+        let bodies: Vec<_> = hostile.into_iter().map(decode).collect();
+        let mut schema_bytes = Vec::new();
+        wire::write_value(self.schema, &mut schema_bytes);
+        json!({
+            "tick_rate_hz": self.hz,
+            "schema": self.schema,
+            "schema_bytes": hex(&schema_bytes),
+            "snapshots": self.snapshots,
+            "hostile": { "tick": tick.0, "basis": ticks, "bodies": bodies },
+        })
+    }
+}
+
+fn basis(known: &[(Tick, Rows)]) -> Vec<(Tick, &Rows)> {
+    known.iter().map(|(tick, rows)| (*tick, rows)).collect()
 }
 
 /// A few random bytes, or a body with a bit flipped, truncated or extended.
@@ -185,6 +354,29 @@ fn schema(substeps: u8) -> Schema {
         .substeps(substeps)
 }
 
+/// A chain of rates, listed from its end; neighbours in coding order that are none in the row; and
+/// fields whose changes need more than 32 bits.
+fn edge_schema() -> Schema {
+    let all = (i32::MIN, i32::MAX);
+    let field = |name: &str, (min, max), predict| Field::new(name, 0.5, min, max).predict(predict);
+    let train = [
+        field("led", (-100_000, 100_000), Predict::Carried { rate: 1 }),
+        field("x", (-10_000, 10_000), Predict::Carried { rate: 2 }),
+        field("v", (-400, 400), Predict::Linear),
+        field("hp", (0, 100), Predict::Held),
+        field("w", (-400, 400), Predict::Linear),
+        field("score", (0, 99), Predict::Counter),
+    ];
+    let dial = [
+        field("held", all, Predict::Held),
+        field("held too", all, Predict::Held),
+        field("linear", all, Predict::Linear),
+        field("counter", all, Predict::Counter),
+        field("flags", all, Predict::Flags),
+    ];
+    Schema::new("edges").kind("train", train).kind("dial", dial).kind("marker", [])
+}
+
 /// Entities that fly, tumble, turn, rest, spawn and despawn.
 struct World<'a> {
     schema: &'a Schema,
@@ -250,7 +442,7 @@ impl World<'_> {
 
     /// Spawns an entity with the last valid id.
     fn spawn_last(&mut self, dice: &mut Dice) {
-        let next_id = std::mem::replace(&mut self.next_id, EntityId::MAX.0);
+        let next_id = mem::replace(&mut self.next_id, EntityId::MAX.0);
         self.spawn(dice);
         self.next_id = next_id;
     }
