@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tickwire_shared::{
     ids::{EntityId, InputSeq, MatchId, Seat, SessionId, Tick},
     link::{
+        ClientLink,
         frames::{Before, InputHead, MESSAGE, SnapshotHead, write_ack},
         integers,
         pacing::decode_lead,
@@ -22,6 +23,34 @@ use tickwire_shared::{
     },
 };
 
+const MALFORMED: [&str; 18] = [
+    // No first byte, one that is only a client's, and one that is nobody's.
+    "",
+    "0201000000",
+    "03",
+    // No such message; one that ends early, and one that does not end.
+    "0007",
+    "0001050607",
+    "00050000",
+    // No such marker of an integer, an integer that is too large for a seat, no such presence.
+    "0005fe00",
+    "000601fc000001000000",
+    "000601000003",
+    // Text that is not UTF-8, values that are not there, an event that is not in the schema.
+    "00060201000001ff",
+    "0002010001",
+    "0002010200",
+    // A slowdown of 0, and another welcome's beginning.
+    "0004000100",
+    "0000",
+    // A snapshot without a basis; full and with a gap; both of the flags for the processed input.
+    "80",
+    "830000000002",
+    "b1000000000000000000",
+    // A full snapshot that ends within its tick.
+    "81000000",
+];
+
 #[test]
 fn frames_are_those_of_the_vectors() {
     let hashes = [&[][..], &[0], &[1, 2, 3]]
@@ -32,7 +61,10 @@ fn frames_are_those_of_the_vectors() {
         json!({ "frame": hex(&frame), "applied": tick })
     });
     let vectors = json!({
-        "about": "each frame in hexadecimal, and what it says; times in microseconds",
+        "about": "each frame in hexadecimal, and what it says; times, also leads, in microseconds. \
+                  snapshot_heads: before is the previous snapshot; a frame ends before the owner's \
+                  values. malformed: frames that a client rejects after the first of the server's \
+                  welcomes",
         "schema": schema(),
         "schema_hash": schema_hash(&schema()),
         "model_hashes": hashes,
@@ -49,6 +81,7 @@ fn frames_are_those_of_the_vectors() {
         "inputs": inputs(),
         "acks": acks,
         "snapshot_heads": heads(),
+        "malformed": MALFORMED,
     });
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/link.json");
     if env::var_os("TICKWIRE_WRITE_VECTORS").is_some() {
@@ -57,6 +90,24 @@ fn frames_are_those_of_the_vectors() {
     }
     let file = fs::read_to_string(&path).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), vectors);
+}
+
+#[test]
+fn a_client_rejects_the_malformed_frames() {
+    let [welcome, ..] = server_messages();
+    let mut frame = Vec::new();
+    write_message(&welcome, &mut frame);
+    for malformed in MALFORMED {
+        let mut client = ClientLink::default();
+        client.write_hello("", None, &mut Vec::new());
+        client.handle_frame(&frame, Micros(0)).unwrap();
+        let bytes: Vec<_> = (0..malformed.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&malformed[at..at + 2], 16).unwrap())
+            .collect();
+        let result = client.handle_frame(&bytes, Micros(0));
+        assert!(result.is_err(), "{malformed}: {result:?}");
+    }
 }
 
 fn client_messages() -> [ClientMessage; 7] {

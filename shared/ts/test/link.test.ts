@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ByteReader, ByteWriter, fnv } from "../src/bytes.js";
+import { ServerFault } from "../src/fault.js";
 import { pack } from "../src/integers.js";
 import { ClientLink } from "../src/link/client.js";
 import { SnapshotHead, writeAck, writeInputHead } from "../src/link/frames.js";
@@ -24,6 +25,7 @@ const file = vectors<{
   inputs: { frame: string; seq: number; tick: number; applied: number; behind: number; values: number[] }[];
   acks: { frame: string; applied: number }[];
   snapshot_heads: ({ frame: string; before: { tick: number; processed: number } } & Head)[];
+  malformed: string[];
 }>("link.json");
 
 const social = vectors<{ client: Framed[]; server: Framed[] }>("social.json");
@@ -70,6 +72,15 @@ test("snapshot heads are decoded to the server's values", () => {
     const read = { tick, full, digest: digest < 0 ? null : digest, processed, lead: hasLead ? lead : null, owner };
     assert.deepEqual(read, expected, frame);
     assert.equal(reader.left, 0);
+  }
+});
+
+test("malformed frames are rejected", () => {
+  for (const frame of file.malformed) {
+    const link = new ClientLink();
+    link.writeHello("", null, new ByteWriter());
+    link.handleFrame(fromHex(file.server[0].frame), 0);
+    assert.throws(() => link.handleFrame(fromHex(frame), 0), ServerFault, frame);
   }
 });
 
