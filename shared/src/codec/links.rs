@@ -18,7 +18,7 @@ impl Link {
     pub(super) const ABSENT: Self = Self(u32::MAX);
 
     #[inline]
-    fn to(position: usize, differs: bool) -> Self {
+    pub(super) fn to(position: usize, differs: bool) -> Self {
         Self((position as u32) << 1 | u32::from(differs))
     }
 
@@ -54,20 +54,25 @@ struct Pair {
 
 impl Links {
     /// The links from one snapshot to an older one; computed if they are not cached.
-    pub(super) fn between(&mut self, newer: (Tick, &Rows), older: (Tick, &Rows)) -> &[Link] {
+    pub(super) fn between(&mut self, newer: (Tick, &Rows), older: (Tick, &Rows)) -> &mut Vec<Link> {
+        let (links, is_known) = self.entry(newer.0, older.0);
+        if !is_known {
+            find(newer.1, older.1, links);
+        }
+        links
+    }
+
+    /// Room for the links from one snapshot to an older one, and whether they are there already.
+    pub(super) fn entry(&mut self, newer: Tick, older: Tick) -> (&mut Vec<Link>, bool) {
         self.clock += 1;
-        let known = self.pairs.iter().position(|pair| pair.is_of(newer.0, older.0));
+        let known = self.pairs.iter().position(|pair| pair.is_of(newer, older));
         let place = known.unwrap_or_else(|| {
             let oldest = (0..PAIRS_MAX).min_by_key(|&place| self.pairs[place].used);
-            let place = oldest.expect("the cache has entries");
-            let pair = &mut self.pairs[place];
-            (pair.newer, pair.older) = (newer.0, older.0);
-            find(newer.1, older.1, &mut pair.links);
-            place
+            oldest.expect("the cache has entries")
         });
         let pair = &mut self.pairs[place];
-        pair.used = self.clock;
-        &pair.links
+        (pair.newer, pair.older, pair.used) = (newer, older, self.clock);
+        (&mut pair.links, known.is_some())
     }
 }
 

@@ -167,8 +167,7 @@ impl Encoder {
         let memory = &mut memories[scene];
         let End { plan, odds, model, weights, structure, scratch, none } = end;
         let baseline = basis.first().map_or(&*none, |&(_, rows)| rows);
-        let basis = Basis::new(basis, tick, Some(rows), memory);
-        let links = basis.links;
+        let (basis, links) = Basis::new(basis, tick, Some(rows), memory);
         structure.compare(baseline, rows);
         structure.write(coder, baseline, plan.kinds.len());
         let walk = Walk { plan, model, weights, family: Family::shared() };
@@ -256,7 +255,10 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
     }
 
     #[inline(always)]
-    fn change(&mut self, kind: u8, context: usize, odds: u8, position: usize) -> bool {
+    fn keep(&mut self, _: usize, _: i32) {}
+
+    #[inline(always)]
+    fn change(&mut self, kind: u8, context: usize, odds: u8, position: usize, _: usize) -> bool {
         let changed = self.links[position].differs();
         self.bit(kind, odds, changed);
         if LEARNS {
@@ -264,6 +266,9 @@ impl<const LEARNS: bool> Side for Sender<'_, LEARNS> {
         }
         changed
     }
+
+    #[inline(always)]
+    fn begin(&mut self) {}
 
     #[inline(always)]
     fn stills(&mut self, kind: u8, odds: u8, changed: bool) -> bool {
@@ -345,18 +350,21 @@ impl Decoder {
             *memory = Memory::default();
         }
         let baseline = basis.first().map_or(&*none, |&(_, rows)| rows);
-        let basis = Basis::new(basis, tick, None, memory);
         let mut coder = RangeDecoder::new(body);
         structure.read(&mut coder, baseline, plan.kinds.len())?;
         structure.apply(baseline, plan, rows);
-        let mut receiver = Receiver { coder, odds, rows, is_out_of_range: false };
+        let (basis, links) = Basis::new(basis, tick, None, memory);
+        let mut receiver = Receiver { coder, odds, rows, links, is_out_of_range: false };
         let walk = Walk { plan, model, weights, family: Family::shared() };
         walk.rows(&mut receiver, structure, baseline, basis, scratch);
-        match (receiver.is_out_of_range, receiver.coder.is_finished()) {
+        let result = match (receiver.is_out_of_range, receiver.coder.is_finished()) {
             (true, _) => Err(CodecError::OutOfRange),
             (false, false) => Err(CodecError::TrailingBytes),
-            (false, true) => Ok(()),
-        }
+            (false, true) => return Ok(()),
+        };
+        // The links are those of a snapshot that does not exist.
+        *memory = Memory::default();
+        result
     }
 }
 
@@ -365,6 +373,8 @@ struct Receiver<'a> {
     coder: RangeDecoder<'a>,
     odds: &'a Odds,
     rows: &'a mut Rows,
+    /// From the new rows to the baseline, as far as they were decoded.
+    links: &'a mut Vec<Link>,
     is_out_of_range: bool,
 }
 
@@ -383,9 +393,21 @@ impl Side for Receiver<'_> {
         self.rows.values_mut()[at] = value;
     }
 
+    #[inline(always)]
+    fn keep(&mut self, at: usize, value: i32) {
+        self.rows.values_mut()[at] = value;
+    }
+
     #[inline]
-    fn change(&mut self, _: u8, _: usize, odds: u8, _: usize) -> bool {
-        self.coder.bit(self.odds.of[usize::from(odds)])
+    fn change(&mut self, _: u8, _: usize, odds: u8, _: usize, before: usize) -> bool {
+        let changed = self.coder.bit(self.odds.of[usize::from(odds)]);
+        self.links.push(Link::to(before, changed));
+        changed
+    }
+
+    #[inline]
+    fn begin(&mut self) {
+        self.links.push(Link::ABSENT);
     }
 
     #[inline]

@@ -160,6 +160,8 @@ pub(super) struct Patterns {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     links: Links,
+    /// The links of a full snapshot, which has no baseline.
+    none: Vec<Link>,
     histories: Histories,
     patterns: Patterns,
 }
@@ -172,19 +174,18 @@ pub(super) struct Basis<'a> {
     /// By entity of the baseline.
     pub(super) histories: &'a [History],
     pub(super) patterns: &'a Patterns,
-    /// In an encoder, from the new snapshot to the baseline.
-    pub(super) links: &'a [Link],
 }
 
 impl<'a> Basis<'a> {
-    /// The basis for the snapshot of `tick`, of which an encoder has the rows.
+    /// The basis for the snapshot of `tick`, and the links from there to the baseline. An encoder
+    /// has the new rows; a decoder adds the links as it decodes.
     pub(super) fn new(
         basis: &[(Tick, &'a Rows)],
         tick: Tick,
         rows: Option<&Rows>,
         memory: &'a mut Memory,
-    ) -> Self {
-        let Memory { links, histories, patterns } = memory;
+    ) -> (Self, &'a mut Vec<Link>) {
+        let Memory { links, none, histories, patterns } = memory;
         histories.update(basis, links);
         let age = |&(at, _): &(Tick, _)| tick.since(at).clamp(1, AGE_MAX);
         let ages: ArrayVec<i32, BASIS_MAX> = basis.iter().map(age).collect();
@@ -197,9 +198,14 @@ impl<'a> Basis<'a> {
         }
         let links = match (rows, basis.first()) {
             (Some(rows), Some(&baseline)) => links.between((tick, rows), baseline),
-            _ => &[],
+            (None, Some(&(before, _))) => {
+                let (links, _) = links.entry(tick, before);
+                links.clear();
+                links
+            }
+            (_, None) => none,
         };
-        Self { values, histories: &histories.all, patterns, links }
+        (Self { values, histories: &histories.all, patterns }, links)
     }
 }
 

@@ -41,8 +41,20 @@ pub(super) trait Side {
     }
     /// Sets a value that was decoded; from a hostile body it may be out of the field's range.
     fn set(&mut self, field: &FieldPlan, at: usize, value: i32);
-    /// Codes whether the entity at `position` in the new rows changed.
-    fn change(&mut self, kind: u8, context: usize, odds: u8, position: usize) -> bool;
+    /// Sets a value that was forecast exactly, and so is in the field's range.
+    fn keep(&mut self, at: usize, value: i32);
+    /// Codes whether the entity at `position` in the new rows changed since the baseline, where it
+    /// is at `before`.
+    fn change(
+        &mut self,
+        kind: u8,
+        context: usize,
+        odds: u8,
+        position: usize,
+        before: usize,
+    ) -> bool;
+    /// The next entity is not in the baseline.
+    fn begin(&mut self);
     /// Codes whether one of an entity's stills changed too.
     fn stills(&mut self, kind: u8, odds: u8, changed: bool) -> bool;
     /// Codes a residual.
@@ -85,29 +97,29 @@ impl Walk<'_> {
         if side.rows().is_empty() {
             return;
         }
-        let Basis { values, histories, patterns, .. } = basis;
+        let Basis { values, histories, patterns } = basis;
         let mut columns = self.columns(side.rows().entity(0).1);
         let mut group = Group::new();
         let (mut position, mut start) = (0, 0);
         let mut before = Before::Nothing;
         for stretch in structure.stretches(baseline) {
-            let (kept, kinds) = match &stretch {
+            let (first, kept, kinds) = match &stretch {
                 Stretch::Kept(range) => {
-                    (&histories[range.clone()], &baseline.kinds()[range.clone()])
+                    (range.start, &histories[range.clone()], &baseline.kinds()[range.clone()])
                 }
-                Stretch::Spawned(_, kind) => (&[][..], std::slice::from_ref(kind)),
+                Stretch::Spawned(_, kind) => (0, &[][..], std::slice::from_ref(kind)),
             };
-            let mut kept = kept.iter();
+            let mut kept = (first..).zip(kept);
             for &kind in kinds {
                 if kind != columns.kind || group.is_full() {
                     columns.carry(side, &mut group, scratch);
                     columns = self.columns(kind);
                 }
-                if let Some(history) = kept.next() {
+                if let Some((place, history)) = kept.next() {
                     let pattern = patterns.of(history.trail);
                     let context = pattern.context + before as usize;
                     let odds = columns.model.changes[context];
-                    let changed = side.change(kind, context, odds, position);
+                    let changed = side.change(kind, context, odds, position, place);
                     if !history.trail.is_settled() {
                         before = if changed { Before::Changed } else { Before::Same };
                     }
@@ -115,6 +127,7 @@ impl Walk<'_> {
                         group.push(Moving::new(start, history.states(&values, pattern), pattern));
                     }
                 } else {
+                    side.begin();
                     columns.spawned(side, start);
                 }
                 position += 1;

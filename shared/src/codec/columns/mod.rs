@@ -285,8 +285,13 @@ impl Columns<'_> {
                 let residual = side.number(site, table, cell.integer());
                 misses.push(residual);
                 if !S::KNOWS {
-                    let value = field.value::<TURNS>(cell.mirror(residual), cell.integer());
-                    side.set(field, moving.start + index, value);
+                    let at = moving.start + index;
+                    if residual == 0 {
+                        side.keep(at, cell.integer());
+                    } else {
+                        let value = field.value::<TURNS>(cell.mirror(residual), cell.integer());
+                        side.set(field, at, value);
+                    }
                 }
             }
         }
