@@ -175,11 +175,12 @@ impl Table {
     #[inline(always)]
     pub(super) fn find(&self, range: u32, offset: u32) -> usize {
         // Comparing all is faster than a search, since it can be vectorised and has no branches.
-        let (range, offset) = (range as u16, offset as i16);
+        let (range, beyond) = (range as u16, offset as u16 + 1);
         let mut starts = 0u16;
         for &start in &self.starts[2..] {
-            let bound = ((u32::from(range) * u32::from(start)) >> 16) as i16;
-            starts += u16::from(bound <= offset);
+            let bound = ((u32::from(range) * u32::from(start)) >> 16) as u16;
+            // The sign of the difference, which fits: both are below 2^15.
+            starts += bound.wrapping_sub(beyond) >> 15;
         }
         // The entries after the last symbol are 0, so they count too.
         usize::from(starts) + SYMBOLS - Self::COMPARED - 1
