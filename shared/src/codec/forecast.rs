@@ -296,15 +296,19 @@ impl FieldPlan {
     }
 
     /// The same angle between `min` and `max`, give or take half a step.
+    #[inline(always)]
     fn wrapped(&self, value: f64) -> f64 {
-        let (min, max) = self.range;
-        value - self.whole_turns(value - (min + max) * 0.5)
+        value - self.whole_turns(value - self.middle)
     }
 
     /// The nearest number of whole turns to `steps`, in steps.
+    #[inline(always)]
     fn whole_turns(&self, steps: f64) -> f64 {
-        let (min, max) = self.range;
-        let circle = max - min + 1.0;
-        circle * nearest(steps / circle).1
+        // Usually there are none, which needs no division.
+        if steps.abs() <= self.half_turn {
+            return 0.0;
+        }
+        let turn = 2.0 * self.half_turn;
+        turn * nearest(steps / turn).1
     }
 }

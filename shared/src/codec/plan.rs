@@ -59,6 +59,9 @@ pub(super) struct FieldPlan {
     pub(super) range: (f64, f64),
     /// Whether values wrap around from `max` to `min`.
     pub(super) turns: bool,
+    /// Half the number of its values, and the middle of its range.
+    pub(super) half_turn: f64,
+    pub(super) middle: f64,
     /// How many of its steps one step of its rate moves it in a tick.
     pub(super) per_tick: f64,
     /// Whether its forecast has weights that can be fitted.
@@ -148,6 +151,8 @@ impl KindPlan {
                 min: field.min,
                 max: field.max,
                 range: (field.min.into(), field.max.into()),
+                half_turn: (f64::from(field.max) - f64::from(field.min) + 1.0) * 0.5,
+                middle: (f64::from(field.min) + f64::from(field.max)) * 0.5,
                 turns: matches!(field.predict, Predict::Angle | Predict::Turned { .. }),
                 has_own_clock: schema.substeps > 0,
                 is_paced: false,
