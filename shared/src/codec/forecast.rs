@@ -55,6 +55,7 @@ pub(super) trait Way {
 }
 
 impl<'a, const LANES: usize> Fields<'a, LANES> {
+    #[inline(always)]
     pub(super) fn new(
         first: usize,
         rate: usize,
