@@ -1,6 +1,8 @@
 //! Connections of a match: accepting them, reading and handling their messages, and closing them.
 //! The hello is handled in [`super::hello`].
 
+use std::ops::Range;
+
 use tickwire_shared::{
     close::{Back, CloseReason},
     game::{Game, Input},
@@ -20,7 +22,7 @@ use crate::{
     bucket::Bucket,
     clock::Reading,
     feeds::PresenceChange,
-    intake::Intake,
+    intake::{Intake, Kept},
     socket::{ReadResult, SendError, Socket, push_pong},
 };
 
@@ -91,23 +93,43 @@ impl<G: Game> Match<G> {
             ping: None,
         });
         self.handle_bytes(key, leftover, 0, now, context);
-        self.read_socket(key, context.clock.reading(), intake, context);
+        self.read_all(key..key + 1, intake, context);
     }
 
     /// Flushes and reads all sockets, and handles what was received.
     pub(super) fn read_sockets(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
         self.read_at = context.now;
         self.reads = self.reads.wrapping_add(1);
+        self.read_all(0..self.connections.capacity(), intake, context);
+    }
+
+    /// Does the same for some. First all are read: the kernel's code and ours would evict each other
+    /// from the processor's caches if they took turns at each socket.
+    fn read_all(&mut self, keys: Range<usize>, intake: &mut Intake, context: &mut Context<'_>) {
         let reading = context.clock.reading();
-        for key in 0..self.connections.capacity() {
+        for key in keys.clone() {
+            self.flush(key, context);
+        }
+        for key in keys {
             let can_wait = self.connections.get(key).is_some_and(Connection::can_wait);
             if !can_wait || self.reads.wrapping_add(key) % SPECTATORS_READ_EVERY == 0 {
                 self.read_socket(key, reading, intake, context);
             }
         }
+        self.handle_kept(intake, context);
     }
 
-    /// Does the same for one socket.
+    /// Flushes one socket.
+    fn flush(&mut self, key: usize, context: &mut Context<'_>) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !connection.socket.is_flushed()
+            && let Err(error) = connection.socket.flush()
+        {
+            self.end(key, error.into(), context);
+        }
+    }
+
+    /// Reads one socket, and keeps the bytes.
     fn read_socket(
         &mut self,
         key: usize,
@@ -116,25 +138,27 @@ impl<G: Game> Match<G> {
         context: &mut Context<'_>,
     ) {
         while let Some(connection) = self.connections.get_mut(key) {
-            if !connection.socket.is_flushed()
-                && let Err(error) = connection.socket.flush()
-            {
-                return self.end(key, error.into(), context);
-            }
             match connection.socket.read(intake) {
                 ReadResult::Bytes { count, taken, stamp } => {
                     let arrived = reading.arrival(stamp);
                     let idle = taken.saturating_sub(TLS_BYTES * count);
-                    self.handle_bytes(key, &mut intake.bytes[..count], idle, arrived, context);
                     // A short read: more bytes, or the end, are for the next round.
-                    if count < intake.bytes.len() {
+                    if intake.keep(Kept { key, count, idle, arrived }) {
                         return;
                     }
+                    self.handle_kept(intake, context);
                 }
                 ReadResult::Nothing => return,
                 ReadResult::End => return self.end(key, End::Lost, context),
             }
         }
+    }
+
+    /// Handles the bytes that were read so far.
+    fn handle_kept(&mut self, intake: &mut Intake, context: &mut Context<'_>) {
+        intake.handle(|Kept { key, idle, arrived, .. }, bytes| {
+            self.handle_bytes(key, bytes, idle, arrived, context);
+        });
     }
 
     /// Handles the bytes of one read. `idle` TLS bytes beyond the free ones count towards the rate

@@ -37,6 +37,7 @@ impl<G: Game> Shard<G> {
                 "a match panicked, in the game or around it, and ends"
             );
             self.stats.matches_failed += 1;
+            self.intake.clear();
             self.end(slot, CloseReason::MatchFailed, now);
         }
         called.ok()
