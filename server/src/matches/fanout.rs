@@ -39,6 +39,10 @@ const DIGEST_TICKS: u32 = 32;
 const FULLS_MAX: usize = 32;
 /// Full snapshots to clients that had one before. Counted apart, so that resyncs don't delay joins.
 const RESYNCS_MAX: usize = 8;
+/// The frames of so many clients are made before they are sent: our code and the kernel's would evict
+/// each other from the processor's caches if they took turns at each client. Not more, since a pong
+/// states when it was made.
+const SENDS: usize = 16;
 
 /// Buffers that are reused from tick to tick.
 pub(super) struct Fanout {
@@ -53,7 +57,10 @@ pub(super) struct Fanout {
     owner_values: Vec<i32>,
     owner: Vec<u8>,
     payload: Vec<u8>,
+    /// Frames that are ready to be sent, one client's after the other's.
     frames: Vec<u8>,
+    /// Whose they are, by key, and where they end.
+    ready: Vec<(usize, usize)>,
     failed: Vec<(usize, SendError)>,
 }
 
@@ -78,6 +85,7 @@ impl Fanout {
             owner: Vec::new(),
             payload: Vec::new(),
             frames: Vec::new(),
+            ready: Vec::new(),
             failed: Vec::new(),
         }
     }
@@ -130,9 +138,8 @@ impl Fanout {
         }
     }
 
-    /// Starts the frames for a client in this seat, or a spectator, with the reliable ones.
+    /// Begins the frames of a client in this seat, or a spectator, with the reliable ones.
     fn push_reliable(&mut self, seat: Option<Seat>) {
-        self.frames.clear();
         let reliable = if self.is_late(seat) { &self.late } else { &self.live };
         for (audience, range) in &reliable.to {
             if audience.includes(seat) {
@@ -183,10 +190,12 @@ impl<G: Game> Match<G> {
         // Each tick begins with another one, so that no client always gets its full snapshot first.
         let first = self.tick.0 as usize % keys.max(1);
         for key in (first..keys).chain(0..first) {
-            if let Err(error) = self.send_tick(key, &mut fulls, context) {
-                self.fanout.failed.push((key, error));
+            self.write_tick(key, &mut fulls, context);
+            if self.fanout.ready.len() == SENDS {
+                self.send_ready();
             }
         }
+        self.send_ready();
         self.fanout.end();
         self.chat.mark_sent();
         // Only after the loop: these ends are announced to all clients with the next tick.
@@ -214,20 +223,29 @@ impl<G: Game> Match<G> {
         }
     }
 
-    /// Sends one client its part of this tick, in one write.
-    fn send_tick(
-        &mut self,
-        key: usize,
-        fulls: &mut Fulls,
-        context: &mut Context<'_>,
-    ) -> Result<(), SendError> {
+    /// Sends the frames that are ready, in one write per client.
+    fn send_ready(&mut self) {
+        let Fanout { frames, ready, failed, .. } = &mut self.fanout;
+        let mut start = 0;
+        for (key, end) in ready.drain(..) {
+            if let Err(error) = self.connections[key].socket.send(&frames[start..end]) {
+                failed.push((key, error));
+            }
+            start = end;
+        }
+        frames.clear();
+    }
+
+    /// Writes one client's part of this tick.
+    fn write_tick(&mut self, key: usize, fulls: &mut Fulls, context: &mut Context<'_>) {
         let welcomed = self.connections.get(key).filter(|one| one.session.is_some());
-        let Some(seat) = welcomed.map(|connection| connection.seat) else { return Ok(()) };
+        let Some(seat) = welcomed.map(|connection| connection.seat) else { return };
         if let Some(seat) = seat {
             self.update_sight(key, seat);
         }
         let tick = self.newest_for(seat);
         let (fanout, connection) = (&mut self.fanout, &mut self.connections[key]);
+        let before = fanout.frames.len();
         fanout.push_reliable(seat);
         if let Some(ping) = connection.ping.take() {
             let pong = ping.answer(tick, self.tick_due, context.clock.now());
@@ -251,8 +269,10 @@ impl<G: Game> Match<G> {
             *fulls_left -= usize::from(is_full);
             self.push_snapshot(key, tick, basis, context);
         }
-        let frames = &self.fanout.frames;
-        if frames.is_empty() { Ok(()) } else { self.connections[key].socket.send(frames) }
+        let end = self.fanout.frames.len();
+        if end > before {
+            self.fanout.ready.push((key, end));
+        }
     }
 
     /// Adds a snapshot to the frames of one client.
