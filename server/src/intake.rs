@@ -135,6 +135,7 @@ mod tests {
             while count < bytes.len() {
                 let (free, mut stamped) = intake.of(&server);
                 let Ok(read) = stamped.read(free) else { continue };
+                assert!(read > 0, "the buffer is full");
                 has_room = intake.keep(Kept { key, count: read, idle: 0, arrived: Micros(0) });
                 count += read;
             }
