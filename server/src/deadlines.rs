@@ -10,7 +10,7 @@ use tickwire_shared::{
 /// Matches in a bundle: their ticks follow one another without a wake-up between them.
 const BUNDLE: usize = 16;
 /// Rough tick time per seat: a match is due when the one before it in its bundle is done.
-const SEAT_TIME: Micros = Micros(6);
+const SEAT_TIME: Micros = Micros(8);
 
 /// When a match runs next. Ordered by time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

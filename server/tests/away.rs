@@ -6,12 +6,13 @@ mod support;
 use std::fs;
 
 use serde::{Deserialize, Serialize};
-use support::{Client, Nothing, TestServer, scratch};
+use support::{Client, End, Nothing, TestServer, scratch};
 use tickwire_shared::{
     game::{Game, MatchOptions, Step},
     ids::{EntityId, Seat},
     rows::Rows,
     schema::{Field, Schema},
+    time::TickRate,
 };
 
 #[test]
@@ -51,9 +52,59 @@ fn a_game_is_told_who_is_away_and_who_is_back() {
     ada.wait("Bob's end", |ada| line(ada, 1).is_none());
 }
 
+#[test]
+fn what_a_match_had_received_when_it_failed_reaches_no_other() {
+    let server = TestServer::start::<Fragile>(|config| {
+        (config.seats, config.shards, config.tick_rate) = (2, 1, TickRate::new(2).unwrap());
+    });
+    let [mut ada, mut bob, mut neighbour] = [(); 3].map(|()| server.join());
+    for client in [&mut ada, &mut bob, &mut neighbour] {
+        client.wait_snapshots(1);
+    }
+    for _ in 0..3 {
+        neighbour.input(&[]);
+    }
+    neighbour.wait("its inputs", |client| client.link.processed().0 == 3);
+    // Read in the same round.
+    ada.input(&[]);
+    drop(bob.stream);
+    assert_eq!(ada.wait_end(), End::Close(4016));
+    neighbour.wait_snapshots(neighbour.snapshots + 3);
+    neighbour.input(&[]);
+    neighbour.wait("its next input", |client| client.link.processed().0 == 4);
+}
+
 /// Whether a player is away, and how often that was so.
 fn line(client: &Client, seat: u32) -> Option<[i32; 2]> {
     client.link.rows()?.find(EntityId(seat))?.values.try_into().ok()
+}
+
+/// A game that fails when somebody is away.
+#[derive(Serialize, Deserialize)]
+struct Fragile;
+
+impl Game for Fragile {
+    type Input = Nothing;
+
+    fn schema() -> Schema {
+        Schema::new("fragile")
+    }
+
+    fn new(_: &MatchOptions) -> Self {
+        Self
+    }
+
+    fn join(&mut self, _: Seat) {}
+
+    fn leave(&mut self, _: Seat) {}
+
+    fn away(&mut self, _: Seat) {
+        panic!("somebody is away");
+    }
+
+    fn step(&mut self, _: &mut Step<'_, Nothing>) {}
+
+    fn write_rows(&self, _: &mut Rows) {}
 }
 
 /// A roll of players.

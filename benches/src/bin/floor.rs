@@ -98,7 +98,7 @@ struct Results {
 /// Time of writing before the measured time.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// Time between two bursts of a tick for each socket of the first, as in the server's `deadlines`.
-const SEAT_TIME: Micros = Micros(12);
+const SEAT_TIME: Micros = Micros(8);
 
 fn main() -> Result<()> {
     let floor = Floor::parse();

@@ -43,6 +43,8 @@ const RESYNCS_MAX: usize = 8;
 /// each other from the processor's caches if they took turns at each client. Not more, since a pong
 /// states when it was made.
 const SENDS: usize = 16;
+/// Or fewer, if their frames have so many bytes: full snapshots may be large.
+const SENDS_BYTES: usize = 16 * 1024;
 
 /// Buffers that are reused from tick to tick.
 pub(super) struct Fanout {
@@ -191,7 +193,7 @@ impl<G: Game> Match<G> {
         let first = self.tick.0 as usize % keys.max(1);
         for key in (first..keys).chain(0..first) {
             self.write_tick(key, &mut fulls, context);
-            if self.fanout.ready.len() == SENDS {
+            if self.fanout.ready.len() == SENDS || self.fanout.frames.len() >= SENDS_BYTES {
                 self.send_ready();
             }
         }
