@@ -1,9 +1,9 @@
 //! The trait that a game is written behind.
 //!
 //! A [`Game`] is a deterministic simulation: the same calls with the same options and inputs give
-//! the same rows, on every machine. It has no clock, does no I/O, draws its randomness from the seed it
-//! is given (with [`Dice`](crate::dice::Dice)), and does not iterate over hash maps. Once running, a
-//! step should not allocate.
+//! the same rows, on every machine. It has no clock, does no I/O, draws its randomness from the seed
+//! it is given (with [`Dice`](crate::dice::Dice)), and does not iterate over hash maps. Once running,
+//! a step should not allocate.
 //!
 //! Its whole state can be [written out and read back](crate::state), so that a match can go on in
 //! another server.
