@@ -33,7 +33,7 @@ pub(crate) struct Directory {
     matches: DashMap<MatchId, Arc<Entry>>,
     /// Locked while a match is added, so that two threads can't both add the last one.
     next_id: Mutex<u32>,
-    /// The last matches that were played to their end, for players who come back too late.
+    /// The last matches that were played to their end, for those who come too late.
     over: Mutex<VecDeque<MatchId>>,
     shards: usize,
     matches_max: usize,
@@ -56,7 +56,6 @@ pub(crate) struct Entry {
     taken: AtomicU16,
     /// Whether the game admits new players.
     admits: AtomicBool,
-    is_over: AtomicBool,
 }
 
 /// Who may take part in a match.
@@ -162,7 +161,6 @@ impl Directory {
             access,
             taken: AtomicU16::new(0),
             admits: AtomicBool::new(true),
-            is_over: AtomicBool::new(false),
         });
         self.matches.insert(id, Arc::clone(&entry));
         Ok(entry)
@@ -211,15 +209,13 @@ impl Directory {
         self.matches.remove_if(&id, is_empty).is_some()
     }
 
-    /// Removes a match that was played to its end. Connections that are still on their way to it
-    /// can tell by their entry.
+    /// Removes a match that was played to its end, and remembers that it was.
     pub(crate) fn end(&self, id: MatchId) {
-        if let Some((_, entry)) = self.matches.remove(&id) {
-            entry.is_over.store(true, Ordering::Release);
-            let mut over = lock(&self.over);
-            over.truncate(OVER_MAX - 1);
-            over.push_front(id);
-        }
+        let mut over = lock(&self.over);
+        over.truncate(OVER_MAX - 1);
+        over.push_front(id);
+        drop(over);
+        self.remove(id);
     }
 
     /// Removes a match, taken seats or not.
@@ -232,11 +228,6 @@ impl Entry {
     /// Whether the matchmaker may pick it for anybody who asks for this mode.
     pub(crate) fn is_open_to_all(&self, mode: &str) -> bool {
         self.mode == mode && self.access == Access::Public
-    }
-
-    /// Whether it was played to its end.
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
     }
 
     /// Whether its game admits new players.

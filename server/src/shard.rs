@@ -37,7 +37,7 @@ use tokio::sync::oneshot;
 use crate::{
     clock::{Clock, date},
     deadlines::{Deadline, Deadlines, stagger},
-    directory::{Directory, Entry},
+    directory::{Directory, Entry, JoinRefused},
     feeds::{FeedEvent, FeedSender},
     handover::Trial,
     intake::Intake,
@@ -318,9 +318,12 @@ impl<G: Game> Shard<G> {
         let slot = self.slot_of(match_id);
         let may_enter = self.drain_deadline.is_none() || newcomer.role == Role::Resumer;
         let Some(slot) = slot.filter(|_| may_enter) else {
-            let reason = match self.drain_deadline {
-                Some(_) => CloseReason::Drain,
-                None => newcomer.too_late(),
+            let reason = match (self.drain_deadline, self.directory.find(match_id)) {
+                (Some(_), _) => CloseReason::Drain,
+                (None, Err(JoinRefused::MatchOver)) => CloseReason::MatchOver,
+                // With a seat reserved, it ends only if its game is over or has failed.
+                (None, _) if newcomer.claim.seat.is_some() => CloseReason::MatchFailed,
+                (None, _) => CloseReason::NoMatch,
             };
             self.stats.count_closed(reason);
             socket.close(reason);

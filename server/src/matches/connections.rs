@@ -54,18 +54,6 @@ pub(crate) struct Newcomer {
     pub(crate) claim: Claim,
 }
 
-impl Newcomer {
-    /// Why the match no longer exists. A match with a reserved seat ends only if its game is over
-    /// or has failed.
-    pub(crate) fn too_late(&self) -> CloseReason {
-        match &self.claim.seat {
-            None => CloseReason::NoMatch,
-            Some(seat) if seat.entry().is_over() => CloseReason::MatchOver,
-            Some(_) => CloseReason::MatchFailed,
-        }
-    }
-}
-
 impl<G: Game> Match<G> {
     /// Accepts a connection that has not sent its hello, or has it in `leftover`.
     pub(crate) fn accept(
